@@ -1,0 +1,25 @@
+//! The JSON on the wire between Reinflate's services and their callers: bodies, paths and error
+//! codes, and nothing that acts on them.
+//!
+//! Unknown fields are ignored when read, so that two versions may run side by side; a field that
+//! is named twice is an error. With the feature `openapi` every type describes itself to utoipa.
+
+mod login;
+pub mod paths;
+mod problem;
+mod session;
+mod timestamp;
+mod user;
+mod validate;
+
+pub use login::{LoginRequest, MintTokenRequest, RotateRequest, TokenResponse};
+pub use problem::{ErrorCode, Problem};
+pub use session::{Kind, SessionList, SessionUser, SessionValues, SessionView, Transport};
+pub use timestamp::Timestamp;
+pub use user::{
+    ChangePasswordRequest, CreateUserRequest, Stats, Status, UpdateUserRequest, UserList, UserView,
+};
+pub use validate::{
+    Client, ItemOrToken, MAX_TOKENS, Reason, Results, ValidateItem, ValidateRequest,
+    ValidateRequestError, Verdict,
+};

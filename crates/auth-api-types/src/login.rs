@@ -1,0 +1,80 @@
+//! Getting a token: by a login, by a rotation, by minting.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Kind, SessionView};
+
+/// A login by user name and password.
+#[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LoginRequest {
+    /// The user's e-mail address; `email` is accepted for it.
+    #[serde(alias = "email")]
+    #[cfg_attr(feature = "openapi", schema(example = "jsf.fusco@gmail.com"))]
+    pub username: String,
+    /// The password, as it was chosen: nothing is cut or trimmed.
+    #[cfg_attr(feature = "openapi", schema(format = Password, example = "postman"))]
+    pub password: String,
+    /// The role to act in; by default the first of the user's.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub role: Option<String>,
+}
+
+/// A new token for the same session.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RotateRequest {
+    /// The role to act in from now on; by default the present one.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub role: Option<String>,
+}
+
+/// A token for a program, minted by a fresh session.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MintTokenRequest {
+    /// By default `fixed`.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub kind: Option<Kind>,
+    /// How long it lives, for example `1h`.
+    #[cfg_attr(feature = "openapi", schema(nullable = false, example = "1h"))]
+    pub ttl: Option<String>,
+    /// What to call it in lists.
+    #[cfg_attr(feature = "openapi", schema(nullable = false, example = "ci"))]
+    pub name: Option<String>,
+}
+
+/// A token, shown this once, and the session that it is a handle on.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TokenResponse {
+    /// The token, 64 characters; absent where it went into a cookie.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub token: Option<String>,
+    /// Always `Bearer`.
+    #[cfg_attr(feature = "openapi", schema(example = "Bearer"))]
+    pub token_type: String,
+    /// Whole seconds until it ends unused, rounded up.
+    pub expires_in: u64,
+    /// The session.
+    pub session: SessionView,
+}
+
+impl fmt::Debug for LoginRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginRequest")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenResponse")
+            .field("session", &self.session)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,103 @@
+//! A session as it is shown, wherever one is shown.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// How long a token lives and what a use does to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Each use gives it its full idle time again, up to its absolute end.
+    Sliding,
+    /// Ends at a set moment.
+    Fixed,
+    /// Ends with its first use, or at a set moment.
+    SingleUse,
+}
+
+/// How the session's token travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// In a header, put there by a program.
+    Bearer,
+    /// In a cookie, kept by a browser.
+    Cookie,
+}
+
+/// Whose session it is, as known at the login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionUser {
+    /// The user's id, a UUID.
+    #[cfg_attr(feature = "openapi", schema(format = Uuid))]
+    pub id: String,
+    /// The e-mail address that the user logs in with.
+    #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
+    pub username: String,
+    /// All roles of the user, the default one first.
+    pub roles: Vec<String>,
+}
+
+/// One session. Never its token, never a digest of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionView {
+    /// The session's id, a UUIDv7; no secret.
+    #[cfg_attr(feature = "openapi", schema(format = Uuid))]
+    pub id: String,
+    /// What a use does to it.
+    pub kind: Kind,
+    /// How its token travels.
+    pub transport: Transport,
+    /// Whose it is.
+    pub user: SessionUser,
+    /// The one role that it acts in.
+    pub role: String,
+    /// The name given to a minted token.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub name: Option<String>,
+    /// When it was issued.
+    pub created_at: Timestamp,
+    /// When it was last used; at first, when it was issued.
+    pub last_used_at: Timestamp,
+    /// When it ends if nobody uses it.
+    pub expires_at: Timestamp,
+    /// Whole seconds until `expires_at`, rounded up.
+    pub expires_in: u64,
+    /// When it ends however busy it is.
+    pub absolute_expires_at: Timestamp,
+    /// How often it was used.
+    pub refresh_count: u64,
+    /// The client's address at the login.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub ip: Option<String>,
+    /// The client's user agent at the login, 256 characters at most.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub user_agent: Option<String>,
+    /// Whether it is the caller's own, where that may be among others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub current: Option<bool>,
+}
+
+/// The live sessions of one user, newest use first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionList {
+    /// The sessions.
+    pub sessions: Vec<SessionView>,
+}
+
+/// Everything that backends keep in a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionValues<V> {
+    /// Any JSON under keys of 1 to 64 of `A-Za-z0-9._-`, 16 KiB in all.
+    pub data: BTreeMap<String, V>,
+}

@@ -1,0 +1,126 @@
+//! Accounts, as the users API shows and takes them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// An account. Never a password or its hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UserView {
+    /// A UUIDv7.
+    #[cfg_attr(feature = "openapi", schema(format = Uuid))]
+    pub id: String,
+    /// The user name, as it was given.
+    #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
+    pub email: String,
+    /// May be empty.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub first_name: Option<String>,
+    /// May be empty.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub last_name: Option<String>,
+    /// Ordered; a login acts in the first unless it asks for another.
+    pub roles: Vec<String>,
+    /// Whether the account is barred from logging in.
+    pub disabled: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// One page of accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UserList {
+    /// The accounts.
+    pub users: Vec<UserView>,
+    /// What to pass as `after` for the next page; `null` on the last one.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub next: Option<String>,
+}
+
+/// A new account.
+#[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CreateUserRequest {
+    /// The e-mail address to log in with.
+    #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
+    pub email: String,
+    /// The password.
+    #[cfg_attr(feature = "openapi", schema(format = Password, example = "correct horse battery staple"))]
+    pub password: String,
+    /// First name.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub first_name: Option<String>,
+    /// Last name.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub last_name: Option<String>,
+}
+
+/// What to change of an account; what is absent stays.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UpdateUserRequest {
+    /// First name.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub first_name: Option<String>,
+    /// Last name.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub last_name: Option<String>,
+    /// All roles, in order (an admin only).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub roles: Option<Vec<String>>,
+    /// Whether the account is barred (an admin only).
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub disabled: Option<bool>,
+}
+
+/// A change of password.
+#[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangePasswordRequest {
+    /// The present password; an admin needs none for another user.
+    #[cfg_attr(feature = "openapi", schema(format = Password, nullable = false))]
+    pub current_password: Option<String>,
+    /// The new one.
+    #[cfg_attr(feature = "openapi", schema(format = Password))]
+    pub new_password: String,
+}
+
+/// That the API answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Status {
+    /// Always `OK`.
+    #[cfg_attr(feature = "openapi", schema(example = "OK"))]
+    pub status: String,
+}
+
+/// How much there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Stats {
+    /// Accounts.
+    pub users: u64,
+    /// Live sessions, approximately where the store counts so.
+    pub sessions: u64,
+}
+
+impl fmt::Debug for CreateUserRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateUserRequest")
+            .field("email", &self.email)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ChangePasswordRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChangePasswordRequest")
+            .finish_non_exhaustive()
+    }
+}

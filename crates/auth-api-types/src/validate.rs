@@ -1,0 +1,371 @@
+//! The question "is this token alive?", for one or for many, and its answer.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::SessionView;
+
+/// The most tokens that one request may name.
+pub const MAX_TOKENS: usize = 1024;
+
+/// Where the validated request came from, as the asking service saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Client {
+    /// The client's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub ip: Option<String>,
+    /// The client's user agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub user_agent: Option<String>,
+}
+
+/// One token to validate, and how.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ValidateItem<'a> {
+    /// The token, as it came.
+    #[serde(borrow)]
+    pub token: Cow<'a, str>,
+    /// Whether this is a use, which re-inflates (by default it is).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touch: Option<bool>,
+    /// Where the request came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Client>,
+    /// The request's id, for the logs.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Cow<'a, str>>,
+}
+
+/// The body of `POST /validateToken`: `token` or `tokens`, and what holds for every item that
+/// does not say otherwise.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ValidateRequest<'a> {
+    /// The one token.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Cow<'a, str>>,
+    /// Or 1 to 1,024 of them, each a token or an object.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Vec<ItemOrToken<'a>>>,
+    /// Whether this is a use, which re-inflates (by default it is).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touch: Option<bool>,
+    /// Where the request came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Client>,
+    /// The request's id, for the logs.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Cow<'a, str>>,
+}
+
+/// An item of `tokens`: a bare token or an object.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum ItemOrToken<'a> {
+    /// A bare token.
+    Token(Cow<'a, str>),
+    /// A token and how to validate it.
+    Item(ValidateItem<'a>),
+}
+
+/// Why a well-formed body is no question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValidateRequestError {
+    /// Neither `token` nor `tokens`.
+    NoToken,
+    /// Both `token` and `tokens`.
+    Both,
+    /// No item, or more than [`MAX_TOKENS`].
+    Count,
+}
+
+impl<'a> ValidateRequest<'a> {
+    /// Whether it is the form with `tokens`, which is answered with `results`.
+    pub const fn is_batch(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// The items, in order, each with what stands beside `tokens` filled in.
+    ///
+    /// # Errors
+    ///
+    /// Unless it is one token, or 1 to [`MAX_TOKENS`] of them.
+    pub fn into_items(self) -> Result<Vec<ValidateItem<'a>>, ValidateRequestError> {
+        let Self {
+            token,
+            tokens,
+            touch,
+            client,
+            request_id,
+        } = self;
+        let items: Vec<ValidateItem<'a>> = match (token, tokens) {
+            (None, None) => return Err(ValidateRequestError::NoToken),
+            (Some(_), Some(_)) => return Err(ValidateRequestError::Both),
+            (Some(token), None) => vec![ValidateItem {
+                token,
+                ..ValidateItem::default()
+            }],
+            (None, Some(tokens)) => tokens.into_iter().map(ItemOrToken::into_item).collect(),
+        };
+        if items.is_empty() || items.len() > MAX_TOKENS {
+            return Err(ValidateRequestError::Count);
+        }
+        let filled = items.into_iter().map(|item| ValidateItem {
+            token: item.token,
+            touch: item.touch.or(touch),
+            client: item.client.or_else(|| client.clone()),
+            request_id: item.request_id.or_else(|| request_id.clone()),
+        });
+        Ok(filled.collect())
+    }
+}
+
+impl<'a> ItemOrToken<'a> {
+    fn into_item(self) -> ValidateItem<'a> {
+        match self {
+            Self::Token(token) => ValidateItem {
+                token,
+                ..ValidateItem::default()
+            },
+            Self::Item(item) => item,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ItemOrToken<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = ItemOrToken<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a token or an object with one")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, token: &'de str) -> Result<Self::Value, E> {
+                Ok(ItemOrToken::Token(Cow::Borrowed(token)))
+            }
+            fn visit_str<E: de::Error>(self, token: &str) -> Result<Self::Value, E> {
+                Ok(ItemOrToken::Token(Cow::Owned(token.to_owned())))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                ValidateItem::deserialize(MapAccessDeserializer::new(map)).map(ItemOrToken::Item)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Why a token is not alive. All of them are dead; the reason is for people and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Not a token of ours: its form or its checksum is wrong.
+    Malformed,
+    /// Its time was up.
+    Expired,
+    /// It was ended.
+    Revoked,
+    /// The store knows nothing of it; also what a newer service may say that we do not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl Reason {
+    /// The reason as it stands on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// The answer for one token, as it stands on the wire. Read it with [`Verdict::into_answer`]:
+/// what is neither a clear yes nor a clear no must not be taken for either.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Verdict {
+    /// Whether the token is alive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub authenticated: Option<bool>,
+    /// The session of a live token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub session: Option<SessionView>,
+    /// Why it is not alive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub reason: Option<Reason>,
+    /// `unavailable` where the store did not answer for this token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub error: Option<String>,
+}
+
+impl Verdict {
+    /// Alive.
+    pub fn alive(session: SessionView) -> Self {
+        Self {
+            authenticated: Some(true),
+            session: Some(session),
+            ..Self::default()
+        }
+    }
+
+    /// Dead.
+    pub fn dead(reason: Reason) -> Self {
+        Self {
+            authenticated: Some(false),
+            reason: Some(reason),
+            ..Self::default()
+        }
+    }
+
+    /// The store did not answer for this token.
+    pub fn unavailable() -> Self {
+        Self {
+            error: Some("unavailable".to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// `Some(Ok)` for a clear yes, `Some(Err)` for a clear no, `None` for anything else.
+    pub fn into_answer(self) -> Option<Result<SessionView, Reason>> {
+        match self {
+            Self {
+                authenticated: Some(true),
+                session: Some(session),
+                reason: None,
+                error: None,
+            } => Some(Ok(session)),
+            Self {
+                authenticated: Some(false),
+                session: None,
+                reason,
+                error: None,
+            } => Some(Err(reason.unwrap_or(Reason::Unknown))),
+            _ => None,
+        }
+    }
+}
+
+/// The answers to a batch, in the order of its items.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Results {
+    /// One for each item.
+    pub results: Vec<Verdict>,
+}
+
+impl fmt::Debug for ValidateItem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValidateItem")
+            .field("touch", &self.touch)
+            .field("client", &self.client)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ValidateRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValidateRequest")
+            .field("tokens", &self.tokens.as_ref().map_or(1, Vec::len))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(json: &str) -> Vec<ValidateItem<'_>> {
+        serde_json::from_str::<ValidateRequest<'_>>(json)
+            .unwrap()
+            .into_items()
+            .unwrap()
+    }
+
+    #[test]
+    fn an_item_keeps_what_it_says_and_takes_the_rest_from_beside_the_list() {
+        let items = items(r#"{"tokens":["a",{"token":"b","touch":true}],"touch":false}"#);
+        assert_eq!(
+            (items[0].token.as_ref(), items[0].touch),
+            ("a", Some(false))
+        );
+        assert_eq!((items[1].token.as_ref(), items[1].touch), ("b", Some(true)));
+    }
+
+    #[test]
+    fn a_token_without_escapes_is_not_copied() {
+        assert!(matches!(
+            items(r#"{"token":"abc"}"#)[0].token,
+            Cow::Borrowed("abc")
+        ));
+    }
+
+    #[test]
+    fn one_and_many_together_neither_or_too_many_are_no_question() {
+        let error = |json: &str| {
+            serde_json::from_str::<ValidateRequest<'_>>(json)
+                .unwrap()
+                .into_items()
+                .unwrap_err()
+        };
+        assert_eq!(
+            error(r#"{"token":"a","tokens":["b"]}"#),
+            ValidateRequestError::Both
+        );
+        assert_eq!(error("{}"), ValidateRequestError::NoToken);
+        assert_eq!(error(r#"{"tokens":[]}"#), ValidateRequestError::Count);
+        let many = serde_json::json!({"tokens": vec!["t"; MAX_TOKENS + 1]}).to_string();
+        assert_eq!(error(&many), ValidateRequestError::Count);
+    }
+
+    #[test]
+    fn a_field_named_twice_is_refused_at_either_depth() {
+        for json in [
+            r#"{"token":"a","token":"a"}"#,
+            r#"{"tokens":[{"token":"a","token":"a"}]}"#,
+        ] {
+            let error = serde_json::from_str::<ValidateRequest<'_>>(json).unwrap_err();
+            assert!(
+                error.to_string().contains("duplicate field `token`"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_clear_yes_or_a_clear_no_is_an_answer() {
+        let read = |json: &str| serde_json::from_str::<Verdict>(json).unwrap().into_answer();
+        assert_eq!(
+            read(r#"{"authenticated":false,"reason":"revoked"}"#),
+            Some(Err(Reason::Revoked))
+        );
+        assert_eq!(
+            read(r#"{"authenticated":false,"reason":"new"}"#),
+            Some(Err(Reason::Unknown))
+        );
+        for unclear in [
+            "{}",
+            r#"{"authenticated":true}"#,
+            r#"{"error":"unavailable"}"#,
+            r#"{"authenticated":false,"error":"unavailable"}"#,
+        ] {
+            assert_eq!(read(unclear), None, "{unclear}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Time as a parameter: monotonic for deadlines, wall for display.
+//!
+//! Nothing else in the workspace reads the system's clocks: a lint bans it. What decides takes a
+//! [`Clock`], so that a test can hand it a [`ManualClock`] and move time by itself.
+
+mod manual;
+mod system;
+
+use std::time::Duration;
+
+pub use manual::ManualClock;
+pub use system::SystemClock;
+
+/// A moment of a clock that never goes back: the time since that clock's own beginning.
+///
+/// Two moments can be compared only if one clock gave them both. It says nothing of the date.
+pub type Moment = Duration;
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync + 'static {
+    /// The monotonic time, which no adjustment of the date moves. Deadlines are decided by it.
+    fn now(&self) -> Moment;
+
+    /// The date: milliseconds since 1970-01-01T00:00:00Z. For display only; it may jump.
+    fn unix_ms(&self) -> i64;
+}

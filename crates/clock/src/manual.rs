@@ -1,0 +1,76 @@
+//! A clock that stands still until it is told to move.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::{Clock, Moment};
+
+/// A clock for tests. Clones share one time; the date moves with it, and can be made to jump alone.
+#[derive(Clone, Debug)]
+pub struct ManualClock {
+    hands: Arc<Hands>,
+}
+
+#[derive(Debug)]
+struct Hands {
+    monotonic_ns: AtomicU64,
+    unix_ms: AtomicI64,
+}
+
+impl ManualClock {
+    /// A clock whose date is 2026-11-20T12:00:00Z and whose monotonic time is an hour.
+    pub fn new() -> Self {
+        let hands = Hands {
+            monotonic_ns: AtomicU64::new(3_600_000_000_000),
+            unix_ms: AtomicI64::new(1_795_176_000_000),
+        };
+        Self {
+            hands: Arc::new(hands),
+        }
+    }
+
+    /// Lets `by` pass on both hands.
+    pub fn advance(&self, by: Duration) {
+        let ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.hands.monotonic_ns.fetch_add(ns, Ordering::SeqCst);
+        self.jump_date(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// Moves the date alone by `by_ms` milliseconds, as an operator or NTP may.
+    pub fn jump_date(&self, by_ms: i64) {
+        self.hands.unix_ms.fetch_add(by_ms, Ordering::SeqCst);
+    }
+}
+
+impl Default for ManualClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Moment {
+        Duration::from_nanos(self.hands.monotonic_ns.load(Ordering::SeqCst))
+    }
+
+    fn unix_ms(&self) -> i64 {
+        self.hands.unix_ms.load(Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_of_the_date_leaves_the_monotonic_time_alone() {
+        let clock = ManualClock::new();
+        let (now, date) = (clock.now(), clock.unix_ms());
+        clock.jump_date(-3_600_000);
+        assert_eq!(clock.now(), now);
+        assert_eq!(clock.unix_ms(), date - 3_600_000);
+        clock.advance(Duration::from_millis(1500));
+        assert_eq!(clock.now(), now + Duration::from_millis(1500));
+    }
+}
