@@ -1,0 +1,338 @@
+//! The one place where sessions are issued, minted, validated and rotated, whatever the door and
+//! whatever the store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use uuid::Uuid;
+
+use crate::{
+    Binding, Dead, Ending, Insertion, Intent, Issued, Kind, Lifetimes, Login, Mint, NewSession,
+    Outcome, Presented, Rotation, SecretDigest, SeenAt, Session, SessionError, SessionId,
+    SessionStore, StoreError, Token, Transport, Verdict,
+};
+
+/// Fills a buffer with cryptographic randomness, or fails.
+pub type RandomSource = Arc<dyn Fn(&mut [u8]) -> Result<(), SessionError> + Send + Sync>;
+
+/// The session engine: a cheap handle that all doors share.
+#[derive(Clone)]
+pub struct Sessions {
+    store: Arc<dyn SessionStore>,
+    clock: Arc<dyn Clock>,
+    random: RandomSource,
+    lifetimes: Lifetimes,
+    binding: Binding,
+}
+
+impl Sessions {
+    /// An engine on `store`, with the system's randomness.
+    pub fn new(
+        store: Arc<dyn SessionStore>,
+        clock: Arc<dyn Clock>,
+        lifetimes: Lifetimes,
+        binding: Binding,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            random: Arc::new(system_randomness),
+            lifetimes,
+            binding,
+        }
+    }
+
+    /// The same engine with another source of randomness.
+    #[must_use]
+    pub fn with_randomness(self, random: RandomSource) -> Self {
+        Self { random, ..self }
+    }
+
+    /// How long sessions live here.
+    pub const fn lifetimes(&self) -> &Lifetimes {
+        &self.lifetimes
+    }
+
+    /// Opens a session for someone who has just logged in.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Store`] and [`SessionError::Randomness`]; nothing was issued then.
+    pub async fn issue(&self, login: Login) -> Result<Issued, SessionError> {
+        let (ttl, max_lifetime) = match login.transport {
+            Transport::Bearer => self.lifetimes.token,
+            Transport::Cookie => self.lifetimes.cookie,
+        };
+        self.insert(NewSession {
+            id: Uuid::nil().into(),
+            digest: SecretDigest::from_bytes([0; 32]),
+            kind: Kind::Sliding,
+            transport: login.transport,
+            subject: login.subject,
+            role: login.role,
+            generation: login.generation,
+            name: None,
+            ttl,
+            max_lifetime,
+            login_age: Duration::ZERO,
+            origin: login.origin,
+        })
+        .await
+    }
+
+    /// Mints a token: a session of its own with its maker's role and login, which outlives the
+    /// maker's logout.
+    ///
+    /// # Errors
+    ///
+    /// Beside those of [`issue`](Self::issue): `WrongKind` and `Stale` where the maker may not
+    /// mint, `Ttl` with the maximum, `Dead` where the maker ended meanwhile.
+    pub async fn mint(
+        &self,
+        maker: &Session,
+        credential: Presented,
+        mint: Mint,
+    ) -> Result<Issued, SessionError> {
+        if maker.kind != Kind::Sliding {
+            return Err(SessionError::WrongKind);
+        }
+        if maker.login_age > self.lifetimes.fresh_for {
+            return Err(SessionError::Stale {
+                max_age: self.lifetimes.fresh_for,
+            });
+        }
+        let (usual, longest) = self.minted_ttl(mint.kind);
+        let ttl = mint.ttl.unwrap_or(usual);
+        if ttl.is_zero() || ttl > longest {
+            return Err(SessionError::Ttl(longest));
+        }
+        let max_lifetime = if mint.kind == Kind::Sliding {
+            self.lifetimes.token.1
+        } else {
+            ttl
+        };
+        let new = NewSession {
+            id: Uuid::nil().into(),
+            digest: SecretDigest::from_bytes([0; 32]),
+            kind: mint.kind,
+            transport: Transport::Bearer,
+            subject: Arc::clone(&maker.subject),
+            role: maker.role,
+            generation: maker.generation,
+            name: mint.name,
+            ttl,
+            max_lifetime,
+            login_age: maker.login_age,
+            origin: mint.origin,
+        };
+        let issued = self.insert(new).await?;
+        self.undo_unless_maker_lives(credential, issued).await
+    }
+
+    /// INVARIANT: whatever ends all of a user's sessions ends the ones minted meanwhile. It
+    /// either saw the new session, or ended the maker before this look.
+    async fn undo_unless_maker_lives(
+        &self,
+        maker: Presented,
+        issued: Issued,
+    ) -> Result<Issued, SessionError> {
+        match self
+            .answer(Presented {
+                intent: Intent::Look,
+                ..maker
+            })
+            .await
+        {
+            Ok(Verdict::Alive(_)) => Ok(issued),
+            Ok(Verdict::Dead(dead)) => {
+                self.store.remove(issued.session.id).await?;
+                Err(SessionError::Dead(dead))
+            }
+            Err(error) => {
+                self.store.remove(issued.session.id).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Answers for each presented token, in order; see [`SessionStore::touch`]. One that is bound
+    /// to where it came from, and is seen elsewhere, ends.
+    pub async fn validate(&self, batch: &[Presented], seen_at: &[SeenAt]) -> Vec<Outcome> {
+        let mut outcomes = self.store.touch(batch).await;
+        if self.binding.ip || self.binding.user_agent {
+            for (outcome, seen) in outcomes.iter_mut().zip(seen_at) {
+                self.end_if_elsewhere(outcome, seen).await;
+            }
+        }
+        outcomes
+    }
+
+    /// Answers for one presented token.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store did not answer.
+    pub async fn validate_one(&self, presented: Presented, seen: SeenAt) -> Outcome {
+        self.validate(&[presented], &[seen])
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(no_answer()))
+    }
+
+    /// Gives a live sliding session a new token; the old one is dead at once. The caller has
+    /// checked that `role` is one that the session may take up.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Store`] and [`SessionError::Randomness`].
+    pub async fn rotate(
+        &self,
+        presented: Presented,
+        role: Option<usize>,
+    ) -> Result<Rotation, SessionError> {
+        let (token, digest) = self.new_token(presented.id)?;
+        Ok(match self.store.rotate(&presented, digest, role).await? {
+            Verdict::Alive(session) => Rotation::Rotated(token, session),
+            Verdict::Dead(dead) => Rotation::Dead(dead),
+        })
+    }
+
+    /// Ends the session that a token opens, if it opens one. `true` if it did.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store did not answer: the session may live.
+    pub async fn log_out(&self, presented: Presented) -> Result<Option<Session>, StoreError> {
+        match self
+            .answer(Presented {
+                intent: Intent::Look,
+                ..presented
+            })
+            .await?
+        {
+            Verdict::Alive(session) => {
+                self.store.remove(session.id).await?;
+                Ok(Some(session))
+            }
+            Verdict::Dead(_) => Ok(None),
+        }
+    }
+
+    /// Ends one session by its id. `true` if it was live.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store did not answer: the session may live.
+    pub async fn end(&self, id: SessionId) -> Result<bool, StoreError> {
+        self.store.remove(id).await
+    }
+
+    /// Ends a user's sessions; returns those that were live.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store did not answer: some may live.
+    pub async fn end_all(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.store.remove_subject(subject, ending).await
+    }
+
+    /// A user's live sessions, newest use first. Only looks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store did not answer.
+    pub async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
+        let mut sessions = self.store.list(subject).await?;
+        sessions.sort_by_key(|session| {
+            (
+                std::cmp::Reverse(session.last_used_at_ms),
+                std::cmp::Reverse(session.id),
+            )
+        });
+        Ok(sessions)
+    }
+
+    /// The store, for what only passes through: values, counts, the probe.
+    pub fn store(&self) -> &Arc<dyn SessionStore> {
+        &self.store
+    }
+
+    async fn insert(&self, mut new: NewSession) -> Result<Issued, SessionError> {
+        // An id is 74 random bits and a date: a second try is already a broken source.
+        for _ in 0..4 {
+            let mut random = [0; 10];
+            (self.random)(&mut random)?;
+            new.id = SessionId::new(self.clock.unix_ms(), &random);
+            let (token, digest) = self.new_token(new.id)?;
+            new.digest = digest;
+            match self
+                .store
+                .insert(&new, self.lifetimes.max_per_subject)
+                .await?
+            {
+                Insertion::Created { session, ended } => {
+                    return Ok(Issued {
+                        token,
+                        session,
+                        ended,
+                    });
+                }
+                Insertion::Taken => tracing::warn!("a session id was drawn twice; drawing again"),
+            }
+        }
+        Err(SessionError::Randomness(
+            "the source repeats itself".to_owned(),
+        ))
+    }
+
+    fn new_token(&self, id: SessionId) -> Result<(Token, SecretDigest), SessionError> {
+        let mut random = zeroize::Zeroizing::new([0; 128]);
+        (self.random)(random.as_mut_slice())?;
+        Ok(Token::new(id, &random))
+    }
+
+    async fn answer(&self, presented: Presented) -> Outcome {
+        self.store
+            .touch(&[presented])
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(no_answer()))
+    }
+
+    async fn end_if_elsewhere(&self, outcome: &mut Outcome, seen: &SeenAt) {
+        let Ok(Verdict::Alive(session)) = outcome else {
+            return;
+        };
+        if !self.binding.holds(&session.origin, seen) {
+            *outcome = self
+                .store
+                .remove(session.id)
+                .await
+                .map(|_| Verdict::Dead(Dead::Revoked));
+        }
+    }
+
+    /// The usual and the longest time of a minted token.
+    fn minted_ttl(&self, kind: Kind) -> (Duration, Duration) {
+        let (usual, longest) = match kind {
+            Kind::Sliding => (self.lifetimes.token.0, self.lifetimes.token.0),
+            Kind::Fixed => (Duration::from_hours(1), self.lifetimes.fixed_max),
+            Kind::SingleUse => (Duration::from_mins(15), self.lifetimes.single_use_max),
+        };
+        (usual.min(longest), longest)
+    }
+}
+
+fn system_randomness(buffer: &mut [u8]) -> Result<(), SessionError> {
+    getrandom::fill(buffer).map_err(|error| SessionError::Randomness(error.to_string()))
+}
+
+/// A store that answers fewer items than it was asked has not answered.
+fn no_answer() -> StoreError {
+    StoreError("fewer answers than questions".to_owned())
+}

@@ -1,0 +1,40 @@
+//! The session engine: tokens, expiry, the stores that keep sessions, and the sweeper.
+//!
+//! A token is a handle on a session. Whoever presents it *uses* the session, which gives a sliding
+//! one its idle time again, or only *looks* at it. A user is known here as a [`Subject`] that the
+//! caller fills in; how it was authenticated, and over which protocol, is not this crate's
+//! business.
+//!
+//! ```text
+//! Sessions ──► SessionStore ◄── Sweeper
+//!    │             ▲
+//!  token        MemoryStore      expiry: when a session ends, as pure arithmetic
+//! ```
+//!
+//! What a store must do is written at [`SessionStore`], and each sentence of it is a test that
+//! every store runs.
+
+mod attempts;
+mod binding;
+mod engine;
+mod expiry;
+mod issue;
+mod session;
+mod store;
+mod sweeper;
+mod token;
+
+pub use attempts::{AttemptKey, AttemptLimit, AttemptStore, MemoryAttempts, Reservation};
+pub use binding::{Binding, SeenAt};
+pub use engine::{RandomSource, Sessions};
+pub use issue::{Issued, Lifetimes, Login, Mint, Rotation, SessionError};
+pub use session::{
+    Dead, Intent, Kind, NewSession, Origin, Presented, Session, Subject, Transport, Verdict,
+};
+pub use store::memory::MemoryStore;
+pub use store::{
+    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, VALUES_LIMIT,
+    ValueChange, ValueWrite, Values,
+};
+pub use sweeper::Sweeper;
+pub use token::{Malformed, SecretDigest, SessionId, Token};

@@ -1,0 +1,164 @@
+//! A session, seen from outside its store: what goes in, what is presented, what comes back.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::{SecretDigest, SessionId};
+
+/// What a use does to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Gives it its full idle time again, up to its absolute end.
+    Sliding,
+    /// Nothing: it ends at a set moment.
+    Fixed,
+    /// Ends it.
+    SingleUse,
+}
+
+/// How the session's token travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// In a header.
+    Bearer,
+    /// In a browser's cookie.
+    Cookie,
+}
+
+/// Whose session it is, as known when the session was opened. One value is shared by all sessions
+/// that were opened with the same knowledge.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Subject {
+    /// The user's id: what a user's sessions are found by.
+    pub id: Uuid,
+    /// What the user logs in with.
+    pub username: Box<str>,
+    /// What to call the user.
+    pub display_name: Box<str>,
+    /// The user's roles, the default one first. Never empty.
+    pub roles: Box<[Box<str>]>,
+}
+
+/// Where a login came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address.
+    pub ip: Option<IpAddr>,
+    /// The client's user agent.
+    pub user_agent: Option<Arc<str>>,
+}
+
+/// A session that a store is asked to take in.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Its id, never used before.
+    pub id: SessionId,
+    /// The digest of its secret.
+    pub digest: SecretDigest,
+    /// What a use does to it.
+    pub kind: Kind,
+    /// How its token travels.
+    pub transport: Transport,
+    /// Whose it is.
+    pub subject: Arc<Subject>,
+    /// The role it acts in, as a place in the subject's roles.
+    pub role: usize,
+    /// The user's generation it was opened with: a higher one ends it.
+    pub generation: i64,
+    /// The name given to a minted token.
+    pub name: Option<Arc<str>>,
+    /// Idle time of a sliding session; ignored for the other kinds.
+    pub ttl: Duration,
+    /// How long it lives at most.
+    pub max_lifetime: Duration,
+    /// How long ago the password was given; not zero for a minted token.
+    pub login_age: Duration,
+    /// Where the login came from.
+    pub origin: Origin,
+}
+
+/// A live session as it stood at one moment. Dates are milliseconds since 1970 and for display;
+/// what was decided, was decided on a monotonic clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// What a use does to it.
+    pub kind: Kind,
+    /// How its token travels.
+    pub transport: Transport,
+    /// Whose it is.
+    pub subject: Arc<Subject>,
+    /// The role it acts in, as a place in the subject's roles.
+    pub role: usize,
+    /// The user's generation it was opened with.
+    pub generation: i64,
+    /// The name given to a minted token.
+    pub name: Option<Arc<str>>,
+    /// Where the login came from.
+    pub origin: Origin,
+    /// When it was issued.
+    pub created_at_ms: i64,
+    /// When it was last used; at first, when it was issued.
+    pub last_used_at_ms: i64,
+    /// When it ends unused.
+    pub expires_at_ms: i64,
+    /// When it ends in any case.
+    pub absolute_expires_at_ms: i64,
+    /// The time left before it ends unused.
+    pub expires_in: Duration,
+    /// How long ago the password was given.
+    pub login_age: Duration,
+    /// How often it was used.
+    pub refresh_count: u64,
+}
+
+impl Session {
+    /// The role that the session acts in.
+    pub fn role(&self) -> &str {
+        self.subject.roles.get(self.role).map_or("", AsRef::as_ref)
+    }
+}
+
+/// Whether presenting a token is a use of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intent {
+    /// It is: a sliding session re-inflates, a single-use one ends.
+    Use,
+    /// It changes nothing.
+    Look,
+}
+
+/// A well-formed token, as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented {
+    /// The session that it names.
+    pub id: SessionId,
+    /// The digest of the secret that it carries.
+    pub digest: SecretDigest,
+    /// Whether this is a use.
+    pub intent: Intent,
+}
+
+/// Why a token opens nothing. All of these are dead; the reason is for people and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dead {
+    /// No such session, or another secret.
+    Unknown,
+    /// Its time was up, and it has not been swept yet.
+    Expired,
+    /// It was ended a moment ago.
+    Revoked,
+}
+
+/// A store's answer to a presented token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The session lives, and stands like this after what was done.
+    Alive(Session),
+    /// It does not.
+    Dead(Dead),
+}

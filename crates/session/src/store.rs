@@ -1,0 +1,163 @@
+//! What every session store does. Which store it is, nobody above needs to know.
+
+#[cfg(test)]
+pub(crate) mod conformance;
+pub(crate) mod memory;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::{NewSession, Presented, SecretDigest, Session, SessionId, Verdict};
+
+/// The most bytes of keys and values that one session keeps.
+pub const VALUES_LIMIT: usize = 16 * 1024;
+
+/// The store failed to answer. This says nothing about any session: never take it for "no".
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the session store does not answer: {0}")]
+pub struct StoreError(
+    /// What happened, for the operator's log: no key, no digest.
+    pub String,
+);
+
+/// The answer for one item of a batch.
+pub type Outcome = Result<Verdict, StoreError>;
+
+/// What became of an insert.
+#[derive(Clone, Debug)]
+pub enum Insertion {
+    /// The session lives; the user's quota ended these others.
+    Created {
+        /// As it stands now.
+        session: Session,
+        /// Ended because the user had too many.
+        ended: Vec<SessionId>,
+    },
+    /// The id is in use. Nothing was changed.
+    Taken,
+}
+
+/// Which of a subject's sessions to end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ending {
+    /// Only those opened with a lower generation; all where it is `None`.
+    pub below_generation: Option<i64>,
+    /// The one that lives on, whatever its generation; it is raised to `below_generation`.
+    pub keep: Option<SessionId>,
+}
+
+/// What backends keep in a session: JSON text by key, each with the version of its last write.
+pub type Values = BTreeMap<String, (u64, Box<str>)>;
+
+/// What to write under a key.
+#[derive(Clone, Debug)]
+pub enum ValueChange {
+    /// This JSON text.
+    Put(Box<str>),
+    /// Nothing any more.
+    Delete,
+}
+
+/// Under which condition a value is written; checked and written in one step.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// In any case.
+    None,
+    /// Only where there is a value.
+    Present,
+    /// Only where there is no value.
+    Absent,
+    /// Only where the value has one of these versions.
+    Version(Vec<u64>),
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueWrite {
+    /// It stands, with this version, which no value of this session had before.
+    Put(u64),
+    /// The key has no value (any more).
+    Deleted,
+    /// The condition did not hold. Nothing was changed.
+    ConditionFailed,
+    /// It would be more than [`VALUES_LIMIT`] bytes in all. Nothing was changed.
+    TooLarge,
+    /// The session does not live.
+    Gone,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Expired sessions whose memory was given back.
+    pub removed: u64,
+}
+
+/// Where sessions live. Every operation on one session is one atomic step on one key.
+///
+/// INVARIANT: there is no `save` and no upsert. [`insert`](Self::insert) only creates, everything
+/// else changes only what is there, so that nothing brings an ended session back.
+/// INVARIANT: a session is over when its time is over, whether or not it has been swept.
+/// INVARIANT: [`StoreError`] is never an answer about a session.
+#[async_trait]
+pub trait SessionStore: Send + Sync + 'static {
+    /// Takes in a session, unless its id is in use, which an unswept expired session's is. Past
+    /// `cap` live sessions of its subject (0: no limit), ends those others that would end soonest.
+    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError>;
+
+    /// For each presented token, in order, in one atomic step each: find it, compare the secret,
+    /// check that it lives, and do what its [`Intent`](crate::Intent) and its kind ask for:
+    /// nothing, slide and count, count, or end it with this one success. The same token twice is
+    /// used twice. A wrong secret is `Dead::Unknown`, whatever else is known of the session.
+    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome>;
+
+    /// Uses a live session and gives it another secret, and another role if one is given, in one
+    /// step; values, id and absolute end stay. The old secret is unknown from then on. The intent
+    /// is ignored.
+    async fn rotate(
+        &self,
+        presented: &Presented,
+        digest: SecretDigest,
+        role: Option<usize>,
+    ) -> Outcome;
+
+    /// Ends a session. `true` if it was live.
+    async fn remove(&self, id: SessionId) -> Result<bool, StoreError>;
+
+    /// Ends a subject's sessions; returns those that were live. A session that is inserted
+    /// meanwhile may live on.
+    async fn remove_subject(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+    ) -> Result<Vec<SessionId>, StoreError>;
+
+    /// A subject's live sessions, in no order. Only looks.
+    async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError>;
+
+    /// What is kept in a session; `None` if it does not live. Only looks.
+    async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError>;
+
+    /// Writes one value of a live session if the condition holds. Not a use.
+    async fn write_value(
+        &self,
+        id: SessionId,
+        key: &str,
+        change: ValueChange,
+        condition: Condition,
+    ) -> Result<ValueWrite, StoreError>;
+
+    /// How many sessions live, approximately: what has expired counts until it is swept.
+    async fn count(&self) -> Result<u64, StoreError>;
+
+    /// Gives back the memory of what has expired, in slices that hold no lock long.
+    async fn sweep(&self) -> Result<Swept, StoreError>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What the store is called in metrics and messages: `memory`, `redis`.
+    fn backend(&self) -> &'static str;
+}

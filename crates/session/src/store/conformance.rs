@@ -1,0 +1,158 @@
+//! What every session store must do. Each sentence of the trait's documentation is a case here, by
+//! name; each store runs all of them, each against a store of its own that is empty.
+//!
+//! Cases speak of time in units, so that a store whose time is real can run them too: nothing is
+//! decided here by less than one unit.
+
+mod bench;
+pub(crate) mod broken;
+pub(crate) mod insert;
+pub(crate) mod presenting;
+pub(crate) mod quota;
+pub(crate) mod removing;
+pub(crate) mod rotating;
+pub(crate) mod subjects;
+pub(crate) mod sweeping;
+pub(crate) mod uses;
+pub(crate) mod values;
+
+use std::pin::Pin;
+
+pub(crate) use self::bench::{Bench, Held, batch, fresh_id, held, look, someone, subject, use_of};
+
+/// Hands the list of all cases, by file, to the macro `$then`.
+macro_rules! for_each_case {
+    ($then:ident) => {
+        $then! {
+            insert: [
+                a_new_session_stands_as_it_was_given
+                a_fixed_session_expires_at_its_absolute_end
+                an_id_in_use_is_taken_and_nothing_changes
+                an_expired_id_that_is_taken_stays_dead
+                of_many_inserts_of_one_id_one_creates_it
+            ]
+            quota: [
+                past_the_cap_the_others_that_would_end_soonest_end
+                the_cap_never_ends_the_new_session
+                a_cap_of_one_leaves_the_new_session
+                a_use_saves_a_session_from_the_cap
+                expired_sessions_do_not_count_for_the_cap
+                a_cap_that_shrank_ends_as_many_as_it_takes
+                no_cap_ends_nothing
+                the_cap_of_one_subject_ends_nobody_elses_session
+                a_taken_id_ends_nothing_at_the_cap
+            ]
+            uses: [
+                a_use_gives_a_sliding_session_its_full_idle_time_again
+                no_use_passes_the_absolute_end
+                a_use_is_counted_and_dated
+                a_use_leaves_what_the_session_is
+                a_fixed_session_ends_at_its_moment_however_it_is_used
+                a_single_use_session_ends_with_its_first_use
+                of_many_uses_of_a_single_use_session_at_once_one_succeeds
+                uses_at_once_are_all_counted
+                a_look_changes_nothing
+                a_look_does_not_use_up_a_single_use_session
+            ]
+            presenting: [
+                a_wrong_secret_is_unknown_and_changes_nothing
+                a_wrong_secret_does_not_use_up_a_single_use_session
+                a_wrong_secret_of_an_expired_session_is_unknown
+                an_id_that_never_was_is_unknown
+                an_expired_session_is_dead_before_any_sweep
+                an_expired_session_stays_dead_however_often_it_is_presented
+                an_empty_batch_gets_no_answers
+                a_token_named_twice_is_used_twice
+                a_large_mixed_batch_is_answered_in_order
+            ]
+            rotating: [
+                a_rotation_replaces_the_secret_and_nothing_else
+                a_rotation_is_a_use_whatever_the_intent
+                a_rotation_gives_another_role_if_one_is_named
+                a_rotation_keeps_the_values
+                of_many_rotations_at_once_one_succeeds
+                a_rotation_of_what_is_dead_creates_nothing
+            ]
+            removing: [
+                a_removed_session_is_dead_at_once
+                a_removal_is_true_once
+                removing_an_expired_session_is_false
+                a_removed_session_is_not_revived_by_a_later_touch
+                a_removed_session_is_not_revived_by_a_concurrent_touch
+                a_removed_session_is_not_revived_by_a_concurrent_rotation
+                a_removed_session_is_not_revived_by_a_concurrent_write
+            ]
+            subjects: [
+                a_list_shows_a_subjects_live_sessions_and_only_looks
+                an_expired_session_is_not_listed
+                a_session_shows_its_subject_as_known_when_it_was_opened
+                removing_a_subject_ends_its_sessions_and_nobody_elses
+                removing_a_subject_names_only_those_that_were_live
+                only_sessions_of_a_lower_generation_end
+                the_kept_session_lives_on_and_is_raised
+                a_kept_session_of_a_higher_generation_is_not_lowered
+                a_kept_session_stays_as_it_is_without_a_generation
+            ]
+            values: [
+                a_live_session_begins_without_values_and_a_dead_one_has_none
+                a_value_is_kept_until_it_is_deleted
+                deleting_what_is_not_there_is_no_error
+                no_version_comes_twice_in_a_session
+                a_write_needs_its_condition
+                a_deletion_needs_its_condition
+                of_many_swaps_of_one_version_one_succeeds
+                the_limit_is_on_keys_and_values_together
+                what_is_replaced_or_deleted_makes_room
+                nothing_is_written_to_a_dead_session
+                a_write_is_no_use
+            ]
+            sweeping: [
+                the_count_follows_what_comes_and_goes
+                a_sweep_takes_what_has_expired_and_nothing_else
+                a_sweep_spares_what_was_used_since
+                a_sweep_changes_no_answer_but_expired_to_unknown
+                a_store_answers_and_has_a_name
+            ]
+        }
+    };
+}
+pub(crate) use for_each_case;
+
+/// A named case.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(Bench) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+macro_rules! listed {
+    ($($file:ident: [$($case:ident)*])*) => {
+        /// All cases.
+        pub(crate) const CASES: &[Case] = &[$($(Case {
+            name: stringify!($case),
+            run: |bench| Box::pin(async move { $file::$case(&bench).await }),
+        },)*)*];
+    };
+}
+for_each_case!(listed);
+
+/// Runs all cases, each on a bench of its own, and names those that failed.
+pub(crate) async fn failures(bench: impl Fn() -> Bench) -> Vec<&'static str> {
+    let mut failed = Vec::new();
+    for case in CASES {
+        if tokio::spawn((case.run)(bench())).await.is_err() {
+            failed.push(case.name);
+        }
+    }
+    failed
+}
+
+/// Writes a test for each case, on a bench of the name `bench` that is in scope.
+macro_rules! conformance_tests {
+    ($($file:ident: [$($case:ident)*])*) => { $($(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $case() {
+            $crate::store::conformance::$file::$case(&bench()).await;
+        }
+    )*)* };
+}
+pub(crate) use conformance_tests;

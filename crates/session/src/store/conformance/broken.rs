@@ -1,0 +1,200 @@
+//! Stores that are broken on purpose, each as a real one has been: the suite must find them out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use async_trait::async_trait;
+use clock::{Clock as _, ManualClock};
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::{Bench, failures};
+use crate::{
+    Condition, Ending, Insertion, Intent, MemoryStore, NewSession, Outcome, Presented,
+    SecretDigest, Session, SessionId, SessionStore, StoreError, Swept, ValueChange, ValueWrite,
+    Values, Verdict,
+};
+
+/// What is wrong with a store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Nothing,
+    /// It loads a session, and saves it whether or not it is still there.
+    UpsertsOnTouch,
+    /// It takes for live what has not been swept.
+    TrustsItsSweeper,
+    /// It takes an id in use.
+    OverwritesOnInsert,
+    /// Its first sweep fails.
+    FailsToSweep,
+}
+
+/// A memory store with a fault.
+struct Broken {
+    fault: Fault,
+    inner: MemoryStore,
+    time: ManualClock,
+    /// The time that the inner store is told.
+    inner_time: ManualClock,
+    /// Sessions as they were taken in.
+    copies: Mutex<HashMap<SessionId, NewSession>>,
+    sweeps: AtomicU64,
+}
+
+/// A bench for a store whose first sweep fails.
+pub(crate) fn failing_sweeper() -> Bench {
+    Broken::bench(Fault::FailsToSweep)
+}
+
+impl Broken {
+    fn bench(fault: Fault) -> Bench {
+        let time = ManualClock::new();
+        let inner_time = if fault == Fault::TrustsItsSweeper {
+            ManualClock::new()
+        } else {
+            time.clone()
+        };
+        let inner = MemoryStore::new(Arc::new(inner_time.clone()));
+        let (copies, sweeps) = (Mutex::default(), AtomicU64::new(0));
+        let store = Self {
+            fault,
+            inner,
+            time: time.clone(),
+            inner_time,
+            copies,
+            sweeps,
+        };
+        Bench::manual(Arc::new(store), time)
+    }
+
+    async fn touch_one(&self, presented: Presented) -> Outcome {
+        let look = Presented {
+            intent: Intent::Look,
+            ..presented
+        };
+        let loaded = self.inner.touch(&[look]).await.remove(0)?;
+        if matches!(loaded, Verdict::Alive(_)) && presented.intent == Intent::Use {
+            tokio::task::yield_now().await;
+            let copy = self.copies.lock().get(&presented.id).cloned();
+            if let Some(copy) = copy {
+                self.inner.insert(&copy, 0).await?;
+            }
+        }
+        self.inner.touch(&[presented]).await.remove(0)
+    }
+}
+
+#[async_trait]
+impl SessionStore for Broken {
+    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
+        if self.fault == Fault::OverwritesOnInsert {
+            self.inner.remove(new.id).await?;
+        }
+        self.copies.lock().insert(new.id, new.clone());
+        self.inner.insert(new, cap).await
+    }
+
+    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
+        if self.fault != Fault::UpsertsOnTouch {
+            return self.inner.touch(batch).await;
+        }
+        let mut answers = Vec::new();
+        for presented in batch {
+            answers.push(self.touch_one(*presented).await);
+        }
+        answers
+    }
+
+    async fn rotate(
+        &self,
+        presented: &Presented,
+        digest: SecretDigest,
+        role: Option<usize>,
+    ) -> Outcome {
+        self.inner.rotate(presented, digest, role).await
+    }
+
+    async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
+        self.inner.remove(id).await
+    }
+
+    async fn remove_subject(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.inner.remove_subject(subject, ending).await
+    }
+
+    async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
+        self.inner.list(subject).await
+    }
+
+    async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError> {
+        self.inner.values(id).await
+    }
+
+    async fn write_value(
+        &self,
+        id: SessionId,
+        key: &str,
+        change: ValueChange,
+        condition: Condition,
+    ) -> Result<ValueWrite, StoreError> {
+        self.inner.write_value(id, key, change, condition).await
+    }
+
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.inner.count().await
+    }
+
+    async fn sweep(&self) -> Result<Swept, StoreError> {
+        if self.fault == Fault::TrustsItsSweeper {
+            self.inner_time
+                .advance(self.time.now().saturating_sub(self.inner_time.now()));
+        }
+        if self.sweeps.fetch_add(1, SeqCst) == 0 && self.fault == Fault::FailsToSweep {
+            return Err(StoreError("out of order".into()));
+        }
+        self.inner.sweep().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+
+    fn backend(&self) -> &'static str {
+        "broken"
+    }
+}
+
+#[tokio::test]
+async fn the_suite_finds_nothing_wrong_with_a_store_without_a_fault() {
+    assert_eq!(
+        failures(|| Broken::bench(Fault::Nothing)).await,
+        Vec::<&str>::new()
+    );
+    assert_eq!(failures(Bench::memory).await, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn the_suite_catches_a_store_that_upserts_on_touch() {
+    let failed = failures(|| Broken::bench(Fault::UpsertsOnTouch)).await;
+    let caught = "a_removed_session_is_not_revived_by_a_concurrent_touch";
+    assert!(failed.contains(&caught), "{failed:?}");
+}
+
+#[tokio::test]
+async fn the_suite_catches_a_store_that_trusts_its_sweeper() {
+    let failed = failures(|| Broken::bench(Fault::TrustsItsSweeper)).await;
+    let caught = "an_expired_session_is_dead_before_any_sweep";
+    assert!(failed.contains(&caught), "{failed:?}");
+}
+
+#[tokio::test]
+async fn the_suite_catches_a_store_that_overwrites_on_insert() {
+    let failed = failures(|| Broken::bench(Fault::OverwritesOnInsert)).await;
+    let caught = "an_id_in_use_is_taken_and_nothing_changes";
+    assert!(failed.contains(&caught), "{failed:?}");
+}

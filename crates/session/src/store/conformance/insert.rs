@@ -1,0 +1,142 @@
+//! Taking sessions in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::bench::{alive, assert_over, fresh_digest, held, someone};
+use super::{Bench, Held, look};
+use crate::{Insertion, Kind, NewSession, Origin, Session, Transport};
+
+pub(crate) async fn a_new_session_stands_as_it_was_given(bench: &Bench) {
+    let origin = Origin {
+        ip: Some("2001:db8::9".parse().unwrap()),
+        user_agent: Some("curl/8.5".into()),
+    };
+    let new = NewSession {
+        transport: Transport::Cookie,
+        role: 1,
+        generation: 7,
+        name: Some("ci".into()),
+        login_age: Duration::from_secs(60),
+        origin,
+        ..bench.new_session()
+    };
+    let Insertion::Created { session, ended } = bench.store.insert(&new, 0).await.unwrap() else {
+        panic!("taken");
+    };
+    assert_eq!(ended, []);
+    assert_given(&session, &new);
+    let seen = bench.look_live(held(&new)).await;
+    assert_given(&seen, &new);
+    assert_eq!(seen.created_at_ms, session.created_at_ms);
+    assert_eq!(seen.role(), "user");
+}
+
+fn assert_given(session: &Session, new: &NewSession) {
+    let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap();
+    let Session {
+        id,
+        kind,
+        transport,
+        role,
+        generation,
+        ..
+    } = *session;
+    assert_eq!((id, kind, transport), (new.id, new.kind, new.transport));
+    assert_eq!(
+        (role, generation, session.refresh_count),
+        (new.role, new.generation, 0)
+    );
+    assert_eq!((&session.subject, &session.name), (&new.subject, &new.name));
+    assert_eq!(session.origin, new.origin);
+    assert_eq!(session.last_used_at_ms, session.created_at_ms);
+    assert_eq!(session.expires_at_ms, session.created_at_ms + ms(new.ttl));
+    assert_eq!(
+        session.absolute_expires_at_ms,
+        session.created_at_ms + ms(new.max_lifetime)
+    );
+    assert!(session.expires_in > new.ttl / 2 && session.expires_in <= new.ttl);
+    assert!(session.login_age >= new.login_age);
+    assert!(session.login_age < new.login_age + new.ttl);
+}
+
+pub(crate) async fn a_fixed_session_expires_at_its_absolute_end(bench: &Bench) {
+    for kind in [Kind::Fixed, Kind::SingleUse] {
+        // The idle time is ignored.
+        let new = NewSession {
+            kind,
+            ..bench.new_session()
+        };
+        let session = bench.look_live(bench.insert(&new).await).await;
+        assert_eq!(session.expires_at_ms, session.absolute_expires_at_ms);
+        assert!(session.expires_in > new.ttl && session.expires_in <= new.max_lifetime);
+    }
+}
+
+pub(crate) async fn an_id_in_use_is_taken_and_nothing_changes(bench: &Bench) {
+    let first = bench.new_session();
+    let owner = bench.insert(&first).await;
+    let before = bench.look_live(owner).await;
+    let second = NewSession {
+        id: first.id,
+        role: 2,
+        generation: 9,
+        subject: someone(),
+        ..bench.new_session()
+    };
+    let insertion = bench.store.insert(&second, 1).await.unwrap();
+    assert!(matches!(insertion, Insertion::Taken), "{insertion:?}");
+    let after = bench.look_live(owner).await;
+    assert_eq!((after.subject, after.role), (before.subject, before.role));
+    assert_eq!(after.generation, before.generation);
+    assert!(!bench.lives(held(&second)).await);
+    assert!(
+        bench
+            .store
+            .list(second.subject.id)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(bench.store.list(first.subject.id).await.unwrap().len(), 1);
+    assert_eq!(bench.store.count().await.unwrap(), 1);
+}
+
+pub(crate) async fn an_expired_id_that_is_taken_stays_dead(bench: &Bench) {
+    let first = bench.new_session();
+    let old = bench.insert(&first).await;
+    bench.pass(5).await;
+    let second = NewSession {
+        id: first.id,
+        ..bench.new_session()
+    };
+    let insertion = bench.store.insert(&second, 0).await.unwrap();
+    // A store may have let go of it by itself, and then the id is free.
+    let created = matches!(insertion, Insertion::Created { .. });
+    assert_eq!(bench.lives(held(&second)).await, created);
+    assert_over(&bench.touch(look(old)).await);
+}
+
+pub(crate) async fn of_many_inserts_of_one_id_one_creates_it(bench: &Bench) {
+    let template = bench.new_session();
+    let mut inserts = JoinSet::new();
+    for _ in 0..16 {
+        let new = NewSession {
+            digest: fresh_digest(),
+            ..template.clone()
+        };
+        let store = Arc::clone(&bench.store);
+        inserts.spawn(async move { (held(&new), store.insert(&new, 0).await.unwrap()) });
+    }
+    let created: Vec<Held> = inserts
+        .join_all()
+        .await
+        .into_iter()
+        .filter_map(|(held, done)| matches!(done, Insertion::Created { .. }).then_some(held))
+        .collect();
+    assert_eq!(created.len(), 1);
+    let session = alive(bench.touch(look(created[0])).await);
+    assert_eq!(bench.store.list(session.subject.id).await.unwrap().len(), 1);
+}

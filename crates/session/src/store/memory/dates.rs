@@ -1,0 +1,78 @@
+//! The date of a monotonic moment, for display. No verdict rests on it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use clock::{Clock, Moment};
+
+/// Differences between the two clocks up to this are taken for rounding and slow adjustment.
+const TOLERANCE_MS: i64 = 20;
+
+/// A clock that remembers by how much its date and its monotonic time differ.
+pub(super) struct Dates {
+    clock: Arc<dyn Clock>,
+    /// Date minus monotonic time. It is kept until it is wrong by more than the tolerance, so that
+    /// one moment is shown with the same date each time.
+    offset_ms: AtomicI64,
+}
+
+/// A moment, and how far it is from its date.
+#[derive(Clone, Copy)]
+pub(super) struct Now {
+    pub(super) moment: Moment,
+    offset_ms: i64,
+}
+
+impl Dates {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let offset_ms = AtomicI64::new(clock.unix_ms().saturating_sub(signed_ms(clock.now())));
+        Self { clock, offset_ms }
+    }
+
+    pub(super) fn moment(&self) -> Moment {
+        self.clock.now()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        let moment = self.clock.now();
+        let measured = self.clock.unix_ms().saturating_sub(signed_ms(moment));
+        let mut offset_ms = self.offset_ms.load(Ordering::Relaxed);
+        if measured.abs_diff(offset_ms) > TOLERANCE_MS.unsigned_abs() {
+            self.offset_ms.store(measured, Ordering::Relaxed);
+            offset_ms = measured;
+        }
+        Now { moment, offset_ms }
+    }
+}
+
+impl Now {
+    /// The date of another moment of the same clock.
+    pub(super) fn date_of(self, moment: Moment) -> i64 {
+        signed_ms(moment).saturating_add(self.offset_ms)
+    }
+}
+
+fn signed_ms(moment: Moment) -> i64 {
+    i64::try_from(moment.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clock::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn a_moment_keeps_its_date_through_small_differences_and_follows_a_jump() {
+        let clock = ManualClock::new();
+        let dates = Dates::new(Arc::new(clock.clone()));
+        let (moment, date) = (clock.now(), clock.unix_ms());
+        clock.advance(Duration::from_secs(5));
+        clock.jump_date(TOLERANCE_MS);
+        assert_eq!(dates.now().date_of(moment), date);
+        clock.jump_date(3_600_000);
+        assert_eq!(dates.now().date_of(moment), date + TOLERANCE_MS + 3_600_000);
+    }
+}

@@ -1,0 +1,472 @@
+//! The memory store against a model so plain that it is right by inspection: whatever is done, in
+//! whatever order, with sweeps at any moment, both give the same answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::ManualClock;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::MemoryStore;
+use crate::store::conformance::subject;
+use crate::{
+    Dead, Ending, Insertion, Intent, Kind, NewSession, Origin, Presented, SecretDigest, Session,
+    SessionId, SessionStore as _, Transport, Verdict,
+};
+
+/// Something that is done. Ids, secrets and subjects are small numbers, so that they meet.
+#[derive(Clone, Debug)]
+enum Step {
+    Insert {
+        plain: Plain,
+        cap: usize,
+    },
+    Present {
+        id: u8,
+        secret: u8,
+        intent: Intent,
+    },
+    Rotate {
+        id: u8,
+        secret: u8,
+        next: u8,
+        role: Option<usize>,
+    },
+    Remove {
+        id: u8,
+    },
+    RemoveSubject {
+        subject: u8,
+        below: Option<i64>,
+        keep: Option<u8>,
+    },
+    List {
+        subject: u8,
+    },
+    Pass {
+        ms: u64,
+    },
+    JumpDate {
+        ms: i64,
+    },
+    Sweep,
+}
+
+/// A session as the model keeps it, and as a view is compared with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Plain {
+    id: u8,
+    secret: u8,
+    subject: u8,
+    kind: Kind,
+    role: usize,
+    generation: i64,
+    ttl_ms: u64,
+    max_ms: u64,
+    created_ms: u64,
+    used_ms: u64,
+    expires_ms: u64,
+    uses: u64,
+}
+
+/// What was answered, as far as it can be compared.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Alive(Plain),
+    /// Over, or over and swept.
+    Dead,
+    Taken,
+    Created(Plain, Vec<u8>),
+    Flag(bool),
+    Ids(Vec<u8>),
+    Sessions(Vec<Plain>),
+    Nothing,
+}
+
+#[derive(Default)]
+struct Model {
+    now_ms: u64,
+    sessions: BTreeMap<u8, Plain>,
+}
+
+impl Model {
+    fn is_live(&self, plain: &Plain) -> bool {
+        self.now_ms < plain.expires_ms
+    }
+
+    fn live_of(&self, subject: u8) -> Vec<Plain> {
+        let all = self.sessions.values();
+        all.filter(|plain| plain.subject == subject && self.is_live(plain))
+            .cloned()
+            .collect()
+    }
+
+    fn take(&mut self, step: &Step) -> Answer {
+        match step {
+            Step::Insert { plain, cap } => self.insert(plain.clone(), *cap),
+            Step::Present { id, secret, intent } => self.present(*id, *secret, *intent),
+            Step::Rotate {
+                id,
+                secret,
+                next,
+                role,
+            } => {
+                let Some(plain) = self.live(*id, *secret) else {
+                    return Answer::Dead;
+                };
+                plain.secret = *next;
+                plain.role = role.unwrap_or(plain.role);
+                self.used(*id)
+            }
+            Step::Remove { id } => {
+                let removed = self.sessions.remove(id);
+                Answer::Flag(removed.is_some_and(|plain| self.is_live(&plain)))
+            }
+            Step::RemoveSubject {
+                subject,
+                below,
+                keep,
+            } => self.end(*subject, *below, *keep),
+            Step::List { subject } => Answer::Sessions(self.live_of(*subject)),
+            Step::Pass { ms } => {
+                self.now_ms += ms;
+                Answer::Nothing
+            }
+            Step::JumpDate { .. } | Step::Sweep => Answer::Nothing,
+        }
+    }
+
+    fn insert(&mut self, mut plain: Plain, cap: usize) -> Answer {
+        if self
+            .sessions
+            .get(&plain.id)
+            .is_some_and(|there| self.is_live(there))
+        {
+            return Answer::Taken;
+        }
+        let mut others = self.live_of(plain.subject);
+        others.sort_by_key(|other| (other.expires_ms, other.id));
+        (plain.created_ms, plain.used_ms) = (self.now_ms, self.now_ms);
+        plain.expires_ms = self.now_ms + plain.lasting();
+        self.sessions.insert(plain.id, plain.clone());
+        let excess = if cap == 0 {
+            0
+        } else {
+            (others.len() + 1).saturating_sub(cap)
+        };
+        let mut ended: Vec<u8> = others.iter().take(excess).map(|other| other.id).collect();
+        ended.sort_unstable();
+        ended.iter().for_each(|id| drop(self.sessions.remove(id)));
+        Answer::Created(plain, ended)
+    }
+
+    fn live(&mut self, id: u8, secret: u8) -> Option<&mut Plain> {
+        let now_ms = self.now_ms;
+        let found = self.sessions.get_mut(&id)?;
+        (found.secret == secret && now_ms < found.expires_ms).then_some(found)
+    }
+
+    fn present(&mut self, id: u8, secret: u8, intent: Intent) -> Answer {
+        let Some(plain) = self.live(id, secret) else {
+            return Answer::Dead;
+        };
+        let (kind, looked) = (plain.kind, plain.clone());
+        if intent == Intent::Look {
+            return Answer::Alive(looked);
+        }
+        let used = self.used(id);
+        if kind == Kind::SingleUse {
+            self.sessions.remove(&id);
+        }
+        used
+    }
+
+    fn used(&mut self, id: u8) -> Answer {
+        let now_ms = self.now_ms;
+        let plain = self.sessions.get_mut(&id).unwrap();
+        (plain.uses, plain.used_ms) = (plain.uses + 1, now_ms);
+        if plain.kind == Kind::Sliding {
+            let slid = (now_ms + plain.ttl_ms).min(plain.created_ms + plain.max_ms);
+            plain.expires_ms = plain.expires_ms.max(slid);
+        }
+        Answer::Alive(plain.clone())
+    }
+
+    fn end(&mut self, subject: u8, below: Option<i64>, keep: Option<u8>) -> Answer {
+        let mut ended = Vec::new();
+        for plain in self.live_of(subject) {
+            if keep == Some(plain.id) {
+                let raised = below.unwrap_or(i64::MIN).max(plain.generation);
+                self.sessions.get_mut(&plain.id).unwrap().generation = raised;
+            } else if below.is_none_or(|below| plain.generation < below) {
+                self.sessions.remove(&plain.id);
+                ended.push(plain.id);
+            }
+        }
+        Answer::Ids(ended)
+    }
+}
+
+impl Plain {
+    fn lasting(&self) -> u64 {
+        if self.kind == Kind::Sliding {
+            self.ttl_ms.min(self.max_ms)
+        } else {
+            self.max_ms
+        }
+    }
+}
+
+/// The store under test, spoken to in the model's terms.
+struct Real {
+    store: MemoryStore,
+    clock: ManualClock,
+    beginning: Duration,
+    runtime: tokio::runtime::Runtime,
+}
+
+fn digest(secret: u8) -> SecretDigest {
+    SecretDigest::from_bytes([secret; 32])
+}
+
+fn id_of(id: u8) -> SessionId {
+    Uuid::from_u128(u128::from(id)).into()
+}
+
+fn small(id: SessionId) -> u8 {
+    u8::try_from(id.uuid().as_u128()).unwrap()
+}
+
+fn subject_id(subject: u8) -> Uuid {
+    Uuid::from_u128(u128::from(subject) << 32)
+}
+
+impl Real {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        Self {
+            store: MemoryStore::new(Arc::new(clock.clone())),
+            beginning: clock::Clock::now(&clock),
+            clock,
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap(),
+        }
+    }
+
+    fn take(&self, step: &Step) -> Answer {
+        let (store, run) = (&self.store, &self.runtime);
+        match step {
+            Step::Insert { plain, cap } => self.insert(plain, *cap),
+            Step::Present { id, secret, intent } => {
+                let presented = Presented {
+                    id: id_of(*id),
+                    digest: digest(*secret),
+                    intent: *intent,
+                };
+                self.verdict(
+                    run.block_on(store.touch(&[presented])).remove(0).unwrap(),
+                    *secret,
+                )
+            }
+            Step::Rotate {
+                id,
+                secret,
+                next,
+                role,
+            } => {
+                let intent = Intent::Look;
+                let presented = Presented {
+                    id: id_of(*id),
+                    digest: digest(*secret),
+                    intent,
+                };
+                let rotated = store.rotate(&presented, digest(*next), *role);
+                self.verdict(run.block_on(rotated).unwrap(), *next)
+            }
+            Step::Remove { id } => Answer::Flag(run.block_on(store.remove(id_of(*id))).unwrap()),
+            Step::RemoveSubject {
+                subject,
+                below,
+                keep,
+            } => {
+                let ending = Ending {
+                    below_generation: *below,
+                    keep: keep.map(id_of),
+                };
+                let ended = run.block_on(store.remove_subject(subject_id(*subject), ending));
+                Answer::Ids(sorted(&ended.unwrap()))
+            }
+            Step::List { subject } => {
+                let listed = run.block_on(store.list(subject_id(*subject))).unwrap();
+                let mut plain: Vec<Plain> = listed
+                    .iter()
+                    .map(|session| self.plain(session, u8::MAX))
+                    .collect();
+                plain.sort_by_key(|plain| plain.id);
+                Answer::Sessions(plain)
+            }
+            Step::Pass { ms } => {
+                self.clock.advance(Duration::from_millis(*ms));
+                Answer::Nothing
+            }
+            Step::JumpDate { ms } => {
+                self.clock.jump_date(*ms);
+                Answer::Nothing
+            }
+            Step::Sweep => {
+                run.block_on(store.sweep()).unwrap();
+                Answer::Nothing
+            }
+        }
+    }
+
+    fn insert(&self, plain: &Plain, cap: usize) -> Answer {
+        let new = NewSession {
+            id: id_of(plain.id),
+            digest: digest(plain.secret),
+            kind: plain.kind,
+            transport: Transport::Bearer,
+            subject: subject(subject_id(plain.subject), "ann@example.com"),
+            role: plain.role,
+            generation: plain.generation,
+            name: None,
+            ttl: Duration::from_millis(plain.ttl_ms),
+            max_lifetime: Duration::from_millis(plain.max_ms),
+            login_age: Duration::ZERO,
+            origin: Origin::default(),
+        };
+        match self.runtime.block_on(self.store.insert(&new, cap)).unwrap() {
+            Insertion::Taken => Answer::Taken,
+            Insertion::Created { session, ended } => {
+                Answer::Created(self.plain(&session, plain.secret), sorted(&ended))
+            }
+        }
+    }
+
+    fn verdict(&self, verdict: Verdict, secret: u8) -> Answer {
+        match verdict {
+            Verdict::Alive(session) => Answer::Alive(self.plain(&session, secret)),
+            Verdict::Dead(Dead::Expired | Dead::Unknown) => Answer::Dead,
+            Verdict::Dead(Dead::Revoked) => panic!("this store tells no revocations"),
+        }
+    }
+
+    /// A view in the model's terms; what it does not show is filled in by [`shown`].
+    fn plain(&self, session: &Session, secret: u8) -> Plain {
+        let now = clock::Clock::now(&self.clock) - self.beginning;
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
+        let expires_ms = ms(now + session.expires_in);
+        let before =
+            |at_ms: i64| expires_ms - u64::try_from(session.expires_at_ms - at_ms).unwrap();
+        let created_ms = before(session.created_at_ms);
+        let max_ms = session.absolute_expires_at_ms - session.created_at_ms;
+        assert_eq!(ms(session.login_age), ms(now) - created_ms);
+        Plain {
+            id: small(session.id),
+            secret,
+            subject: u8::try_from(session.subject.id.as_u128() >> 32).unwrap(),
+            kind: session.kind,
+            role: session.role,
+            generation: session.generation,
+            ttl_ms: 0,
+            max_ms: u64::try_from(max_ms).unwrap(),
+            created_ms,
+            used_ms: before(session.last_used_at_ms),
+            expires_ms,
+            uses: session.refresh_count,
+        }
+    }
+}
+
+fn sorted(ids: &[SessionId]) -> Vec<u8> {
+    let mut ids: Vec<u8> = ids.iter().copied().map(small).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// An answer of the model without what no view shows.
+fn shown(answer: Answer) -> Answer {
+    let hide = |plain: Plain| Plain { ttl_ms: 0, ..plain };
+    match answer {
+        Answer::Alive(plain) => Answer::Alive(hide(plain)),
+        Answer::Created(plain, ended) => Answer::Created(hide(plain), ended),
+        Answer::Sessions(all) => Answer::Sessions(
+            all.into_iter()
+                .map(|plain| Plain {
+                    secret: u8::MAX,
+                    ..hide(plain)
+                })
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
+fn plain() -> impl Strategy<Value = Plain> {
+    let kind =
+        prop_oneof![3 => Just(Kind::Sliding), 1 => Just(Kind::Fixed), 1 => Just(Kind::SingleUse)];
+    let times = (1_u64..200, prop_oneof![1_u64..500, 1_u64..100_000]);
+    (0_u8..8, 0_u8..2, 0_u8..2, kind, 0_usize..3, 0_i64..3, times).prop_map(
+        |(id, secret, subject, kind, role, generation, (ttl_ms, max_ms))| Plain {
+            id,
+            secret,
+            subject,
+            kind,
+            role,
+            generation,
+            ttl_ms,
+            max_ms,
+            created_ms: 0,
+            used_ms: 0,
+            expires_ms: 0,
+            uses: 0,
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let intent = prop_oneof![3 => Just(Intent::Use), 1 => Just(Intent::Look)];
+    let role = proptest::option::of(0_usize..3);
+    let below = proptest::option::of(0_i64..4);
+    prop_oneof![
+        6 => (plain(), 0_usize..5).prop_map(|(plain, cap)| Step::Insert { plain, cap }),
+        8 => (0_u8..8, 0_u8..2, intent)
+            .prop_map(|(id, secret, intent)| Step::Present { id, secret, intent }),
+        2 => (0_u8..8, 0_u8..2, 0_u8..2, role)
+            .prop_map(|(id, secret, next, role)| Step::Rotate { id, secret, next, role }),
+        2 => (0_u8..8).prop_map(|id| Step::Remove { id }),
+        1 => (0_u8..2, below, proptest::option::of(0_u8..8))
+            .prop_map(|(subject, below, keep)| Step::RemoveSubject { subject, below, keep }),
+        2 => (0_u8..2).prop_map(|subject| Step::List { subject }),
+        5 => (0_u64..150).prop_map(|ms| Step::Pass { ms }),
+        1 => (0_u64..100_000).prop_map(|ms| Step::Pass { ms }),
+        1 => (-4_000_000_i64..4_000_000).prop_map(|ms| Step::JumpDate { ms }),
+        3 => Just(Step::Sweep),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_store_answers_as_the_model_does(steps in proptest::collection::vec(step(), 1..120)) {
+        let (mut model, real) = (Model::default(), Real::new());
+        for step in &steps {
+            let answer = real.take(step);
+            // An id whose session is over may still be in use: until a sweep, or a full quota, has
+            // come past. Then the model has nothing to say.
+            let over = matches!(step, Step::Insert { plain, .. }
+                if model.sessions.get(&plain.id).is_some_and(|there| !model.is_live(there)));
+            if over && answer == Answer::Taken {
+                continue;
+            }
+            prop_assert_eq!(answer, shown(model.take(step)), "{:?}", step);
+        }
+        let live = model.live_of(0).len() + model.live_of(1).len();
+        real.take(&Step::Sweep);
+        prop_assert_eq!(real.runtime.block_on(real.store.count()).unwrap(), live as u64);
+    }
+}

@@ -1,0 +1,83 @@
+//! How many live sessions one subject may have.
+
+use clock::Moment;
+use parking_lot::{Mutex, MutexGuard};
+use uuid::Uuid;
+
+use super::key::Key;
+use super::{Insertion, MemoryStore, subjects};
+use crate::{NewSession, SessionId};
+
+const STRIPES: usize = 256;
+
+/// One insert of a subject at a time, where there is a quota: of two at once, each would end the
+/// other's session.
+pub(super) struct Quotas {
+    stripes: Box<[Mutex<()>]>,
+}
+
+impl Quotas {
+    pub(super) fn new() -> Self {
+        Self {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    fn lock(&self, subject: Uuid) -> MutexGuard<'_, ()> {
+        self.stripes[subjects::part(subject, STRIPES)].lock()
+    }
+}
+
+impl MemoryStore {
+    /// Takes in a session and ends what its subject has past `cap`; 0 is no limit.
+    pub(super) fn insert_within(&self, new: &NewSession, cap: usize) -> Insertion {
+        let _alone = (cap > 0).then(|| self.quotas.lock(new.subject.id));
+        match self.create(new) {
+            None => Insertion::Taken,
+            Some((session, keys)) if cap == 0 || keys <= cap => Insertion::Created {
+                session,
+                ended: Vec::new(),
+            },
+            Some((session, _)) => Insertion::Created {
+                session,
+                ended: self.enforce(new.subject.id, new.id, cap),
+            },
+        }
+    }
+
+    /// Ends the others of a subject's sessions that would end soonest, until no more than `cap`
+    /// live. Those that are over already are taken out on the way.
+    fn enforce(&self, subject: Uuid, newest: SessionId, cap: usize) -> Vec<SessionId> {
+        let keys = self.subjects.keys(subject);
+        let ids = keys
+            .into_iter()
+            .flat_map(|key| self.ids(key))
+            .filter(|id| *id != newest);
+        let mut live: Vec<(Moment, SessionId)> = ids
+            .filter_map(|id| Some((self.end_of(subject, id)?, id)))
+            .collect();
+        let excess = (live.len() + 1).saturating_sub(cap);
+        live.sort_unstable();
+        let soonest = live.into_iter().take(excess).map(|(_, id)| id);
+        soonest
+            .filter(|id| self.take_if(*id, |record| record.subject.id == subject))
+            .collect()
+    }
+
+    /// When the session `id` of `subject` ends unused; one that is over is taken out.
+    fn end_of(&self, subject: Uuid, id: SessionId) -> Option<Moment> {
+        let mut shard = self.shard(Key::of(id)).lock();
+        let place = shard.find(id)?;
+        let record = shard.at(place);
+        if record.subject.id != subject {
+            return None;
+        }
+        if !record.expiry.is_over(self.dates.moment()) {
+            return Some(record.expiry.expires_at());
+        }
+        let record = shard.take(place);
+        drop(shard);
+        self.forget(&record);
+        None
+    }
+}

@@ -1,0 +1,210 @@
+//! Threads against each other: nothing revives what was removed, nothing is used twice.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use super::MemoryStore;
+use crate::store::conformance::{Bench, Held, held, look, someone, use_of};
+use crate::{Insertion, Kind, NewSession, Presented, SessionStore as _, Verdict};
+
+const TOKENS: usize = 100_000;
+const TOUCHERS: usize = 8;
+/// How far around the one that is being removed the others touch.
+const WINDOW: usize = 4;
+
+fn store() -> (MemoryStore, Bench) {
+    (
+        MemoryStore::new(Arc::new(clock::ManualClock::new())),
+        Bench::memory(),
+    )
+}
+
+/// Runs a call to its end on this thread.
+fn now<T>(call: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(call)
+}
+
+fn lives(store: &MemoryStore, presented: Presented) -> bool {
+    matches!(store.touch_one(&presented), Verdict::Alive(_))
+}
+
+/// A race between touching tokens and removing them.
+struct Race {
+    store: MemoryStore,
+    tokens: Vec<Held>,
+    /// Set once the removal of the token has returned.
+    removed: Vec<AtomicBool>,
+    /// The token whose removal comes next.
+    next: AtomicUsize,
+    touches: AtomicU64,
+    revived: AtomicU64,
+}
+
+impl Race {
+    fn new() -> Self {
+        let (store, bench) = store();
+        let new = |_| {
+            let new = bench.ending(Kind::Sliding, 50);
+            assert!(matches!(
+                store.insert_within(&new, 0),
+                Insertion::Created { .. }
+            ));
+            held(&new)
+        };
+        Self {
+            tokens: (0..TOKENS).map(new).collect(),
+            removed: (0..TOKENS).map(|_| AtomicBool::new(false)).collect(),
+            next: AtomicUsize::new(0),
+            touches: AtomicU64::new(0),
+            revived: AtomicU64::new(0),
+            store,
+        }
+    }
+
+    fn touch_until_all_are_removed(&self) {
+        loop {
+            let next = self.next.load(SeqCst);
+            for token in next.saturating_sub(WINDOW)..(next + WINDOW).min(TOKENS) {
+                let was_removed = self.removed[token].load(SeqCst);
+                if lives(&self.store, use_of(self.tokens[token])) && was_removed {
+                    self.revived.fetch_add(1, SeqCst);
+                }
+                self.touches.fetch_add(1, SeqCst);
+            }
+            if next == TOKENS {
+                return;
+            }
+            if next == self.next.load(SeqCst) {
+                // Where cores are few, the thread that removes is waiting for one.
+                thread::yield_now();
+            }
+        }
+    }
+
+    fn remove_all(&self) {
+        for token in 0..TOKENS {
+            self.next.store(token, SeqCst);
+            // Nor may it run away from the others.
+            let touches = self.touches.load(SeqCst);
+            while token % 16 == 0 && self.touches.load(SeqCst) == touches {
+                thread::yield_now();
+            }
+            assert!(self.store.take_if(self.tokens[token].id, |_| true));
+            self.removed[token].store(true, SeqCst);
+        }
+        self.next.store(TOKENS, SeqCst);
+    }
+}
+
+#[test]
+fn no_removed_session_is_revived_by_eight_threads_that_use_it() {
+    let race = Race::new();
+    thread::scope(|threads| {
+        (0..TOUCHERS).for_each(|_| drop(threads.spawn(|| race.touch_until_all_are_removed())));
+        race.remove_all();
+    });
+    assert_eq!(race.revived.load(SeqCst), 0);
+    let alive = race
+        .tokens
+        .iter()
+        .filter(|token| lives(&race.store, look(**token)))
+        .count();
+    assert_eq!(alive, 0);
+    assert_eq!(now(race.store.count()).unwrap(), 0);
+    assert!(race.touches.load(SeqCst) >= TOKENS as u64 / 16);
+}
+
+#[test]
+fn of_sixty_four_threads_one_uses_a_single_use_session() {
+    for _ in 0..20 {
+        let (store, bench) = store();
+        let new = bench.ending(Kind::SingleUse, 50);
+        store.insert_within(&new, 0);
+        let (start, won) = (Barrier::new(64), AtomicU64::new(0));
+        thread::scope(|threads| {
+            for _ in 0..64 {
+                threads.spawn(|| {
+                    start.wait();
+                    won.fetch_add(u64::from(lives(&store, use_of(held(&new)))), SeqCst);
+                });
+            }
+        });
+        assert_eq!(won.load(SeqCst), 1);
+        assert_eq!(now(store.count()).unwrap(), 0);
+    }
+}
+
+#[test]
+fn inserts_at_once_leave_exactly_the_cap() {
+    let (store, bench) = store();
+    let ann = someone();
+    let start = Barrier::new(8);
+    thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| {
+                start.wait();
+                for _ in 0..200 {
+                    let new = bench.ending(Kind::Sliding, 50);
+                    let new = NewSession {
+                        subject: Arc::clone(&ann),
+                        ..new
+                    };
+                    store.insert_within(&new, 3);
+                }
+            });
+        }
+    });
+    assert_eq!(now(store.list(ann.id)).unwrap().len(), 3);
+    assert_eq!(now(store.count()).unwrap(), 3);
+    assert_eq!(store.subjects.keys(ann.id).len(), 3);
+}
+
+#[test]
+fn sweeps_during_inserts_and_removals_lose_nothing() {
+    let clock = clock::ManualClock::new();
+    let store = MemoryStore::new(Arc::new(clock.clone()));
+    let bench = Bench::memory();
+    let working = AtomicBool::new(true);
+    let lasting: Vec<Held> = thread::scope(|threads| {
+        threads.spawn(|| {
+            while working.load(SeqCst) {
+                clock.advance(bench.unit);
+                now(store.sweep()).unwrap();
+            }
+        });
+        let workers: Vec<_> = (0..4)
+            .map(|_| threads.spawn(|| churn(&store, &bench)))
+            .collect();
+        let lasting = workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect();
+        working.store(false, SeqCst);
+        lasting
+    });
+    clock.advance(bench.unit * 10);
+    now(store.sweep()).unwrap();
+    assert!(lasting.iter().all(|held| lives(&store, look(*held))));
+    assert_eq!(now(store.count()).unwrap(), lasting.len() as u64);
+    assert_eq!(store.subjects.len(), lasting.len());
+}
+
+/// Opens sessions of which a third lasts, a third is removed, and a third expires.
+fn churn(store: &MemoryStore, bench: &Bench) -> Vec<Held> {
+    let mut lasting = Vec::new();
+    for number in 0..3_000 {
+        let units = if number % 3 == 0 { 1_000_000 } else { 1 };
+        let new = bench.ending(Kind::Fixed, units);
+        store.insert_within(&new, 5);
+        match number % 3 {
+            0 => lasting.push(held(&new)),
+            1 => drop(store.take_if(new.id, |_| true)),
+            _ => {}
+        }
+    }
+    lasting
+}

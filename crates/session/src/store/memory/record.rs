@@ -1,0 +1,168 @@
+//! A session as the memory store keeps it: in 136 bytes, with what is rare behind a pointer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Moment;
+
+use super::agents::Agent;
+use super::dates::Now;
+use super::values::Kept;
+use super::wheel::Links;
+use crate::expiry::{Expiry, Ms};
+use crate::{Kind, NewSession, Origin, SecretDigest, Session, SessionId, Subject, Transport};
+
+/// A role that no subject has.
+const NO_ROLE: u8 = u8::MAX;
+
+/// A session. Field order is the compiler's; its size is watched by a test.
+pub(super) struct Record {
+    pub(super) id: SessionId,
+    pub(super) digest: SecretDigest,
+    pub(super) subject: Arc<Subject>,
+    agent: Option<Arc<Agent>>,
+    extra: Option<Box<Extra>>,
+    pub(super) generation: i64,
+    uses: u32,
+    /// Where the wheel has filed it.
+    pub(super) links: Links,
+    ip: Option<IpAddr>,
+    created: Ms,
+    pub(super) expiry: Expiry,
+    role: u8,
+    pub(super) kind: Kind,
+    transport: Transport,
+}
+
+/// What few sessions have.
+#[derive(Default)]
+struct Extra {
+    name: Option<Arc<str>>,
+    /// The age of the login when the session was opened.
+    login_age: Duration,
+    values: Option<Box<Kept>>,
+}
+
+impl Record {
+    /// What to keep of a new session, but for what it has in common with others.
+    pub(super) fn new(
+        new: &NewSession,
+        subject: Arc<Subject>,
+        agent: Option<Arc<Agent>>,
+        now: Moment,
+    ) -> Self {
+        let expiry = match new.kind {
+            Kind::Sliding => Expiry::sliding(now, new.ttl, new.max_lifetime),
+            Kind::Fixed | Kind::SingleUse => Expiry::fixed(now, new.max_lifetime),
+        };
+        Self {
+            id: new.id,
+            digest: new.digest,
+            subject,
+            agent,
+            extra: Extra::of(new),
+            generation: new.generation,
+            uses: 0,
+            links: Links::NONE,
+            ip: new.origin.ip,
+            created: Ms::of(now),
+            expiry,
+            role: packed_role(new.role),
+            kind: new.kind,
+            transport: new.transport,
+        }
+    }
+
+    /// Notes a use: counts it, and moves the end of a sliding session.
+    pub(super) fn use_at(&mut self, now: Moment) {
+        self.uses = self.uses.saturating_add(1);
+        self.expiry = self.expiry.slid(now);
+    }
+
+    /// Has it act in another of its subject's roles.
+    pub(super) fn set_role(&mut self, role: usize) {
+        self.role = packed_role(role);
+    }
+
+    /// What backends keep in it, if anything.
+    pub(super) fn values(&self) -> Option<&Kept> {
+        self.extra.as_ref()?.values.as_deref()
+    }
+
+    /// What backends keep in it, for writing.
+    pub(super) fn values_mut(&mut self) -> &mut Kept {
+        self.extra
+            .get_or_insert_default()
+            .values
+            .get_or_insert_default()
+    }
+
+    /// The session as it stands at `now`.
+    pub(super) fn view(&self, now: Now) -> Session {
+        let created = Duration::from_millis(self.created.get());
+        let login_age = self
+            .extra
+            .as_ref()
+            .map_or(Duration::ZERO, |extra| extra.login_age);
+        Session {
+            id: self.id,
+            kind: self.kind,
+            transport: self.transport,
+            subject: Arc::clone(&self.subject),
+            role: if self.role == NO_ROLE {
+                usize::MAX
+            } else {
+                usize::from(self.role)
+            },
+            generation: self.generation,
+            name: self.extra.as_ref().and_then(|extra| extra.name.clone()),
+            origin: Origin {
+                ip: self.ip,
+                user_agent: self.agent.as_ref().map(|agent| Arc::clone(&agent.text)),
+            },
+            created_at_ms: now.date_of(created),
+            last_used_at_ms: now.date_of(self.expiry.last_used()),
+            expires_at_ms: now.date_of(self.expiry.expires_at()),
+            absolute_expires_at_ms: now.date_of(self.expiry.absolute_end()),
+            expires_in: self.expiry.remaining(now.moment),
+            login_age: login_age.saturating_add(now.moment.saturating_sub(created)),
+            refresh_count: u64::from(self.uses),
+        }
+    }
+}
+
+impl Extra {
+    fn of(new: &NewSession) -> Option<Box<Self>> {
+        let rare = new.name.is_some() || !new.login_age.is_zero();
+        rare.then(|| {
+            Box::new(Self {
+                name: new.name.clone(),
+                login_age: new.login_age,
+                values: None,
+            })
+        })
+    }
+}
+
+/// A role's place in one byte; a place that does not fit is no role at all.
+fn packed_role(role: usize) -> u8 {
+    u8::try_from(role).unwrap_or(NO_ROLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_stays_as_small_as_it_is() {
+        assert_eq!(size_of::<Record>(), 136);
+    }
+
+    #[test]
+    fn a_role_beyond_the_byte_is_none_rather_than_another() {
+        assert_eq!(packed_role(254), 254);
+        assert_eq!(packed_role(255), NO_ROLE);
+        assert_eq!(packed_role(256), NO_ROLE);
+    }
+}

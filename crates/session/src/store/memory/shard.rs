@@ -1,0 +1,240 @@
+//! One shard: records, the index that finds them by id, and the wheel that finds those to sweep.
+//! It decides nothing about a session but whether it is there.
+
+use clock::Moment;
+use hashbrown::HashTable;
+
+use super::key::Key;
+use super::record::Record;
+use super::slab::Slab;
+use super::wheel::Wheel;
+use crate::SessionId;
+use crate::expiry::Ms;
+
+/// A part of the sessions, behind one lock.
+pub(super) struct Shard {
+    /// Places in the slab, by the hash of the id's key.
+    index: HashTable<u32>,
+    slab: Slab,
+    wheel: Wheel,
+}
+
+impl Shard {
+    pub(super) fn new(now: Moment) -> Self {
+        let wheel = Wheel::new(Ms::of(now).get());
+        Self {
+            index: HashTable::new(),
+            slab: Slab::default(),
+            wheel,
+        }
+    }
+
+    /// Where the session `id` is.
+    pub(super) fn find(&self, id: SessionId) -> Option<u32> {
+        self.index
+            .find(Key::of(id).hash(), |place| self.slab.at(*place).id == id)
+            .copied()
+    }
+
+    /// The ids with this key: one, if ids are as random as they should be.
+    pub(super) fn ids(&self, key: Key) -> impl Iterator<Item = SessionId> {
+        let ids = self
+            .index
+            .iter_hash(key.hash())
+            .map(|place| self.slab.at(*place).id);
+        ids.filter(move |id| Key::of(*id) == key)
+    }
+
+    pub(super) fn at(&self, place: u32) -> &Record {
+        self.slab.at(place)
+    }
+
+    pub(super) fn at_mut(&mut self, place: u32) -> &mut Record {
+        self.slab.at_mut(place)
+    }
+
+    /// Takes in a record whose id is not here yet, and says where it is.
+    pub(super) fn insert(&mut self, record: Record) -> u32 {
+        let (hash, end) = (
+            Key::of(record.id).hash(),
+            Ms::of(record.expiry.expires_at()),
+        );
+        let place = self.slab.push(record);
+        let slab = &self.slab;
+        self.index
+            .insert_unique(hash, place, |place| Key::of(slab.at(*place).id).hash());
+        self.wheel.link(&mut self.slab, place, end.get());
+        place
+    }
+
+    /// Takes a record out. The places of others may change.
+    pub(super) fn take(&mut self, place: u32) -> Record {
+        self.wheel.unlink(&mut self.slab, place);
+        self.take_unlinked(place)
+    }
+
+    /// Looks at no more than `budget` records that may be over at `now`, and takes those that are
+    /// into `over`. `true` if there may be more.
+    pub(super) fn take_due(&mut self, now: Moment, budget: usize, over: &mut Vec<Record>) -> bool {
+        let now_ms = Ms::of(now).get();
+        for _ in 0..budget {
+            let Some(place) = self.wheel.due(now_ms) else {
+                return false;
+            };
+            self.wheel.unlink(&mut self.slab, place);
+            let expiry = self.slab.at(place).expiry;
+            if expiry.is_over(now) {
+                over.push(self.take_unlinked(place));
+            } else {
+                self.wheel
+                    .link(&mut self.slab, place, Ms::of(expiry.expires_at()).get());
+            }
+        }
+        true
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        assert_eq!(self.index.len(), self.slab.len());
+        self.slab.len()
+    }
+
+    fn take_unlinked(&mut self, place: u32) -> Record {
+        let hash = Key::of(self.slab.at(place).id).hash();
+        if let Ok(entry) = self.index.find_entry(hash, |at| *at == place) {
+            entry.remove();
+        }
+        let record = self.slab.swap_remove(place);
+        let moved_from = u32::try_from(self.slab.len()).unwrap_or(u32::MAX);
+        if place != moved_from {
+            let hash = Key::of(self.slab.at(place).id).hash();
+            if let Some(at) = self.index.find_mut(hash, |at| *at == moved_from) {
+                *at = place;
+            }
+            self.wheel.moved(&mut self.slab, place);
+        }
+        self.give_back();
+        record
+    }
+
+    /// Gives back the index's memory once it is mostly empty.
+    fn give_back(&mut self) {
+        let len = self.index.len();
+        if len == 0 {
+            self.index = HashTable::new();
+            self.wheel.release();
+        } else if self.index.capacity() > 16 && len < self.index.capacity() / 8 {
+            let slab = &self.slab;
+            self.index
+                .shrink_to(2 * len, |place| Key::of(slab.at(*place).id).hash());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::store::conformance::{Bench, someone};
+    use crate::{Kind, NewSession};
+
+    const BEGINNING: Duration = Duration::from_secs(5);
+
+    /// A number that is small, middling or huge, equally often.
+    fn any_scale() -> impl Strategy<Value = u64> {
+        (0_u64..1 << 44, 0_u32..44).prop_map(|(number, shift)| number >> shift)
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert { lifetime_ms: u64 },
+        Take { nth: usize },
+        Pass { ms: u64, budget: usize },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => any_scale().prop_map(|lifetime_ms| Step::Insert { lifetime_ms }),
+            1 => (0_usize..100).prop_map(|nth| Step::Take { nth }),
+            2 => (any_scale(), 1_usize..5).prop_map(|(ms, budget)| Step::Pass { ms, budget }),
+        ]
+    }
+
+    /// Takes all that is due, a few at a time.
+    fn all_due(shard: &mut Shard, now: Moment, budget: usize) -> Vec<SessionId> {
+        let mut over = Vec::new();
+        while shard.take_due(now, budget, &mut over) {}
+        let mut ids: Vec<SessionId> = over.iter().map(|record| record.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_due_is_what_is_over(steps in proptest::collection::vec(step(), 1..300)) {
+            let template = NewSession { subject: someone(), ..Bench::memory().ending(Kind::Fixed, 1) };
+            let (mut now, mut shard) = (BEGINNING, Shard::new(BEGINNING));
+            let mut ends: BTreeMap<SessionId, Moment> = BTreeMap::new();
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Insert { lifetime_ms } => {
+                        let max_lifetime = Duration::from_millis(lifetime_ms);
+                        let id = SessionId::from(Uuid::from_u128(number as u128));
+                        let new = NewSession { id, max_lifetime, ..template.clone() };
+                        shard.insert(Record::new(&new, Arc::clone(&new.subject), None, now));
+                        ends.insert(id, now + max_lifetime);
+                    }
+                    Step::Take { nth } => {
+                        let Some(id) = ends.keys().nth(nth).copied() else { continue };
+                        let place = shard.find(id).unwrap();
+                        prop_assert_eq!(shard.take(place).id, id);
+                        ends.remove(&id);
+                    }
+                    Step::Pass { ms, budget } => {
+                        now += Duration::from_millis(ms);
+                        let over = |end: &Moment| *end <= now;
+                        let due: Vec<SessionId> =
+                            ends.iter().filter(|(_, end)| over(end)).map(|(id, _)| *id).collect();
+                        prop_assert_eq!(all_due(&mut shard, now, budget), due);
+                        ends.retain(|_, end| !over(end));
+                    }
+                }
+                prop_assert_eq!(shard.len(), ends.len());
+                prop_assert!(ends.keys().all(|id| shard.find(*id).is_some()));
+            }
+        }
+    }
+
+    #[test]
+    fn many_records_come_and_go_without_a_trace() {
+        let template = NewSession {
+            subject: someone(),
+            ..Bench::memory().ending(Kind::Fixed, 9)
+        };
+        let mut shard = Shard::new(BEGINNING);
+        let id = |number: u128| SessionId::from(Uuid::from_u128(number));
+        for number in 0..3_000 {
+            let new = NewSession {
+                id: id(number),
+                ..template.clone()
+            };
+            shard.insert(Record::new(&new, Arc::clone(&new.subject), None, BEGINNING));
+        }
+        for number in (0..3_000)
+            .rev()
+            .step_by(3)
+            .chain((0..3_000).filter(|n| n % 3 != 2))
+        {
+            let place = shard.find(id(number)).unwrap();
+            assert_eq!(shard.take(place).id, id(number));
+            assert!(shard.find(id(number)).is_none());
+        }
+        assert_eq!((shard.len(), shard.index.capacity()), (0, 0));
+    }
+}

@@ -1,0 +1,105 @@
+//! Which sessions a subject has: an index for finding them, not the truth about them.
+//!
+//! A key is entered before its session is taken in and left after the session was taken out, so
+//! that every session that is there can be found; a key may be found whose session is not there.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::key::Key;
+use super::keys::Keys;
+use crate::Subject;
+
+const SHARDS: usize = 1024;
+
+/// A subject with sessions.
+struct Known {
+    /// As it was last told; shared by the sessions that were opened with the same knowledge.
+    subject: Arc<Subject>,
+    keys: Keys,
+}
+
+/// All subjects with sessions.
+pub(super) struct Subjects {
+    shards: Box<[Mutex<HashTable<Known>>]>,
+}
+
+impl Subjects {
+    pub(super) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    /// Enters a session. Returns the subject, shared with its other sessions where it is equal,
+    /// and how many keys it now has.
+    pub(super) fn enter(&self, subject: &Arc<Subject>, key: Key) -> (Arc<Subject>, usize) {
+        let mut shard = self.shard(subject.id).lock();
+        let same = |known: &Known| known.subject.id == subject.id;
+        match shard.entry(hash(subject.id), same, |known| hash(known.subject.id)) {
+            Entry::Occupied(mut entry) => {
+                let known = entry.get_mut();
+                known.keys.add(key);
+                if known.subject != *subject {
+                    known.subject = Arc::clone(subject);
+                }
+                (Arc::clone(&known.subject), known.keys.len())
+            }
+            Entry::Vacant(entry) => {
+                entry.insert(Known {
+                    subject: Arc::clone(subject),
+                    keys: Keys::One(key),
+                });
+                (Arc::clone(subject), 1)
+            }
+        }
+    }
+
+    /// Strikes out a session that is gone. A subject without sessions is forgotten.
+    pub(super) fn leave(&self, subject: Uuid, key: Key) {
+        let mut shard = self.shard(subject).lock();
+        let same = |known: &Known| known.subject.id == subject;
+        let Ok(mut entry) = shard.find_entry(hash(subject), same) else {
+            return;
+        };
+        if entry.get_mut().keys.remove(key) {
+            drop(entry.remove());
+            if shard.capacity() > 16 && shard.len() < shard.capacity() / 8 {
+                let len = shard.len();
+                shard.shrink_to(2 * len, |known| hash(known.subject.id));
+            }
+        }
+    }
+
+    /// The keys of a subject's sessions, each once.
+    pub(super) fn keys(&self, subject: Uuid) -> Vec<Key> {
+        let shard = self.shard(subject).lock();
+        let known = shard.find(hash(subject), |known| known.subject.id == subject);
+        known.map_or_else(Vec::new, |known| known.keys.distinct())
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    fn shard(&self, subject: Uuid) -> &Mutex<HashTable<Known>> {
+        &self.shards[part(subject, SHARDS)]
+    }
+}
+
+/// Which of `count` parts, a power of two, a subject belongs to.
+pub(super) fn part(subject: Uuid, count: usize) -> usize {
+    usize::try_from(hash(subject) >> 40).unwrap_or_default() & (count - 1)
+}
+
+/// Both halves, as users' ids may be of any kind.
+fn hash(subject: Uuid) -> u64 {
+    let (high, low) = subject.as_u64_pair();
+    let product = (low ^ high.rotate_left(29)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    product ^ (product >> 32)
+}

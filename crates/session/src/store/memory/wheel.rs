@@ -1,0 +1,125 @@
+//! A timing wheel of wheels: which records may be over by now, without looking at the others.
+//!
+//! Level 0 has a slot for each of the next 64 ms, level 1 one for each of the next 64 spans of
+//! 64 ms, and so on. A record is filed once, under the end that it has then, and not moved when a
+//! use gives it a later one: it is looked at when its slot is due, and filed anew. The records of a
+//! slot are a list that runs through the records themselves.
+
+use super::slab::Slab;
+
+const BITS: u32 = 6;
+const SLOTS: usize = 1 << BITS;
+/// Eight levels of six bits cover the 48 bits of a moment in milliseconds.
+const LEVELS: usize = 8;
+/// The end of a list.
+const END: u32 = u32::MAX;
+/// Marks a `prev` that is a slot's number: the record is the first of that slot.
+const FIRST: u32 = 1 << 31;
+
+/// A record's neighbours in its slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Links {
+    next: u32,
+    prev: u32,
+}
+
+impl Links {
+    pub(super) const NONE: Self = Self {
+        next: END,
+        prev: END,
+    };
+}
+
+/// The slots. It owns no record; what it links lives in a [`Slab`].
+pub(super) struct Wheel {
+    /// Everything that ends before this was handed out.
+    at_ms: u64,
+    /// For each level, which slots have records.
+    occupied: [u64; LEVELS],
+    /// The first record of each slot; empty until there is one.
+    heads: Vec<u32>,
+}
+
+impl Wheel {
+    pub(super) fn new(now_ms: u64) -> Self {
+        Self {
+            at_ms: now_ms,
+            occupied: [0; LEVELS],
+            heads: Vec::new(),
+        }
+    }
+
+    /// Files the record at `place`, which is in no slot, under its end.
+    pub(super) fn link(&mut self, slab: &mut Slab, place: u32, end_ms: u64) {
+        if self.heads.is_empty() {
+            self.heads = vec![END; LEVELS * SLOTS];
+        }
+        let end_ms = end_ms.max(self.at_ms);
+        // The level is that of the highest digit in which the end differs from the present.
+        let level = ((end_ms ^ self.at_ms) | 1).ilog2() / BITS;
+        let digit = (end_ms >> (level * BITS)) % SLOTS as u64;
+        self.occupied[level as usize] |= 1 << digit;
+        let slot = level * SLOTS as u32 + digit as u32;
+        let next = std::mem::replace(&mut self.heads[slot as usize], place);
+        slab.at_mut(place).links = Links {
+            next,
+            prev: FIRST | slot,
+        };
+        if next != END {
+            slab.at_mut(next).links.prev = place;
+        }
+    }
+
+    /// Takes the record at `place` out of its slot.
+    pub(super) fn unlink(&mut self, slab: &mut Slab, place: u32) {
+        let Links { next, prev } = slab.at(place).links;
+        if next != END {
+            slab.at_mut(next).links.prev = prev;
+        }
+        if prev & FIRST == 0 {
+            slab.at_mut(prev).links.next = next;
+        } else {
+            self.set_head(prev & !FIRST, next);
+        }
+    }
+
+    /// Tells the neighbours of a record that was moved to `place` where it is now.
+    pub(super) fn moved(&mut self, slab: &mut Slab, place: u32) {
+        let Links { next, prev } = slab.at(place).links;
+        if next != END {
+            slab.at_mut(next).links.prev = place;
+        }
+        if prev & FIRST == 0 {
+            slab.at_mut(prev).links.next = place;
+        } else {
+            self.set_head(prev & !FIRST, place);
+        }
+    }
+
+    /// A record that may be over at `now_ms`: to be unlinked, and filed anew if it is not.
+    pub(super) fn due(&mut self, now_ms: u64) -> Option<u32> {
+        let Some(level) = self.occupied.iter().position(|slots| *slots != 0) else {
+            self.at_ms = self.at_ms.max(now_ms);
+            return None;
+        };
+        let shift = u32::try_from(level).unwrap_or_default() * BITS;
+        let digit = self.occupied[level].trailing_zeros();
+        let start = (self.at_ms >> shift >> BITS << BITS | u64::from(digit)) << shift;
+        // INVARIANT: `at_ms` never passes the start of a slot that has records; so a lower level's
+        // records all end before a higher level's, and a slot's number says what it is for.
+        self.at_ms = self.at_ms.max(start.min(now_ms));
+        (start <= now_ms).then(|| self.heads[level * SLOTS + digit as usize])
+    }
+
+    /// Gives back what little is kept for slots. Nothing may be linked.
+    pub(super) fn release(&mut self) {
+        self.heads = Vec::new();
+    }
+
+    fn set_head(&mut self, slot: u32, head: u32) {
+        self.heads[slot as usize] = head;
+        if head == END {
+            self.occupied[slot as usize / SLOTS] &= !(1 << (slot as usize % SLOTS));
+        }
+    }
+}

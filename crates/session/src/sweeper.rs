@@ -1,0 +1,149 @@
+//! The janitor: gives back the memory of what has expired, in the background. It judges nothing;
+//! with it switched off, what has expired is refused all the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::{SessionStore, Swept};
+
+/// Is told what each sweep did and how long it took.
+type Observer = Box<dyn Fn(Swept, Duration) + Send + Sync>;
+
+/// Sweeps a store at an interval until it is cancelled.
+pub struct Sweeper {
+    store: Arc<dyn SessionStore>,
+    interval: Duration,
+    clock: Arc<dyn Clock>,
+    observe: Observer,
+}
+
+impl Sweeper {
+    /// A sweeper of `store` that begins a sweep every `interval`, which is not zero: who wants no
+    /// sweeping runs no sweeper. `clock` tells `observe` how long each took.
+    pub fn new(
+        store: Arc<dyn SessionStore>,
+        interval: Duration,
+        clock: Arc<dyn Clock>,
+        observe: Observer,
+    ) -> Self {
+        Self {
+            store,
+            interval,
+            clock,
+            observe,
+        }
+    }
+
+    /// Sweeps until `cancel`. A sweep that outlasts the interval delays the next one; one that
+    /// fails is logged, and the next one is tried.
+    ///
+    /// # Panics
+    ///
+    /// If the interval is zero, or outside of a tokio runtime with a timer.
+    ///
+    /// # Cancel safety
+    ///
+    /// A sweep may be left at any point; the next one goes on where it was.
+    pub async fn run(self, cancel: CancellationToken) {
+        let mut ticks = tokio::time::interval(self.interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let sweeping = async {
+            loop {
+                ticks.tick().await;
+                self.sweep_once().await;
+            }
+        };
+        cancel.run_until_cancelled(sweeping).await;
+    }
+
+    async fn sweep_once(&self) {
+        let began = self.clock.now();
+        match self.store.sweep().await {
+            Ok(swept) => (self.observe)(swept, self.clock.now().saturating_sub(began)),
+            Err(error) => tracing::warn!(%error, "a sweep failed; the next one is tried"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::store::conformance::{Bench, broken};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    struct Running {
+        task: JoinHandle<()>,
+        cancel: CancellationToken,
+        swept: UnboundedReceiver<Swept>,
+    }
+
+    impl Running {
+        /// Starts a sweeper of the bench's store.
+        fn start(bench: &Bench, interval: Duration) -> Self {
+            let (sender, swept) = unbounded_channel();
+            let observe = Box::new(move |swept, _| sender.send(swept).unwrap_or_default());
+            let clock = Arc::new(clock::SystemClock::new());
+            let sweeper = Sweeper::new(Arc::clone(&bench.store), interval, clock, observe);
+            let cancel = CancellationToken::new();
+            Self {
+                task: tokio::spawn(sweeper.run(cancel.clone())),
+                cancel,
+                swept,
+            }
+        }
+
+        async fn next(&mut self) -> Swept {
+            let next = tokio::time::timeout(Duration::from_secs(30), self.swept.recv());
+            next.await.expect("it sweeps again").expect("it runs")
+        }
+
+        async fn stop(self) {
+            self.cancel.cancel();
+            let stopped = tokio::time::timeout(Duration::from_secs(30), self.task);
+            stopped.await.expect("it stops").expect("it does not panic");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_expires_is_swept_at_a_later_tick() {
+        let bench = Bench::memory();
+        let mut running = Running::start(&bench, Duration::from_millis(1));
+        assert_eq!(running.next().await.removed, 0);
+        for _ in 0..3 {
+            bench.open().await;
+        }
+        bench.pass(5).await;
+        let mut removed = 0;
+        while removed < 3 {
+            removed += running.next().await.removed;
+        }
+        assert_eq!((removed, bench.store.count().await.unwrap()), (3, 0));
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_sweep_that_fails_is_not_the_last() {
+        let bench = broken::failing_sweeper();
+        bench.open().await;
+        bench.pass(5).await;
+        let mut running = Running::start(&bench, Duration::from_millis(1));
+        assert_eq!(running.next().await.removed, 1);
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn it_stops_between_two_sweeps() {
+        let bench = Bench::memory();
+        let mut running = Running::start(&bench, HOUR);
+        running.next().await;
+        running.stop().await;
+    }
+}
