@@ -1,0 +1,169 @@
+//! The one handle on all users: what may be done, in which order, at what cost.
+
+mod accounts;
+mod demo;
+mod import;
+
+use std::sync::Arc;
+
+use clock::Clock;
+use uuid::Uuid;
+
+use crate::hasher::Hasher;
+use crate::policy::Policy;
+use crate::store::{self, Occasion, Record, UserStore};
+use crate::{DirectoryOptions, OpenError, Password, SessionEnding, User, UsersError, email};
+
+const ENDINGS_AT_ONCE: u32 = 1000;
+
+/// A handle on all users. Clones are cheap and are the same directory.
+#[derive(Clone)]
+pub struct Directory {
+    inner: Arc<Inner>,
+    demo: bool,
+}
+
+struct Inner {
+    store: Box<dyn UserStore>,
+    hasher: Hasher,
+    policy: Policy,
+    clock: Arc<dyn Clock>,
+}
+
+impl Directory {
+    /// Opens the database, which is made where it is a file that is not there, and brings its
+    /// tables up to date. The demo user is not made by this: see [`Directory::ensure_demo_user`].
+    ///
+    /// # Errors
+    /// `Setting` for options that cannot be, `Unreachable` and `Migration` for a database that
+    /// cannot be used.
+    pub async fn open(options: DirectoryOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let policy = Policy::new(options.password_min_length)?;
+        let hasher = Hasher::new(&options.hashing, Arc::clone(&clock))?;
+        let store = Box::new(store::open(&options.database).await?);
+        let inner = Inner {
+            store,
+            hasher,
+            policy,
+            clock,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            demo: options.demo,
+        })
+    }
+
+    /// The user of that name, if the password is theirs and they may log in. `None` for an unknown
+    /// name, a wrong password, a disabled user, and the demo user where the demo is off: each after
+    /// the same work.
+    ///
+    /// The user is as they were before the password was looked at: who opens a session compares the
+    /// generation again once it is stored.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Busy`. Neither says anything of the password.
+    pub async fn authenticate(
+        &self,
+        username: &str,
+        password: &Password,
+    ) -> Result<Option<User>, UsersError> {
+        // What cannot be a name is looked for as well, as the empty name that nobody has.
+        let key = email::key(username).unwrap_or_default();
+        let record = self.inner.store.by_key(&key).await?;
+        self.check(record, password).await
+    }
+
+    /// Whether this is the password of that user, who may log in.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Busy`.
+    pub async fn verify(&self, id: Uuid, password: &Password) -> Result<bool, UsersError> {
+        let record = self.inner.store.by_id(id).await?;
+        Ok(self.check(record, password).await?.is_some())
+    }
+
+    /// What ends sessions, in order, from the one after `seq` on: a thousand at most, so call again
+    /// with the last one's `seq` until there are none. The newest 10,000 are kept.
+    ///
+    /// A later ending never becomes visible before an earlier one, so that none is missed by who
+    /// goes on from the last. Apply them such that the second time changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn endings_after(&self, seq: i64) -> Result<Vec<SessionEnding>, UsersError> {
+        self.inner.store.endings_after(seq, ENDINGS_AT_ONCE).await
+    }
+
+    /// The `seq` of the last ending, 0 before the first: where to begin for who has no sessions yet.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn last_ending(&self) -> Result<i64, UsersError> {
+        self.inner.store.last_ending().await
+    }
+
+    /// Whether the database answers, within 2 s.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn ping(&self) -> Result<(), UsersError> {
+        self.inner.store.ping().await
+    }
+
+    async fn check(
+        &self,
+        record: Option<Record>,
+        password: &Password,
+    ) -> Result<Option<User>, UsersError> {
+        let stored = record.as_ref().map(|record| record.password_hash.clone());
+        let verdict = self.inner.hasher.verify(stored, password).await?;
+        let Some(record) = record.filter(|_| verdict.matches) else {
+            return Ok(None);
+        };
+        if record.user.disabled || (record.user.demo && !self.demo) {
+            return Ok(None);
+        }
+        if let Some(new) = verdict.replacement {
+            self.upgrade(&record, &new).await;
+        }
+        Ok(Some(record.user))
+    }
+
+    /// Replaces an older hash. The login has succeeded already and does not fail because of it.
+    async fn upgrade(&self, record: &Record, new: &str) {
+        let replaced = self
+            .inner
+            .store
+            .replace_hash(record.user.id, &record.password_hash, new)
+            .await;
+        if let Err(error) = replaced {
+            tracing::warn!(user_id = %record.user.id, %error, "an older password hash stays");
+        }
+    }
+
+    fn occasion(&self) -> Occasion {
+        Occasion {
+            now_ms: self.inner.clock.unix_ms(),
+            demo: self.demo,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Directory {
+    /// The same users with the demo on or off, as another process would see them.
+    pub(crate) fn with_demo(&self, demo: bool) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            demo,
+        }
+    }
+
+    pub(crate) async fn stored(&self, id: Uuid) -> Option<Record> {
+        self.inner.store.by_id(id).await.unwrap()
+    }
+
+    pub(crate) async fn replace(&self, id: Uuid, old: &str, new: &str) -> bool {
+        self.inner.store.replace_hash(id, old, new).await.unwrap()
+    }
+}

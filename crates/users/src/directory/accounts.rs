@@ -1,0 +1,177 @@
+//! Creating, finding, changing and deleting users.
+
+use uuid::Uuid;
+
+use super::Directory;
+use crate::policy::Owner;
+use crate::store::{Page, Record};
+use crate::{
+    Generation, ListQuery, NewUser, Password, Updated, User, UserChanges, UserPage, UsersError,
+    email, rules,
+};
+
+const MAX_PAGE: u32 = 500;
+/// Nothing that can be searched is longer.
+const MAX_NEEDLE_LEN: usize = 1024;
+
+impl Directory {
+    /// The user of that id.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn get(&self, id: Uuid) -> Result<Option<User>, UsersError> {
+        Ok(self.inner.store.by_id(id).await?.map(|record| record.user))
+    }
+
+    /// The user of that name, in any spelling that counts as the same.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn find(&self, email: &str) -> Result<Option<User>, UsersError> {
+        let Some(key) = email::key(email) else {
+            return Ok(None);
+        };
+        Ok(self
+            .inner
+            .store
+            .by_key(&key)
+            .await?
+            .map(|record| record.user))
+    }
+
+    /// Creates a user, who is stored for good once this answers.
+    ///
+    /// # Errors
+    /// `Rule`, `NameTaken`, `Busy`, `Unavailable`. Of any number at once with one name, one succeeds.
+    pub async fn create(&self, new: NewUser) -> Result<User, UsersError> {
+        let user = self.fresh(new.email, new.first_name, new.last_name, new.roles)?;
+        self.inner
+            .policy
+            .check(&new.password, &Owner::from(&user))?;
+        // Only to spare the hash: the store decides.
+        if self.find(&user.email).await?.is_some() {
+            return Err(UsersError::NameTaken);
+        }
+        let password_hash = self.inner.hasher.hash(&new.password).await?;
+        let record = Record {
+            user,
+            password_hash,
+        };
+        self.inner.store.insert(&record).await?;
+        Ok(record.user)
+    }
+
+    /// A part of the list of users, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn list(&self, query: &ListQuery) -> Result<UserPage, UsersError> {
+        let limit = query.limit.clamp(1, MAX_PAGE);
+        let needle = query.contains.as_deref().unwrap_or_default().to_lowercase();
+        if needle.len() > MAX_NEEDLE_LEN || needle.contains(char::is_control) {
+            return Ok(UserPage {
+                users: Vec::new(),
+                next: None,
+            });
+        }
+        // One more than is shown tells whether there is more.
+        let page = Page {
+            needle: &needle,
+            after: query.after,
+            limit: limit + 1,
+        };
+        let mut users = self.inner.store.list(&page).await?;
+        let shown = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = users.len() > shown;
+        users.truncate(shown);
+        let next = users.last().map(|user| user.id).filter(|_| more);
+        Ok(UserPage { users, next })
+    }
+
+    /// Changes names, roles, or whether the user is disabled. Other roles, and disabling, raise the
+    /// generation; what stays as it was changes nothing.
+    ///
+    /// # Errors
+    /// `Rule`, `NotFound`, `LastAdmin`, `Unavailable`.
+    pub async fn update(&self, id: Uuid, changes: UserChanges) -> Result<Updated, UsersError> {
+        rules::check_name(changes.first_name.as_deref())?;
+        rules::check_name(changes.last_name.as_deref())?;
+        if let Some(roles) = &changes.roles {
+            rules::check_roles(roles)?;
+        }
+        self.inner.store.change(id, &changes, self.occasion()).await
+    }
+
+    /// Gives the user another password and raises the generation; `kept_session` is named in the
+    /// ending as the one session that goes on.
+    ///
+    /// # Errors
+    /// `Rule`, `NotFound`, `Busy`, `Unavailable`.
+    pub async fn change_password(
+        &self,
+        id: Uuid,
+        new: &Password,
+        kept_session: Option<Uuid>,
+    ) -> Result<User, UsersError> {
+        let user = self.get(id).await?.ok_or(UsersError::NotFound)?;
+        if !user.demo {
+            self.inner.policy.check(new, &Owner::from(&user))?;
+        }
+        let hash = self.inner.hasher.hash(new).await?;
+        self.inner
+            .store
+            .set_password(id, &hash, kept_session, self.occasion())
+            .await
+    }
+
+    /// Deletes a user. Every session of theirs is below the generation that comes back.
+    ///
+    /// # Errors
+    /// `NotFound`, `LastAdmin`, `Unavailable`.
+    pub async fn delete(&self, id: Uuid) -> Result<Generation, UsersError> {
+        self.inner.store.delete(id, self.occasion()).await
+    }
+
+    /// How many users there are.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn count(&self) -> Result<u64, UsersError> {
+        self.inner.store.count().await
+    }
+
+    /// A user that is nowhere stored yet, if the rules accept all that it is made of.
+    pub(super) fn fresh(
+        &self,
+        email: String,
+        first_name: Option<String>,
+        last_name: Option<String>,
+        roles: Vec<String>,
+    ) -> Result<User, UsersError> {
+        rules::check_email(&email)?;
+        rules::check_name(first_name.as_deref())?;
+        rules::check_name(last_name.as_deref())?;
+        rules::check_roles(&roles)?;
+        let now_ms = self.inner.clock.unix_ms();
+        Ok(User {
+            id: new_id(now_ms)?,
+            email,
+            first_name: first_name.filter(|name| !name.is_empty()),
+            last_name: last_name.filter(|name| !name.is_empty()),
+            roles,
+            disabled: false,
+            demo: false,
+            generation: 1,
+            created_at_ms: now_ms,
+            updated_at_ms: now_ms,
+        })
+    }
+}
+
+fn new_id(now_ms: i64) -> Result<Uuid, UsersError> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random)
+        .map_err(|_| UsersError::Unavailable("the system gives no randomness".to_owned()))?;
+    let ms = u64::try_from(now_ms).unwrap_or(0);
+    Ok(uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid())
+}

@@ -1,0 +1,38 @@
+//! What can go wrong, in the words of the caller. No variant holds SQL, a password or a hash.
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsersError {
+    /// The database did not answer, or not in time. Whether a write happened is not known.
+    #[error("the user database is unavailable: {0}")]
+    Unavailable(String),
+    /// Too many passwords wait to be hashed, or this one waited too long. Nothing happened.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
+    /// Another user has that name.
+    #[error("the user name is taken")]
+    NameTaken,
+    /// There is no such user.
+    #[error("there is no such user")]
+    NotFound,
+    /// It would have left nobody with the role `admin` who can log in.
+    #[error("the last admin must stay one")]
+    LastAdmin,
+    /// An address, a password, a name or a role breaks the rule that the text tells.
+    #[error("{0}")]
+    Rule(String),
+}
+
+/// Why a directory could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The URL, or an option, is not one that is understood.
+    #[error("{0}")]
+    Setting(String),
+    /// The database is out of reach, or its file cannot be made.
+    #[error("the user database cannot be opened: {0}")]
+    Unreachable(String),
+    /// The database holds what this version does not understand.
+    #[error("the user database cannot be brought up to date: {0}")]
+    Migration(String),
+}

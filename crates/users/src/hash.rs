@@ -1,0 +1,323 @@
+//! Stored password hashes: recognised by how they begin, and compared with a password.
+//!
+//! What a hash would cost is read before anything is computed: one that would take minutes or
+//! gigabytes is no hash for us, neither at an import nor at a login.
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+const MAX_LEN: usize = 512;
+const MAX_ARGON2_KIB: u32 = 1 << 20;
+const MAX_ARGON2_PASSES: u32 = 50;
+const MAX_ARGON2_LANES: u32 = 16;
+const MAX_BCRYPT_COST: u32 = 16;
+const MAX_PBKDF2_ROUNDS: u32 = 10_000_000;
+const MAX_SALT_LEN: usize = 128;
+
+/// A hash that was understood, and is cheap enough to be computed.
+pub(crate) enum StoredHash {
+    Argon2(Argon2Hash),
+    Bcrypt(String),
+    Pbkdf2 {
+        rounds: u32,
+        salt: Vec<u8>,
+        output: Vec<u8>,
+    },
+    Sha256 {
+        salt: String,
+        digest: [u8; 32],
+    },
+}
+
+pub(crate) struct Argon2Hash {
+    argon2: Argon2<'static>,
+    algorithm: Algorithm,
+    version: Version,
+    salt: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl StoredHash {
+    /// Understands a stored hash, or tells why it is refused. The reason does not repeat it.
+    pub(crate) fn parse(stored: &str) -> Result<Self, &'static str> {
+        if stored.len() > MAX_LEN {
+            return Err("the password hash is too long");
+        }
+        if stored.starts_with("$argon2") {
+            return parse_argon2(stored).map(Self::Argon2);
+        }
+        if let Some(rest) = stored.strip_prefix("$pbkdf2-sha256$") {
+            return parse_pbkdf2(rest);
+        }
+        if let Some(rest) = stored.strip_prefix("sha256$") {
+            return parse_salted_sha256(rest);
+        }
+        if ["$2a$", "$2b$", "$2y$"]
+            .iter()
+            .any(|prefix| stored.starts_with(prefix))
+        {
+            return parse_bcrypt(stored);
+        }
+        match hex_digest(stored) {
+            Some(digest) => Ok(Self::Sha256 {
+                salt: String::new(),
+                digest,
+            }),
+            None => Err("the password hash is of no known kind"),
+        }
+    }
+
+    /// Whether it is the hash of `password`. Takes the time that its parameters say, match or not.
+    pub(crate) fn matches(&self, password: &[u8], memory: &mut [Block]) -> bool {
+        match self {
+            Self::Argon2(hash) => hash.matches(password, memory),
+            Self::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
+            Self::Pbkdf2 {
+                rounds,
+                salt,
+                output,
+            } => {
+                let mut computed = vec![0; output.len()];
+                pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, *rounds, &mut computed);
+                computed.ct_eq(output).into()
+            }
+            Self::Sha256 { salt, digest } => {
+                let computed: [u8; 32] = Sha256::new()
+                    .chain_update(salt)
+                    .chain_update(password)
+                    .finalize()
+                    .into();
+                computed.ct_eq(digest).into()
+            }
+        }
+    }
+
+    /// Whether it is Argon2id just as `params` would make it now.
+    pub(crate) fn is_current(&self, params: &Params) -> bool {
+        let Self::Argon2(hash) = self else {
+            return false;
+        };
+        let theirs = hash.argon2.params();
+        (hash.algorithm, hash.version) == (Algorithm::Argon2id, Version::V0x13)
+            && hash.output.len() == Params::DEFAULT_OUTPUT_LEN
+            && (theirs.m_cost(), theirs.t_cost(), theirs.p_cost())
+                == (params.m_cost(), params.t_cost(), params.p_cost())
+    }
+}
+
+impl Argon2Hash {
+    fn matches(&self, password: &[u8], memory: &mut [Block]) -> bool {
+        let mut computed = vec![0; self.output.len()];
+        let needed = self.argon2.params().block_count();
+        let done = if needed <= memory.len() {
+            self.argon2
+                .hash_password_into_with_memory(password, &self.salt, &mut computed, memory)
+        } else {
+            // Made elsewhere, with more memory than ours: freed again, not kept.
+            self.argon2
+                .hash_password_into(password, &self.salt, &mut computed)
+        };
+        done.is_ok() && bool::from(computed.ct_eq(&self.output))
+    }
+}
+
+fn parse_argon2(stored: &str) -> Result<Argon2Hash, &'static str> {
+    const BROKEN: &str = "the argon2 hash is malformed";
+    let hash = PasswordHash::new(stored).map_err(|_| BROKEN)?;
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).map_err(|_| BROKEN)?;
+    // The version was not written before 1.3 of Argon2.
+    let version = hash
+        .version
+        .map_or(Ok(Version::V0x10), Version::try_from)
+        .map_err(|_| BROKEN)?;
+    let params = Params::try_from(&hash).map_err(|_| BROKEN)?;
+    if params.m_cost() > MAX_ARGON2_KIB
+        || params.t_cost() > MAX_ARGON2_PASSES
+        || params.p_cost() > MAX_ARGON2_LANES
+    {
+        return Err("the argon2 hash has parameters beyond 1 GiB, 50 passes or 16 lanes");
+    }
+    let (Some(salt), Some(output)) = (&hash.salt, &hash.hash) else {
+        return Err(BROKEN);
+    };
+    Ok(Argon2Hash {
+        argon2: Argon2::new(algorithm, version, params),
+        algorithm,
+        version,
+        salt: salt.to_vec(),
+        output: output.as_bytes().to_vec(),
+    })
+}
+
+fn parse_bcrypt(stored: &str) -> Result<StoredHash, &'static str> {
+    let parts: bcrypt::HashParts = stored.parse().map_err(|_| "the bcrypt hash is malformed")?;
+    match parts.get_cost() {
+        4..=MAX_BCRYPT_COST => Ok(StoredHash::Bcrypt(stored.to_owned())),
+        _ => Err("the bcrypt hash has a cost outside of 4 to 16"),
+    }
+}
+
+/// Two spellings: `i=ROUNDS,l=LENGTH$SALT$HASH`, and `ROUNDS$SALT$HASH` with '.' for '+'.
+fn parse_pbkdf2(rest: &str) -> Result<StoredHash, &'static str> {
+    const BROKEN: &str = "the pbkdf2 hash is malformed";
+    let mut fields = rest.split('$');
+    let (Some(parameters), Some(salt), Some(output), None) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
+    else {
+        return Err(BROKEN);
+    };
+    let (rounds, length) = pbkdf2_parameters(parameters).ok_or(BROKEN)?;
+    let salt = base64(salt).ok_or(BROKEN)?;
+    let output = base64(output).ok_or(BROKEN)?;
+    if !(1..=MAX_PBKDF2_ROUNDS).contains(&rounds) {
+        return Err("the pbkdf2 hash has rounds outside of 1 to 10,000,000");
+    }
+    if length.is_some_and(|length| length != output.len())
+        || !(16..=64).contains(&output.len())
+        || salt.len() > MAX_SALT_LEN
+    {
+        return Err(BROKEN);
+    }
+    Ok(StoredHash::Pbkdf2 {
+        rounds,
+        salt,
+        output,
+    })
+}
+
+fn pbkdf2_parameters(parameters: &str) -> Option<(u32, Option<usize>)> {
+    let Some(parameters) = parameters.strip_prefix("i=") else {
+        return Some((parameters.parse().ok()?, None));
+    };
+    match parameters.split_once(",l=") {
+        Some((rounds, length)) => Some((rounds.parse().ok()?, Some(length.parse().ok()?))),
+        None => Some((parameters.parse().ok()?, None)),
+    }
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD_NO_PAD
+        .decode(text.trim_end_matches('=').replace('.', "+"))
+        .ok()
+}
+
+fn parse_salted_sha256(rest: &str) -> Result<StoredHash, &'static str> {
+    const BROKEN: &str = "the sha256 hash is not sha256$SALT$HEX";
+    let (salt, digest) = rest.split_once('$').ok_or(BROKEN)?;
+    let digest = hex_digest(digest).ok_or(BROKEN)?;
+    if salt.is_empty() || salt.len() > MAX_SALT_LEN {
+        return Err(BROKEN);
+    }
+    Ok(StoredHash::Sha256 {
+        salt: salt.to_owned(),
+        digest,
+    })
+}
+
+fn hex_digest(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let digit = |at: usize| char::from(pair[at]).to_digit(16);
+        *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(stored: &str) -> bool {
+        StoredHash::parse(stored).is_err()
+    }
+
+    #[test]
+    fn what_would_cost_too_much_is_refused_unseen() {
+        let argon2 =
+            |p: &str| format!("$argon2id$v=19${p}$c29tZSBzYWx0IG9mIDE2IQ$7/hyE9kCYph59/+6xJbhrQ");
+        assert!(!refused(&argon2("m=1048576,t=50,p=16")));
+        for parameters in [
+            "m=1048577,t=1,p=1",
+            "m=4294967295,t=1,p=1",
+            "m=64,t=51,p=1",
+            "m=64,t=4294967295,p=1",
+            "m=1024,t=1,p=17",
+            "m=64,t=0,p=1",
+            "m=7,t=1,p=1",
+            "m=64,t=1",
+        ] {
+            let hash = argon2(parameters);
+            // Absent parameters have the algorithm's own defaults, which are cheap.
+            assert!(refused(&hash) || parameters == "m=64,t=1", "{hash}");
+        }
+        let bcrypt = |cost: &str| {
+            format!("$2b${cost}$abcdefghijklmnopqrstuujtXMPW75tQJiPKG9HArcGVRyO.qlbsK")
+        };
+        assert!(!refused(&bcrypt("04")) && !refused(&bcrypt("16")));
+        assert!(refused(&bcrypt("17")) && refused(&bcrypt("31")) && refused(&bcrypt("03")));
+        let pbkdf2 =
+            |rounds: &str| format!("$pbkdf2-sha256${rounds}$AAECAwQF$AAECAwQFBgcICQoLDA0ODw");
+        assert!(!refused(&pbkdf2("10000000")) && !refused(&pbkdf2("i=10000000,l=16")));
+        for rounds in [
+            "10000001",
+            "i=99999999999",
+            "0",
+            "-1",
+            "",
+            "i=1000,l=32",
+            "i=1000,l=1000000",
+        ] {
+            assert!(refused(&pbkdf2(rounds)), "{rounds}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_hash_is_refused_without_a_panic() {
+        let long = format!("sha256${}$", "a".repeat(1000));
+        for stored in [
+            "",
+            "x",
+            "plain text",
+            "$",
+            "$$$$$",
+            "$argon2",
+            "$argon2id$",
+            "$argon2x$v=19$m=8,t=1,p=1$a$b",
+            "$argon2id$v=19$m=64,t=1,p=1$c29tZSBzYWx0IG9mIDE2IQ",
+            "$2b$",
+            "$2x$04$abc",
+            "$2b$é4$",
+            "$pbkdf2-sha256$",
+            "$pbkdf2-sha256$1$$",
+            "$pbkdf2-sha256$1$!$!",
+            "sha256$$",
+            "sha256$a",
+            "sha256$a$zz",
+            &long,
+            &"g".repeat(64),
+            &"é".repeat(32),
+            &"0".repeat(63),
+        ] {
+            assert!(refused(stored), "{stored}");
+        }
+        let no_salt = format!("sha256$${}", "0".repeat(64));
+        assert!(refused(&no_salt));
+    }
+
+    #[test]
+    fn bcrypt_hears_72_bytes_as_it_always_did() {
+        let hash = "$2b$04$/V/inCXEJeZttRySUL3ccupGEIqzkPbSN0AGw3L3DPh8F0UE53cEy";
+        let hash = StoredHash::parse(hash).unwrap();
+        assert!(hash.matches(&[b'x'; 72], &mut []));
+        assert!(hash.matches(&[b'x'; 100], &mut []));
+        assert!(!hash.matches(&[b'x'; 71], &mut []));
+        assert!(!hash.matches(&[&[b'x'; 71][..], b"\0"].concat(), &mut []));
+    }
+}

@@ -1,0 +1,47 @@
+//! Accounts, roles and passwords on SQLite or PostgreSQL.
+//!
+//! One handle, the [`Directory`], answers for everything: who may log in, who exists, what they may
+//! do, and which of their sessions must end. It knows neither HTTP nor sessions: what ends a user's
+//! sessions raises the user's [`Generation`] in the database and leaves a [`SessionEnding`] behind,
+//! in one transaction; who keeps sessions reads those and obeys.
+//!
+//! A login costs the same whether the name is unknown, the password wrong or the account disabled:
+//! each runs one Argon2id on the hashing lane, a bounded number at a time, each in a buffer that is
+//! kept and used again. Hashes made elsewhere are recognised by how they begin and replaced when
+//! their owner next logs in.
+
+mod blocklist;
+mod directory;
+mod email;
+mod error;
+mod hash;
+mod hasher;
+mod import;
+mod lane;
+mod options;
+mod password;
+mod patterns;
+mod policy;
+mod rules;
+mod store;
+mod url;
+mod user;
+
+pub use directory::Directory;
+pub use error::{OpenError, UsersError};
+pub use import::{Format, Imported, ImportedUser, Row, Rows};
+pub use options::{DirectoryOptions, HashObserver, HashingOptions};
+pub use password::Password;
+pub use url::DatabaseUrl;
+pub use user::{
+    Generation, ListQuery, NewUser, SessionEnding, Updated, User, UserChanges, UserPage,
+};
+
+/// The role whose holders may change other users.
+pub const ADMIN: &str = "admin";
+/// The role of somebody who is given no other.
+pub const USER: &str = "user";
+/// The address of the demo user.
+pub const DEMO_EMAIL: &str = "jsf.fusco@gmail.com";
+/// The password of the demo user, which is no secret.
+pub const DEMO_PASSWORD: &str = "postman";

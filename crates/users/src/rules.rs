@@ -1,0 +1,103 @@
+//! Which names and roles a user may have. Addresses and passwords have files of their own.
+
+use crate::UsersError;
+use crate::email::{self, is_invisible};
+
+const MAX_NAME_CHARS: usize = 100;
+const MAX_ROLES: usize = 32;
+const MAX_ROLE_LEN: usize = 64;
+
+pub(crate) fn check_email(address: &str) -> Result<(), UsersError> {
+    email::check(address).map_err(rule)
+}
+
+pub(crate) fn check_name(name: Option<&str>) -> Result<(), UsersError> {
+    let Some(name) = name else { return Ok(()) };
+    if name.chars().count() > MAX_NAME_CHARS {
+        return Err(rule("a name has at most 100 characters"));
+    }
+    // Joiners stay allowed in names: some scripts need them.
+    let hidden = |c: char| is_invisible(c) && !matches!(c, '\u{200c}' | '\u{200d}');
+    if name.contains(|c: char| c.is_control() || hidden(c)) {
+        return Err(rule("a name has no control characters"));
+    }
+    Ok(())
+}
+
+pub(crate) fn check_roles(roles: &[String]) -> Result<(), UsersError> {
+    if roles.is_empty() || roles.len() > MAX_ROLES {
+        return Err(rule("a user has 1 to 32 roles"));
+    }
+    if !roles.iter().all(|role| is_role(role)) {
+        return Err(rule(
+            "a role has 1 to 64 characters of A-Z, a-z, 0-9, '.', '_' and '-'",
+        ));
+    }
+    if roles
+        .iter()
+        .enumerate()
+        .any(|(at, role)| roles[..at].contains(role))
+    {
+        return Err(rule("a role is named once"));
+    }
+    Ok(())
+}
+
+fn is_role(role: &str) -> bool {
+    (1..=MAX_ROLE_LEN).contains(&role.len())
+        && role
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+fn rule(text: &str) -> UsersError {
+    UsersError::Rule(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roles(names: &[&str]) -> Result<(), UsersError> {
+        check_roles(&names.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn free_role_names_are_accepted() {
+        assert_eq!(roles(&["admin", "user", "team.a_b-c"]), Ok(()));
+    }
+
+    #[test]
+    fn roles_that_could_be_mistaken_are_refused() {
+        for wrong in [
+            &[][..],
+            &[""],
+            &["a b"],
+            &["a;b"],
+            &["a", "a"],
+            &["ädmin"],
+            &["admin\n"],
+        ] {
+            assert!(roles(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(roles(&["x".repeat(65).as_str()]).is_err());
+        let many: Vec<String> = (0..33).map(|n| format!("r{n}")).collect();
+        assert!(check_roles(&many).is_err());
+    }
+
+    #[test]
+    fn names_may_be_anything_that_can_be_read() {
+        for name in [
+            "Ann",
+            "Zoë \"O'Neil\" <b>",
+            "می‌خواهم",
+            "'; DROP TABLE users; --",
+            "",
+        ] {
+            assert_eq!(check_name(Some(name)), Ok(()), "{name}");
+        }
+        for name in ["a\0b", "a\r\nb", "a\u{202e}b", &"x".repeat(101)] {
+            assert!(check_name(Some(name)).is_err(), "{name:?}");
+        }
+    }
+}

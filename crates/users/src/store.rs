@@ -1,0 +1,111 @@
+//! What the directory needs of a database. Each call is one transaction, or one statement.
+//!
+//! Rules about single values were checked before; what needs the other rows (is the name free, is
+//! this the last admin) is decided in here, where nothing can come between.
+
+#[cfg(test)]
+mod conformance;
+mod fault;
+mod open;
+mod row;
+mod sql;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::{DEMO_EMAIL, Generation, SessionEnding, Updated, User, UserChanges, UsersError, email};
+
+pub(crate) use open::open;
+
+/// How many endings are kept. Who follows them once in a while will not be that far behind.
+pub(crate) const KEPT_ENDINGS: i64 = 10_000;
+
+/// A user with what is stored beside.
+#[derive(Clone)]
+pub(crate) struct Record {
+    pub(crate) user: User,
+    pub(crate) password_hash: String,
+}
+
+/// A part of the list, as the store sees it.
+pub(crate) struct Page<'a> {
+    /// What the search key must contain, lower-cased.
+    pub(crate) needle: &'a str,
+    pub(crate) after: Option<Uuid>,
+    pub(crate) limit: u32,
+}
+
+/// When something changes, and who counts as an admin then.
+#[derive(Clone, Copy)]
+pub(crate) struct Occasion {
+    pub(crate) now_ms: i64,
+    /// Whether the demo user can log in, and so counts as an admin.
+    pub(crate) demo: bool,
+}
+
+/// Where users are kept.
+#[async_trait]
+pub(crate) trait UserStore: Send + Sync + 'static {
+    /// Adds one, or says `NameTaken`. Of any number at once with one name, one succeeds.
+    async fn insert(&self, record: &Record) -> Result<(), UsersError>;
+
+    /// Adds those whose names are free, all in one transaction, and tells of each whether it was.
+    async fn insert_many(&self, records: &[Record]) -> Result<Vec<bool>, UsersError>;
+
+    async fn by_id(&self, id: Uuid) -> Result<Option<Record>, UsersError>;
+
+    async fn by_key(&self, key: &str) -> Result<Option<Record>, UsersError>;
+
+    async fn list(&self, page: &Page<'_>) -> Result<Vec<User>, UsersError>;
+
+    async fn count(&self) -> Result<u64, UsersError>;
+
+    /// Changes what is to be changed. Raises the generation where that ends sessions.
+    async fn change(
+        &self,
+        id: Uuid,
+        changes: &UserChanges,
+        occasion: Occasion,
+    ) -> Result<Updated, UsersError>;
+
+    /// Stores the hash of a new password and raises the generation.
+    async fn set_password(
+        &self,
+        id: Uuid,
+        hash: &str,
+        kept_session: Option<Uuid>,
+        occasion: Occasion,
+    ) -> Result<User, UsersError>;
+
+    /// Stores another hash of the same password, if the old one is still there. Ends nothing.
+    async fn replace_hash(&self, id: Uuid, old: &str, new: &str) -> Result<bool, UsersError>;
+
+    /// Makes a demo user what it should be, raising the generation.
+    async fn restore_demo(
+        &self,
+        id: Uuid,
+        hash: &str,
+        roles: &[String],
+        occasion: Occasion,
+    ) -> Result<(), UsersError>;
+
+    /// Removes one. The generation is the one that would have been next.
+    async fn delete(&self, id: Uuid, occasion: Occasion) -> Result<Generation, UsersError>;
+
+    /// The endings after that one, in order, so many at most.
+    async fn endings_after(&self, seq: i64, limit: u32) -> Result<Vec<SessionEnding>, UsersError>;
+
+    /// The number of the last ending, 0 before the first.
+    async fn last_ending(&self) -> Result<i64, UsersError>;
+
+    async fn ping(&self) -> Result<(), UsersError>;
+}
+
+/// What names are compared by. Only addresses that were checked come here.
+pub(crate) fn key_of(user: &User) -> String {
+    email::key(&user.email).unwrap_or_default()
+}
+
+pub(crate) fn demo_key() -> String {
+    email::key(DEMO_EMAIL).unwrap_or_default()
+}

@@ -1,0 +1,153 @@
+//! One suite for every database: what a directory promises, asked of SQLite in memory, SQLite in a
+//! file, and a PostgreSQL that the suite starts itself.
+
+mod accounts;
+mod endings;
+mod imports;
+mod logins;
+mod outages;
+mod server;
+
+use std::sync::Arc;
+
+use clock::ManualClock;
+use uuid::Uuid;
+
+use crate::{
+    DatabaseUrl, Directory, DirectoryOptions, HashingOptions, NewUser, Password, User, UserChanges,
+};
+
+const PASSWORD: &str = "ten thousand balloons";
+
+/// A place for one case's users, where nobody has been before.
+#[derive(Clone)]
+struct Ground {
+    url: DatabaseUrl,
+    clock: ManualClock,
+}
+
+impl Ground {
+    fn new(url: &str) -> Self {
+        Self {
+            url: url.parse().unwrap(),
+            clock: ManualClock::new(),
+        }
+    }
+
+    /// Opens a directory with hashes that cost next to nothing.
+    async fn open(&self) -> Directory {
+        self.open_with(false).await
+    }
+
+    async fn open_with(&self, demo: bool) -> Directory {
+        let hashing = HashingOptions {
+            memory_kib: 16,
+            passes: 1,
+            permits: 4,
+            waiting: 1000,
+            ..HashingOptions::default()
+        };
+        let options = DirectoryOptions {
+            database: self.url.clone(),
+            demo,
+            hashing,
+            ..Default::default()
+        };
+        Directory::open(options, Arc::new(self.clock.clone()))
+            .await
+            .unwrap()
+    }
+}
+
+fn new_user(email: &str, roles: &[&str]) -> NewUser {
+    NewUser {
+        email: email.to_owned(),
+        password: Password::from(PASSWORD),
+        first_name: None,
+        last_name: None,
+        roles: roles.iter().map(ToString::to_string).collect(),
+    }
+}
+
+async fn add(directory: &Directory, email: &str, roles: &[&str]) -> User {
+    directory.create(new_user(email, roles)).await.unwrap()
+}
+
+fn roles(names: &[&str]) -> UserChanges {
+    let names = names.iter().map(ToString::to_string).collect();
+    UserChanges {
+        roles: Some(names),
+        ..UserChanges::default()
+    }
+}
+
+fn disabled(disabled: bool) -> UserChanges {
+    UserChanges {
+        disabled: Some(disabled),
+        ..UserChanges::default()
+    }
+}
+
+async fn stored_hash(directory: &Directory, id: Uuid) -> String {
+    directory.stored(id).await.unwrap().password_hash
+}
+
+/// Names each case once, and runs all of them on one database after the other.
+macro_rules! suite {
+    ($($file:ident :: $case:ident),+ $(,)?) => {
+        mod in_memory {
+            $(#[tokio::test]
+            async fn $case() {
+                super::$file::$case(super::Ground::new("sqlite::memory:")).await;
+            })+
+        }
+
+        mod in_a_file {
+            $(#[tokio::test]
+            async fn $case() {
+                let home = tempfile::tempdir().unwrap();
+                let url = format!("sqlite:{}", home.path().join("a b%41?.db".replace('?', "#")).display());
+                super::$file::$case(super::Ground::new(&url)).await;
+            })+
+        }
+
+        /// One test, because one server serves all cases and ends with it.
+        #[test]
+        fn on_postgres() {
+            let Some(server) = server::Server::start() else { return };
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            $(
+                eprintln!("on_postgres: {}", stringify!($case));
+                let url = server.fresh_database(&runtime);
+                runtime.block_on($file::$case(Ground::new(&url)));
+            )+
+        }
+    };
+}
+
+suite![
+    accounts::a_created_user_is_found_in_any_spelling_and_shown_as_given,
+    accounts::a_taken_name_is_refused_in_any_spelling,
+    accounts::of_concurrent_creations_of_one_name_exactly_one_succeeds,
+    accounts::text_is_stored_verbatim_whatever_it_looks_like,
+    accounts::what_breaks_a_rule_is_stored_nowhere,
+    accounts::a_list_is_walked_page_by_page_without_loss,
+    accounts::a_search_is_literal_and_blind_to_case,
+    accounts::the_last_admin_stays,
+    accounts::concurrent_removals_leave_one_admin,
+    endings::what_ends_sessions_raises_the_generation_and_says_so,
+    endings::what_changes_nothing_ends_nothing,
+    endings::a_follower_misses_no_ending_while_others_write,
+    endings::endings_outlive_a_restart_unless_in_memory,
+    logins::only_the_right_password_of_an_enabled_user_opens,
+    logins::a_changed_password_replaces_the_old_one,
+    logins::a_hostile_name_is_nobody,
+    logins::the_demo_user_is_let_in_only_where_the_demo_is_on,
+    logins::the_demo_user_is_made_again_what_it_should_be,
+    logins::an_account_of_the_demo_address_is_left_alone,
+    logins::a_demo_user_who_cannot_log_in_is_no_admin,
+    imports::each_kind_of_hash_opens_and_is_replaced_by_argon2id,
+    imports::an_import_may_be_repeated,
+    imports::a_refused_row_does_not_keep_the_others_out,
+    imports::an_upgrade_does_not_undo_a_change_of_password,
+];

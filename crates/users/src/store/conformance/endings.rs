@@ -1,0 +1,173 @@
+//! What ends a user's sessions, and how others learn of it.
+
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{Ground, add, disabled, roles};
+use crate::{DatabaseUrl, SessionEnding, UserChanges};
+
+pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground: Ground) {
+    let directory = ground.open().await;
+    add(&directory, "root@example.com", &["admin"]).await;
+    let ann = add(&directory, "ann@example.com", &["user"]).await;
+    let start = directory.last_ending().await.unwrap();
+    let kept = Uuid::from_u128(7);
+
+    let update = directory.update(ann.id, disabled(true)).await.unwrap();
+    assert!((update.ends_sessions, update.user.generation) == (true, 2));
+    directory.update(ann.id, disabled(false)).await.unwrap();
+    let update = directory
+        .update(ann.id, roles(&["user", "a"]))
+        .await
+        .unwrap();
+    assert!((update.ends_sessions, update.user.generation) == (true, 3));
+    let update = directory
+        .update(ann.id, roles(&["a", "user"]))
+        .await
+        .unwrap();
+    assert!(
+        update.ends_sessions,
+        "another first role is another role to act in"
+    );
+    let password = "another thousand balloons".into();
+    let user = directory
+        .change_password(ann.id, &password, Some(kept))
+        .await
+        .unwrap();
+    assert_eq!(user.generation, 5);
+    let both = UserChanges {
+        disabled: Some(true),
+        ..roles(&["b"])
+    };
+    assert_eq!(
+        directory
+            .update(ann.id, both)
+            .await
+            .unwrap()
+            .user
+            .generation,
+        6
+    );
+    assert_eq!(directory.delete(ann.id).await.unwrap(), 7);
+
+    let endings = directory.endings_after(start).await.unwrap();
+    let told: Vec<_> = endings
+        .iter()
+        .map(|e| (e.user_id, e.generation, e.kept_session))
+        .collect();
+    let expected = [
+        (2, None),
+        (3, None),
+        (4, None),
+        (5, Some(kept)),
+        (6, None),
+        (7, None),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(generation, kept)| (ann.id, generation, kept))
+    );
+    assert!(endings.is_sorted_by_key(|ending| ending.seq));
+    assert_eq!(directory.last_ending().await.unwrap(), endings[5].seq);
+    assert_eq!(
+        directory.endings_after(endings[4].seq).await.unwrap(),
+        endings[5..]
+    );
+}
+
+pub(super) async fn what_changes_nothing_ends_nothing(ground: Ground) {
+    let directory = ground.open().await;
+    let ann = add(&directory, "ann@example.com", &["user", "admin"]).await;
+    add(&directory, "root@example.com", &["admin"]).await;
+    ground.clock.advance(std::time::Duration::from_secs(1));
+    let same = UserChanges {
+        disabled: Some(false),
+        ..roles(&["user", "admin"])
+    };
+    let unchanged = directory.update(ann.id, same).await.unwrap();
+    assert!(!unchanged.ends_sessions);
+    assert_eq!(unchanged.user, ann, "not even its time of change");
+    let changes = UserChanges {
+        first_name: Some("Ann".into()),
+        last_name: Some(String::new()),
+        ..Default::default()
+    };
+    let named = directory.update(ann.id, changes).await.unwrap();
+    assert!(!named.ends_sessions);
+    assert_eq!(named.user.first_name.as_deref(), Some("Ann"));
+    assert_eq!((named.user.last_name, named.user.generation), (None, 1));
+    assert_eq!(named.user.updated_at_ms, ann.updated_at_ms + 1000);
+    assert_eq!(directory.endings_after(0).await.unwrap(), []);
+    directory.update(ann.id, disabled(true)).await.unwrap();
+    let enabled = directory.update(ann.id, disabled(false)).await.unwrap();
+    assert!(!enabled.ends_sessions && enabled.user.generation == 2);
+}
+
+pub(super) async fn a_follower_misses_no_ending_while_others_write(ground: Ground) {
+    const WRITERS: usize = 8;
+    const EACH: usize = 25;
+    let directory = ground.open().await;
+    add(&directory, "root@example.com", &["admin"]).await;
+    let mut writers = JoinSet::new();
+    for n in 0..WRITERS {
+        let user = add(&directory, &format!("u{n}@example.com"), &["user"]).await;
+        let directory = directory.clone();
+        writers.spawn(async move {
+            for step in 0..EACH {
+                let role = if step % 2 == 0 { "a" } else { "b" };
+                directory.update(user.id, roles(&[role])).await.unwrap();
+            }
+        });
+    }
+    let mut seen: Vec<SessionEnding> = Vec::new();
+    while seen.len() < WRITERS * EACH {
+        let last = seen.last().map_or(0, |ending| ending.seq);
+        let done = writers.is_empty() || writers.try_join_next().is_some() && writers.is_empty();
+        let more = directory.endings_after(last).await.unwrap();
+        assert!(
+            !(done && more.is_empty()),
+            "an ending below {last} became visible too late"
+        );
+        seen.extend(more);
+        tokio::task::yield_now().await;
+    }
+    assert!(seen.is_sorted_by(|a, b| a.seq < b.seq));
+    writers.join_all().await;
+    assert_eq!(directory.endings_after(0).await.unwrap(), seen);
+}
+
+pub(super) async fn endings_outlive_a_restart_unless_in_memory(ground: Ground) {
+    let directory = ground.open().await;
+    let ann = add(&directory, "ann@example.com", &["user"]).await;
+    directory.delete(ann.id).await.unwrap();
+    let endings = directory.endings_after(0).await.unwrap();
+    assert_eq!(endings.len(), 1);
+    drop(directory);
+    let reopened = ground.open().await;
+    let kept = reopened.endings_after(0).await.unwrap();
+    if ground.url == DatabaseUrl::in_memory() {
+        assert_eq!(kept, []);
+    } else {
+        assert_eq!(kept, endings);
+        let bob = add(&reopened, "bob@example.com", &["user"]).await;
+        reopened.delete(bob.id).await.unwrap();
+        assert!(reopened.last_ending().await.unwrap() > endings[0].seq);
+    }
+}
+
+#[tokio::test]
+async fn only_the_newest_endings_are_kept() {
+    let directory = Ground::new("sqlite::memory:").open().await;
+    let ann = add(&directory, "ann@example.com", &["user"]).await;
+    for n in 0..super::super::KEPT_ENDINGS + 5 {
+        let role = if n % 2 == 0 { "a" } else { "b" };
+        directory.update(ann.id, roles(&[role])).await.unwrap();
+    }
+    let (mut count, mut last) = (0, 0);
+    loop {
+        let more = directory.endings_after(last).await.unwrap();
+        let Some(newest) = more.last() else { break };
+        (count, last) = (count + more.len(), newest.seq);
+    }
+    assert_eq!((count, last), (10_000, 10_005));
+}

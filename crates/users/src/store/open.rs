@@ -1,0 +1,144 @@
+//! Opens the pool of a database, makes the file where there is none, and brings its tables up to date.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{AnyPool, ConnectOptions, Executor};
+
+use super::fault::reason;
+use super::sql::{BEGIN_SQLITE, Dialect, SqlStore};
+use crate::url::Place;
+use crate::{DatabaseUrl, OpenError};
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// What a caller waits for a connection before the database counts as unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+const CONNECTIONS: u32 = 8;
+
+const SQLITE_WAL: &str = "PRAGMA journal_mode = WAL";
+/// A statement that nobody waits for any more ends by itself.
+const POSTGRES_LIMITS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '10s'";
+
+pub(crate) async fn open(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
+    sqlx::any::install_default_drivers();
+    let (dialect, pool) = match url.place() {
+        Place::Memory => (Dialect::Sqlite, memory().await?),
+        Place::File(path) => (Dialect::Sqlite, file(path).await?),
+        Place::Postgres(url) => (Dialect::Postgres, postgres(url).await?),
+    };
+    migrate(dialect, &pool)
+        .await
+        .map_err(|error| OpenError::Migration(reason_of(&error)))?;
+    Ok(SqlStore::new(dialect, pool))
+}
+
+/// Two processes may open a new database at once. PostgreSQL's migrator takes a lock against that;
+/// for SQLite the transaction around all of it is the lock. (`run` asks for more than a future that
+/// may be sent can give; `run_direct` is the same.)
+async fn migrate(dialect: Dialect, pool: &AnyPool) -> Result<(), MigrateError> {
+    match dialect {
+        Dialect::Postgres => {
+            POSTGRES
+                .run_direct(None, &mut *pool.acquire().await?, false)
+                .await
+        }
+        Dialect::Sqlite => {
+            let mut transaction = pool.begin_with(BEGIN_SQLITE).await?;
+            SQLITE.run_direct(None, &mut *transaction, false).await?;
+            Ok(transaction.commit().await?)
+        }
+    }
+}
+
+/// One connection, never closed: to each connection of its own, a database of its own.
+async fn memory() -> Result<AnyPool, OpenError> {
+    let options = AnyPoolOptions::new()
+        .min_connections(1)
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .acquire_timeout(ACQUIRE_TIMEOUT);
+    connect(options, "sqlite::memory:").await
+}
+
+async fn file(path: &Path) -> Result<AnyPool, OpenError> {
+    let path = private_file(path).map_err(|error| OpenError::Unreachable(error.to_string()))?;
+    let options = AnyPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .test_before_acquire(false)
+        .acquire_timeout(ACQUIRE_TIMEOUT);
+    let pool = connect(options, &format!("sqlite://{}?mode=rwc", encoded(&path)?)).await?;
+    pool.execute(SQLITE_WAL)
+        .await
+        .map_err(|error| unreachable(&error))?;
+    Ok(pool)
+}
+
+async fn postgres(url: &str) -> Result<AnyPool, OpenError> {
+    let options = AnyPoolOptions::new()
+        .max_connections(2 * CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(POSTGRES_LIMITS).await.map(|_| ()) })
+        });
+    connect(options, url).await
+}
+
+async fn connect(options: AnyPoolOptions, url: &str) -> Result<AnyPool, OpenError> {
+    let target = AnyConnectOptions::from_str(url)
+        .map_err(|_| OpenError::Setting("this is no database URL".to_owned()))?
+        .disable_statement_logging();
+    options
+        .connect_with(target)
+        .await
+        .map_err(|error| unreachable(&error))
+}
+
+/// Creates the file for its owner alone; SQLite gives its companions the same mode. One that is
+/// there already keeps the mode its operator gave it.
+fn private_file(path: &Path) -> io::Result<PathBuf> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    std::path::absolute(path)
+}
+
+/// The path as a URL holds it, byte by byte.
+fn encoded(path: &Path) -> Result<String, OpenError> {
+    let path = path
+        .to_str()
+        .ok_or_else(|| OpenError::Setting("the path of a database is UTF-8".to_owned()))?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    let encode = |byte: u8| {
+        if plain(byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
+    Ok(path.bytes().map(encode).collect())
+}
+
+fn unreachable(error: &sqlx::Error) -> OpenError {
+    OpenError::Unreachable(reason(error))
+}
+
+fn reason_of(error: &MigrateError) -> String {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => reason(error),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,327 @@
+//! Users in SQL. The statements are the same for both databases; what differs is in `Dialect`.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use sqlx::{Any, AnyConnection, AnyPool, Transaction};
+use uuid::Uuid;
+
+use super::fault::limited;
+use super::row::{by_id, by_key, ending, insert, like, update, user};
+use super::{KEPT_ENDINGS, Occasion, Page, Record, UserStore};
+use crate::user::change;
+use crate::{ADMIN, Generation, SessionEnding, Updated, User, UserChanges, UsersError};
+
+const LIST: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, generation, \
+     created_at_ms, updated_at_ms FROM users \
+     WHERE id > $1 AND search_key LIKE $2 ESCAPE '\\' ORDER BY id LIMIT $3";
+const COUNT: &str = "SELECT COUNT(*) FROM users";
+const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2 WHERE id = $1";
+const REPLACE_HASH: &str =
+    "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
+const DELETE: &str = "DELETE FROM users WHERE id = $1";
+const ANOTHER_ADMIN: &str = "SELECT id FROM users WHERE is_admin = 1 AND disabled = 0 \
+     AND (demo = 0 OR $2 = 1) AND id <> $1 LIMIT 1";
+const INSERT_ENDING: &str = "INSERT INTO session_endings (user_id, generation, kept_session) \
+     VALUES ($1, $2, $3) RETURNING seq";
+const FORGET_ENDINGS: &str = "DELETE FROM session_endings WHERE seq <= $1";
+const ENDINGS: &str = "SELECT seq, user_id, generation, kept_session FROM session_endings \
+     WHERE seq > $1 ORDER BY seq LIMIT $2";
+const LAST_ENDING: &str = "SELECT COALESCE(MAX(seq), 0) FROM session_endings";
+const PING: &str = "SELECT 1 FROM users LIMIT 1";
+
+/// Takes the one right to write at the beginning, so that nobody has to give it up half-way.
+pub(super) const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
+/// With a stricter level the rows would be seen as they were before the lock was waited for.
+const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// One number for all of this product's changes, held to the end of the transaction.
+const LOCK_POSTGRES: &str = "SELECT pg_advisory_xact_lock(8245928651)";
+
+/// Longer than a look-up ever takes, and short enough to answer in time that it did not.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than a write waits for the writer before it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(7);
+const BULK_TIMEOUT: Duration = Duration::from_mins(1);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+pub(crate) struct SqlStore {
+    dialect: Dialect,
+    pool: AnyPool,
+}
+
+impl SqlStore {
+    pub(super) fn new(dialect: Dialect, pool: AnyPool) -> Self {
+        Self { dialect, pool }
+    }
+
+    /// INVARIANT: changes run one after the other, on either database. That is what makes the last
+    /// admin's check hold, and what makes endings visible in the order of their numbers.
+    async fn begin(&self) -> sqlx::Result<Transaction<'static, Any>> {
+        match self.dialect {
+            Dialect::Sqlite => self.pool.begin_with(BEGIN_SQLITE).await,
+            Dialect::Postgres => {
+                let mut transaction = self.pool.begin_with(BEGIN_POSTGRES).await?;
+                sqlx::query(LOCK_POSTGRES)
+                    .execute(&mut *transaction)
+                    .await?;
+                Ok(transaction)
+            }
+        }
+    }
+
+    /// Reads a user, lets `decide` change it, and writes it with all that follows from it.
+    async fn rewrite<T: Send>(
+        &self,
+        id: Uuid,
+        occasion: Occasion,
+        kept_session: Option<Uuid>,
+        hash: Option<&str>,
+        decide: impl FnOnce(&mut User) -> (bool, T) + Send,
+    ) -> Result<(User, T), UsersError> {
+        limited(WRITE_TIMEOUT, async {
+            let mut transaction = self.begin().await?;
+            let Some(before) = by_id(&mut transaction, id).await? else {
+                return Ok(Err(UsersError::NotFound));
+            };
+            let mut user = before.user.clone();
+            let (ends_sessions, told) = decide(&mut user);
+            if ends_sessions {
+                user.generation += 1;
+            }
+            if counts(&before.user, occasion)
+                && !counts(&user, occasion)
+                && !another_admin(&mut transaction, id, occasion).await?
+            {
+                return Ok(Err(UsersError::LastAdmin));
+            }
+            if user != before.user {
+                user.updated_at_ms = occasion.now_ms;
+                update(&mut transaction, &user).await?;
+            }
+            if let Some(hash) = hash {
+                let query = sqlx::query(SET_PASSWORD).bind(id.to_string());
+                query
+                    .bind(hash.to_owned())
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            if ends_sessions {
+                append_ending(&mut transaction, id, user.generation, kept_session).await?;
+            }
+            transaction.commit().await?;
+            Ok(Ok((user, told)))
+        })
+        .await?
+    }
+}
+
+#[async_trait]
+impl UserStore for SqlStore {
+    async fn insert(&self, record: &Record) -> Result<(), UsersError> {
+        limited(WRITE_TIMEOUT, async {
+            let mut connection = self.pool.acquire().await?;
+            insert(&mut connection, record).await
+        })
+        .await?
+        .then_some(())
+        .ok_or(UsersError::NameTaken)
+    }
+
+    async fn insert_many(&self, records: &[Record]) -> Result<Vec<bool>, UsersError> {
+        limited(BULK_TIMEOUT, async {
+            let mut transaction = self.begin().await?;
+            let mut inserted = Vec::with_capacity(records.len());
+            for record in records {
+                inserted.push(insert(&mut transaction, record).await?);
+            }
+            transaction.commit().await?;
+            Ok(inserted)
+        })
+        .await
+    }
+
+    async fn by_id(&self, id: Uuid) -> Result<Option<Record>, UsersError> {
+        limited(READ_TIMEOUT, async {
+            by_id(&mut *self.pool.acquire().await?, id).await
+        })
+        .await
+    }
+
+    async fn by_key(&self, key: &str) -> Result<Option<Record>, UsersError> {
+        limited(READ_TIMEOUT, async {
+            by_key(&mut *self.pool.acquire().await?, key).await
+        })
+        .await
+    }
+
+    async fn list(&self, page: &Page<'_>) -> Result<Vec<User>, UsersError> {
+        let after = page.after.map_or_else(String::new, |id| id.to_string());
+        limited(READ_TIMEOUT, async {
+            let query = sqlx::query(LIST).bind(after).bind(like(page.needle));
+            let rows = query
+                .bind(i64::from(page.limit))
+                .fetch_all(&self.pool)
+                .await?;
+            rows.iter().map(user).collect()
+        })
+        .await
+    }
+
+    async fn count(&self) -> Result<u64, UsersError> {
+        limited(READ_TIMEOUT, async {
+            let count: i64 = sqlx::query_scalar(COUNT).fetch_one(&self.pool).await?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        })
+        .await
+    }
+
+    async fn change(
+        &self,
+        id: Uuid,
+        changes: &UserChanges,
+        occasion: Occasion,
+    ) -> Result<Updated, UsersError> {
+        let decide = |user: &mut User| {
+            let ends_sessions = change(user, changes);
+            (ends_sessions, ends_sessions)
+        };
+        let (user, ends_sessions) = self.rewrite(id, occasion, None, None, decide).await?;
+        Ok(Updated {
+            user,
+            ends_sessions,
+        })
+    }
+
+    async fn set_password(
+        &self,
+        id: Uuid,
+        hash: &str,
+        kept_session: Option<Uuid>,
+        occasion: Occasion,
+    ) -> Result<User, UsersError> {
+        let decide = |_: &mut User| (true, ());
+        let (user, ()) = self
+            .rewrite(id, occasion, kept_session, Some(hash), decide)
+            .await?;
+        Ok(user)
+    }
+
+    async fn replace_hash(&self, id: Uuid, old: &str, new: &str) -> Result<bool, UsersError> {
+        limited(WRITE_TIMEOUT, async {
+            let query = sqlx::query(REPLACE_HASH)
+                .bind(id.to_string())
+                .bind(old.to_owned());
+            let done = query.bind(new.to_owned()).execute(&self.pool).await?;
+            Ok(done.rows_affected() == 1)
+        })
+        .await
+    }
+
+    async fn restore_demo(
+        &self,
+        id: Uuid,
+        hash: &str,
+        roles: &[String],
+        occasion: Occasion,
+    ) -> Result<(), UsersError> {
+        let decide = |user: &mut User| {
+            user.roles = roles.to_vec();
+            user.disabled = false;
+            (true, ())
+        };
+        self.rewrite(id, occasion, None, Some(hash), decide)
+            .await
+            .map(|_| ())
+    }
+
+    async fn delete(&self, id: Uuid, occasion: Occasion) -> Result<Generation, UsersError> {
+        limited(WRITE_TIMEOUT, async {
+            let mut transaction = self.begin().await?;
+            let Some(record) = by_id(&mut transaction, id).await? else {
+                return Ok(Err(UsersError::NotFound));
+            };
+            if counts(&record.user, occasion)
+                && !another_admin(&mut transaction, id, occasion).await?
+            {
+                return Ok(Err(UsersError::LastAdmin));
+            }
+            let generation = record.user.generation + 1;
+            sqlx::query(DELETE)
+                .bind(id.to_string())
+                .execute(&mut *transaction)
+                .await?;
+            append_ending(&mut transaction, id, generation, None).await?;
+            transaction.commit().await?;
+            Ok(Ok(generation))
+        })
+        .await?
+    }
+
+    async fn endings_after(&self, seq: i64, limit: u32) -> Result<Vec<SessionEnding>, UsersError> {
+        limited(READ_TIMEOUT, async {
+            let query = sqlx::query(ENDINGS).bind(seq).bind(i64::from(limit));
+            let rows = query.fetch_all(&self.pool).await?;
+            rows.iter().map(ending).collect()
+        })
+        .await
+    }
+
+    async fn last_ending(&self) -> Result<i64, UsersError> {
+        limited(READ_TIMEOUT, async {
+            sqlx::query_scalar(LAST_ENDING).fetch_one(&self.pool).await
+        })
+        .await
+    }
+
+    async fn ping(&self) -> Result<(), UsersError> {
+        limited(READ_TIMEOUT, async {
+            sqlx::query(PING)
+                .fetch_optional(&self.pool)
+                .await
+                .map(|_| ())
+        })
+        .await
+    }
+}
+
+/// Whether the user is one of the admins of whom one must stay.
+fn counts(user: &User, occasion: Occasion) -> bool {
+    user.roles.iter().any(|role| role == ADMIN) && !user.disabled && (!user.demo || occasion.demo)
+}
+
+async fn another_admin(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    occasion: Occasion,
+) -> sqlx::Result<bool> {
+    let query = sqlx::query(ANOTHER_ADMIN)
+        .bind(id.to_string())
+        .bind(i64::from(occasion.demo));
+    Ok(query.fetch_optional(connection).await?.is_some())
+}
+
+async fn append_ending(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    generation: Generation,
+    kept_session: Option<Uuid>,
+) -> sqlx::Result<()> {
+    let query = sqlx::query_scalar(INSERT_ENDING)
+        .bind(id.to_string())
+        .bind(generation);
+    let seq: i64 = query
+        .bind(kept_session.map(|id| id.to_string()))
+        .fetch_one(&mut *connection)
+        .await?;
+    sqlx::query(FORGET_ENDINGS)
+        .bind(seq - KEPT_ENDINGS)
+        .execute(connection)
+        .await
+        .map(|_| ())
+}
