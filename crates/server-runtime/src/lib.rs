@@ -1,0 +1,32 @@
+//! How a process reads settings, logs, listens, drains and stops.
+//!
+//! Any HTTP service can stand on this crate: it knows nothing of what the service does. A `main`
+//! goes through it in this order:
+//!
+//! 1. [`settings`]: one table gives flags, variables, defaults, `--help`, errors and `config print`;
+//! 2. [`telemetry`]: logs to standard output;
+//! 3. [`listen`]: a listener is bound, then serves a router, with limits on everything that a client
+//!    could otherwise stretch;
+//! 4. [`shutdown`]: waits for a signal, drains, and gives the exit code.
+//!
+//! A router gets [`request::RequestLayer`] (request id, access log, metrics, panics) and, on the
+//! internal side, [`metrics::Metrics`] and [`probes::Readiness`]. Errors are [`problem::Problem`]s.
+
+pub mod healthcheck;
+pub mod listen;
+pub mod metrics;
+pub mod probes;
+pub mod problem;
+pub mod request;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use healthcheck::healthcheck;
+pub use listen::{Limits, Listener, StartError};
+pub use metrics::Metrics;
+pub use probes::Readiness;
+pub use problem::Problem;
+pub use request::{RequestId, RequestLayer, TraceParent};
+pub use settings::{BadSetting, Rate, Setting, Settings};
+pub use shutdown::Lifecycle;

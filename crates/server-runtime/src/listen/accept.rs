@@ -1,0 +1,222 @@
+//! The accept loop: who comes in, who is turned away, and what happens at the end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+
+use super::refuse::Refuser;
+use super::registry::Registry;
+use super::service::ToRouter;
+use super::stream::Stream;
+use super::{Limits, connection};
+use crate::shutdown::Lifecycle;
+
+/// The shortest and the longest pause after the system could not give a connection.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+/// How often connections that are idle are looked for at most.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Open files that are left for everything but connections.
+const OTHER_FILES: usize = 128;
+
+/// The accept loop of one listener.
+pub(super) struct Accept {
+    name: &'static str,
+    limits: Arc<Limits>,
+    router: axum::Router,
+    lifecycle: Lifecycle,
+    protocol: Arc<http1::Builder>,
+    registry: Arc<Registry>,
+    refuser: Refuser,
+    /// How many connections the process may hold, all its listeners together.
+    files: usize,
+    last_look: Option<Instant>,
+}
+
+impl Accept {
+    pub(super) fn new(
+        name: &'static str,
+        limits: Arc<Limits>,
+        router: axum::Router,
+        lifecycle: Lifecycle,
+    ) -> Self {
+        Self {
+            name,
+            protocol: Arc::new(connection::protocol(&limits)),
+            limits,
+            router,
+            lifecycle,
+            registry: Arc::default(),
+            refuser: Refuser::new(),
+            files: file_limit(),
+            last_look: None,
+        }
+    }
+
+    /// Accepts until the listeners are to be closed.
+    pub(super) async fn run(mut self, socket: TcpListener) {
+        let closing = self.lifecycle.closing_token().clone();
+        let mut pause = PAUSE.0;
+        loop {
+            let accepted = tokio::select! {
+                accepted = socket.accept() => accepted,
+                () = closing.cancelled() => break,
+            };
+            match accepted {
+                Ok((tcp, peer)) => {
+                    pause = PAUSE.0;
+                    self.admit(tcp, peer);
+                }
+                Err(error) if of_the_client(&error) => {}
+                Err(error) => {
+                    self.failed(&error, pause);
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE.1);
+                }
+            }
+        }
+        self.last_call(socket);
+    }
+
+    /// Takes those who are connected already but not accepted, closes, and lets every connection
+    /// know.
+    fn last_call(&mut self, socket: TcpListener) {
+        if let Ok(socket) = socket.into_std() {
+            while let Ok((tcp, peer)) = socket.accept() {
+                if tcp.set_nonblocking(true).is_ok()
+                    && let Ok(tcp) = TcpStream::from_std(tcp)
+                {
+                    self.admit(tcp, peer);
+                }
+            }
+        }
+        self.registry.wake_all();
+    }
+
+    fn admit(&mut self, tcp: TcpStream, peer: SocketAddr) {
+        if self.is_full() && self.make_room() == 0 {
+            if let Some(refusal) = self.refuser.refuse(tcp) {
+                self.lifecycle.connections().spawn(refusal);
+            }
+            return;
+        }
+        // It costs latency only.
+        let _ = tcp.set_nodelay(true);
+        let place = self.registry.enter();
+        let activity = place.activity().clone();
+        let stream = Stream::new(tcp, activity.clone(), self.limits.linger);
+        let service = ToRouter {
+            router: self.router.clone(),
+            activity,
+            lifecycle: self.lifecycle.clone(),
+            peer,
+            body_timeout: self.limits.body_timeout,
+        };
+        let open = Open::new(self.lifecycle.clone());
+        let (protocol, limits) = (self.protocol.clone(), self.limits.clone());
+        self.lifecycle.connections().spawn(async move {
+            let _counted = (place, open);
+            connection::serve(&protocol, stream, service, limits).await;
+        });
+    }
+
+    fn is_full(&self) -> bool {
+        let open = self.lifecycle.open_connections().load(Ordering::Relaxed);
+        self.registry.open() >= self.limits.connections || open >= self.files
+    }
+
+    /// Ends some idle connections, and returns how many.
+    fn make_room(&mut self) -> usize {
+        if self
+            .last_look
+            .is_some_and(|last| last.elapsed() < LOOK_EVERY)
+        {
+            return 0;
+        }
+        let count = self.limits.connections.div_ceil(32);
+        let freed = self.registry.make_room(count, self.limits.yield_after);
+        if freed == 0 {
+            self.last_look = Some(Instant::now());
+            tracing::warn!(
+                listener = self.name,
+                "too many connections: new ones are turned away"
+            );
+        }
+        freed
+    }
+
+    /// The system had no connection to give, most likely for want of files.
+    fn failed(&mut self, error: &io::Error, pause: Duration) {
+        let freed = self.make_room();
+        tracing::warn!(listener = self.name, %error, ?pause, freed, "cannot accept connections");
+    }
+}
+
+/// One connection in the count of the whole process.
+struct Open {
+    lifecycle: Lifecycle,
+}
+
+impl Open {
+    fn new(lifecycle: Lifecycle) -> Self {
+        lifecycle.open_connections().fetch_add(1, Ordering::Relaxed);
+        Self { lifecycle }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.lifecycle
+            .open_connections()
+            .fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether an error is of the connection that was to be accepted, not of us.
+fn of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+/// How many connections the process's limit of open files leaves room for.
+fn file_limit() -> usize {
+    let files = std::fs::read_to_string("/proc/self/limits")
+        .ok()
+        .and_then(|text| max_files(&text));
+    files.map_or(usize::MAX, |files| {
+        files.saturating_sub(OTHER_FILES).max(files / 2)
+    })
+}
+
+/// The soft limit in the text of `/proc/self/limits`; `None` where there is no limit.
+fn max_files(limits: &str) -> Option<usize> {
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_open_files_is_read_as_linux_writes_it() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max open files            1024                 524288               files     \n";
+        assert_eq!(max_files(text), Some(1024));
+        assert_eq!(
+            max_files("Max open files  unlimited  unlimited  files"),
+            None
+        );
+        assert_eq!(max_files(""), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! The end: nobody who managed to send a request goes without an answer.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::*;
+use crate::shutdown::run;
+
+const LONG: Duration = Duration::from_mins(10);
+
+fn spawn_run(life: &Lifecycle) -> tokio::task::JoinHandle<()> {
+    let life = life.clone();
+    tokio::spawn(async move {
+        run(&life).await;
+    })
+}
+
+#[tokio::test]
+async fn every_answer_in_the_drain_announces_the_end_of_its_connection() {
+    let server = Server::start_with(Limits::default(), Lifecycle::new(LONG)).await;
+    let mut old = server.connect().await;
+    assert!(!old.get("/ok").await.closes());
+    let _running = spawn_run(&server.life);
+    server.life.drain();
+    assert!(old.get("/ok").await.closes());
+    old.is_closed().await;
+    assert!(server.connect().await.get("/ok").await.closes());
+}
+
+#[tokio::test]
+async fn what_is_in_flight_finishes_after_the_listener_is_closed() {
+    let server = Server::start(Limits::default()).await;
+    let mut client = server.at_the_gate().await;
+    let running = spawn_run(&server.life);
+    server.life.drain();
+    server.life.closing_token().cancelled().await;
+    while Client::connect(server.addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    server.gate.open.add_permits(1);
+    let answer = client.answer().await.unwrap();
+    assert_eq!(answer.body, "waited");
+    assert!(answer.closes());
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_up_the_end() {
+    let server = Server::start_with(
+        Limits::default(),
+        Lifecycle::with_deadline(Duration::ZERO, LONG),
+    )
+    .await;
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        let mut client = server.connect().await;
+        assert_eq!(client.get("/ok").await.body, "ok");
+        idle.push(client);
+    }
+    let running = spawn_run(&server.life);
+    server.life.drain();
+    for client in &mut idle {
+        client.is_closed().await;
+    }
+    drop(idle);
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_made_just_before_the_end_may_still_send_its_request() {
+    let limits = Limits {
+        last_call: LONG,
+        ..Limits::default()
+    };
+    let server = Server::start_with(limits, Lifecycle::with_deadline(Duration::ZERO, LONG)).await;
+    let mut fresh = server.connect().await;
+    let running = spawn_run(&server.life);
+    server.life.drain();
+    server.life.closing_token().cancelled().await;
+    let answer = fresh.get("/ok").await;
+    assert_eq!(answer.body, "ok");
+    assert!(answer.closes());
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_head_on_its_way_at_the_end_is_waited_for() {
+    let server = Server::start_with(
+        Limits::default(),
+        Lifecycle::with_deadline(Duration::ZERO, LONG),
+    )
+    .await;
+    let mut client = server.connect().await;
+    assert_eq!(client.get("/ok").await.body, "ok");
+    client.send("GET /ok HTTP/1.1\r\n").await;
+    let running = spawn_run(&server.life);
+    server.life.drain();
+    server.life.closing_token().cancelled().await;
+    client.send("host: x\r\n\r\n").await;
+    assert_eq!(client.answer().await.unwrap().body, "ok");
+    running.await.unwrap();
+}
+
+/// Sends requests until nobody listens any more; counts those that got no answer.
+async fn load(addr: SocketAddr, answered: Arc<AtomicUsize>, over: Arc<AtomicBool>) -> usize {
+    let mut failed = 0;
+    while let Ok(mut client) = Client::connect(addr).await {
+        loop {
+            match client.try_get("/ok").await {
+                Some(answer) => {
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    if answer.closes() {
+                        break;
+                    }
+                }
+                None => {
+                    failed += 1;
+                    break;
+                }
+            }
+        }
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    failed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_in_a_drain_under_load() {
+    for round in 0..10 {
+        let life = Lifecycle::new(Duration::from_millis(30));
+        let server = Server::start_with(Limits::default(), life).await;
+        let (answered, over) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let clients: Vec<_> = (0..16)
+            .map(|_| tokio::spawn(load(server.addr, answered.clone(), over.clone())))
+            .collect();
+        while answered.load(Ordering::Relaxed) < 200 {
+            tokio::task::yield_now().await;
+        }
+        server.life.drain();
+        run(&server.life).await;
+        over.store(true, Ordering::Relaxed);
+        for client in clients {
+            assert_eq!(client.await.unwrap(), 0, "round {round}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Errors on the wire: problem details for programs, a small page for people.
+//!
+//! It renders; it chooses no status. A handler answers with a [`Problem`], which is JSON;
+//! [`crate::request::RequestLayer`] turns that into the page where the request asks for one.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// What an error's page may load and do: next to nothing.
+const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \
+                      frame-ancestors 'none'; base-uri 'none'";
+
+/// An error as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) wants it.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// What a program tells errors apart by.
+    pub code: &'static str,
+    /// A few words, the same for every occurrence of the code.
+    pub title: &'static str,
+    /// What happened this time.
+    pub detail: Cow<'static, str>,
+    /// Headers that go with it: `WWW-Authenticate`, `Retry-After`, `Allow`.
+    pub headers: HeaderMap,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+}
+
+impl Problem {
+    /// A problem without headers of its own.
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// The answer as `application/problem+json`.
+    pub fn json(&self) -> Response {
+        let body = Body {
+            r#type: "about:blank",
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+        };
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        self.answer("application/problem+json", body)
+    }
+
+    /// The answer as a page for people, with the request's id.
+    pub fn page(&self, request_id: &str) -> Response {
+        let title = Escaped(self.title);
+        let mut page = String::with_capacity(1024);
+        let _ = write!(
+            page,
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n</head>\n\
+             <body>\n<main>\n<h1>{title}</h1>\n<p>{}</p>\n\
+             <p><small>{} <code>{}</code> · request <code>{}</code></small></p>\n</main>\n\
+             </body>\n</html>\n",
+            Escaped(&self.detail),
+            self.status.as_u16(),
+            Escaped(self.code),
+            Escaped(request_id),
+        );
+        let mut response = self.answer("text/html; charset=utf-8", page.into_bytes());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        headers.insert(
+            "cross-origin-opener-policy",
+            HeaderValue::from_static("same-origin"),
+        );
+        response
+    }
+
+    fn answer(&self, content_type: &'static str, body: Vec<u8>) -> Response {
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
+        response
+    }
+}
+
+/// The JSON; the request layer may still turn it into a page.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.json();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Whether the request would rather have a page: its `Accept` names `text/html`, and no kind of
+/// JSON before it or with a higher quality.
+pub fn wants_page(headers: &HeaderMap) -> bool {
+    let mut best_json = 0;
+    let mut best_page = 0;
+    for range in headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+    {
+        for range in range.split(',') {
+            let (name, quality) = media_range(range);
+            if name.eq_ignore_ascii_case("text/html") && quality > best_json {
+                best_page = best_page.max(quality);
+            } else if is_json(name) && quality > best_page {
+                best_json = best_json.max(quality);
+            }
+        }
+    }
+    best_page > best_json
+}
+
+fn is_json(name: &str) -> bool {
+    ["application/json", "application/problem+json"]
+        .iter()
+        .any(|j| name.eq_ignore_ascii_case(j))
+}
+
+/// The name of a media range and its quality in thousandths; what cannot be read is worth nothing.
+fn media_range(range: &str) -> (&str, u16) {
+    let mut parts = range.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let quality = parts.find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q=")));
+    (name, quality.map_or(1000, thousandths))
+}
+
+fn thousandths(text: &str) -> u16 {
+    match text.split_once('.').unwrap_or((text, "")) {
+        ("1", _) => 1000,
+        ("0", decimals) if decimals.len() <= 3 => {
+            format!("{decimals:0<3}").parse().unwrap_or_default()
+        }
+        _ => 0,
+    }
+}
+
+/// Text as it may stand in HTML, in an attribute too.
+struct Escaped<'a>(&'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(values: &[&'static str]) -> HeaderMap {
+        values
+            .iter()
+            .map(|value| (ACCEPT, HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    async fn text(response: Response) -> String {
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    fn problem() -> Problem {
+        let detail = "no <b>such</b> \"thing\"".to_owned();
+        Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
+            .with_header(http::header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    #[test]
+    fn a_page_is_for_those_who_prefer_it() {
+        for (accepts, page) in [
+            (
+                &["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"][..],
+                true,
+            ),
+            (&["text/html"][..], true),
+            (&["TEXT/HTML; charset=utf-8"][..], true),
+            (&["text/html, application/json"][..], true),
+            (&["application/json;q=0.5", "text/html"][..], true),
+            (&["application/json, text/html"][..], false),
+            (&["text/html;q=0.5, application/problem+json"][..], false),
+            (&["text/html;q=0"][..], false),
+            (&["text/html;q=x"][..], false),
+            (&["*/*"][..], false),
+            (&["application/json"][..], false),
+            (&[""][..], false),
+            (&[][..], false),
+        ] {
+            assert_eq!(wants_page(&accept(accepts)), page, "{accepts:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_json_says_type_title_status_detail_and_code() {
+        let response = problem().into_response();
+        assert_eq!(response.status(), 404);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        assert_eq!(response.headers()["retry-after"], "1");
+        let json: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+        let expected = serde_json::json!({
+            "type": "about:blank", "title": "Not found", "status": 404,
+            "detail": "no <b>such</b> \"thing\"", "code": "not_found",
+        });
+        assert_eq!(json, expected);
+    }
+
+    #[tokio::test]
+    async fn the_page_escapes_what_it_shows_and_names_the_request() {
+        let response = problem().page("r-1");
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(response.headers()[CONTENT_SECURITY_POLICY], POLICY);
+        assert_eq!(response.headers()["retry-after"], "1");
+        let page = text(response).await;
+        assert!(
+            page.contains("no &lt;b&gt;such&lt;/b&gt; &quot;thing&quot;"),
+            "{page}"
+        );
+        assert!(page.contains("r-1") && !page.contains("<script"), "{page}");
+    }
+}

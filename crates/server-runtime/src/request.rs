@@ -1,0 +1,168 @@
+//! What every request gets: an id, a span, a line in the log, a place in the metrics.
+//!
+//! One layer instead of five, since it stands in the way of every request. A panic ends here, as
+//! one answer.
+
+mod answer;
+mod id;
+mod trace;
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::extract::MatchedPath;
+use axum::response::{IntoResponse as _, Response};
+use http::{Request, StatusCode};
+use tower::{Layer, Service};
+
+use crate::metrics::Metrics;
+use crate::problem::{Problem, wants_page};
+use answer::Pending;
+use id::Ids;
+
+pub use id::RequestId;
+pub use trace::TraceParent;
+
+/// The one layer that every router gets, around all its routes and its fallbacks:
+/// `router.layer(RequestLayer::new(&metrics, clock))`, last.
+#[derive(Clone)]
+pub struct RequestLayer {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    metrics: Metrics,
+    clock: Arc<dyn clock::Clock>,
+    ids: Ids,
+}
+
+impl RequestLayer {
+    /// A layer that measures with `clock` and counts in `metrics`.
+    pub fn new(metrics: &Metrics, clock: Arc<dyn clock::Clock>) -> Self {
+        let shared = Shared {
+            metrics: metrics.clone(),
+            clock,
+            ids: Ids::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+impl<S> Layer<S> for RequestLayer {
+    type Service = RequestService<S>;
+
+    fn layer(&self, inner: S) -> RequestService<S> {
+        RequestService {
+            inner,
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+/// A service within [`RequestLayer`].
+#[derive(Clone)]
+pub struct RequestService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Service<Request<Body>> for RequestService<S>
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible>,
+    S::Future: Unpin,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let shared = self.shared.clone();
+        let id = RequestId::given(request.headers())
+            .unwrap_or_else(|| shared.ids.make(shared.clock.unix_ms()));
+        let trace = TraceParent::given(request.headers());
+        // At the level of errors, so that whatever is logged at all carries it.
+        let span = tracing::error_span!("request", request_id = id.as_str());
+        let pending = Pending {
+            began: shared.clock.now(),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            page: wants_page(request.headers()),
+            id: id.clone(),
+            shared,
+        };
+        request.extensions_mut().insert(id);
+        if let Some(trace) = trace {
+            request.extensions_mut().insert(trace);
+        }
+        let inner = span.in_scope(|| self.inner.call(request));
+        Answering {
+            inner,
+            span,
+            pending: Some(pending),
+        }
+    }
+}
+
+/// The answer to a request, in the making.
+pub struct Answering<F> {
+    inner: F,
+    span: tracing::Span,
+    /// Gone once the request is answered.
+    pending: Option<Pending>,
+}
+
+impl<F> Future for Answering<F>
+where
+    F: Future<Output = Result<Response, Infallible>> + Unpin,
+{
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let _entered = this.span.enter();
+        let inner = Pin::new(&mut this.inner);
+        let response = match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(Ok(response))) => response,
+            Err(_) => panicked(),
+        };
+        Poll::Ready(Ok(match this.pending.take() {
+            Some(pending) => pending.finish(response),
+            None => response,
+        }))
+    }
+}
+
+impl<F> Drop for Answering<F> {
+    fn drop(&mut self) {
+        if self.pending.is_some() {
+            let _entered = self.span.enter();
+            tracing::debug!("the client went before the answer");
+        }
+    }
+}
+
+/// The answer to a request whose handler panicked; the panic itself was logged where it happened.
+fn panicked() -> Response {
+    let detail = "This is a defect of the service; its log tells more under the request's id.";
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "Internal error",
+        detail,
+    )
+    .into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! The end of a request: its headers, its line in the log, its place in the metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::MatchedPath;
+use axum::response::Response;
+use clock::Moment;
+use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::{HeaderValue, Method, StatusCode};
+
+use super::Shared;
+use super::id::{RequestId, X_REQUEST_ID};
+use crate::problem::Problem;
+
+/// What is known of a request before its answer.
+pub(super) struct Pending {
+    pub(super) began: Moment,
+    pub(super) method: Method,
+    pub(super) route: Option<MatchedPath>,
+    /// Whether an error is to be a page.
+    pub(super) page: bool,
+    pub(super) id: RequestId,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Pending {
+    /// The answer as it goes out.
+    pub(super) fn finish(self, response: Response) -> Response {
+        let mut response = self.rendered(response);
+        let took = self.shared.clock.now().saturating_sub(self.began);
+        self.log(response.status(), took);
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, self.id.header().clone());
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.shared
+            .metrics
+            .request(&self.method, self.route, response.status(), took);
+        response
+    }
+
+    /// A problem becomes a page where one is wanted; headers that came to the answer on its way
+    /// stay.
+    fn rendered(&self, mut response: Response) -> Response {
+        let Some(problem) = response.extensions_mut().remove::<Problem>() else {
+            return response;
+        };
+        if !self.page {
+            return response;
+        }
+        let mut page = problem.page(self.id.as_str());
+        for (name, value) in response.headers() {
+            if !page.headers().contains_key(name) && name != http::header::CONTENT_LENGTH {
+                page.headers_mut().append(name, value.clone());
+            }
+        }
+        page
+    }
+
+    /// Paths and queries may hold secrets: the route is the pattern that matched.
+    fn log(&self, status: StatusCode, took: Duration) {
+        let method = self.method.as_str();
+        let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1000.0);
+        match status {
+            500.. => tracing::error!(method, route, status, ms, "failed"),
+            400.. => tracing::info!(method, route, status, ms, "refused"),
+            _ => tracing::debug!(method, route, status, ms, "answered"),
+        }
+    }
+}

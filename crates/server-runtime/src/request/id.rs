@@ -1,0 +1,95 @@
+//! The id that a request is known by in every log.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The header that carries the id, both ways.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest id that is taken from a client.
+const LONGEST: usize = 128;
+
+/// The id of a request, as its caller gave it or as we made it. An extension of every request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The id as text: 1 to 128 of `A-Za-z0-9._-`.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// The id as the value of a header.
+    pub fn header(&self) -> &HeaderValue {
+        &self.0
+    }
+
+    /// The id that came with a request, if exactly one came and it is well-formed.
+    pub(super) fn given(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(X_REQUEST_ID).iter();
+        let value = values.next().filter(|value| is_id(value.as_bytes()))?;
+        values.next().is_none().then(|| Self(value.clone()))
+    }
+}
+
+fn is_id(bytes: &[u8]) -> bool {
+    let allowed = |b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(b);
+    (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(allowed)
+}
+
+/// Makes ids: version 7 UUIDs, ordered by time. They are unique, not secret.
+#[derive(Debug, Default)]
+pub(super) struct Ids {
+    key: RandomState,
+    next: AtomicU64,
+}
+
+impl Ids {
+    pub(super) fn make(&self, unix_ms: i64) -> RequestId {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&self.key.hash_one(number).to_be_bytes());
+        random[8..].copy_from_slice(&number.to_be_bytes()[6..]);
+        let ms = u64::try_from(unix_ms).unwrap_or_default();
+        let id = uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid();
+        let mut text = uuid::Uuid::encode_buffer();
+        let text = id.as_hyphenated().encode_lower(&mut text);
+        RequestId(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(values: &[&'static [u8]]) -> Option<String> {
+        let headers: HeaderMap = values
+            .iter()
+            .map(|value| (X_REQUEST_ID, HeaderValue::from_bytes(value).unwrap()))
+            .collect();
+        RequestId::given(&headers).map(|id| id.as_str().to_owned())
+    }
+
+    #[test]
+    fn a_well_formed_id_is_kept_and_any_other_is_not() {
+        assert_eq!(given(&[b"aZ09._-"]).as_deref(), Some("aZ09._-"));
+        assert!(given(&[&[b'x'; 128]]).is_some());
+        for bad in [&b""[..], b"a b", b"a/b", b"a\xffb", b"a\"b", &[b'x'; 129]] {
+            assert_eq!(given(&[bad]), None, "{bad:?}");
+        }
+        assert_eq!(given(&[b"a", b"a"]), None);
+        assert_eq!(given(&[]), None);
+    }
+
+    #[test]
+    fn made_ids_are_well_formed_and_differ() {
+        let ids = Ids::default();
+        let made: std::collections::HashSet<String> = (0..10_000)
+            .map(|_| ids.make(1_795_176_000_000).as_str().to_owned())
+            .collect();
+        assert_eq!(made.len(), 10_000);
+        assert!(made.iter().all(|id| is_id(id.as_bytes()) && id.len() == 36));
+    }
+}

@@ -1,0 +1,70 @@
+//! The trace that a request belongs to, as its caller says.
+
+use http::{HeaderMap, HeaderValue};
+
+/// The header that carries it.
+const TRACEPARENT: &str = "traceparent";
+
+/// A valid `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/)), to be passed
+/// on as it is. An extension of the requests that brought one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceParent(HeaderValue);
+
+impl TraceParent {
+    /// The value to pass on.
+    pub fn header(&self) -> &HeaderValue {
+        &self.0
+    }
+
+    pub(super) fn given(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(TRACEPARENT).iter();
+        let value = values.next().filter(|value| is_valid(value.as_bytes()))?;
+        values.next().is_none().then(|| Self(value.clone()))
+    }
+}
+
+/// `00-` trace id `-` parent id `-` flags, in lower-case hexadecimal. Later versions may be longer.
+fn is_valid(bytes: &[u8]) -> bool {
+    if bytes.len() < 55 || !bytes.iter().all(|b| b.is_ascii_graphic()) {
+        return false;
+    }
+    let (version, trace, parent, flags) =
+        (&bytes[..2], &bytes[3..35], &bytes[36..52], &bytes[53..55]);
+    let hex = |part: &[u8]| {
+        part.iter()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
+    };
+    let zero = |part: &[u8]| part.iter().all(|b| *b == b'0');
+    let dashes = [2, 35, 52].iter().all(|at| bytes[*at] == b'-');
+    let length = match version {
+        b"00" => bytes.len() == 55,
+        b"ff" => false,
+        _ => bytes.len() == 55 || bytes[55] == b'-',
+    };
+    let hexadecimal = [version, trace, parent, flags].into_iter().all(hex);
+    dashes && length && hexadecimal && !zero(trace) && !zero(parent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_standard_allows_is_passed_on() {
+        let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert!(is_valid(good.as_bytes()));
+        assert!(is_valid(format!("01{}-more", &good[2..]).as_bytes()));
+        for bad in [
+            "",
+            &good[..54],
+            &format!("{good}-more"),
+            &format!("ff{}", &good[2..]),
+            &good.to_uppercase(),
+            &good.replace('-', "_"),
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+        ] {
+            assert!(!is_valid(bad.as_bytes()), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! How values are written: durations, rates, booleans, lists and addresses.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What [`duration`] accepts, for the table.
+pub const DURATION: &str = "a duration such as 300ms, 30s, 12h or 7d, or 0";
+/// What [`rate`] accepts, for the table.
+pub const RATE: &str = "a rate such as 10/5m, or 0 for no limit";
+/// What [`boolean`] accepts, for the table.
+pub const BOOLEAN: &str = "true or false";
+/// What [`socket_addr`] accepts, for the table.
+pub const SOCKET_ADDR: &str = "an address with a port such as 127.0.0.1:8080 or [::]:8080";
+
+/// The longest duration that is accepted: it can be added to any clock without overflow.
+const LONGEST: Duration = Duration::from_hours(24 * 365 * 1000);
+
+/// A number of occurrences in a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many; 0 where there is no limit.
+    pub count: u32,
+    /// In which period; above zero unless there is no limit.
+    pub per: Duration,
+}
+
+impl Rate {
+    /// No limit at all, written `0`.
+    pub const OFF: Self = Self {
+        count: 0,
+        per: Duration::ZERO,
+    };
+
+    /// Whether there is no limit.
+    pub const fn is_off(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// A whole number followed by `ms`, `s`, `m`, `h` or `d`, or a bare `0`.
+pub fn duration(text: &str) -> Option<Duration> {
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let unit_ms: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    let duration = Duration::from_millis(number.checked_mul(unit_ms)?);
+    (duration <= LONGEST).then_some(duration)
+}
+
+/// A count and a period, `10/5m`; `0` is no limit.
+pub fn rate(text: &str) -> Option<Rate> {
+    if text == "0" {
+        return Some(Rate::OFF);
+    }
+    let (count, per) = text.split_once('/')?;
+    let all_digits = count.bytes().all(|b| b.is_ascii_digit());
+    let count: u32 = count.parse().ok().filter(|_| all_digits)?;
+    let per = duration(per).filter(|per| !per.is_zero())?;
+    Some(if count == 0 {
+        Rate::OFF
+    } else {
+        Rate { count, per }
+    })
+}
+
+/// `true` or `false`.
+pub fn boolean(text: &str) -> Option<bool> {
+    text.parse().ok()
+}
+
+/// Items separated by commas, white space around them ignored; none of them may be empty.
+pub fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    text.split(',')
+        .map(str::trim)
+        .map(|one| if one.is_empty() { None } else { item(one) })
+        .collect()
+}
+
+/// An IP address and a port; `localhost` stands for `127.0.0.1`.
+pub fn socket_addr(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
+        None => text.parse().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_a_whole_number_with_a_unit() {
+        for (text, ms) in [
+            ("0", 0),
+            ("300ms", 300),
+            ("30s", 30_000),
+            ("5m", 300_000),
+            ("12h", 43_200_000),
+            ("7d", 604_800_000),
+        ] {
+            assert_eq!(duration(text), Some(Duration::from_millis(ms)), "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_else_is_no_duration() {
+        for text in [
+            "",
+            "s",
+            "30",
+            "-1s",
+            "+1s",
+            "1.5s",
+            "30 s",
+            "30S",
+            "1w",
+            " 30s",
+            "30s ",
+            "٣s",
+            "18446744073709551615d",
+            "99999999999999999999s",
+            "18446744073709551615ms",
+        ] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_count_and_a_period() {
+        let five_minutes = Duration::from_mins(5);
+        assert_eq!(
+            rate("10/5m"),
+            Some(Rate {
+                count: 10,
+                per: five_minutes
+            })
+        );
+        assert_eq!(rate("0"), Some(Rate::OFF));
+        assert_eq!(rate("0/5m"), Some(Rate::OFF));
+        for text in [
+            "",
+            "10",
+            "/5m",
+            "10/",
+            "10/0",
+            "10/5",
+            "-1/5m",
+            "+1/5m",
+            "4294967296/1s",
+        ] {
+            assert_eq!(rate(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_has_no_empty_items() {
+        let number = |text: &str| text.parse::<u8>().ok();
+        assert_eq!(list("1, 2 ,3", number), Some(vec![1, 2, 3]));
+        for text in ["", "1,", ",1", "1,,2", "1,x"] {
+            assert_eq!(list(text, number), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        assert_eq!(
+            socket_addr("localhost:80"),
+            Some(SocketAddr::from(([127, 0, 0, 1], 80)))
+        );
+        assert!(socket_addr("[::]:0").is_some());
+        for text in [
+            "",
+            "127.0.0.1",
+            ":80",
+            "host:80",
+            "127.0.0.1:65536",
+            "localhost:",
+        ] {
+            assert_eq!(socket_addr(text), None, "{text}");
+        }
+    }
+}

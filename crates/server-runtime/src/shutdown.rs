@@ -1,0 +1,294 @@
+//! A process's life: ready, draining, closing, stopped.
+//!
+//! | stage | begins with | what happens |
+//! | --- | --- | --- |
+//! | ready | the start | requests are served |
+//! | draining | SIGTERM, Ctrl-C, [`Lifecycle::drain`] | not ready; requests are served, with `Connection: close` |
+//! | closing | the drain's delay later | listeners and idle connections close, requests in flight finish |
+//! | stopped | nothing in flight, or ten seconds later | background tasks end |
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::telemetry::ALWAYS;
+
+/// How long requests in flight may take once the listeners are closed.
+const IN_FLIGHT: Duration = Duration::from_secs(10);
+/// How long background tasks may take to end.
+const BACKGROUND: Duration = Duration::from_secs(2);
+
+const READY: u8 = 0;
+const DRAINING: u8 = 1;
+const CLOSING: u8 = 2;
+
+/// A process's life, shared by all that runs in it; a clone is the same life.
+#[derive(Clone, Debug)]
+pub struct Lifecycle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Read on every request, so it is no token, which would lock.
+    stage: AtomicU8,
+    failed: AtomicBool,
+    open_connections: AtomicUsize,
+    draining: CancellationToken,
+    closing: CancellationToken,
+    stopped: CancellationToken,
+    tasks: TaskTracker,
+    connections: TaskTracker,
+    drain_delay: Duration,
+    in_flight: Duration,
+}
+
+impl Lifecycle {
+    /// A life that begins now; new requests are served for `drain_delay` after the signal.
+    pub fn new(drain_delay: Duration) -> Self {
+        Self::with_deadline(drain_delay, IN_FLIGHT)
+    }
+
+    /// The same, with another time for the requests in flight.
+    pub fn with_deadline(drain_delay: Duration, in_flight: Duration) -> Self {
+        let shared = Shared {
+            stage: AtomicU8::new(READY),
+            failed: AtomicBool::new(false),
+            open_connections: AtomicUsize::new(0),
+            draining: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            connections: TaskTracker::new(),
+            drain_delay,
+            in_flight,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Whether new requests are welcome: false from the signal on.
+    pub fn ready(&self) -> bool {
+        !self.draining()
+    }
+
+    /// Whether the process has been told to end.
+    pub fn draining(&self) -> bool {
+        self.shared.stage.load(Ordering::Relaxed) >= DRAINING
+    }
+
+    /// Cancelled once no request is in flight any more: background tasks end then.
+    pub fn token(&self) -> CancellationToken {
+        self.shared.stopped.clone()
+    }
+
+    /// What background tasks are tracked by; [`run`] waits for them.
+    pub fn tracker(&self) -> &TaskTracker {
+        &self.shared.tasks
+    }
+
+    /// Runs a task without which the process is of no use: where it panics, or ends before the
+    /// drain, the process ends with exit code 1 and its log says which task it was.
+    pub fn spawn_critical<F>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let lifecycle = self.clone();
+        let task = tokio::spawn(task);
+        self.shared.tasks.spawn(async move {
+            let ended = match task.await {
+                Ok(()) if lifecycle.draining() => return,
+                Ok(()) => "ended",
+                Err(_) => "panicked",
+            };
+            tracing::error!(target: ALWAYS, task = name, "a task that must not end has {ended}");
+            lifecycle.shared.failed.store(true, Ordering::Relaxed);
+            lifecycle.drain();
+        });
+    }
+
+    /// Begins the drain as a signal would.
+    pub fn drain(&self) {
+        self.shared.stage.fetch_max(DRAINING, Ordering::Relaxed);
+        self.shared.draining.cancel();
+    }
+
+    /// Whether the listeners are to be closed, and idle connections with them.
+    pub(crate) fn closing(&self) -> bool {
+        self.shared.stage.load(Ordering::Relaxed) >= CLOSING
+    }
+
+    /// Cancelled when the listeners are to be closed.
+    pub(crate) fn closing_token(&self) -> &CancellationToken {
+        &self.shared.closing
+    }
+
+    /// What connections are tracked by.
+    pub(crate) fn connections(&self) -> &TaskTracker {
+        &self.shared.connections
+    }
+
+    /// How many connections are open in the whole process.
+    pub(crate) fn open_connections(&self) -> &AtomicUsize {
+        &self.shared.open_connections
+    }
+
+    fn close(&self) {
+        self.shared.stage.fetch_max(CLOSING, Ordering::Relaxed);
+        self.shared.closing.cancel();
+    }
+
+    fn failed(&self) -> bool {
+        self.shared.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// Waits for SIGTERM, Ctrl-C, [`Lifecycle::drain`] or the failure of a critical task; drains; gives
+/// the exit code: 0, or 1 after a failure. A second signal ends the process at once with 1.
+pub async fn run(lifecycle: &Lifecycle) -> ExitCode {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!(target: ALWAYS, "signals cannot be caught");
+        return ExitCode::FAILURE;
+    };
+    tokio::select! {
+        _ = terminate.recv() => lifecycle.drain(),
+        _ = interrupt.recv() => lifecycle.drain(),
+        () = lifecycle.shared.draining.cancelled() => {}
+    }
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        code = drained(lifecycle) => return code,
+    }
+    tracing::warn!(target: ALWAYS, "told to end twice: ending at once");
+    // Returning would wait for the threads that still work.
+    std::process::exit(1)
+}
+
+/// Drains a life that has been told to end, stage by stage.
+async fn drained(lifecycle: &Lifecycle) -> ExitCode {
+    let shared = &lifecycle.shared;
+    tracing::info!(target: ALWAYS, "draining");
+    if !lifecycle.failed() {
+        tokio::time::sleep(shared.drain_delay).await;
+    }
+    lifecycle.close();
+    shared.connections.close();
+    if tokio::time::timeout(shared.in_flight, shared.connections.wait())
+        .await
+        .is_err()
+    {
+        let left = shared.connections.len();
+        tracing::warn!(target: ALWAYS, left, "connections are cut off at the end of the drain");
+    }
+    shared.stopped.cancel();
+    shared.tasks.close();
+    if tokio::time::timeout(BACKGROUND, shared.tasks.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(target: ALWAYS, left = shared.tasks.len(), "tasks did not end in time");
+    }
+    tracing::info!(target: ALWAYS, "stopped");
+    if lifecycle.failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(30);
+    const LONG: Duration = Duration::from_mins(1);
+
+    /// `ExitCode` has no equality.
+    fn is(code: ExitCode, expected: ExitCode) -> bool {
+        format!("{code:?}") == format!("{expected:?}")
+    }
+
+    fn spawn_run(life: &Lifecycle) -> tokio::task::JoinHandle<ExitCode> {
+        let life = life.clone();
+        tokio::spawn(async move { run(&life).await })
+    }
+
+    #[tokio::test]
+    async fn requests_are_welcome_until_the_drain_and_served_until_its_delay_is_over() {
+        let life = Lifecycle::new(SHORT);
+        assert!(life.ready());
+        let running = spawn_run(&life);
+        life.drain();
+        assert!(!life.ready() && !life.closing());
+        life.closing_token().cancelled().await;
+        assert!(life.closing());
+        assert!(is(running.await.unwrap(), ExitCode::SUCCESS));
+    }
+
+    #[tokio::test]
+    async fn the_delay_is_kept() {
+        let life = Lifecycle::new(LONG);
+        let running = spawn_run(&life);
+        life.drain();
+        let closed = tokio::time::timeout(SHORT, life.closing_token().cancelled()).await;
+        assert!(closed.is_err() && !running.is_finished());
+    }
+
+    #[tokio::test]
+    async fn background_tasks_end_after_the_last_connection() {
+        let life = Lifecycle::with_deadline(Duration::ZERO, LONG);
+        let (token, closing) = (life.token(), life.closing_token().clone());
+        let connection = life.connections().spawn({
+            let token = token.clone();
+            async move {
+                closing.cancelled().await;
+                tokio::time::sleep(SHORT).await;
+                token.is_cancelled()
+            }
+        });
+        let background = life.tracker().spawn(async move { token.cancelled().await });
+        life.drain();
+        assert!(is(run(&life).await, ExitCode::SUCCESS));
+        assert!(!connection.await.unwrap());
+        background.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_never_ends_is_cut_off() {
+        let life = Lifecycle::with_deadline(Duration::ZERO, SHORT);
+        life.connections().spawn(std::future::pending::<()>());
+        life.drain();
+        let run = tokio::time::timeout(LONG, run(&life)).await;
+        assert!(is(run.expect("the deadline holds"), ExitCode::SUCCESS));
+    }
+
+    #[tokio::test]
+    async fn a_critical_task_that_ends_or_panics_takes_the_process_down() {
+        let ended = Lifecycle::new(LONG);
+        ended.spawn_critical("sweeper", async {});
+        assert!(is(run(&ended).await, ExitCode::FAILURE));
+        let panicked = Lifecycle::new(LONG);
+        panicked.spawn_critical("sweeper", async { panic!("on purpose") });
+        assert!(is(run(&panicked).await, ExitCode::FAILURE));
+    }
+
+    #[tokio::test]
+    async fn a_critical_task_that_ends_with_the_process_is_no_failure() {
+        let life = Lifecycle::new(Duration::ZERO);
+        let token = life.token();
+        life.spawn_critical("sweeper", async move { token.cancelled().await });
+        life.drain();
+        assert!(is(run(&life).await, ExitCode::SUCCESS));
+    }
+}

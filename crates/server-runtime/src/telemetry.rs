@@ -1,0 +1,265 @@
+//! Logs, to standard output, all in one format.
+//!
+//! Filters decide what is written, but for the lines of the target [`ALWAYS`]. A standard output
+//! that was closed costs the lines and nothing else.
+
+use std::io::{IsTerminal as _, Write};
+use std::panic::PanicHookInfo;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::settings::{BadSetting, Settings};
+
+/// The target of the few lines that no filter silences:
+/// `tracing::info!(target: telemetry::ALWAYS, …)`.
+pub const ALWAYS: &str = "process";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Begins to log as `LOG_FORMAT` and `RUST_LOG` say; checks `OTEL_EXPORTER_OTLP_ENDPOINT`. Panics
+/// are logged from then on. Of several calls in one process, the first holds.
+///
+/// # Errors
+///
+/// One of the three is not acceptable.
+pub fn init(settings: &Settings) -> Result<(), BadSetting> {
+    let terminal = std::io::stdout().is_terminal();
+    let usual = if terminal {
+        Format::Pretty
+    } else {
+        Format::Json
+    };
+    let format = settings.value("LOG_FORMAT", format)?.unwrap_or(usual);
+    let filter = settings
+        .value("RUST_LOG", filter)?
+        .unwrap_or_else(usual_filter);
+    settings.value("OTEL_EXPORTER_OTLP_ENDPOINT", http_url)?;
+    let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    if subscriber(format, filter, colour, std::io::stdout)
+        .try_init()
+        .is_ok()
+    {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+    Ok(())
+}
+
+fn format(text: &str) -> Option<Format> {
+    match text {
+        "pretty" => Some(Format::Pretty),
+        "json" => Some(Format::Json),
+        _ => None,
+    }
+}
+
+/// The filter that the text describes, widened so that it never silences [`ALWAYS`].
+fn filter(text: &str) -> Option<EnvFilter> {
+    let filter = EnvFilter::builder().parse(text).ok()?;
+    let always: Directive = format!("{ALWAYS}=info").parse().ok()?;
+    Some(filter.add_directive(always))
+}
+
+fn usual_filter() -> EnvFilter {
+    EnvFilter::new("info")
+}
+
+fn http_url(text: &str) -> Option<()> {
+    let url: http::Uri = text.parse().ok()?;
+    let http = matches!(url.scheme_str(), Some("http" | "https"));
+    (http && url.host().is_some_and(|host| !host.is_empty())).then_some(())
+}
+
+fn subscriber<W>(
+    format: Format,
+    filter: EnvFilter,
+    colour: bool,
+    writer: W,
+) -> Box<dyn tracing::Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let writer = Lines { inner: writer };
+    // A line that cannot be written must not be reported on standard error, which may be closed too.
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .log_internal_errors(false);
+    let registry = tracing_subscriber::registry().with(filter);
+    match format {
+        Format::Pretty => Box::new(registry.with(layer.with_ansi(colour))),
+        Format::Json => {
+            let layer = layer.json().flatten_event(true).with_current_span(false);
+            Box::new(registry.with(layer.with_span_list(true)))
+        }
+    }
+}
+
+/// Writes lines whole, and takes a failure for success: nobody is there to be told.
+struct Lines<W> {
+    inner: W,
+}
+
+struct Line<W> {
+    inner: W,
+}
+
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Lines<W> {
+    type Writer = Line<W::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line {
+            inner: self.inner.make_writer(),
+        }
+    }
+}
+
+impl<W: Write> Write for Line<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let _ = self.inner.write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let _ = self.inner.flush();
+        Ok(())
+    }
+}
+
+/// One line for a panic, within whatever span it happened in.
+fn log_panic(info: &PanicHookInfo<'_>) {
+    let message = info.payload_as_str().unwrap_or("a panic without a message");
+    let location = info.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    tracing::error!(target: ALWAYS, location, thread, "panicked: {message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    /// Subscribers of several threads share what is cached of the lines below.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    fn logged(format: Format, rust_log: &str) -> String {
+        let _alone = ONE_AT_A_TIME.lock();
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let subscriber = subscriber(format, filter(rust_log).unwrap(), false, move || {
+            writer.clone()
+        });
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(target: ALWAYS, "listening on http://127.0.0.1:1 (public)");
+            let _entered = tracing::error_span!("request", request_id = "r-1").entered();
+            let _inner = tracing::error_span!("inner").entered();
+            tracing::debug!("a detail");
+            tracing::error!(count = 2, "a failure");
+        });
+        String::from_utf8(kept.0.lock().clone()).unwrap()
+    }
+
+    #[test]
+    fn the_listening_line_comes_out_whatever_the_filter_says() {
+        for rust_log in ["off", "error", "process=off", "something=trace", "info"] {
+            for format in [Format::Pretty, Format::Json] {
+                let text = logged(format, rust_log);
+                assert!(
+                    text.contains("listening on http://127.0.0.1:1 (public)"),
+                    "{rust_log}"
+                );
+                assert!(!text.contains("a detail"), "{rust_log}: {text}");
+            }
+        }
+        assert!(!logged(Format::Json, "off").contains("a failure"));
+        assert!(logged(Format::Pretty, "debug").contains("a detail"));
+    }
+
+    #[test]
+    fn every_line_is_an_object_that_names_the_request() {
+        let text = logged(Format::Json, "info");
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(
+            lines[0]["message"],
+            "listening on http://127.0.0.1:1 (public)"
+        );
+        assert_eq!(lines[1]["count"], 2);
+        assert_eq!(lines[1]["spans"][0]["request_id"], "r-1");
+    }
+
+    #[test]
+    fn a_closed_output_costs_the_lines_and_nothing_else() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let subscriber = subscriber(Format::Json, filter("info").unwrap(), false, || Closed);
+        tracing::subscriber::with_default(subscriber, || tracing::error!("nobody reads this"));
+        assert!(Line { inner: Closed }.write(b"x").is_ok_and(|n| n == 1));
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_refused() {
+        assert!(filter("info,sqlx=warn").is_some());
+        for text in ["a=b=c", "info,x=loud", "[", "=x"] {
+            assert!(filter(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_exporters_address_is_an_http_url() {
+        for text in ["http://localhost:4317", "https://otel.example/v1"] {
+            assert!(http_url(text).is_some(), "{text}");
+        }
+        for text in [
+            "",
+            "localhost",
+            "localhost:4317",
+            "ftp://host",
+            "http://",
+            "/path",
+        ] {
+            assert!(http_url(text).is_none(), "{text}");
+        }
+    }
+}

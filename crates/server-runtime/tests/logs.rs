@@ -1,0 +1,105 @@
+//! What a request leaves in the log. In a process of its own: what `tracing` caches of a line is
+//! shared by all the subscribers of a process.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Path;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use http::{Request, StatusCode};
+use parking_lot::Mutex;
+use serde_json::Value;
+use server_runtime::{Metrics, Problem, RequestLayer};
+use tower::ServiceExt as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn router() -> Router {
+    let refuse = async || Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", "Nothing");
+    let within = async || {
+        tracing::info!("from the handler");
+        StatusCode::BAD_GATEWAY.into_response()
+    };
+    Router::new()
+        .route("/items/{name}", get(async |Path(_): Path<String>| ()))
+        .route("/refuse", get(refuse))
+        .route("/fail", get(within))
+        .layer(RequestLayer::new(
+            &Metrics::new("0"),
+            Arc::new(clock::ManualClock::new()),
+        ))
+}
+
+fn lines(kept: &Kept) -> Vec<(String, Value)> {
+    let text = String::from_utf8(std::mem::take(&mut *kept.0.lock())).unwrap();
+    assert!(!text.contains("geheim"), "{text}");
+    text.lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["spans"][0]["request_id"], "r-1", "{line}");
+            (
+                format!(
+                    "{} {}",
+                    line["level"].as_str().unwrap(),
+                    line["message"].as_str().unwrap()
+                ),
+                line,
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn an_answer_is_logged_by_its_outcome_with_the_requests_id() {
+    let kept = Kept::default();
+    let writer = kept.clone();
+    let layer = tracing_subscriber::fmt::layer().json().flatten_event(true);
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::EnvFilter::new(
+            "server_runtime=debug,info",
+        ))
+        .with(layer.with_writer(move || writer.clone()))
+        .init();
+    let router = router();
+    for path in ["/items/geheim?token=geheim", "/refuse", "/fail"] {
+        let request = Request::get(path).header("x-request-id", "r-1");
+        let request = request
+            .header("authorization", "Bearer geheim")
+            .body(Body::empty())
+            .unwrap();
+        router.clone().oneshot(request).await.unwrap();
+    }
+    let lines = lines(&kept);
+    let seen: Vec<&str> = lines.iter().map(|(seen, _)| &**seen).collect();
+    assert_eq!(
+        seen,
+        [
+            "DEBUG answered",
+            "INFO refused",
+            "INFO from the handler",
+            "ERROR failed"
+        ]
+    );
+    let answered = &lines[0].1;
+    assert_eq!(answered["method"], "GET");
+    assert_eq!(answered["route"], "/items/{name}");
+    assert_eq!(answered["status"], 200);
+    assert_eq!(answered["ms"], 0.0);
+}
