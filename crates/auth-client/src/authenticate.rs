@@ -1,0 +1,91 @@
+//! From a request to its session: find the token, ask, refuse. What the extractor and the layer
+//! both stand on.
+
+use std::net::IpAddr;
+
+use auth_api_types::{Client, SessionView};
+use http::header::USER_AGENT;
+use http::request::Parts;
+use ipnet::IpNet;
+
+use crate::credential::find_token;
+use crate::{Answer, AuthClient, AuthClientOptions, Question, Refusal, Tell, client_address};
+
+/// A session keeps no more of a user agent than so many characters.
+const USER_AGENT_CHARS: usize = 256;
+
+/// How a request is read.
+pub(crate) struct Reading {
+    cookie_names: Vec<String>,
+    tell: Tell,
+    trusted_proxies: Vec<IpNet>,
+    peer: fn(&Parts) -> Option<IpAddr>,
+    request_id: fn(&Parts) -> Option<&str>,
+    traceparent: fn(&Parts) -> Option<&str>,
+}
+
+impl Reading {
+    pub(crate) fn new(options: AuthClientOptions) -> Self {
+        Self {
+            cookie_names: options.cookie_names,
+            tell: options.tell,
+            trusted_proxies: options.trusted_proxies,
+            peer: options.peer,
+            request_id: options.request_id,
+            traceparent: options.traceparent,
+        }
+    }
+
+    fn client(&self, parts: &Parts) -> Option<Client> {
+        if self.tell == Tell::default() {
+            return None;
+        }
+        let address =
+            |peer| client_address(peer, &parts.headers, &self.trusted_proxies).to_string();
+        Some(Client {
+            ip: (self.peer)(parts).filter(|_| self.tell.ip).map(address),
+            user_agent: self.tell.user_agent.then(|| user_agent(parts)),
+        })
+    }
+}
+
+/// What the client calls itself; nothing at all is told as an empty name.
+fn user_agent(parts: &Parts) -> String {
+    let agent = parts
+        .headers
+        .get(USER_AGENT)
+        .map_or(&b""[..], |agent| agent.as_bytes());
+    String::from_utf8_lossy(agent)
+        .chars()
+        .take(USER_AGENT_CHARS)
+        .collect()
+}
+
+impl AuthClient {
+    /// The live session of the token that the request carries; asking is a use of the token.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] to answer with.
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`AuthClient::validate`].
+    pub async fn authenticate(&self, parts: &Parts) -> Result<SessionView, Refusal> {
+        let reading = self.reading();
+        let token = find_token(&parts.headers, &reading.cookie_names)
+            .map_err(|_| Refusal::TwoTokens)?
+            .ok_or(Refusal::NoToken)?;
+        let question = Question {
+            token: &token,
+            touch: true,
+            client: reading.client(parts),
+            request_id: (reading.request_id)(parts),
+            traceparent: (reading.traceparent)(parts),
+        };
+        match self.validate(question).await? {
+            Answer::Alive(session) => Ok(session),
+            Answer::Dead(reason) => Err(Refusal::Dead(reason)),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The axum extractor: a handler that takes a live session as an argument.
+
+use auth_api_types::SessionView;
+use axum::extract::{FromRef, FromRequestParts};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+
+use crate::{AuthClient, Refusal};
+
+/// The live session that a request belongs to. A handler that takes it is reached by no other.
+///
+/// Where [`RequireSession`](crate::RequireSession) stands before the route, it has asked already:
+/// its answer is taken.
+///
+/// INVARIANT: one request is one use of its token, whatever stands on its way.
+#[derive(Clone, Debug)]
+pub struct Authenticated(pub SessionView);
+
+impl<S> FromRequestParts<S> for Authenticated
+where
+    AuthClient: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        if let Some(session) = parts.extensions.get::<SessionView>() {
+            return Ok(Self(session.clone()));
+        }
+        AuthClient::from_ref(state)
+            .authenticate(parts)
+            .await
+            .map(Self)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        self.response().map(axum::body::Body::from)
+    }
+}

@@ -1,0 +1,54 @@
+//! Asks the auth service whether a token is alive: the one way from a service behind the door to
+//! the service that keeps the sessions.
+//!
+//! [`AuthClient::validate`] asks about one token. An [`Answer`] is a clear yes or a clear no;
+//! whatever else happens is [`AuthUnavailable`], "don't know", which must lead neither to data nor
+//! to a refusal of the token, but to a 503. Nothing is cached: each call asks anew.
+//!
+//! Around it stand [`AuthClient::authenticate`], which takes the token from a request by the rules
+//! of [`credential`], the tower layer [`RequireSession`], and, with the feature `axum`, the
+//! extractor `Authenticated`. What they refuse with is a [`Refusal`].
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use auth_client::{Answer, AuthClient, AuthClientOptions, Question};
+//!
+//! let options = AuthClientOptions::new(vec!["http://127.0.0.1:8081".parse()?]);
+//! let client = AuthClient::new(options, std::sync::Arc::new(clock::SystemClock::new()))?;
+//! match client.validate(Question::new("rfl_…")).await {
+//!     Ok(Answer::Alive(session)) => println!("hello {}", session.user.username),
+//!     Ok(Answer::Dead(reason)) => println!("log in again: {}", reason.as_str()),
+//!     Err(unavailable) => println!("try again in a moment: {unavailable}"),
+//! }
+//! # Ok(()) }
+//! ```
+
+mod authenticate;
+mod breaker;
+mod client;
+pub mod credential;
+mod error;
+#[cfg(feature = "axum")]
+mod extract;
+mod layer;
+mod options;
+mod origin;
+mod pool;
+mod probe;
+mod question;
+mod refusal;
+mod stats;
+mod upstream;
+mod wire;
+
+pub use client::AuthClient;
+pub use error::{AuthUnavailable, SetupError};
+#[cfg(feature = "axum")]
+pub use extract::Authenticated;
+pub use layer::{RequireSession, RequireSessionService};
+pub use options::{AuthClientOptions, InternalKey, Tell, parse_base_url};
+pub use origin::client_address;
+pub use question::{Answer, Question};
+pub use refusal::Refusal;
+pub use reqwest::Url;
+pub use stats::{Stats, UpstreamStats};

@@ -1,0 +1,169 @@
+//! What a client is made of.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::request::Parts;
+use ipnet::IpNet;
+use reqwest::Url;
+
+use crate::SetupError;
+
+/// What an [`AuthClient`](crate::AuthClient) is made of. [`AuthClientOptions::new`] has a default
+/// for all but the URLs.
+#[derive(Clone, Debug)]
+pub struct AuthClientOptions {
+    /// The base URLs of the auth service's internal listeners; several are one service.
+    pub urls: Vec<Url>,
+    /// The key of those listeners, where they want one.
+    pub key: Option<InternalKey>,
+    /// The whole budget of one validation, waiting and second tries included.
+    pub timeout: Duration,
+    /// How many calls may be under way at once.
+    pub max_in_flight: usize,
+    /// How many more may wait for one of those to end.
+    pub max_waiting: usize,
+    /// The cookies that may hold a token; of these, the first that is there.
+    pub cookie_names: Vec<String>,
+    /// What the auth service is told of the client.
+    pub tell: Tell,
+    /// The proxies that may name the client's address in `X-Forwarded-For`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where a request keeps the address of its connection's other end.
+    pub peer: fn(&Parts) -> Option<IpAddr>,
+    /// Where a request keeps its id: by default in the header `x-request-id`, if it is a sane one.
+    pub request_id: fn(&Parts) -> Option<&str>,
+    /// Where a request keeps its W3C trace: by default in the header `traceparent`.
+    pub traceparent: fn(&Parts) -> Option<&str>,
+}
+
+impl AuthClientOptions {
+    /// The defaults: a budget of one second, 1,024 calls under way and as many waiting, the cookie
+    /// names of the auth service, and nothing told of the client.
+    pub fn new(urls: Vec<Url>) -> Self {
+        Self {
+            urls,
+            key: None,
+            timeout: Duration::from_secs(1),
+            max_in_flight: 1024,
+            max_waiting: 1024,
+            cookie_names: ["__Host-reinflate", "__Secure-reinflate", "reinflate"]
+                .map(str::to_owned)
+                .to_vec(),
+            tell: Tell::default(),
+            trusted_proxies: Vec::new(),
+            peer: |_| None,
+            request_id: |parts| header(parts, "x-request-id").filter(|id| is_request_id(id)),
+            traceparent: |parts| header(parts, "traceparent"),
+        }
+    }
+}
+
+fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
+    parts.headers.get(name)?.to_str().ok()
+}
+
+fn is_request_id(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// Reads a base URL: `http(s)://host[:port][/path]`, and nothing else in it.
+pub fn parse_base_url(text: &str) -> Option<Url> {
+    text.parse().ok().filter(is_base_url)
+}
+
+pub(crate) fn is_base_url(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
+/// The key of the auth service's internal listener. It is never shown.
+#[derive(Clone, Debug)]
+pub struct InternalKey {
+    authorization: HeaderValue,
+}
+
+impl InternalKey {
+    /// The key as it is configured.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError::BadKey`] unless it can stand in a header.
+    pub fn new(key: &str) -> Result<Self, SetupError> {
+        let mut authorization =
+            HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| SetupError::BadKey)?;
+        // Its `Debug` says no more than that it is sensitive.
+        authorization.set_sensitive(true);
+        Ok(Self { authorization })
+    }
+
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        self.authorization.clone()
+    }
+}
+
+/// What the auth service is told of the client that a token came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tell {
+    /// Its address.
+    pub ip: bool,
+    /// Its user agent.
+    pub user_agent: bool,
+}
+
+impl FromStr for Tell {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut tell = Self::default();
+        for word in text.split(',').map(str::trim) {
+            match word {
+                "ip" => tell.ip = true,
+                "user-agent" => tell.user_agent = true,
+                _ => return Err("any of `ip`, `user-agent`, separated by commas"),
+            }
+        }
+        Ok(tell)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_not_shown_by_debug() {
+        let mut options = AuthClientOptions::new(Vec::new());
+        options.key = Some(InternalKey::new("hunter2").unwrap());
+        assert!(!format!("{options:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_told_is_named_by_words() {
+        assert_eq!(
+            "ip".parse(),
+            Ok(Tell {
+                ip: true,
+                user_agent: false
+            })
+        );
+        assert_eq!(
+            "user-agent, ip".parse(),
+            Ok(Tell {
+                ip: true,
+                user_agent: true
+            })
+        );
+        assert!("ip,mac".parse::<Tell>().is_err());
+        assert!("".parse::<Tell>().is_err());
+    }
+}

@@ -1,0 +1,62 @@
+//! Asking a URL that is left out whether it answers again, so that no caller has to find out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use crate::Question;
+use crate::upstream::Upstream;
+use crate::wire::Wire;
+
+/// A well-formed token that nobody has: the question takes the whole way, down to the store.
+pub(crate) const NOBODYS_TOKEN: &str =
+    "rfl_0000000000000000000000000000000000000000000000000000002Gb14b";
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The question that changes nothing, whatever the answer.
+pub(crate) fn question() -> Question<'static> {
+    Question {
+        touch: false,
+        ..Question::new(NOBODYS_TOKEN)
+    }
+}
+
+/// Asks, one question at a time and with growing pauses, until there is a clear answer.
+///
+/// # Cancel safety
+///
+/// It may be dropped at any time: what it learns is noted in one step.
+pub(crate) async fn until_answered(upstream: Arc<Upstream>, wire: Arc<Wire>, budget: Duration) {
+    let (question, mut pause) = (question(), FIRST_PAUSE);
+    while !upstream.is_closed() {
+        let asked = wire.ask(&upstream.validate, &question);
+        if let Ok(Ok(_)) = timeout(budget.min(LONGEST_WAIT), asked).await {
+            upstream.succeeded();
+            return;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobodys_token_is_well_formed() {
+        const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        let (head, checksum) = NOBODYS_TOKEN.split_at(58);
+        let mut sum = crc32fast::hash(head.as_bytes()) as usize;
+        let mut digits = [0; 6];
+        for digit in digits.iter_mut().rev() {
+            *digit = DIGITS[sum % 62];
+            sum /= 62;
+        }
+        assert_eq!(checksum.as_bytes(), digits);
+    }
+}

@@ -1,0 +1,67 @@
+//! What is asked about a token, and what is answered.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use auth_api_types::{Client, Reason, SessionView, ValidateRequest};
+
+/// Asks whether one token is alive.
+#[derive(Clone)]
+pub struct Question<'a> {
+    /// The token, as it came.
+    pub token: &'a str,
+    /// Whether this is a use, which re-inflates the session, or only a look.
+    pub touch: bool,
+    /// Where the request came from, if the auth service is to be told.
+    pub client: Option<Client>,
+    /// The id of the request that the token came with, for the logs of both services.
+    pub request_id: Option<&'a str>,
+    /// The trace that the request belongs to, as its W3C header says it.
+    pub traceparent: Option<&'a str>,
+}
+
+impl<'a> Question<'a> {
+    /// A use of the token, of which nothing else is told.
+    pub const fn new(token: &'a str) -> Self {
+        Self {
+            token,
+            touch: true,
+            client: None,
+            request_id: None,
+            traceparent: None,
+        }
+    }
+
+    pub(crate) fn to_wire(&self) -> ValidateRequest<'a> {
+        ValidateRequest {
+            token: Some(Cow::Borrowed(self.token)),
+            tokens: None,
+            touch: (!self.touch).then_some(false),
+            client: self.client.clone(),
+            request_id: self.request_id.map(Cow::Borrowed),
+        }
+    }
+}
+
+impl fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question")
+            .field("touch", &self.touch)
+            .field("client", &self.client)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A clear answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and soon moved out"
+)]
+pub enum Answer {
+    /// The token is alive; this is its session after the use.
+    Alive(SessionView),
+    /// The token opens nothing.
+    Dead(Reason),
+}

@@ -1,0 +1,74 @@
+//! What the client has seen so far, for metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use auth_api_types::Reason;
+
+use crate::{Answer, AuthUnavailable};
+
+/// What a client has seen so far.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// How many validations ended how: `alive`, one of the reasons of a dead token, or one of the
+    /// names of [`AuthUnavailable`].
+    pub validations: Vec<(&'static str, u64)>,
+    /// The URLs.
+    pub upstreams: Vec<UpstreamStats>,
+}
+
+/// How one URL does at the moment.
+#[derive(Clone, Debug)]
+pub struct UpstreamStats {
+    /// The URL's scheme, host and port.
+    pub name: String,
+    /// How many calls to it are under way.
+    pub in_flight: usize,
+    /// Whether it is left out, because it failed, until it answers the probe.
+    pub left_out: bool,
+}
+
+const REASONS: [Reason; 4] = [
+    Reason::Malformed,
+    Reason::Unknown,
+    Reason::Expired,
+    Reason::Revoked,
+];
+
+#[derive(Default)]
+pub(crate) struct Counts {
+    alive: AtomicU64,
+    dead: [AtomicU64; REASONS.len()],
+    unavailable: [AtomicU64; AuthUnavailable::ALL.len()],
+}
+
+impl Counts {
+    pub(crate) fn count(&self, outcome: &Result<Answer, AuthUnavailable>) {
+        let count = match outcome {
+            Ok(Answer::Alive(_)) => Some(&self.alive),
+            Ok(Answer::Dead(reason)) => at(&REASONS, &self.dead, reason),
+            Err(why) => at(&AuthUnavailable::ALL, &self.unavailable, why),
+        };
+        if let Some(count) = count {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
+        let dead = REASONS.iter().map(|reason| reason.as_str()).zip(&self.dead);
+        let failed = AuthUnavailable::ALL
+            .iter()
+            .map(|failed| failed.as_str())
+            .zip(&self.unavailable);
+        std::iter::once(("alive", &self.alive))
+            .chain(dead)
+            .chain(failed)
+            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+            .collect()
+    }
+}
+
+fn at<'a, K: PartialEq>(keys: &[K], counts: &'a [AtomicU64], key: &K) -> Option<&'a AtomicU64> {
+    keys.iter()
+        .position(|other| other == key)
+        .and_then(|index| counts.get(index))
+}

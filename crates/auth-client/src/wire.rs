@@ -1,0 +1,150 @@
+//! One question over HTTP: sent once, its answer read with a limit and judged.
+//!
+//! INVARIANT: nothing here, and nothing below, repeats a request that may have been received. The
+//! HTTP client's own retries are off; what is left is its pool taking another connection where
+//! the one it took had ended before anything of the request was written to it.
+
+use std::time::Duration;
+
+use auth_api_types::Verdict;
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use reqwest::{Client, Response, Url};
+
+use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, Question, SetupError};
+
+/// The longest answer that is read. One verdict has a few hundred bytes.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// How long an unused connection is kept: well below what servers keep one for, so that it is
+/// hardly ever the server that ends it, at the very moment when we write to it.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// The HTTP side of the client.
+pub(crate) struct Wire {
+    http: Client,
+    headers: HeaderMap,
+}
+
+impl Wire {
+    pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
+        // An error only says that the process has chosen a provider already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .tcp_nodelay(true)
+            .tcp_keepalive(IDLE)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(options.max_in_flight);
+        if let Some(timeout) = connect_timeout(options) {
+            builder = builder.connect_timeout(timeout);
+        }
+        if options.urls.iter().all(|url| url.scheme() == "http") {
+            // Then the system's root certificates need neither be there nor be read.
+            builder = builder.tls_certs_only([]);
+        }
+        Ok(Self {
+            http: builder.build()?,
+            headers: headers(options.key.as_ref()),
+        })
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthUnavailable::Unreachable`] where the question cannot have been received.
+    pub(crate) async fn ask(
+        &self,
+        url: &Url,
+        question: &Question<'_>,
+    ) -> Result<Answer, AuthUnavailable> {
+        let body = serde_json::to_vec(&question.to_wire()).map_err(|_| AuthUnavailable::Unclear)?;
+        let mut request = self
+            .http
+            .post(url.clone())
+            .headers(self.headers.clone())
+            .body(Bytes::from(body));
+        let passed_on = [
+            ("x-request-id", question.request_id),
+            ("traceparent", question.traceparent),
+        ];
+        for (name, value) in passed_on {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+                request = request.header(name, value);
+            }
+        }
+        let response = request.send().await.map_err(|error| failure(&error))?;
+        read(response).await
+    }
+}
+
+/// Where there are other URLs, a connection takes no more of the budget than leaves time for them.
+fn connect_timeout(options: &AuthClientOptions) -> Option<Duration> {
+    match options.urls.len() {
+        0 | 1 => None,
+        2 => Some(options.timeout / 2),
+        _ => Some(options.timeout / 3),
+    }
+}
+
+fn headers(key: Option<&InternalKey>) -> HeaderMap {
+    let json = HeaderValue::from_static("application/json");
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]);
+    if let Some(key) = key {
+        headers.insert(AUTHORIZATION, key.authorization());
+    }
+    headers
+}
+
+fn failure(error: &reqwest::Error) -> AuthUnavailable {
+    let failure = if error.is_connect() {
+        AuthUnavailable::Unreachable
+    } else {
+        AuthUnavailable::Broken
+    };
+    tracing::debug!(%failure, error = error as &dyn std::error::Error, "validation failed");
+    failure
+}
+
+/// Reads the answer to its end, also one that is of no use, so that its connection can be.
+async fn read(mut response: Response) -> Result<Answer, AuthUnavailable> {
+    let (status, json) = (response.status(), is_json(response.headers()));
+    let mut body = BytesMut::new();
+    while let Some(part) = response.chunk().await.map_err(|error| failure(&error))? {
+        if body.len() + part.len() > MAX_ANSWER {
+            tracing::debug!(%status, "the auth service's answer is too long");
+            return Err(AuthUnavailable::Unclear);
+        }
+        body.extend_from_slice(&part);
+    }
+    let verdict = (status == StatusCode::OK && json)
+        .then(|| judge(&body))
+        .flatten();
+    verdict.ok_or_else(|| {
+        tracing::debug!(%status, "the auth service gave no clear answer");
+        AuthUnavailable::Unclear
+    })
+}
+
+fn judge(body: &[u8]) -> Option<Answer> {
+    let verdict: Verdict = serde_json::from_slice(body).ok()?;
+    Some(match verdict.into_answer()? {
+        Ok(session) => Answer::Alive(session),
+        Err(reason) => Answer::Dead(reason),
+    })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    media_type
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
+}

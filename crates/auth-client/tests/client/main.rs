@@ -1,0 +1,37 @@
+//! The client against an auth service that does what a script says.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod answers;
+#[cfg(feature = "axum")]
+mod doors;
+mod resilience;
+mod upstream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth_client::{AuthClient, AuthClientOptions};
+use upstream::Upstream;
+
+/// Small enough for a test to wait for, large enough for a busy machine.
+const BUDGET: Duration = Duration::from_millis(400);
+
+fn options(upstreams: &[&Upstream]) -> AuthClientOptions {
+    let urls = upstreams
+        .iter()
+        .map(|upstream| upstream.url.parse().unwrap())
+        .collect();
+    AuthClientOptions {
+        timeout: BUDGET,
+        ..AuthClientOptions::new(urls)
+    }
+}
+
+fn client_with(options: AuthClientOptions) -> AuthClient {
+    AuthClient::new(options, Arc::new(clock::SystemClock::new())).unwrap()
+}
+
+fn client(upstreams: &[&Upstream]) -> AuthClient {
+    client_with(options(upstreams))
+}

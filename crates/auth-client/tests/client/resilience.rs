@@ -1,0 +1,221 @@
+//! An auth service that is gone, hangs, or is overrun, and its return.
+
+use std::time::Duration;
+
+use auth_client::{Answer, AuthClient, AuthClientOptions, AuthUnavailable, Question};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::upstream::{Act, Upstream, nobody, yes};
+use crate::{BUDGET, client, client_with, options};
+
+const AT_ONCE: Duration = Duration::from_millis(50);
+const SLACK: Duration = Duration::from_millis(100);
+
+async fn ask(client: &AuthClient) -> Result<Answer, AuthUnavailable> {
+    client.validate(Question::new("T")).await
+}
+
+/// Asks until the answer is yes, and says how long that took.
+async fn until_alive(client: &AuthClient) -> Duration {
+    let started = Instant::now();
+    while !matches!(ask(client).await, Ok(Answer::Alive(_))) {
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "it does not come back"
+        );
+        sleep(Duration::from_millis(5)).await;
+    }
+    started.elapsed()
+}
+
+/// Sends so many questions at once and gives their outcomes with the time each took.
+async fn crowd(
+    client: &AuthClient,
+    size: usize,
+) -> Vec<(Result<Answer, AuthUnavailable>, Duration)> {
+    let mut crowd = JoinSet::new();
+    for _ in 0..size {
+        let client = client.clone();
+        crowd.spawn(async move {
+            let started = Instant::now();
+            (ask(&client).await, started.elapsed())
+        });
+    }
+    crowd.join_all().await
+}
+
+#[tokio::test]
+async fn a_hung_service_costs_the_budget_and_then_nothing() {
+    let upstream = Upstream::that(Act::Hang).await;
+    let client = client(&[&upstream]);
+    for (outcome, took) in crowd(&client, 100).await {
+        assert_eq!(outcome, Err(AuthUnavailable::TimedOut));
+        assert!(took < BUDGET + SLACK, "{took:?}");
+    }
+    for (outcome, took) in crowd(&client, 100).await {
+        assert_eq!(outcome, Err(AuthUnavailable::LeftOut));
+        assert!(took < AT_ONCE, "{took:?}");
+    }
+    assert!(client.stats().upstreams[0].left_out);
+    // What came in meanwhile were probes, one after the other.
+    assert_eq!(upstream.count("\"T\""), 100);
+
+    upstream.goes_on_with(yes());
+    let healed = until_alive(&client).await;
+    assert!(healed < BUDGET + Duration::from_millis(600), "{healed:?}");
+}
+
+#[tokio::test]
+async fn a_service_that_is_gone_is_refused_at_once_and_back_within_a_second() {
+    let gone = nobody().await;
+    let client = client(&[&gone]);
+    for _ in 0..100 {
+        let started = Instant::now();
+        let outcome = ask(&client).await;
+        assert!(started.elapsed() < AT_ONCE);
+        assert!(
+            matches!(
+                outcome,
+                Err(AuthUnavailable::Unreachable | AuthUnavailable::LeftOut)
+            ),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!(ask(&client).await, Err(AuthUnavailable::LeftOut));
+    // Long enough for the probe's pauses to have grown to their longest.
+    sleep(Duration::from_millis(1300)).await;
+
+    let address = gone.url.strip_prefix("http://").unwrap();
+    let _back = Upstream::on(TcpListener::bind(address).await.unwrap(), yes());
+    let healed = until_alive(&client).await;
+    assert!(healed < Duration::from_secs(1), "{healed:?}");
+}
+
+#[tokio::test]
+async fn one_of_two_that_hangs_is_soon_left_out_and_taken_back() {
+    let (well, ill) = (Upstream::that(yes()).await, Upstream::that(Act::Hang).await);
+    let client = client(&[&well, &ill]);
+    let failed = crowd(&client, 100)
+        .await
+        .iter()
+        .filter(|(outcome, _)| outcome.is_err())
+        .count();
+    assert_eq!(
+        failed,
+        ill.count("\"T\""),
+        "only what it was asked may fail"
+    );
+    for (outcome, took) in crowd(&client, 100).await {
+        assert!(matches!(outcome, Ok(Answer::Alive(_))), "{outcome:?}");
+        assert!(took < BUDGET, "{took:?}");
+    }
+    let asked = ill.count("\"T\"");
+    ill.goes_on_with(yes());
+    timeout(Duration::from_secs(2), async {
+        while ill.count("\"T\"") == asked {
+            ask(&client).await.unwrap();
+        }
+    })
+    .await
+    .expect("it is not taken back");
+}
+
+#[tokio::test]
+async fn past_what_may_be_under_way_and_wait_questions_are_shed_at_once() {
+    let upstream = Upstream::that(Act::Hang).await;
+    let small = AuthClientOptions {
+        max_in_flight: 2,
+        max_waiting: 3,
+        ..options(&[&upstream])
+    };
+    let client = client_with(small);
+    let outcomes = crowd(&client, 20).await;
+    let shed = outcomes
+        .iter()
+        .filter(|(outcome, took)| *outcome == Err(AuthUnavailable::Overloaded) && *took < AT_ONCE);
+    assert_eq!(shed.count(), 15);
+    assert!(
+        outcomes
+            .iter()
+            .all(|(outcome, took)| outcome.is_err() && *took < BUDGET + SLACK)
+    );
+    assert_eq!(client.stats().upstreams[0].in_flight, 0);
+}
+
+#[tokio::test]
+async fn callers_that_go_away_give_back_their_places_and_count_for_nothing() {
+    let upstream = Upstream::that(Act::Hang).await;
+    let small = AuthClientOptions {
+        max_in_flight: 2,
+        max_waiting: 0,
+        ..options(&[&upstream])
+    };
+    let client = client_with(small);
+    for _ in 0..20 {
+        assert!(
+            timeout(Duration::from_millis(5), ask(&client))
+                .await
+                .is_err()
+        );
+    }
+    upstream.goes_on_with(yes());
+    assert!(matches!(ask(&client).await, Ok(Answer::Alive(_))));
+    assert!(!client.stats().upstreams[0].left_out);
+}
+
+#[tokio::test]
+async fn a_token_that_breaks_its_own_question_does_not_break_the_others() {
+    let upstream = Upstream::that(Act::Reset).await;
+    let client = client(&[&upstream]);
+    for _ in 0..5 {
+        assert_eq!(ask(&client).await, Err(AuthUnavailable::Broken));
+    }
+    upstream.goes_on_with(yes());
+    let healed = until_alive(&client).await;
+    assert!(
+        healed < Duration::from_millis(250),
+        "the first probe comes at once: {healed:?}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_goes_on_once_the_client_is_dropped() {
+    let gone = nobody().await;
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    let client = client(&[&gone]);
+    while ask(&client).await != Err(AuthUnavailable::LeftOut) {}
+    assert!(tasks() > before, "nothing is probed");
+    drop(client);
+    timeout(Duration::from_secs(2), async {
+        while tasks() > before {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("a task outlives the client");
+}
+
+#[tokio::test]
+async fn every_outcome_is_counted() {
+    let upstream = Upstream::that(yes()).await;
+    let client = client(&[&upstream]);
+    ask(&client).await.unwrap();
+    upstream.goes_on_with(crate::upstream::no("revoked"));
+    ask(&client).await.unwrap();
+    upstream.goes_on_with(Act::Reset);
+    ask(&client).await.unwrap_err();
+    let counted: Vec<_> = client
+        .stats()
+        .validations
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    assert_eq!(counted, [("alive", 1), ("revoked", 1), ("broken", 1)]);
+}

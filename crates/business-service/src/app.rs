@@ -1,0 +1,111 @@
+//! The service put together, without a socket: what its routers share.
+
+use std::sync::Arc;
+
+use auth_client::{AuthClient, SetupError};
+use axum::extract::FromRef;
+use clock::Clock;
+use server_runtime::{Lifecycle, Metrics, Readiness};
+use utoipa::openapi::OpenApi;
+
+use crate::metrics::AuthClientMetrics;
+use crate::page::Pages;
+use crate::{Config, router};
+
+/// The service: builds the routers that a process serves.
+#[derive(Clone)]
+pub struct App {
+    state: AppState,
+    readiness: Readiness,
+    metrics: Metrics,
+    clock: Arc<dyn Clock>,
+}
+
+/// What handlers get.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    pub(crate) client: AuthClient,
+    pub(crate) pages: Arc<Pages>,
+}
+
+impl FromRef<AppState> for AuthClient {
+    fn from_ref(state: &AppState) -> Self {
+        state.client.clone()
+    }
+}
+
+impl App {
+    /// Puts the service together. Nothing is sent to the auth service yet.
+    ///
+    /// # Errors
+    ///
+    /// If the client of the auth service cannot be set up.
+    pub fn build(
+        config: &Config,
+        lifecycle: &Lifecycle,
+        metrics: &Metrics,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SetupError> {
+        let client = AuthClient::new(config.auth.clone(), Arc::clone(&clock))?;
+        let collector = Box::new(AuthClientMetrics::new(client.clone()));
+        metrics.register(|registry| registry.register_collector(collector));
+        let asked = client.clone();
+        let readiness = Readiness::new(lifecycle).check("auth-service", move || {
+            let client = asked.clone();
+            async move {
+                client
+                    .ready()
+                    .await
+                    .then_some(())
+                    .ok_or("it gives no answer")
+            }
+        });
+        let pages = Arc::new(Pages::new(config));
+        let state = AppState { client, pages };
+        Ok(Self {
+            state,
+            readiness,
+            metrics: metrics.clone(),
+            clock,
+        })
+    }
+
+    /// Everything that the public listener serves.
+    pub fn public_router(&self) -> axum::Router {
+        router::public(self)
+    }
+
+    /// Everything that the internal listener serves: the metrics and the probes.
+    pub fn internal_router(&self) -> axum::Router {
+        router::internal(self)
+    }
+
+    /// The service's own routes and their description, for a process that serves them beside
+    /// others: no probes, no `/openapi.json`, no `/`, no fallback, and not yet what every request
+    /// gets.
+    pub fn routes(&self) -> (axum::Router, OpenApi) {
+        router::own(self).split_for_parts()
+    }
+
+    /// The description of the public listener.
+    pub fn openapi(&self) -> OpenApi {
+        router::openapi(self)
+    }
+
+    /// Ready while an auth service answers.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+
+    pub(crate) fn state(&self) -> &AppState {
+        &self.state
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+}

@@ -1,0 +1,5 @@
+//! The handlers: extract, look, reply.
+
+pub(crate) mod data;
+pub(crate) mod pages;
+pub(crate) mod probes;

@@ -1,0 +1,134 @@
+//! What programs ask for: the caller's own data, as JSON.
+
+use auth_api_types::{Kind, Problem, SessionView, Timestamp};
+use auth_client::{Authenticated, Refusal};
+use axum::Json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::Error;
+
+/// The answer to `GET /data`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DataResponse {
+    data: Data,
+}
+
+/// The caller's own data.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Data {
+    /// A greeting.
+    #[schema(example = "Hello ann@example.com, your session is alive for another 30 s.")]
+    message: String,
+    user: Owner,
+    /// The role that the session acts in.
+    role: String,
+    session: Inflation,
+}
+
+/// Whose data it is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Owner {
+    /// The user's id.
+    #[schema(format = Uuid)]
+    id: String,
+    /// The e-mail address that the user logs in with.
+    #[schema(example = "ann@example.com")]
+    username: String,
+    /// All roles of the user.
+    roles: Vec<String>,
+}
+
+/// How the session stands after this use of its token.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Inflation {
+    /// The session's id, no secret.
+    #[schema(format = Uuid)]
+    id: String,
+    /// What a use does to it.
+    kind: Kind,
+    /// Whole seconds until it ends if nobody uses it.
+    expires_in: u64,
+    /// When that is.
+    expires_at: Timestamp,
+    /// When it ends however busy it is.
+    absolute_expires_at: Timestamp,
+    /// How often it was used, this time included.
+    refresh_count: u64,
+}
+
+impl From<SessionView> for Data {
+    fn from(session: SessionView) -> Self {
+        let (name, seconds) = (&session.user.username, session.expires_in);
+        Self {
+            message: format!("Hello {name}, your session is alive for another {seconds} s."),
+            user: Owner {
+                id: session.user.id,
+                username: session.user.username,
+                roles: session.user.roles,
+            },
+            role: session.role,
+            session: Inflation {
+                id: session.id,
+                kind: session.kind,
+                expires_in: session.expires_in,
+                expires_at: session.expires_at,
+                absolute_expires_at: session.absolute_expires_at,
+                refresh_count: session.refresh_count,
+            },
+        }
+    }
+}
+
+/// The answer to `GET /protected-resource`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProtectedResource {
+    /// Always the same.
+    #[schema(example = "This is a protected resource")]
+    message: &'static str,
+    /// The caller.
+    #[schema(example = "ann@example.com")]
+    user: String,
+}
+
+/// The caller's own data.
+#[utoipa::path(
+    get, path = "/data", tag = "data",
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses(
+        (status = 200, description = "The caller's own data", body = DataResponse),
+        (status = 400, description = "Two tokens", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or one that opens nothing", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nobody knows whether the token is alive", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show_data(
+    caller: Result<Authenticated, Refusal>,
+) -> Result<Json<DataResponse>, Error> {
+    let Authenticated(session) = caller?;
+    Ok(Json(DataResponse {
+        data: session.into(),
+    }))
+}
+
+/// Something that only a live session may see.
+#[utoipa::path(
+    get, path = "/protected-resource", tag = "data",
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses(
+        (status = 200, description = "The resource", body = ProtectedResource),
+        (status = 400, description = "Two tokens", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No token, or one that opens nothing", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nobody knows whether the token is alive", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show_protected_resource(
+    caller: Result<Authenticated, Refusal>,
+) -> Result<Json<ProtectedResource>, Error> {
+    let Authenticated(session) = caller?;
+    let message = "This is a protected resource";
+    Ok(Json(ProtectedResource {
+        message,
+        user: session.user.username,
+    }))
+}

@@ -1,0 +1,93 @@
+//! What people look at: pages for a live session, and the way to the login for everybody else.
+
+use auth_api_types::{ErrorCode, Problem};
+use auth_client::{Authenticated, Refusal};
+use axum::extract::{OriginalUri, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Uri};
+use server_runtime::problem::wants_page;
+
+use crate::app::AppState;
+use crate::error::Error;
+use crate::page::Page;
+
+/// Where the style sheet stands.
+pub(crate) const SHEET: &str = "/business.css";
+
+/// The caller's data as a page.
+#[utoipa::path(
+    get, path = "/dashboard", tag = "pages", security(("cookie" = []), ("bearer" = []), ("token" = [])),
+    responses(
+        (status = 200, description = "The page", content_type = "text/html", body = String),
+        (status = 303, description = "A browser without a live session is sent to the login"),
+        (status = 400, description = "Two tokens", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Another client without a live session", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nobody knows whether the session is alive", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show_dashboard(
+    State(app): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    caller: Result<Authenticated, Refusal>,
+) -> Result<Page, Response> {
+    let Authenticated(session) =
+        caller.map_err(|refusal| turn_away(&app, refusal, &headers, &uri))?;
+    Ok(app.pages.dashboard(&session))
+}
+
+/// A page that only a live session may see.
+#[utoipa::path(
+    get, path = "/protected", tag = "pages", security(("cookie" = []), ("bearer" = []), ("token" = [])),
+    responses(
+        (status = 200, description = "The page", content_type = "text/html", body = String),
+        (status = 303, description = "A browser without a live session is sent to the login"),
+        (status = 400, description = "Two tokens", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "Another client without a live session", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nobody knows whether the session is alive", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show_protected(
+    State(app): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    caller: Result<Authenticated, Refusal>,
+) -> Result<Page, Response> {
+    let Authenticated(session) =
+        caller.map_err(|refusal| turn_away(&app, refusal, &headers, &uri))?;
+    Ok(app.pages.protected(&session))
+}
+
+/// A browser that a login would help is sent there; everybody else is told what is wrong.
+fn turn_away(app: &AppState, refusal: Refusal, headers: &HeaderMap, uri: &Uri) -> Response {
+    let login_helps = matches!(
+        refusal.code(),
+        ErrorCode::MissingToken | ErrorCode::InvalidToken
+    );
+    if login_helps && wants_page(headers) {
+        Redirect::to(&app.pages.login_url(uri)).into_response()
+    } else {
+        Error::from(refusal).into_response()
+    }
+}
+
+/// The page that people most likely want.
+pub(crate) async fn go_to_dashboard() -> Redirect {
+    Redirect::to("/dashboard")
+}
+
+/// The style sheet of all pages.
+pub(crate) async fn show_sheet() -> impl IntoResponse {
+    let headers = [
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/css; charset=utf-8"),
+        ),
+        (
+            CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=3600"),
+        ),
+    ];
+    (headers, include_str!("../page.css"))
+}

@@ -1,0 +1,7 @@
+//! The binary `business-service`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    business_service::run()
+}

@@ -1,0 +1,74 @@
+//! How asking the auth service goes, as metrics: read from the client when they are asked for.
+
+use std::fmt;
+
+use auth_client::{AuthClient, Stats};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+/// The metrics of one client.
+#[derive(Debug)]
+pub(crate) struct AuthClientMetrics {
+    client: AuthClient,
+}
+
+impl AuthClientMetrics {
+    pub(crate) const fn new(client: AuthClient) -> Self {
+        Self { client }
+    }
+}
+
+impl Collector for AuthClientMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let stats = self.client.stats();
+        encode_validations(&mut encoder, &stats)?;
+        let left_out = stats
+            .upstreams
+            .iter()
+            .map(|one| (&*one.name, i64::from(one.left_out)));
+        encode_gauge(
+            &mut encoder,
+            "auth_client_breaker_open",
+            "Whether an auth service is left out because it failed",
+            left_out,
+        )?;
+        let in_flight = stats
+            .upstreams
+            .iter()
+            .map(|one| (&*one.name, i64::try_from(one.in_flight).unwrap_or(i64::MAX)));
+        encode_gauge(
+            &mut encoder,
+            "auth_client_in_flight",
+            "How many calls to an auth service are under way",
+            in_flight,
+        )
+    }
+}
+
+fn encode_validations(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
+    let help = "How validations ended: alive, dead for a reason, or without an answer";
+    let name = "auth_client_validations";
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (result, count) in &stats.validations {
+        let labels = [("result", *result)];
+        ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn encode_gauge<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (&'a str, i64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (upstream, value) in values {
+        let labels = [("upstream", upstream)];
+        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! What the description of the API says beside its routes.
+
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, Info, OpenApi};
+
+/// Adds the title and the ways to carry a token.
+pub(crate) fn describe(mut api: OpenApi) -> OpenApi {
+    let mut info = Info::new("Reinflate business-service", env!("CARGO_PKG_VERSION"));
+    info.description = Some(
+        "Data that only a live session may see. Every request asks the auth service anew, and is \
+         a use of its token."
+            .to_owned(),
+    );
+    api.info = info;
+    let components = api.components.get_or_insert_with(Components::new);
+    for (name, scheme) in schemes() {
+        components.add_security_scheme(name, scheme);
+    }
+    api
+}
+
+fn schemes() -> [(&'static str, SecurityScheme); 3] {
+    let key = |name, description| ApiKeyValue::with_description(name, description);
+    let cookie = key(
+        "reinflate",
+        "the session cookie; `__Host-reinflate` over TLS",
+    );
+    [
+        (
+            "bearer",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        ),
+        (
+            "token",
+            SecurityScheme::ApiKey(ApiKey::Header(key("token", "the token, bare"))),
+        ),
+        ("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
+    ]
+}
