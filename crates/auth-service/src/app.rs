@@ -1,0 +1,113 @@
+//! What all handlers share: the session engine, the directory, the throttle, and what was set.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use server_runtime::{Lifecycle, Metrics, Readiness};
+use session::{MemoryAttempts, MemoryStore, SessionStore, Sessions, Sweeper};
+use users::{Directory, OpenError};
+
+use crate::client_address::ClientAddresses;
+use crate::config::{Config, Secret};
+use crate::cookie::SessionCookie;
+use crate::endings::Endings;
+use crate::metered_store::MeteredStore;
+use crate::metrics::AuthMetrics;
+use crate::throttle::Throttle;
+
+/// How many counts of failed logins are kept in memory.
+const ATTEMPTS_KEPT: usize = 1_000_000;
+/// How often changes that other processes made to users are looked for.
+const ENDINGS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What all handlers share.
+pub(crate) struct App {
+    pub(crate) sessions: Sessions,
+    pub(crate) users: Directory,
+    pub(crate) throttle: Throttle,
+    pub(crate) metrics: Metrics,
+    pub(crate) figures: AuthMetrics,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) cookie: SessionCookie,
+    pub(crate) client_addresses: ClientAddresses,
+    pub(crate) internal_key: Option<Secret>,
+    pub(crate) open_signup: bool,
+    pub(crate) https: bool,
+    pub(crate) redirect_origins: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
+}
+
+impl App {
+    /// Opens the stores.
+    ///
+    /// # Errors
+    ///
+    /// The user database cannot be opened.
+    pub(crate) async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Result<Self, OpenError> {
+        let figures = AuthMetrics::register(&metrics);
+        let mut directory = config.directory;
+        let hash_seconds = figures.hash_seconds.clone();
+        directory.hashing.observer = Some(Arc::new(move |took: Duration| {
+            hash_seconds.observe(took.as_secs_f64())
+        }));
+        let users = Directory::open(directory, Arc::clone(&clock)).await?;
+        if config.demo {
+            users
+                .ensure_demo_user()
+                .await
+                .map_err(|error| OpenError::Unreachable(error.to_string()))?;
+        }
+        let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+        let store = Arc::new(MeteredStore::new(store, Arc::clone(&clock), &figures));
+        let attempts = Arc::new(MemoryAttempts::new(Arc::clone(&clock), ATTEMPTS_KEPT));
+        Ok(Self {
+            sessions: Sessions::new(store, Arc::clone(&clock), config.lifetimes, config.binding),
+            users,
+            throttle: Throttle::new(attempts, config.attempts),
+            metrics,
+            figures,
+            clock,
+            cookie: config.cookie,
+            client_addresses: config.client_addresses,
+            internal_key: config.internal_key,
+            open_signup: config.open_signup,
+            https: config.public_url.scheme() == "https",
+            redirect_origins: config.redirect_origins,
+            allowed_origins: config.allowed_origins,
+        })
+    }
+
+    /// Starts what runs beside the requests: the sweeper, and the follower of other processes.
+    pub(crate) fn start_tasks(&self, sweep_interval: Option<Duration>, lifecycle: &Lifecycle) {
+        if let Some(interval) = sweep_interval {
+            let figures = self.figures.clone();
+            let observe = Box::new(move |swept, took| figures.count_sweep(swept, took));
+            let store = Arc::clone(self.sessions.store());
+            let sweeper = Sweeper::new(store, interval, Arc::clone(&self.clock), observe);
+            lifecycle.spawn_critical("sweeper", sweeper.run(lifecycle.token()));
+        }
+        let endings = Endings::new(self.users.clone(), self.sessions.clone());
+        let follow = endings.follow(ENDINGS_INTERVAL, lifecycle.token());
+        lifecycle.spawn_critical("session endings", follow);
+    }
+
+    /// Ready while both stores answer.
+    pub(crate) fn readiness(&self, lifecycle: &Lifecycle) -> Readiness {
+        let users = self.users.clone();
+        let store = Arc::clone(self.sessions.store());
+        Readiness::new(lifecycle)
+            .check("user database", move || {
+                let users = users.clone();
+                async move { users.ping().await }
+            })
+            .check("session store", move || {
+                let store = Arc::clone(&store);
+                async move { store.ping().await }
+            })
+    }
+}

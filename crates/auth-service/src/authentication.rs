@@ -1,0 +1,136 @@
+//! From a user name and a password to a session: the one way in, whatever door they came through.
+
+use std::sync::Arc;
+
+use session::{Issued, Login, Transport};
+use users::{Password, User};
+
+use crate::app::App;
+use crate::client_address::Client;
+use crate::error::ApiError;
+use crate::view;
+
+/// What somebody presents to log in.
+pub(crate) struct Credentials {
+    pub(crate) username: String,
+    pub(crate) password: Password,
+    /// The role to act in; the user's first where none is asked for.
+    pub(crate) role: Option<String>,
+    /// Whether they came by HTTP Basic, which the answer's challenge follows.
+    pub(crate) basic: bool,
+    /// How the token will travel.
+    pub(crate) transport: Transport,
+}
+
+/// Opens a session, if the credentials are right and there were not too many wrong ones before.
+pub(crate) async fn log_in(
+    app: &App,
+    credentials: Credentials,
+    client: &Client,
+) -> Result<Issued, ApiError> {
+    let refused = ApiError::InvalidCredentials {
+        basic: credentials.basic,
+    };
+    let Some(user) =
+        check_password(app, &credentials.username, &credentials.password, client).await?
+    else {
+        return Err(refused);
+    };
+    let role = role_of(&user, credentials.role.as_deref())?;
+    let issued = app
+        .sessions
+        .issue(Login {
+            subject: Arc::new(view::subject(&user)),
+            role,
+            generation: user.generation,
+            transport: credentials.transport,
+            origin: client.origin(),
+        })
+        .await?;
+    undo_unless_unchanged(app, &user, &issued, refused).await?;
+    app.figures.login_success.inc();
+    tracing::info!(target: "audit", event = "login", user_id = %user.id, username = %user.email,
+        role = issued.session.role(), session_id = %issued.session.id, ip = ?client.ip);
+    for id in &issued.ended {
+        tracing::info!(target: "audit", event = "session_ended", user_id = %user.id,
+            session_id = %id, reason = "too many sessions");
+    }
+    Ok(issued)
+}
+
+/// The user whose name and password these are. The attempt is counted before it is looked at.
+async fn check_password(
+    app: &App,
+    username: &str,
+    password: &Password,
+    client: &Client,
+) -> Result<Option<User>, ApiError> {
+    let ticket = match app.throttle.admit(username, client).await {
+        Ok(ticket) => ticket,
+        Err(error) => {
+            if matches!(error, ApiError::TooMany { .. }) {
+                app.figures.login_throttled.inc();
+                tracing::info!(target: "audit", event = "login_throttled",
+                    username = loggable(username), ip = ?client.ip);
+            }
+            return Err(error);
+        }
+    };
+    match app.users.authenticate(username, password).await {
+        Ok(Some(user)) => {
+            app.throttle.succeeded(ticket).await;
+            Ok(Some(user))
+        }
+        Ok(None) => {
+            app.figures.login_failure.inc();
+            tracing::info!(target: "audit", event = "login_failed",
+                username = loggable(username), ip = ?client.ip);
+            Ok(None)
+        }
+        Err(error) => {
+            app.throttle.undecided(ticket).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// INVARIANT: whatever ends a user's sessions raises the user's generation first. A login that
+/// raced with it either is seen by that ending, or sees the higher generation here.
+async fn undo_unless_unchanged(
+    app: &App,
+    user: &User,
+    issued: &Issued,
+    refused: ApiError,
+) -> Result<(), ApiError> {
+    let unchanged = match app.users.get(user.id).await {
+        Ok(Some(now)) => now.generation == user.generation && !now.disabled,
+        Ok(None) => false,
+        Err(error) => {
+            app.sessions.end(issued.session.id).await?;
+            return Err(error.into());
+        }
+    };
+    if unchanged {
+        return Ok(());
+    }
+    app.sessions.end(issued.session.id).await?;
+    Err(refused)
+}
+
+/// The place of the role to act in, among the user's.
+fn role_of(user: &User, wanted: Option<&str>) -> Result<usize, ApiError> {
+    let Some(wanted) = wanted else { return Ok(0) };
+    user.roles
+        .iter()
+        .position(|role| role == wanted)
+        .ok_or(ApiError::Forbidden("the user does not have this role"))
+}
+
+/// What was typed as a user name, if it looks like one: it may be a password in the wrong field.
+fn loggable(username: &str) -> &str {
+    let username = username.trim();
+    let address = username.len() <= 254
+        && username.matches('@').count() == 1
+        && !username.contains(|c: char| c.is_whitespace() || c.is_control());
+    if address { username } else { "(no address)" }
+}

@@ -1,0 +1,239 @@
+//! Reading bodies: their media type, their length, their fields; and what is said of a wrong one.
+//!
+//! What a caller sent is never repeated in an answer: it may be a password in the wrong place.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::ApiError;
+
+/// The most bytes of a body, where nothing else is said.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+/// The most bytes of a login's body.
+pub(crate) const LOGIN_LIMIT: usize = 16 * 1024;
+/// The most bytes of a validation's body.
+pub(crate) const VALIDATE_LIMIT: usize = 128 * 1024;
+
+/// A JSON body of at most [`BODY_LIMIT`] bytes.
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// A JSON body, or none at all, which is `T::default()`.
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+/// An `application/x-www-form-urlencoded` body of at most [`BODY_LIMIT`] bytes.
+pub(crate) struct Form<T>(pub(crate) T);
+
+/// The media type that a request says its body has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    Json,
+    Form,
+    Other,
+    None,
+}
+
+impl Media {
+    /// What `Content-Type` says; two of them, or nonsense, are another type.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(CONTENT_TYPE).iter();
+        let Some(value) = values.next() else {
+            return Self::None;
+        };
+        if values.next().is_some() {
+            return Self::Other;
+        }
+        let text = value.to_str().unwrap_or_default();
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("application/json") {
+            Self::Json
+        } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            Self::Form
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// The whole body, if it is not longer than `limit`.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(ApiError::TooLarge { limit })
+        }
+        Err(_) => Err(ApiError::Invalid(
+            "the body did not arrive whole".to_owned(),
+        )),
+    }
+}
+
+/// Reads JSON. What is wrong is named by the field, never by what stood in it.
+pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        ApiError::Invalid(explain(&path, error.inner()))
+    })?;
+    deserializer
+        .end()
+        .map_err(|_| ApiError::Invalid("something follows the JSON of the body".to_owned()))?;
+    Ok(value)
+}
+
+/// Reads a form; a field that is named twice is an error.
+pub(crate) fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();
+    let fields = serde::de::value::MapDeserializer::new(pairs.into_iter());
+    T::deserialize(fields).map_err(|error: serde::de::value::Error| {
+        ApiError::Invalid(
+            named_field(&error.to_string()).unwrap_or_else(|| {
+                "a field of the form is missing or has a wrong value".to_owned()
+            }),
+        )
+    })
+}
+
+fn explain(path: &str, error: &serde_json::Error) -> String {
+    if !error.is_data() {
+        return format!(
+            "the body is no valid JSON: see line {}, column {}",
+            error.line(),
+            error.column()
+        );
+    }
+    named_field(&error.to_string()).unwrap_or_else(|| match path {
+        "." | "?" => "the body must be a JSON object".to_owned(),
+        _ => format!("the field `{}` has a wrong type or value", printable(path)),
+    })
+}
+
+/// "missing field `x`" and "duplicate field `x`" name a field of ours, not what the caller sent.
+fn named_field(message: &str) -> Option<String> {
+    let name = |rest: &str| rest.split('`').nth(1).map(str::to_owned);
+    if let Some(rest) = message.strip_prefix("missing field ") {
+        return name(rest).map(|name| format!("the field `{name}` is missing"));
+    }
+    let rest = message.strip_prefix("duplicate field ")?;
+    name(rest).map(|name| format!("the field `{name}` is given twice"))
+}
+
+/// A path of field names, of which some may be the caller's own.
+fn printable(path: &str) -> String {
+    path.chars()
+        .filter(|c| c.is_ascii_graphic())
+        .take(80)
+        .collect()
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        if Media::of(request.headers()) != Media::Json {
+            return Err(ApiError::MediaType {
+                wanted: "application/json",
+            });
+        }
+        json(&read(request.into_body(), BODY_LIMIT).await?).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let media = Media::of(request.headers());
+        let bytes = read(request.into_body(), BODY_LIMIT).await?;
+        match media {
+            _ if bytes.is_empty() => Ok(Self(T::default())),
+            Media::Json => json(&bytes).map(Self),
+            _ => Err(ApiError::MediaType {
+                wanted: "application/json",
+            }),
+        }
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        if Media::of(request.headers()) != Media::Form {
+            return Err(ApiError::MediaType {
+                wanted: "application/x-www-form-urlencoded",
+            });
+        }
+        form(&read(request.into_body(), BODY_LIMIT).await?).map(Self)
+    }
+}
+
+/// A query string; a parameter of ours that is missing, wrong or named twice is an error.
+pub(crate) fn query<T: DeserializeOwned>(uri: &axum::http::Uri) -> Result<T, ApiError> {
+    form(uri.query().unwrap_or_default().as_bytes()).map_err(|error| match error {
+        ApiError::Invalid(detail) => ApiError::Invalid(detail.replace("field", "parameter")),
+        other => other,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Sample {
+        #[expect(dead_code, reason = "only read in, never looked at")]
+        password: String,
+    }
+
+    fn detail(bytes: &[u8]) -> String {
+        match json::<Sample>(bytes).unwrap_err() {
+            ApiError::Invalid(detail) => detail,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_what_was_sent_is_not_repeated() {
+        assert_eq!(detail(b"{}"), "the field `password` is missing");
+        assert_eq!(
+            detail(br#"{"password":"a","password":"b"}"#),
+            "the field `password` is given twice"
+        );
+        let ill_typed = detail(br#"{"password":20061207}"#);
+        assert!(
+            ill_typed.contains("`password`") && !ill_typed.contains("2006"),
+            "{ill_typed}"
+        );
+        let wrapped = detail(br#""hunter2""#);
+        assert!(!wrapped.contains("hunter2"), "{wrapped}");
+    }
+
+    #[test]
+    fn malformed_nested_or_followed_json_is_refused() {
+        let deep = "[".repeat(10_000);
+        for bytes in [
+            &b""[..],
+            b"{",
+            b"\xff",
+            b"{\"password\":\"a\"} x",
+            deep.as_bytes(),
+        ] {
+            assert!(json::<Sample>(bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_form_field_named_twice_is_refused() {
+        let error = form::<Sample>(b"password=a&password=b").unwrap_err();
+        assert_eq!(
+            error,
+            ApiError::Invalid("the field `password` is given twice".to_owned())
+        );
+        assert!(form::<Sample>(b"password=a%20b").is_ok());
+    }
+}

@@ -1,0 +1,209 @@
+//! Where a request comes from: the peer's address, or the one that a trusted proxy names.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
+use session::{Origin, SeenAt};
+
+use crate::app::App;
+
+/// How much of a user agent is kept and compared.
+const USER_AGENT_CHARS: usize = 256;
+
+/// Who may name a client's address, and in which header.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientAddresses {
+    /// The proxies that are believed.
+    pub(crate) trusted: Vec<IpNet>,
+    /// The one header that they name it in.
+    pub(crate) header: HeaderName,
+}
+
+/// The client of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    /// Its address; an IPv4 one written as IPv6 is IPv4.
+    pub(crate) ip: Option<IpAddr>,
+    /// Its user agent, cut to 256 characters; empty where it sent none.
+    pub(crate) user_agent: Arc<str>,
+}
+
+impl ClientAddresses {
+    /// The client's address, read from right to left past trusted proxies: the first address that
+    /// no trusted proxy has. What stands to the left of it anybody may have written.
+    pub(crate) fn find(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        let named: Vec<&str> = headers
+            .get_all(&self.header)
+            .iter()
+            .flat_map(|line| line.to_str().unwrap_or("?").split(','))
+            .collect();
+        for name in named.into_iter().rev() {
+            if !self.trusts(client) {
+                break;
+            }
+            match address(name) {
+                Some(next) => client = next,
+                None => break,
+            }
+        }
+        client
+    }
+
+    fn trusts(&self, ip: IpAddr) -> bool {
+        self.trusted.iter().any(|net| net.contains(&ip))
+    }
+}
+
+impl Client {
+    /// The client of the request with this head.
+    pub(crate) fn of(parts: &Parts, addresses: &ClientAddresses) -> Self {
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|peer| peer.0.ip());
+        let ip = peer.map(|peer| addresses.find(peer, &parts.headers));
+        let user_agent = parts
+            .headers
+            .get(header::USER_AGENT)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Self {
+            ip,
+            user_agent: cut(user_agent.as_deref().unwrap_or_default()),
+        }
+    }
+
+    /// The client as a session's origin.
+    pub(crate) fn origin(&self) -> Origin {
+        let user_agent = (!self.user_agent.is_empty()).then(|| Arc::clone(&self.user_agent));
+        Origin {
+            ip: self.ip,
+            user_agent,
+        }
+    }
+
+    /// The client as a door saw it.
+    pub(crate) fn seen_at(&self) -> SeenAt {
+        SeenAt {
+            ip: self.ip,
+            user_agent: Some(Arc::clone(&self.user_agent)),
+        }
+    }
+
+    /// What attempts are counted by: an IPv6 host owns its whole /64.
+    pub(crate) fn network(&self) -> IpAddr {
+        match self.ip {
+            Some(IpAddr::V6(ip)) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+            Some(ip) => ip,
+            None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Client
+where
+    Arc<App>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::of(
+            parts,
+            &Arc::<App>::from_ref(state).client_addresses,
+        ))
+    }
+}
+
+/// The first 256 characters.
+pub(crate) fn cut(user_agent: &str) -> Arc<str> {
+    let end = user_agent
+        .char_indices()
+        .nth(USER_AGENT_CHARS)
+        .map_or(user_agent.len(), |at| at.0);
+    user_agent[..end].into()
+}
+
+/// An address as proxies write it: bare, with a port, or in brackets.
+pub(crate) fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    bare.parse()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+        .map(|ip: IpAddr| ip.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(peer: &str, lines: &[&'static str]) -> String {
+        let addresses = ClientAddresses {
+            trusted: vec![
+                "10.0.0.0/8".parse().unwrap(),
+                "2001:db8::/32".parse().unwrap(),
+            ],
+            header: HeaderName::from_static("x-forwarded-for"),
+        };
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        addresses.find(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn nobody_but_a_trusted_proxy_names_the_client() {
+        assert_eq!(found("192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
+        assert_eq!(found("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
+        assert_eq!(found("::ffff:10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn what_a_client_wrote_to_the_left_is_not_believed() {
+        assert_eq!(
+            found("10.0.0.1", &["127.0.0.1, 203.0.113.9, 10.0.0.2"]),
+            "203.0.113.9"
+        );
+        assert_eq!(
+            found("10.0.0.1", &["127.0.0.1", "203.0.113.9"]),
+            "203.0.113.9"
+        );
+        assert_eq!(found("10.0.0.1", &["203.0.113.9, nonsense"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn ports_and_brackets_are_read_and_mapped_addresses_are_ipv4() {
+        assert_eq!(found("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
+        assert_eq!(found("2001:db8::1", &["[2001:db9::7]:443"]), "2001:db9::7");
+        assert_eq!(found("10.0.0.1", &["::ffff:203.0.113.9"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn an_ipv6_client_is_counted_by_its_network() {
+        let network = |ip: &str| {
+            Client {
+                ip: Some(ip.parse().unwrap()),
+                user_agent: "".into(),
+            }
+            .network()
+            .to_string()
+        };
+        assert_eq!(network("2001:db9:1:2:3:4:5:6"), "2001:db9:1:2::");
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+    }
+
+    #[test]
+    fn a_long_user_agent_is_cut_at_a_character() {
+        assert_eq!(cut(&"ü".repeat(300)).chars().count(), 256);
+        assert_eq!(cut("curl/8.5").as_ref(), "curl/8.5");
+    }
+}

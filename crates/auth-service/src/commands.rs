@@ -1,0 +1,123 @@
+//! The command line of `auth-service`: serving is what it does without a subcommand.
+
+mod import;
+mod output;
+mod password;
+mod users;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ::users::{Directory, OpenError};
+use clap::{Arg, ArgMatches, Command};
+use clock::{Clock, SystemClock};
+use server_runtime::settings::{COMMON, parse_or_exit};
+use server_runtime::{BadSetting, Lifecycle, Listener, Setting, Settings, shutdown, telemetry};
+
+use crate::config::{Config, TABLE};
+use crate::service::Service;
+use output::fail;
+
+/// Runs the `auth-service` binary: reads the command line and the environment, does what they say
+/// and gives the exit code.
+pub fn main() -> ExitCode {
+    let table = [TABLE, COMMON].concat();
+    let matches = parse_or_exit(command(&table));
+    match Settings::read(&table, &matches, &|variable| std::env::var_os(variable)) {
+        Ok(settings) => start(&settings, &matches),
+        Err(bad) => fail(BadSetting::EXIT_CODE, bad),
+    }
+}
+
+fn start(settings: &Settings, matches: &ArgMatches) -> ExitCode {
+    let config = match Config::read(settings) {
+        Ok(config) => config,
+        Err(bad) => return fail(BadSetting::EXIT_CODE, bad),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, format_args!("the runtime cannot be started: {error}")),
+    };
+    match matches.subcommand() {
+        Some(("healthcheck", _)) => {
+            runtime.block_on(server_runtime::healthcheck(config.public_addr))
+        }
+        Some(("config", _)) => output::print(settings.print()),
+        Some(("users", matches)) => runtime.block_on(manage_users(config, matches)),
+        _ => match telemetry::init(settings) {
+            Ok(()) => runtime.block_on(serve(config)),
+            Err(bad) => fail(BadSetting::EXIT_CODE, bad),
+        },
+    }
+}
+
+async fn serve(config: Config) -> ExitCode {
+    let lifecycle = Lifecycle::new(config.drain_delay);
+    let (public, internal) = (config.public_addr, config.internal_addr);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let service = match Service::open(config, clock, &lifecycle).await {
+        Ok(service) => service,
+        Err(error) => return fail(exit_code(&error), error),
+    };
+    let public = match Listener::bind("public", public).await {
+        Ok(listener) => listener,
+        Err(error) => return fail(1, error),
+    };
+    let internal = match Listener::bind("internal", internal).await {
+        Ok(listener) => listener,
+        Err(error) => return fail(1, error),
+    };
+    service.serve(public, internal, &lifecycle);
+    shutdown::run(&lifecycle).await
+}
+
+async fn manage_users(config: Config, matches: &ArgMatches) -> ExitCode {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    match Directory::open(config.directory, clock).await {
+        Ok(directory) => match users::run(&directory, matches).await {
+            Ok(code) => code,
+            Err(error) => fail(1, format_args!("{error:#}")),
+        },
+        Err(error) => fail(exit_code(&error), error),
+    }
+}
+
+/// A setting that is wrong, or a store that is out of reach.
+const fn exit_code(error: &OpenError) -> u8 {
+    match error {
+        OpenError::Setting(_) => BadSetting::EXIT_CODE,
+        OpenError::Unreachable(_) | OpenError::Migration(_) => 1,
+    }
+}
+
+fn command(table: &[Setting]) -> Command {
+    let about = "Issues session tokens that stay alive while they are used, and says who they are";
+    let command = Command::new("auth-service")
+        .about(about)
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand(
+            Command::new("healthcheck")
+                .about("Exits with 0 while the service that these settings describe is ready"),
+        )
+        .subcommand(
+            Command::new("config")
+                .about("About the settings")
+                .subcommand_required(true)
+                .subcommand(
+                    Command::new("print").about("Prints the settings in force, secrets masked"),
+                ),
+        )
+        .subcommand(users::command());
+    Settings::command(command, table)
+}
+
+/// The argument that names a user.
+fn email() -> Arg {
+    Arg::new("email")
+        .value_name("EMAIL")
+        .required(true)
+        .help("The user's e-mail address")
+}

@@ -1,0 +1,19 @@
+//! What commands write: results to standard output, one line of error to standard error.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Writes a result. Whoever closed the pipe does not want it, which is no failure.
+pub(super) fn print(text: impl Display) -> ExitCode {
+    let text = text.to_string();
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    ExitCode::SUCCESS
+}
+
+/// Writes one line of error; the exit code is `code`.
+pub(super) fn fail(code: u8, error: impl Display) -> ExitCode {
+    let line = error.to_string().replace(['\n', '\r'], " ");
+    let _ = writeln!(std::io::stderr(), "auth-service: {line}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,195 @@
+//! `auth-service users …`: accounts from the command line, on the database that the settings name.
+//! A running node obeys a change within two seconds.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use auth_api_types::UserView;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use users::{ADMIN, Directory, ListQuery, NewUser, USER, User, UserChanges};
+
+use super::{email, import, output, password};
+use crate::view;
+
+const PAGE: u32 = 500;
+
+/// The subcommand and its own.
+pub(super) fn command() -> Command {
+    let json = Arg::new("output")
+        .short('o')
+        .long("output")
+        .value_name("FORMAT")
+        .value_parser(["text", "json"])
+        .default_value("text")
+        .global(true)
+        .help("How results are written");
+    let file = Arg::new("password-file")
+        .long("password-file")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("Reads the password from the first line of this file, not from a prompt or standard input");
+    let named =
+        |name: &'static str, about: &'static str| Command::new(name).about(about).arg(email());
+    let admin = Arg::new("admin")
+        .long("admin")
+        .action(ArgAction::SetTrue)
+        .help("Gives the roles admin,user");
+    let roles = Arg::new("roles")
+        .value_name("ROLES")
+        .required(true)
+        .help("All roles in order, such as admin,user");
+    Command::new("users")
+        .about("Manages accounts")
+        .subcommand_required(true)
+        .arg(json)
+        .subcommand(named("add", "Creates a user").arg(admin).arg(file.clone()))
+        .subcommand(Command::new("list").about("Lists all users"))
+        .subcommand(named("passwd", "Sets a user's password; all of its sessions end").arg(file))
+        .subcommand(named(
+            "disable",
+            "Bars a user from logging in; all of its sessions end",
+        ))
+        .subcommand(named("enable", "Lets a user log in again"))
+        .subcommand(named("delete", "Deletes a user; all of its sessions end"))
+        .subcommand(named("roles", "Sets a user's roles; all of its sessions end").arg(roles))
+        .subcommand(import::command())
+}
+
+/// Does what the command line says.
+pub(super) async fn run(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let (name, matches) = matches.subcommand().context("no command was given")?;
+    let as_json = matches
+        .get_one::<String>("output")
+        .is_some_and(|format| format == "json");
+    let text = match name {
+        "add" => one(&add(directory, matches).await?, as_json)?,
+        "list" => list(directory, as_json).await?,
+        "passwd" => {
+            let id = find(directory, matches).await?.id;
+            let password = password::read(file(matches))?;
+            one(
+                &directory.change_password(id, &password, None).await?,
+                as_json,
+            )?
+        }
+        "disable" => one(&change(directory, matches, disabled(true)).await?, as_json)?,
+        "enable" => one(&change(directory, matches, disabled(false)).await?, as_json)?,
+        "roles" => one(&change(directory, matches, roles(matches)).await?, as_json)?,
+        "delete" => {
+            let user = find(directory, matches).await?;
+            directory.delete(user.id).await?;
+            one(&user, as_json)?
+        }
+        "import" => return import::run(directory, matches, as_json).await,
+        _ => bail!("no such command"),
+    };
+    Ok(output::print(text))
+}
+
+async fn add(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<User> {
+    let roles: &[&str] = if matches.get_flag("admin") {
+        &[ADMIN, USER]
+    } else {
+        &[USER]
+    };
+    let new = NewUser {
+        email: named(matches).to_owned(),
+        password: password::read(file(matches))?,
+        first_name: None,
+        last_name: None,
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+    };
+    Ok(directory.create(new).await?)
+}
+
+async fn change(
+    directory: &Directory,
+    matches: &ArgMatches,
+    changes: UserChanges,
+) -> anyhow::Result<User> {
+    let id = find(directory, matches).await?.id;
+    Ok(directory.update(id, changes).await?.user)
+}
+
+async fn list(directory: &Directory, as_json: bool) -> anyhow::Result<String> {
+    let mut query = ListQuery {
+        contains: None,
+        limit: PAGE,
+        after: None,
+    };
+    let mut users = Vec::new();
+    loop {
+        let page = directory.list(&query).await?;
+        users.extend(page.users.iter().map(view::user));
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    if as_json {
+        return Ok(serde_json::to_string_pretty(&users)?);
+    }
+    Ok(users.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+fn one(user: &User, as_json: bool) -> anyhow::Result<String> {
+    let user = view::user(user);
+    Ok(if as_json {
+        serde_json::to_string_pretty(&user)?
+    } else {
+        line(&user)
+    })
+}
+
+fn line(user: &UserView) -> String {
+    let state = if user.disabled { "disabled" } else { "enabled" };
+    format!(
+        "{}  {}  {state}  {}",
+        user.id,
+        user.roles.join(","),
+        user.email
+    )
+}
+
+async fn find(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<User> {
+    directory
+        .find(named(matches))
+        .await?
+        .context("there is no such user")
+}
+
+fn named(matches: &ArgMatches) -> &str {
+    matches
+        .get_one::<String>("email")
+        .map(String::as_str)
+        .unwrap_or_default()
+}
+
+fn file(matches: &ArgMatches) -> Option<&std::path::Path> {
+    matches
+        .get_one::<PathBuf>("password-file")
+        .map(PathBuf::as_path)
+}
+
+fn disabled(disabled: bool) -> UserChanges {
+    UserChanges {
+        disabled: Some(disabled),
+        ..UserChanges::default()
+    }
+}
+
+fn roles(matches: &ArgMatches) -> UserChanges {
+    let roles = matches
+        .get_one::<String>("roles")
+        .map(String::as_str)
+        .unwrap_or_default();
+    let roles = roles
+        .split(',')
+        .map(|role| role.trim().to_owned())
+        .collect();
+    UserChanges {
+        roles: Some(roles),
+        ..UserChanges::default()
+    }
+}

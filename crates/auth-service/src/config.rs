@@ -1,0 +1,142 @@
+//! The settings of the service, read once at the start and checked whole.
+
+mod read;
+mod table;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use server_runtime::{BadSetting, Rate, Settings};
+use session::{Binding, Lifetimes};
+use url::Url;
+use users::DirectoryOptions;
+
+use crate::client_address::ClientAddresses;
+use crate::cookie::SessionCookie;
+
+pub use table::TABLE;
+
+/// The longest that a single-use token may be asked for.
+const SINGLE_USE_MAX: Duration = Duration::from_hours(7 * 24);
+/// Idle time of a browser session, where none is set.
+const COOKIE_TTL: Duration = Duration::from_hours(7 * 24);
+/// The same in demo mode: short enough to watch.
+const DEMO_COOKIE_TTL: Duration = Duration::from_secs(30);
+
+/// What the service was told to be.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where everybody may ask.
+    pub public_addr: SocketAddr,
+    /// Where backends and proxies ask.
+    pub internal_addr: SocketAddr,
+    /// What callers of the internal listener must show.
+    pub internal_key: Option<Secret>,
+    /// Where people reach the public listener.
+    pub public_url: Url,
+    /// The users' database, their passwords' rules and hashing.
+    pub directory: DirectoryOptions,
+    /// How long sessions live.
+    pub lifetimes: Lifetimes,
+    /// What sessions are bound to.
+    pub binding: Binding,
+    /// How often the sweeper runs; `None` for never.
+    pub sweep_interval: Option<Duration>,
+    /// Whether anyone may create an account.
+    pub open_signup: bool,
+    /// How often a login may fail.
+    pub attempts: AttemptRates,
+    /// How long new requests are served after the signal to end.
+    pub drain_delay: Duration,
+    /// Whether the demo user exists.
+    pub demo: bool,
+    pub(crate) redirect_origins: Vec<String>,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) cookie: SessionCookie,
+    pub(crate) client_addresses: ClientAddresses,
+}
+
+/// How often a login may fail.
+#[derive(Clone, Copy, Debug)]
+pub struct AttemptRates {
+    /// For one account from one address.
+    pub pair: Rate,
+    /// For one account from everywhere.
+    pub account: Rate,
+    /// From one address for all accounts.
+    pub address: Rate,
+}
+
+/// A secret setting: compared in constant time, never shown.
+#[derive(Clone)]
+pub struct Secret(zeroize::Zeroizing<String>);
+
+impl Secret {
+    /// Whether `presented` is it, in a time that does not depend on where they differ.
+    pub(crate) fn matches(&self, presented: &[u8]) -> bool {
+        use sha2::{Digest as _, Sha256};
+        use subtle::ConstantTimeEq as _;
+        Sha256::digest(self.0.as_bytes())
+            .ct_eq(&Sha256::digest(presented))
+            .into()
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+impl Config {
+    /// Reads the service's part of the settings.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is not acceptable, in one line.
+    pub fn read(settings: &Settings) -> Result<Self, BadSetting> {
+        let demo = settings.required("AUTH_DEMO", server_runtime::settings::boolean)?;
+        Ok(Self {
+            public_addr: settings.public_addr("AUTH_PUBLIC_ADDR")?,
+            internal_addr: settings
+                .required("AUTH_INTERNAL_ADDR", server_runtime::settings::socket_addr)?,
+            internal_key: settings.value("AUTH_INTERNAL_KEY", read::key)?.map(Secret),
+            public_url: settings.required("AUTH_PUBLIC_URL", read::url)?,
+            directory: read::directory(settings, demo)?,
+            lifetimes: read::lifetimes(settings, demo)?,
+            binding: settings
+                .value("AUTH_BIND_SESSIONS", read::binding)?
+                .unwrap_or_default(),
+            sweep_interval: settings
+                .value("AUTH_SWEEP_INTERVAL", server_runtime::settings::duration)?
+                .filter(|interval| !interval.is_zero()),
+            open_signup: settings.required("AUTH_SIGNUP", read::signup)?,
+            attempts: read::attempts(settings)?,
+            drain_delay: settings.required("DRAIN_DELAY", server_runtime::settings::duration)?,
+            demo,
+            redirect_origins: read::origins(settings, "AUTH_REDIRECT_ORIGINS")?,
+            allowed_origins: read::origins(settings, "AUTH_ALLOWED_ORIGINS")?,
+            cookie: read::cookie(settings, demo)?,
+            client_addresses: ClientAddresses {
+                trusted: settings
+                    .value("AUTH_TRUSTED_PROXIES", read::networks)?
+                    .unwrap_or_default(),
+                header: settings.required("AUTH_CLIENT_IP_HEADER", |name| name.parse().ok())?,
+            },
+        })
+        .and_then(|config| read::session_store(settings).map(|()| config))
+    }
+
+    /// Whether every listener is reachable from this machine only.
+    pub fn is_on_loopback(&self) -> bool {
+        self.public_addr.ip().is_loopback() && self.internal_addr.ip().is_loopback()
+    }
+}
+
+/// One network, or one address as a network of its own.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+}

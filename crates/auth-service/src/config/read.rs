@@ -1,0 +1,220 @@
+//! From the text of a setting to its meaning: what is accepted is decided here.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use server_runtime::settings::{boolean, duration, list, rate};
+use server_runtime::{BadSetting, Settings};
+use session::{Binding, Lifetimes};
+use url::Url;
+use users::{DatabaseUrl, DirectoryOptions, HashingOptions};
+use zeroize::Zeroizing;
+
+use super::{AttemptRates, COOKIE_TTL, DEMO_COOKIE_TTL, SINGLE_USE_MAX, network};
+use crate::cookie::SessionCookie;
+
+pub(super) fn session_store(settings: &Settings) -> Result<(), BadSetting> {
+    settings.required("AUTH_SESSION_STORE", |text| {
+        (text == "memory").then_some(())
+    })
+}
+
+pub(super) fn directory(settings: &Settings, demo: bool) -> Result<DirectoryOptions, BadSetting> {
+    let usual = HashingOptions::default();
+    let permits = settings
+        .value("AUTH_PASSWORD_THREADS", |text| within(text, 1..=256))?
+        .unwrap_or(usual.permits);
+    Ok(DirectoryOptions {
+        database: settings
+            .required("AUTH_DATABASE_URL", |text| text.parse::<DatabaseUrl>().ok())?,
+        demo,
+        password_min_length: settings
+            .required("AUTH_PASSWORD_MIN_LENGTH", |text| within(text, 8..=128))?,
+        hashing: HashingOptions {
+            memory_kib: settings.required("AUTH_PASSWORD_MEMORY_KIB", |text| {
+                within(text, 8192..=1_048_576)
+            })?,
+            passes: settings.required("AUTH_PASSWORD_PASSES", |text| within(text, 1..=50))?,
+            permits,
+            waiting: 64 * permits,
+            ..usual
+        },
+    })
+}
+
+pub(super) fn lifetimes(settings: &Settings, demo: bool) -> Result<Lifetimes, BadSetting> {
+    let usual = if demo { DEMO_COOKIE_TTL } else { COOKIE_TTL };
+    let cookie_ttl = settings
+        .value("AUTH_SESSION_TTL", positive)?
+        .unwrap_or(usual);
+    Ok(Lifetimes {
+        token: (
+            settings.required("AUTH_TOKEN_TTL", positive)?,
+            settings.required("AUTH_TOKEN_MAX_LIFETIME", positive)?,
+        ),
+        cookie: (
+            cookie_ttl,
+            settings.required("AUTH_SESSION_MAX_LIFETIME", positive)?,
+        ),
+        fixed_max: settings.required("AUTH_FIXED_TOKEN_MAX_TTL", positive)?,
+        single_use_max: SINGLE_USE_MAX,
+        fresh_for: settings.required("AUTH_FRESH_FOR", duration)?,
+        max_per_subject: settings.required("AUTH_MAX_SESSIONS_PER_USER", |text| {
+            within(text, 0..=usize::MAX)
+        })?,
+    })
+}
+
+pub(super) fn attempts(settings: &Settings) -> Result<AttemptRates, BadSetting> {
+    Ok(AttemptRates {
+        pair: settings.required("AUTH_LOGIN_ATTEMPTS", rate)?,
+        account: settings.required("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", rate)?,
+        address: settings.required("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", rate)?,
+    })
+}
+
+pub(super) fn cookie(settings: &Settings, demo: bool) -> Result<SessionCookie, BadSetting> {
+    let secure = settings
+        .value("AUTH_COOKIE_SECURE", boolean)?
+        .unwrap_or(!demo);
+    let domain = settings.value("AUTH_COOKIE_DOMAIN", cookie_domain)?;
+    let name = settings.value("AUTH_COOKIE_NAME", cookie_name)?;
+    let cookie = SessionCookie::new(name, domain, secure);
+    if cookie.keeps_its_prefix() {
+        Ok(cookie)
+    } else {
+        Err(settings.refuse(
+            "AUTH_COOKIE_NAME",
+            "a name whose prefix holds: __Host- wants a secure cookie without a domain, \
+             __Secure- a secure one",
+        ))
+    }
+}
+
+pub(super) fn origins(settings: &Settings, variable: &str) -> Result<Vec<String>, BadSetting> {
+    Ok(settings
+        .value(variable, |text| list(text, origin))?
+        .unwrap_or_default())
+}
+
+pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
+    list(text, network)
+}
+
+pub(super) fn binding(text: &str) -> Option<Binding> {
+    let parts = list(text, |part| {
+        matches!(part, "ip" | "user-agent").then(|| part.to_owned())
+    })?;
+    let has = |wanted: &str| parts.iter().any(|part| part == wanted);
+    Some(Binding {
+        ip: has("ip"),
+        user_agent: has("user-agent"),
+    })
+}
+
+pub(super) fn signup(text: &str) -> Option<bool> {
+    match text {
+        "open" => Some(true),
+        "closed" => Some(false),
+        _ => None,
+    }
+}
+
+pub(super) fn key(text: &str) -> Option<Zeroizing<String>> {
+    let sendable = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    sendable.then(|| Zeroizing::new(text.to_owned()))
+}
+
+/// An `http` or `https` URL without query and fragment, and without a password in it.
+pub(super) fn url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    plain.then_some(url)
+}
+
+/// An origin as browsers write it ([RFC 6454 §6.2](https://www.rfc-editor.org/rfc/rfc6454#section-6.2)).
+fn origin(text: &str) -> Option<String> {
+    let url = url(text)?;
+    let written = url.origin().ascii_serialization();
+    (url.path() == "/" && text.trim_end_matches('/').eq_ignore_ascii_case(&written))
+        .then_some(written)
+}
+
+fn positive(text: &str) -> Option<Duration> {
+    duration(text).filter(|duration| !duration.is_zero())
+}
+
+fn within<N: std::str::FromStr + PartialOrd>(
+    text: &str,
+    range: std::ops::RangeInclusive<N>,
+) -> Option<N> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse()
+        .ok()
+        .filter(|number| digits && range.contains(number))
+}
+
+fn cookie_name(text: &str) -> Option<String> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    (!text.is_empty() && text.len() <= 64 && text.bytes().all(token)).then(|| text.to_owned())
+}
+
+fn cookie_domain(text: &str) -> Option<String> {
+    let text = text.strip_prefix('.').unwrap_or(text);
+    let label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.split('.')
+        .all(label)
+        .then(|| text.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_a_scheme_a_host_and_a_port_and_nothing_else() {
+        assert_eq!(
+            origin("https://app.example.com").unwrap(),
+            "https://app.example.com"
+        );
+        assert_eq!(
+            origin("http://localhost:8090/").unwrap(),
+            "http://localhost:8090"
+        );
+        for bad in [
+            "*",
+            "example.com",
+            "https://a.example/path",
+            "ftp://a.example",
+            "https://u@a.example",
+            "null",
+        ] {
+            assert_eq!(origin(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_kept_and_signs_refused() {
+        assert_eq!(within("8", 8..=128), Some(8));
+        for bad in ["7", "129", "+9", "-9", "", "9.0"] {
+            assert_eq!(within(bad, 8..=128), None::<i32>, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_binding_names_what_it_knows() {
+        let both = binding("ip,user-agent").unwrap();
+        assert!(both.ip && both.user_agent);
+        assert!(binding("ip,phase-of-the-moon").is_none());
+    }
+}

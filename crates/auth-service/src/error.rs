@@ -1,0 +1,289 @@
+//! What a caller is told when something did not work: the one place where that is chosen.
+
+use std::time::Duration;
+
+use auth_api_types::ErrorCode;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use server_runtime::Problem;
+use session::{Dead, SessionError, StoreError};
+use users::UsersError;
+
+/// The `Retry-After` of a 503: what is out of reach is usually back in a moment.
+const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ApiError {
+    /// Malformed; the text names what.
+    Invalid(String),
+    /// No login with these credentials; the flag says whether they came by Basic.
+    InvalidCredentials { basic: bool },
+    /// No token came.
+    MissingToken,
+    /// A token came that opens nothing; the text is the challenge's description.
+    InvalidToken(&'static str),
+    /// Alive, but not allowed; the text says what would be.
+    Forbidden(&'static str),
+    /// Alive, but the login is longer ago than this.
+    Stale { max_age: Duration },
+    /// A browser sent it from another site.
+    CrossSite,
+    /// Nothing there that the caller may know of.
+    NotFound,
+    /// The path knows other methods.
+    MethodNotAllowed,
+    /// Taken, or the last of its kind.
+    Conflict(&'static str),
+    /// `If-Match` or `If-None-Match` did not hold.
+    PreconditionFailed,
+    /// The body, or what it would make, is longer than this many bytes.
+    TooLarge { limit: usize },
+    /// Another media type is wanted.
+    MediaType { wanted: &'static str },
+    /// Against a rule; the text says which.
+    Unprocessable(String),
+    /// Too often; again after this time.
+    TooMany { retry_after: Duration },
+    /// A defect of ours; logged where it is made.
+    Internal,
+    /// This does not answer; again in a moment.
+    Unavailable(&'static str),
+}
+
+impl ApiError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::InvalidRequest,
+            Self::InvalidCredentials { .. } => ErrorCode::InvalidCredentials,
+            Self::MissingToken => ErrorCode::MissingToken,
+            Self::InvalidToken(_) => ErrorCode::InvalidToken,
+            Self::Forbidden(_) => ErrorCode::Forbidden,
+            Self::Stale { .. } => ErrorCode::ReauthenticationRequired,
+            Self::CrossSite => ErrorCode::CrossSiteRequest,
+            Self::NotFound => ErrorCode::NotFound,
+            Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
+            Self::Conflict(_) => ErrorCode::Conflict,
+            Self::PreconditionFailed => ErrorCode::PreconditionFailed,
+            Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
+            Self::MediaType { .. } => ErrorCode::UnsupportedMediaType,
+            Self::Unprocessable(_) => ErrorCode::Unprocessable,
+            Self::TooMany { .. } => ErrorCode::TooManyRequests,
+            Self::Internal => ErrorCode::Internal,
+            Self::Unavailable(_) => ErrorCode::Unavailable,
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::Invalid(detail) | Self::Unprocessable(detail) => detail.clone(),
+            Self::InvalidCredentials { .. } => {
+                "the user name or the password is wrong, or the account is disabled".to_owned()
+            }
+            Self::MissingToken => "send the token that POST /login returned, as \
+                `Authorization: Bearer TOKEN` or as `token: TOKEN`"
+                .to_owned(),
+            Self::InvalidToken(why) => format!("{why}: log in again"),
+            Self::Forbidden(why) | Self::Conflict(why) => (*why).to_owned(),
+            Self::Stale { max_age } => {
+                format!(
+                    "this needs a login of the last {} s: log in again",
+                    max_age.as_secs()
+                )
+            }
+            Self::CrossSite => "a browser sent this from another site".to_owned(),
+            Self::NotFound => "there is nothing here, or nothing that you may see".to_owned(),
+            Self::MethodNotAllowed => {
+                "see the Allow header for the methods of this path".to_owned()
+            }
+            Self::PreconditionFailed => {
+                "the value was changed meanwhile, or is not as required: read it again".to_owned()
+            }
+            Self::TooLarge { limit } => format!("at most {limit} bytes are taken"),
+            Self::MediaType { wanted } => format!("send the body as {wanted}"),
+            Self::TooMany { retry_after } => {
+                format!("too many attempts: again in {} s", seconds_up(*retry_after))
+            }
+            Self::Internal => "this is a defect of the service; the x-request-id header names the \
+                request in its logs"
+                .to_owned(),
+            Self::Unavailable(what) => format!("{what}: try again in a moment"),
+        }
+    }
+
+    /// The `WWW-Authenticate` challenge of a 401 or 403:
+    /// [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3),
+    /// [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617),
+    /// [RFC 9470](https://www.rfc-editor.org/rfc/rfc9470).
+    fn challenge(&self) -> Option<String> {
+        let bearer = r#"Bearer realm="reinflate""#;
+        Some(match self {
+            Self::InvalidCredentials { basic: true } => {
+                r#"Basic realm="reinflate", charset="UTF-8""#.to_owned()
+            }
+            Self::InvalidCredentials { basic: false } | Self::MissingToken => bearer.to_owned(),
+            Self::InvalidToken(why) => {
+                format!(r#"{bearer}, error="invalid_token", error_description="{why}""#)
+            }
+            Self::Forbidden(why) => {
+                format!(r#"{bearer}, error="insufficient_scope", error_description="{why}""#)
+            }
+            Self::Stale { max_age } => format!(
+                r#"{bearer}, error="insufficient_user_authentication", error_description="the login is too long ago", max_age={}"#,
+                max_age.as_secs()
+            ),
+            _ => return None,
+        })
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let mut set = |name: HeaderName, value: String| {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        };
+        if let Some(challenge) = self.challenge() {
+            set(header::WWW_AUTHENTICATE, challenge);
+        }
+        match self {
+            Self::TooMany { retry_after } => {
+                set(
+                    header::RETRY_AFTER,
+                    seconds_up(*retry_after).max(1).to_string(),
+                );
+            }
+            Self::Unavailable(_) => {
+                set(header::RETRY_AFTER, RETRY_UNAVAILABLE.as_secs().to_string());
+            }
+            _ => {}
+        }
+        headers
+    }
+}
+
+/// Whole seconds, rounded up.
+pub(crate) fn seconds_up(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let code = self.code();
+        let status =
+            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut problem = Problem::new(status, code.as_str(), code.title(), self.detail());
+        problem.headers = self.headers();
+        problem.into_response()
+    }
+}
+
+impl From<Dead> for ApiError {
+    fn from(dead: Dead) -> Self {
+        Self::InvalidToken(match dead {
+            Dead::Unknown => "the token is unknown or has ended",
+            Dead::Expired => "the token has expired",
+            Dead::Revoked => "the token was revoked",
+        })
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the session store failed");
+        Self::Unavailable("the session store does not answer")
+    }
+}
+
+impl From<SessionError> for ApiError {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Store(error) => error.into(),
+            SessionError::Randomness(error) => {
+                tracing::error!(%error, "no session can be issued");
+                Self::Internal
+            }
+            SessionError::Dead(dead) => dead.into(),
+            SessionError::WrongKind => Self::Forbidden("only a sliding session may do this"),
+            SessionError::Stale { max_age } => Self::Stale { max_age },
+            SessionError::Ttl(longest) => Self::Unprocessable(format!(
+                "`ttl` must be above zero and at most {} s for this kind",
+                longest.as_secs()
+            )),
+        }
+    }
+}
+
+impl From<UsersError> for ApiError {
+    fn from(error: UsersError) -> Self {
+        match error {
+            UsersError::Unavailable(_) => {
+                tracing::error!(%error, "the user database failed");
+                Self::Unavailable("the user database does not answer")
+            }
+            UsersError::Busy => Self::Unavailable("too many passwords wait to be checked"),
+            UsersError::NameTaken => Self::Conflict("this address is taken"),
+            UsersError::NotFound => Self::NotFound,
+            UsersError::LastAdmin => Self::Conflict("the last admin must stay one"),
+            UsersError::Rule(rule) => Self::Unprocessable(rule),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header_of(error: ApiError, name: HeaderName) -> Option<String> {
+        let response = error.into_response();
+        response
+            .headers()
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn challenges_are_those_of_the_rfcs() {
+        let challenge = |error| header_of(error, header::WWW_AUTHENTICATE);
+        assert_eq!(
+            challenge(ApiError::MissingToken).unwrap(),
+            r#"Bearer realm="reinflate""#
+        );
+        assert_eq!(
+            challenge(Dead::Expired.into()).unwrap(),
+            r#"Bearer realm="reinflate", error="invalid_token", error_description="the token has expired""#
+        );
+        assert_eq!(
+            challenge(ApiError::InvalidCredentials { basic: true }).unwrap(),
+            r#"Basic realm="reinflate", charset="UTF-8""#
+        );
+        let stale = challenge(ApiError::Stale {
+            max_age: Duration::from_secs(900),
+        })
+        .unwrap();
+        assert!(
+            stale.contains(r#"error="insufficient_user_authentication""#),
+            "{stale}"
+        );
+        assert!(stale.ends_with("max_age=900"), "{stale}");
+        assert_eq!(challenge(ApiError::NotFound), None);
+    }
+
+    #[test]
+    fn a_failure_of_a_store_is_503_with_retry_after_and_never_a_401() {
+        let error = ApiError::from(StoreError("gone".to_owned()));
+        assert_eq!(header_of(error.clone(), header::RETRY_AFTER).unwrap(), "1");
+        assert_eq!(
+            error.into_response().status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+    }
+
+    #[test]
+    fn a_wait_is_told_in_whole_seconds_rounded_up() {
+        let error = ApiError::TooMany {
+            retry_after: Duration::from_millis(29_001),
+        };
+        assert_eq!(header_of(error, header::RETRY_AFTER).unwrap(), "30");
+    }
+}

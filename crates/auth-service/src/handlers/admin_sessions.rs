@@ -1,0 +1,100 @@
+//! An admin's view of sessions: one user's, and everybody's.
+
+use std::sync::Arc;
+
+use auth_api_types::SessionList;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use session::Ending;
+use users::ListQuery;
+
+use crate::admin::{Admin, require_admin, visible};
+use crate::app::App;
+use crate::credential::Caller;
+use crate::error::ApiError;
+use crate::openapi::{AdminProblems, OneProblems};
+use crate::{reply, view};
+
+/// How many users are walked at a time.
+const PAGE: u32 = 500;
+
+/// A user's sessions.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}/sessions", tag = "Users",
+    params(("id" = String, Path, description = "The user's id")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "The live ones", body = SessionList), OneProblems)
+)]
+pub(crate) async fn list_user_sessions(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = visible(&caller.session, &id)?;
+    require_admin(&caller.session)?;
+    app.users.get(id).await?.ok_or(ApiError::NotFound)?;
+    let own = Some(caller.session.id);
+    let sessions = app.sessions.list(id).await?;
+    let sessions = sessions
+        .iter()
+        .map(|session| view::session(session, own))
+        .collect();
+    reply::json(StatusCode::OK, &SessionList { sessions })
+}
+
+/// End all of a user's sessions.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{id}/sessions", tag = "Users",
+    params(("id" = String, Path, description = "The user's id")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 204, description = "They have ended"), OneProblems)
+)]
+pub(crate) async fn end_user_sessions(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = visible(&caller.session, &id)?;
+    require_admin(&caller.session)?;
+    app.users.get(id).await?.ok_or(ApiError::NotFound)?;
+    let ended = app.sessions.end_all(id, Ending::default()).await?;
+    tracing::info!(target: "audit", event = "sessions_ended", user_id = %id, count = ended.len(),
+        by = %caller.session.subject.id);
+    Ok(reply::no_content())
+}
+
+/// End every session but my own.
+#[utoipa::path(
+    delete, path = "/api/v1/sessions", tag = "Users",
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 204, description = "They have ended"), AdminProblems)
+)]
+pub(crate) async fn end_everybodys_sessions(
+    State(app): State<Arc<App>>,
+    Admin(caller): Admin,
+) -> Result<Response, ApiError> {
+    let ending = Ending {
+        below_generation: None,
+        keep: Some(caller.session.id),
+    };
+    let mut query = ListQuery {
+        contains: None,
+        limit: PAGE,
+        after: None,
+    };
+    let mut count = 0;
+    loop {
+        let page = app.users.list(&query).await?;
+        for user in &page.users {
+            count += app.sessions.end_all(user.id, ending).await?.len();
+        }
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    tracing::info!(target: "audit", event = "all_sessions_ended", count,
+        by = %caller.session.subject.id);
+    Ok(reply::no_content())
+}

@@ -1,0 +1,98 @@
+//! `POST /login`: a user name and a password for a token, as JSON or by HTTP Basic.
+
+use std::sync::Arc;
+
+use auth_api_types::{LoginRequest, TokenResponse};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use session::Transport;
+use users::Password;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::authentication::{Credentials, log_in};
+use crate::body::{self, LOGIN_LIMIT, Media};
+use crate::client_address::Client;
+use crate::credential::{once, scheme};
+use crate::error::ApiError;
+use crate::openapi::LoginProblems;
+use crate::reply;
+
+/// Log in.
+///
+/// With a JSON body, or with HTTP Basic and no body. Other sessions of the user live on.
+#[utoipa::path(
+    post, path = "/login", tag = "Login",
+    request_body = LoginRequest,
+    security((), ("basic" = [])),
+    responses((status = 200, description = "The token, shown this once", body = TokenResponse), LoginProblems)
+)]
+pub(crate) async fn login(
+    State(app): State<Arc<App>>,
+    client: Client,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let authorization = once(&parts.headers, &header::AUTHORIZATION)?;
+    let basic = authorization.and_then(|value| scheme(value, "Basic"));
+    let media = Media::of(&parts.headers);
+    let body = body::read(body, LOGIN_LIMIT).await?;
+    let credentials = match (basic, body.is_empty(), media) {
+        (Some(basic), true, _) => from_basic(basic)?,
+        (Some(_), false, _) => {
+            return Err(ApiError::Invalid(
+                "send either HTTP Basic or a body, not both".to_owned(),
+            ));
+        }
+        (None, _, Media::Json) => from_json(&body)?,
+        (None, true, Media::None) => {
+            return Err(ApiError::Invalid(
+                "send `username` and `password` as JSON, or by HTTP Basic".to_owned(),
+            ));
+        }
+        (None, ..) => {
+            return Err(ApiError::MediaType {
+                wanted: "application/json",
+            });
+        }
+    };
+    let issued = log_in(&app, credentials, &client).await?;
+    reply::token(&app, StatusCode::OK, &issued)
+}
+
+fn from_json(body: &[u8]) -> Result<Credentials, ApiError> {
+    let LoginRequest {
+        username,
+        password,
+        role,
+    } = body::json(body)?;
+    let password = Password::from(password);
+    Ok(Credentials {
+        username,
+        password,
+        role,
+        basic: false,
+        transport: Transport::Bearer,
+    })
+}
+
+/// [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617), with UTF-8.
+fn from_basic(encoded: &[u8]) -> Result<Credentials, ApiError> {
+    let refused = ApiError::InvalidCredentials { basic: true };
+    let decoded = STANDARD
+        .decode(encoded)
+        .map(Zeroizing::new)
+        .map_err(|_| refused.clone())?;
+    let text = std::str::from_utf8(&decoded).map_err(|_| refused.clone())?;
+    let (username, password) = text.split_once(':').ok_or(refused)?;
+    Ok(Credentials {
+        username: username.to_owned(),
+        password: Password::from(password),
+        role: None,
+        basic: true,
+        transport: Transport::Bearer,
+    })
+}

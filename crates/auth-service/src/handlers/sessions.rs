@@ -1,0 +1,108 @@
+//! `/sessions`: the caller's live sessions: see them, end one, end all, end all others.
+
+use std::sync::Arc;
+
+use auth_api_types::SessionList;
+use axum::extract::{OriginalUri, Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use session::{Ending, SessionId};
+use utoipa::IntoParams;
+
+use crate::app::App;
+use crate::credential::Caller;
+use crate::error::ApiError;
+use crate::openapi::{ListProblems, OneProblems, TokenProblems};
+use crate::{body, reply, view};
+
+/// Which of the caller's sessions to end.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EndQuery {
+    /// The one that is kept: the caller's own.
+    keep: Option<Keep>,
+}
+
+#[derive(Clone, Copy, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Keep {
+    Current,
+}
+
+/// My sessions, newest use first.
+#[utoipa::path(
+    get, path = "/sessions", tag = "Sessions",
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "The live ones", body = SessionList), TokenProblems)
+)]
+pub(crate) async fn list_sessions(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+) -> Result<Response, ApiError> {
+    let own = Some(caller.session.id);
+    let sessions = app.sessions.list(caller.session.subject.id).await?;
+    let sessions = sessions
+        .iter()
+        .map(|session| view::session(session, own))
+        .collect();
+    reply::json(StatusCode::OK, &SessionList { sessions })
+}
+
+/// End one of my sessions.
+#[utoipa::path(
+    delete, path = "/sessions/{id}", tag = "Sessions",
+    params(("id" = String, Path, description = "The session's id", format = Uuid)),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 204, description = "It has ended"), OneProblems)
+)]
+pub(crate) async fn end_session(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = SessionId::parse(&id).ok_or(ApiError::NotFound)?;
+    let own = app.sessions.list(caller.session.subject.id).await?;
+    if !own.iter().any(|session| session.id == id) {
+        return Err(ApiError::NotFound);
+    }
+    app.sessions.end(id).await?;
+    tracing::info!(target: "audit", event = "session_ended", user_id = %caller.session.subject.id,
+        session_id = %id, by = %caller.session.id);
+    let mut response = reply::no_content();
+    if caller.by_cookie && id == caller.session.id {
+        reply::set_cookie(&mut response, app.cookie.clear());
+    }
+    Ok(response)
+}
+
+/// End all my sessions, or all others.
+#[utoipa::path(
+    delete, path = "/sessions", tag = "Sessions",
+    params(EndQuery),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 204, description = "They have ended"), ListProblems)
+)]
+pub(crate) async fn end_sessions(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response, ApiError> {
+    let EndQuery { keep } = body::query(&uri)?;
+    let keep = keep.map(|Keep::Current| caller.session.id);
+    let ending = Ending {
+        below_generation: None,
+        keep,
+    };
+    let ended = app
+        .sessions
+        .end_all(caller.session.subject.id, ending)
+        .await?;
+    tracing::info!(target: "audit", event = "sessions_ended", user_id = %caller.session.subject.id,
+        count = ended.len(), by = %caller.session.id);
+    let mut response = reply::no_content();
+    if caller.by_cookie && keep.is_none() {
+        reply::set_cookie(&mut response, app.cookie.clear());
+    }
+    Ok(response)
+}

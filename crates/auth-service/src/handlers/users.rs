@@ -1,0 +1,219 @@
+//! `/api/v1/users`: accounts, for oneself and for admins.
+
+use std::sync::Arc;
+
+use auth_api_types::{CreateUserRequest, UpdateUserRequest, UserList, UserView};
+use axum::extract::{FromRequest as _, OriginalUri, Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Deserialize;
+use session::{Ending, Intent};
+use users::{ListQuery, NewUser, Password, USER, UserChanges};
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use crate::admin::{Admin, is_admin, require_admin, visible};
+use crate::app::App;
+use crate::body::Json;
+use crate::client_address::Client;
+use crate::credential::Caller;
+use crate::error::ApiError;
+use crate::openapi::{
+    CreateUserProblems, DeleteUserProblems, ListUsersProblems, OneProblems, UpdateUserProblems,
+};
+use crate::{body, reply, view};
+
+/// Which users to list.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UsersQuery {
+    /// Only those whose address or name contains this.
+    q: Option<String>,
+    /// How many, 1 to 500; by default 50.
+    #[param(minimum = 1, maximum = 500)]
+    limit: Option<String>,
+    /// Only those after this `next`.
+    #[param(format = Uuid)]
+    after: Option<String>,
+}
+
+/// List users.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "Users", params(UsersQuery),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "One page", body = UserList), ListUsersProblems)
+)]
+pub(crate) async fn list_users(
+    State(app): State<Arc<App>>,
+    _admin: Admin,
+    OriginalUri(uri): OriginalUri,
+) -> Result<Response, ApiError> {
+    let UsersQuery { q, limit, after } = body::query(&uri)?;
+    let limit = match limit.as_deref().map(str::parse) {
+        None => 50,
+        Some(Ok(limit @ 1..=500)) => limit,
+        Some(_) => {
+            return Err(ApiError::Invalid(
+                "`limit` is a number from 1 to 500".to_owned(),
+            ));
+        }
+    };
+    let after = after.map(|after| Uuid::try_parse(&after)).transpose();
+    let after =
+        after.map_err(|_| ApiError::Invalid("`after` is no `next` of a page".to_owned()))?;
+    let page = app
+        .users
+        .list(&ListQuery {
+            contains: q,
+            limit,
+            after,
+        })
+        .await?;
+    let users = page.users.iter().map(view::user).collect();
+    let next = page.next.map(|next| next.to_string());
+    reply::json(StatusCode::OK, &UserList { users, next })
+}
+
+/// Create a user.
+///
+/// Where sign-up is closed, only an admin may.
+#[utoipa::path(
+    post, path = "/api/v1/users", tag = "Users", request_body = CreateUserRequest,
+    security((), ("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses(
+        (status = 201, description = "The user", body = UserView, headers(("Location" = String, description = "Its path"))),
+        CreateUserProblems
+    )
+)]
+pub(crate) async fn create_user(
+    State(app): State<Arc<App>>,
+    client: Client,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let caller = match Caller::present(&app, &parts, Intent::Use).await {
+        Ok(caller) => Some(caller),
+        Err(ApiError::MissingToken) if app.open_signup => None,
+        Err(error) => return Err(error),
+    };
+    let by_admin = caller
+        .as_ref()
+        .is_some_and(|caller| is_admin(&caller.session));
+    if !by_admin && !app.open_signup {
+        return Err(ApiError::Forbidden(
+            "sign-up is closed: this needs the role admin",
+        ));
+    }
+    let Json(new): Json<CreateUserRequest> =
+        Json::from_request(Request::from_parts(parts, body), &()).await?;
+    if !by_admin {
+        app.throttle.admit_signup(&client).await?;
+    }
+    let created = app
+        .users
+        .create(NewUser {
+            email: new.email,
+            password: Password::from(new.password),
+            first_name: new.first_name,
+            last_name: new.last_name,
+            roles: vec![USER.to_owned()],
+        })
+        .await?;
+    tracing::info!(target: "audit", event = "user_created", user_id = %created.id,
+        by = caller.map(|caller| caller.session.subject.id.to_string()), ip = ?client.ip);
+    let mut response = reply::json(StatusCode::CREATED, &view::user(&created))?;
+    if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/users/{}", created.id)) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// See a user: oneself (also as `me`), or anybody as an admin.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}", tag = "Users",
+    params(("id" = String, Path, description = "The user's id, or `me`")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "The user", body = UserView), OneProblems)
+)]
+pub(crate) async fn get_user(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = visible(&caller.session, &id)?;
+    let user = app.users.get(id).await?.ok_or(ApiError::NotFound)?;
+    reply::json(StatusCode::OK, &view::user(&user))
+}
+
+/// Change a user: one's own names, or anything as an admin.
+///
+/// Disabling, enabling and changing roles ends all of the user's sessions.
+#[utoipa::path(
+    put, path = "/api/v1/users/{id}", tag = "Users", request_body = UpdateUserRequest,
+    params(("id" = String, Path, description = "The user's id, or `me`")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "The user, changed", body = UserView), UpdateUserProblems)
+)]
+pub(crate) async fn update_user(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(changes): Json<UpdateUserRequest>,
+) -> Result<Response, ApiError> {
+    let id = visible(&caller.session, &id)?;
+    if changes.roles.is_some() || changes.disabled.is_some() {
+        require_admin(&caller.session)?;
+    }
+    let UpdateUserRequest {
+        first_name,
+        last_name,
+        roles,
+        disabled,
+    } = changes;
+    let changes = UserChanges {
+        first_name,
+        last_name,
+        roles,
+        disabled,
+    };
+    let updated = app.users.update(id, changes).await?;
+    tracing::info!(target: "audit", event = "user_changed", user_id = %id,
+        by = %caller.session.subject.id, disabled = updated.user.disabled);
+    if updated.ends_sessions {
+        let below_generation = Some(updated.user.generation);
+        app.sessions
+            .end_all(
+                id,
+                Ending {
+                    below_generation,
+                    keep: None,
+                },
+            )
+            .await?;
+    }
+    reply::json(StatusCode::OK, &view::user(&updated.user))
+}
+
+/// Delete a user: oneself, or anybody as an admin.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{id}", tag = "Users",
+    params(("id" = String, Path, description = "The user's id, or `me`")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 204, description = "The user is gone, and all of its sessions"), DeleteUserProblems)
+)]
+pub(crate) async fn delete_user(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = visible(&caller.session, &id)?;
+    app.users.delete(id).await?;
+    tracing::info!(target: "audit", event = "user_deleted", user_id = %id,
+        by = %caller.session.subject.id);
+    app.sessions.end_all(id, Ending::default()).await?;
+    let mut response = reply::no_content();
+    if caller.by_cookie && id == caller.session.subject.id {
+        reply::set_cookie(&mut response, app.cookie.clear());
+    }
+    Ok(response)
+}

@@ -1,0 +1,32 @@
+//! The auth service: the session engine and the user directory, tied to HTTP.
+//!
+//! Two listeners serve one [`Service`]: the public one, where people and programs log in and see
+//! to their sessions, and the internal one, where backends ask whether a token is alive. The walk
+//! of a request is `router` → `handlers/…` → `session` and `users` → reply; any error becomes an
+//! answer in `error`. Nothing here knows how a session is stored or a password is hashed.
+
+mod admin;
+mod app;
+mod authentication;
+mod body;
+mod client_address;
+mod commands;
+mod config;
+mod cookie;
+mod credential;
+mod endings;
+mod error;
+mod handlers;
+mod metered_store;
+mod metrics;
+mod openapi;
+mod reply;
+mod router;
+mod service;
+mod throttle;
+mod view;
+
+pub use commands::main;
+pub use config::{AttemptRates, Config, Secret, TABLE};
+pub use service::Service;
+pub use users::{DEMO_EMAIL, DEMO_PASSWORD};

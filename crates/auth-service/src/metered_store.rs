@@ -1,0 +1,146 @@
+//! A session store that measures the one behind it. It decides nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use clock::{Clock, Moment};
+use prometheus_client::metrics::histogram::Histogram;
+use session::{
+    Condition, Ending, Insertion, NewSession, Outcome, Presented, SecretDigest, Session, SessionId,
+    SessionStore, StoreError, Swept, ValueChange, ValueWrite, Values,
+};
+use uuid::Uuid;
+
+use crate::metrics::AuthMetrics;
+
+/// The store behind, and a histogram for each of its operations.
+pub(crate) struct MeteredStore {
+    store: Arc<dyn SessionStore>,
+    clock: Arc<dyn Clock>,
+    insert: Histogram,
+    touch: Histogram,
+    rotate: Histogram,
+    remove: Histogram,
+    remove_subject: Histogram,
+    list: Histogram,
+    values: Histogram,
+    write_value: Histogram,
+}
+
+impl MeteredStore {
+    /// Measures `store` with `clock`.
+    pub(crate) fn new(
+        store: Arc<dyn SessionStore>,
+        clock: Arc<dyn Clock>,
+        metrics: &AuthMetrics,
+    ) -> Self {
+        let backend = store.backend();
+        let of = |op| metrics.store_seconds(op, backend);
+        Self {
+            insert: of("insert"),
+            touch: of("touch"),
+            rotate: of("rotate"),
+            remove: of("remove"),
+            remove_subject: of("remove_subject"),
+            list: of("list"),
+            values: of("values"),
+            write_value: of("write_value"),
+            store,
+            clock,
+        }
+    }
+
+    fn observe(&self, histogram: &Histogram, since: Moment) {
+        histogram.observe(self.clock.now().saturating_sub(since).as_secs_f64());
+    }
+}
+
+#[async_trait]
+impl SessionStore for MeteredStore {
+    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.insert(new, cap).await;
+        self.observe(&self.insert, since);
+        answer
+    }
+
+    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
+        let since = self.clock.now();
+        let answer = self.store.touch(batch).await;
+        self.observe(&self.touch, since);
+        answer
+    }
+
+    async fn rotate(
+        &self,
+        presented: &Presented,
+        digest: SecretDigest,
+        role: Option<usize>,
+    ) -> Outcome {
+        let since = self.clock.now();
+        let answer = self.store.rotate(presented, digest, role).await;
+        self.observe(&self.rotate, since);
+        answer
+    }
+
+    async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.remove(id).await;
+        self.observe(&self.remove, since);
+        answer
+    }
+
+    async fn remove_subject(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.remove_subject(subject, ending).await;
+        self.observe(&self.remove_subject, since);
+        answer
+    }
+
+    async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.list(subject).await;
+        self.observe(&self.list, since);
+        answer
+    }
+
+    async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.values(id).await;
+        self.observe(&self.values, since);
+        answer
+    }
+
+    async fn write_value(
+        &self,
+        id: SessionId,
+        key: &str,
+        change: ValueChange,
+        condition: Condition,
+    ) -> Result<ValueWrite, StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.write_value(id, key, change, condition).await;
+        self.observe(&self.write_value, since);
+        answer
+    }
+
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.store.count().await
+    }
+
+    async fn sweep(&self) -> Result<Swept, StoreError> {
+        self.store.sweep().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    fn backend(&self) -> &'static str {
+        self.store.backend()
+    }
+}

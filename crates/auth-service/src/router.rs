@@ -1,0 +1,217 @@
+//! The one table of routes, and the one stack of middleware, of both listeners.
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, Extension, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Json, Router};
+use server_runtime::{Readiness, RequestLayer};
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+use tower_http::csrf::{CsrfLayer, ProtectionError};
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::credential::{once, scheme};
+use crate::error::ApiError;
+use crate::handlers as h;
+use crate::openapi;
+
+const INTERNAL_KEY: HeaderName = HeaderName::from_static("x-internal-key");
+
+/// What anybody may ask: where people and programs log in, and see to their sessions.
+fn public_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(h::login::login))
+        .routes(routes!(h::logout::logout))
+        .routes(routes!(h::session::get_session))
+        .routes(routes!(h::rotate::rotate_session))
+        .routes(routes!(
+            h::sessions::list_sessions,
+            h::sessions::end_sessions
+        ))
+        .routes(routes!(h::sessions::end_session))
+        .routes(routes!(h::tokens::mint_token))
+        .routes(routes!(h::revoke::revoke))
+}
+
+/// The users API: no other origin is let in here, whatever was set.
+fn users_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(h::status::get_status))
+        .routes(routes!(h::status::get_stats))
+        .routes(routes!(h::users::list_users, h::users::create_user))
+        .routes(routes!(
+            h::users::get_user,
+            h::users::update_user,
+            h::users::delete_user
+        ))
+        .routes(routes!(h::password::change_password))
+        .routes(routes!(
+            h::admin_sessions::list_user_sessions,
+            h::admin_sessions::end_user_sessions
+        ))
+        .routes(routes!(h::admin_sessions::end_everybodys_sessions))
+}
+
+/// What backends and proxies ask.
+fn internal_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(h::validate_token::validate_token))
+        .routes(routes!(h::introspect::introspect))
+        .routes(routes!(h::metrics::get_metrics))
+}
+
+/// What backends ask with a user's token, so that their key comes in a header of its own.
+fn session_data_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(h::session_data::get_values))
+        .routes(routes!(
+            h::session_data::get_value,
+            h::session_data::put_value,
+            h::session_data::delete_value
+        ))
+}
+
+/// What is asked by whoever runs the process.
+fn probe_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(h::probes::livez))
+        .routes(routes!(h::probes::readyz))
+}
+
+/// The document of both listeners.
+pub(crate) fn document() -> OpenApi {
+    public_routes()
+        .merge(users_routes())
+        .merge(internal_routes())
+        .merge(session_data_routes())
+        .merge(probe_routes())
+        .into_openapi()
+}
+
+/// The public listener's routes with their own layers, but without the probes and without what
+/// every request gets: for a process that joins two services on one listener.
+pub(crate) fn public_part(app: &Arc<App>) -> Router {
+    let trusting = [
+        app.allowed_origins.as_slice(),
+        app.redirect_origins.as_slice(),
+    ]
+    .concat();
+    let open = Router::from(public_routes())
+        .layer(cross_site(&trusting))
+        .layer(cors(&app.allowed_origins));
+    let strict = Router::from(users_routes()).layer(cross_site(&[]));
+    let routes = open.merge(strict).with_state(Arc::clone(app));
+    if app.https {
+        routes.layer(hsts())
+    } else {
+        routes
+    }
+}
+
+/// The public listener.
+pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
+    let described = Router::new().route(
+        auth_api_types::paths::OPENAPI,
+        axum::routing::get(async || Json(document())),
+    );
+    let probes = Router::from(probe_routes()).with_state(Arc::clone(app));
+    finished(
+        public_part(app).merge(described).merge(probes),
+        app,
+        readiness,
+    )
+}
+
+/// The internal listener.
+pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
+    let state = || Arc::clone(app);
+    let guarded = Router::from(internal_routes())
+        .route_layer(middleware::from_fn_with_state(state(), require_key));
+    let with_token = Router::from(session_data_routes()).route_layer(
+        middleware::from_fn_with_state(state(), require_key_beside_token),
+    );
+    let routes = guarded
+        .merge(with_token)
+        .merge(Router::from(probe_routes()));
+    finished(routes.with_state(state()), app, readiness)
+}
+
+/// What every request gets, and what is said where there is no route.
+pub(crate) fn finished(routes: Router, app: &App, readiness: &Readiness) -> Router {
+    routes
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(Extension(readiness.clone()))
+        .layer(DefaultBodyLimit::disable())
+        .layer(RequestLayer::new(&app.metrics, Arc::clone(&app.clock)))
+}
+
+/// The rule of Go's `CrossOriginProtection`: an unsafe request that a browser sent from elsewhere
+/// is refused, unless from one of these origins.
+fn cross_site(trusted: &[String]) -> CsrfLayer<fn(ProtectionError) -> Response> {
+    let refuse: fn(ProtectionError) -> Response = |_| ApiError::CrossSite.into_response();
+    trusted
+        .iter()
+        .fold(CsrfLayer::new(), |layer, origin| {
+            // The settings have taken only origins, so that none is refused here.
+            layer.clone().add_trusted_origin(origin).unwrap_or(layer)
+        })
+        .with_rejection_response(refuse)
+}
+
+/// Credentials for exactly these origins; without any, no header at all.
+fn cors(origins: &[String]) -> CorsLayer {
+    if origins.is_empty() {
+        return CorsLayer::new();
+    }
+    let origins = origins
+        .iter()
+        .filter_map(|origin| HeaderValue::from_str(origin).ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_credentials(true)
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+}
+
+fn hsts() -> SetResponseHeaderLayer<HeaderValue> {
+    let year = HeaderValue::from_static("max-age=31536000");
+    SetResponseHeaderLayer::overriding(header::STRICT_TRANSPORT_SECURITY, year)
+}
+
+async fn require_key(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let shown =
+        once(request.headers(), &header::AUTHORIZATION)?.and_then(|value| scheme(value, "Bearer"));
+    check_key(&app, shown)?;
+    Ok(next.run(request).await)
+}
+
+async fn require_key_beside_token(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let shown = once(request.headers(), &INTERNAL_KEY)?.map(HeaderValue::as_bytes);
+    check_key(&app, shown)?;
+    Ok(next.run(request).await)
+}
+
+/// Whether the internal key was shown, where one is set.
+fn check_key(app: &App, shown: Option<&[u8]>) -> Result<(), ApiError> {
+    match (&app.internal_key, shown) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(ApiError::MissingToken),
+        (Some(key), Some(shown)) if key.matches(shown) => Ok(()),
+        (Some(_), Some(_)) => Err(ApiError::InvalidToken("the internal key is wrong")),
+    }
+}

@@ -1,0 +1,454 @@
+//! Each sentence about the limits, as a test.
+
+use clock::ManualClock;
+use session::MemoryAttempts;
+
+use super::*;
+
+const DEFAULTS: AttemptRates = AttemptRates {
+    pair: Rate {
+        count: 10,
+        per: Duration::from_mins(5),
+    },
+    account: Rate {
+        count: 100,
+        per: Duration::from_hours(1),
+    },
+    address: Rate {
+        count: 100,
+        per: Duration::from_mins(5),
+    },
+};
+const ANN: &str = "ann@example.com";
+
+fn throttle(rates: AttemptRates) -> (Arc<Throttle>, ManualClock) {
+    let clock = ManualClock::new();
+    let store = MemoryAttempts::new(Arc::new(clock.clone()), 100_000);
+    (Arc::new(Throttle::new(Arc::new(store), rates)), clock)
+}
+
+fn client(ip: &str) -> Client {
+    Client {
+        ip: Some(ip.parse().unwrap()),
+        user_agent: "".into(),
+    }
+}
+
+/// An address of its own for each number.
+fn elsewhere(number: usize) -> Client {
+    client(&format!("10.0.{}.{}", number / 256, number % 256))
+}
+
+/// How many of `tries` wrong passwords were looked at.
+async fn failures(throttle: &Throttle, account: &str, client: &Client, tries: usize) -> usize {
+    let mut admitted = 0;
+    for _ in 0..tries {
+        admitted += usize::from(throttle.admit(account, client).await.is_ok());
+    }
+    admitted
+}
+
+async fn log_in(throttle: &Throttle, account: &str, client: &Client) -> Result<(), ApiError> {
+    let ticket = throttle.admit(account, client).await?;
+    throttle.succeeded(ticket).await;
+    Ok(())
+}
+
+async fn wait_for(throttle: &Throttle, account: &str, client: &Client) -> Duration {
+    match throttle.admit(account, client).await {
+        Err(ApiError::TooMany { retry_after }) => retry_after,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A hundred failures from a hundred addresses: the account's limit is exhausted.
+async fn besiege(throttle: &Throttle, account: &str) {
+    for number in 0..100 {
+        assert_eq!(failures(throttle, account, &elsewhere(number), 1).await, 1);
+    }
+    assert_eq!(failures(throttle, account, &elsewhere(999), 1).await, 0);
+}
+
+#[tokio::test]
+async fn ten_wrong_passwords_for_one_account_from_one_address_are_looked_at() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let here = client("203.0.113.9");
+    assert_eq!(failures(&throttle, ANN, &here, 30).await, 10);
+    assert_eq!(
+        failures(&throttle, ANN, &client("203.0.113.10"), 1).await,
+        1,
+        "elsewhere"
+    );
+    assert_eq!(
+        failures(&throttle, "bob@example.com", &here, 1).await,
+        1,
+        "another account"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_64_at_once_exactly_ten_are_looked_at() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let start = Arc::new(tokio::sync::Barrier::new(64));
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            let (throttle, start) = (Arc::clone(&throttle), Arc::clone(&start));
+            tokio::spawn(async move {
+                start.wait().await;
+                throttle.admit(ANN, &client("203.0.113.9")).await.is_ok()
+            })
+        })
+        .collect();
+    let mut admitted = 0;
+    for task in tasks {
+        admitted += usize::from(task.await.unwrap());
+    }
+    assert_eq!(admitted, 10);
+}
+
+#[tokio::test]
+async fn past_the_limit_a_right_password_is_refused_too_until_the_time_that_was_told() {
+    let (throttle, clock) = throttle(DEFAULTS);
+    let here = client("203.0.113.9");
+    failures(&throttle, ANN, &here, 10).await;
+    clock.advance(Duration::from_millis(7001));
+    let wait = wait_for(&throttle, ANN, &here).await;
+    assert_eq!(wait, Duration::from_millis(30_000 - 7001));
+    clock.advance(wait.checked_sub(Duration::from_millis(1)).unwrap());
+    assert!(log_in(&throttle, ANN, &here).await.is_err());
+    clock.advance(Duration::from_millis(1));
+    log_in(&throttle, ANN, &here).await.unwrap();
+}
+
+#[tokio::test]
+async fn refused_attempts_do_not_prolong_the_wait() {
+    let (throttle, clock) = throttle(DEFAULTS);
+    let here = client("203.0.113.9");
+    failures(&throttle, ANN, &here, 500).await;
+    clock.advance(Duration::from_secs(30));
+    assert_eq!(failures(&throttle, ANN, &here, 5).await, 1);
+    assert_eq!(failures(&throttle, "bob@example.com", &here, 1).await, 1);
+}
+
+#[tokio::test]
+async fn the_wait_that_is_told_is_the_longest_of_all_limits() {
+    let hour = Rate {
+        count: 10,
+        per: Duration::from_hours(10),
+    };
+    let (throttle, clock) = throttle(AttemptRates {
+        account: hour,
+        ..DEFAULTS
+    });
+    let here = client("203.0.113.9");
+    failures(&throttle, ANN, &here, 10).await;
+    let wait = wait_for(&throttle, ANN, &here).await;
+    assert_eq!(wait, Duration::from_hours(1));
+    clock.advance(wait);
+    log_in(&throttle, ANN, &here).await.unwrap();
+}
+
+#[tokio::test]
+async fn all_spellings_of_an_account_are_one() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let here = client("203.0.113.9");
+    let spellings = [
+        "Änn@Example.com",
+        " änn@example.com ",
+        "ÄNN@EXAMPLE.COM",
+        "\tÄnn@example.COM\n",
+    ];
+    let mut admitted = 0;
+    for _ in 0..10 {
+        for spelling in spellings {
+            admitted += failures(&throttle, spelling, &here, 1).await;
+        }
+    }
+    assert_eq!(admitted, 10);
+}
+
+#[tokio::test]
+async fn addresses_of_one_ipv6_network_are_one() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let mut admitted = 0;
+    for host in 1..=30 {
+        let client = client(&format!("2001:db8:1:2:{host:x}::{host:x}"));
+        admitted += failures(&throttle, ANN, &client, 1).await;
+    }
+    assert_eq!(admitted, 10);
+    assert_eq!(
+        failures(&throttle, ANN, &client("2001:db8:1:3::1"), 1).await,
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_success_clears_the_count_of_its_account_at_its_address_and_no_other() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let here = client("203.0.113.9");
+    failures(&throttle, ANN, &here, 9).await;
+    failures(&throttle, "bob@example.com", &here, 9).await;
+    log_in(&throttle, ANN, &here).await.unwrap();
+    assert_eq!(failures(&throttle, ANN, &here, 30).await, 10);
+    assert_eq!(failures(&throttle, "bob@example.com", &here, 30).await, 1);
+}
+
+#[tokio::test]
+async fn a_hundred_failures_from_one_address_are_all_that_it_has_for_all_accounts() {
+    let (throttle, clock) = throttle(DEFAULTS);
+    let here = client("203.0.113.9");
+    let mut admitted = 0;
+    for number in 0..300 {
+        admitted += failures(&throttle, &format!("{number}@example.com"), &here, 1).await;
+    }
+    assert_eq!(admitted, 100);
+    assert_eq!(
+        failures(&throttle, ANN, &client("203.0.113.10"), 1).await,
+        1
+    );
+    clock.advance(wait_for(&throttle, ANN, &here).await);
+    assert_eq!(failures(&throttle, ANN, &here, 2).await, 1);
+}
+
+#[tokio::test]
+async fn successes_use_up_no_limit() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let here = client("203.0.113.9");
+    for _ in 0..1000 {
+        log_in(&throttle, ANN, &here).await.unwrap();
+    }
+    for number in 0..300 {
+        log_in(&throttle, "shared@example.com", &elsewhere(number))
+            .await
+            .unwrap();
+        log_in(&throttle, &format!("{number}@example.com"), &here)
+            .await
+            .unwrap();
+    }
+    assert_eq!(failures(&throttle, ANN, &client("192.0.2.1"), 1).await, 1);
+}
+
+#[tokio::test]
+async fn a_success_at_one_account_gives_back_no_failures_at_others() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let here = client("203.0.113.9");
+    for number in 0..99 {
+        failures(&throttle, &format!("{number}@example.com"), &here, 1).await;
+        log_in(&throttle, ANN, &here).await.unwrap();
+    }
+    assert_eq!(failures(&throttle, ANN, &here, 5).await, 1);
+}
+
+#[tokio::test]
+async fn attempts_that_were_not_decided_use_up_no_limit() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let here = client("203.0.113.9");
+    for _ in 0..1000 {
+        let ticket = throttle.admit(ANN, &here).await.unwrap();
+        throttle.undecided(ticket).await;
+    }
+    assert_eq!(failures(&throttle, ANN, &here, 30).await, 10);
+}
+
+#[tokio::test]
+async fn failures_from_everywhere_do_not_lock_out_who_has_logged_in_before() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let home = client("203.0.113.9");
+    log_in(&throttle, ANN, &home).await.unwrap();
+    besiege(&throttle, ANN).await;
+    assert!(
+        log_in(&throttle, ANN, &client("192.0.2.1")).await.is_err(),
+        "a new address is refused"
+    );
+    log_in(&throttle, ANN, &home).await.unwrap();
+    log_in(&throttle, " ANN@example.com", &home).await.unwrap();
+}
+
+#[tokio::test]
+async fn failures_at_a_known_address_do_not_count_among_everybody_s() {
+    let rates = AttemptRates {
+        account: Rate {
+            count: 12,
+            ..DEFAULTS.account
+        },
+        ..DEFAULTS
+    };
+    let (throttle, _) = throttle(rates);
+    let home = client("203.0.113.9");
+    log_in(&throttle, ANN, &home).await.unwrap();
+    assert_eq!(
+        failures(&throttle, ANN, &home, 30).await,
+        10,
+        "the pair's limit holds"
+    );
+    let mut admitted = 0;
+    for number in 0..30 {
+        admitted += failures(&throttle, ANN, &elsewhere(number), 1).await;
+    }
+    assert_eq!(admitted, 12);
+}
+
+#[tokio::test]
+async fn an_address_is_known_for_thirty_days_after_its_last_login_and_at_that_account_only() {
+    let (throttle, clock) = throttle(DEFAULTS);
+    let home = client("203.0.113.9");
+    log_in(&throttle, ANN, &home).await.unwrap();
+    clock.advance(Duration::from_hours(20 * 24));
+    log_in(&throttle, ANN, &home).await.unwrap();
+    clock.advance(Duration::from_hours(30 * 24 - 1));
+    besiege(&throttle, ANN).await;
+    besiege(&throttle, "bob@example.com").await;
+    log_in(&throttle, ANN, &client("203.0.113.10"))
+        .await
+        .unwrap_err();
+    log_in(&throttle, "bob@example.com", &home)
+        .await
+        .unwrap_err();
+    assert_eq!(failures(&throttle, ANN, &home, 1).await, 1);
+    clock.advance(Duration::from_hours(1));
+    besiege_again(&throttle).await;
+    log_in(&throttle, ANN, &home).await.unwrap_err();
+}
+
+/// Uses up what an hour has given back.
+async fn besiege_again(throttle: &Throttle) {
+    for number in 1000..1200 {
+        failures(throttle, ANN, &elsewhere(number), 1).await;
+    }
+}
+
+#[tokio::test]
+async fn clients_without_an_address_are_not_known_from_one_another() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let nowhere = Client {
+        ip: None,
+        user_agent: "".into(),
+    };
+    log_in(&throttle, ANN, &nowhere).await.unwrap();
+    besiege(&throttle, ANN).await;
+    log_in(&throttle, ANN, &nowhere).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn sign_ups_count_with_the_failures_of_their_address() {
+    let (throttle, _) = throttle(DEFAULTS);
+    let here = client("203.0.113.9");
+    failures(&throttle, ANN, &here, 10).await;
+    let mut admitted = 0;
+    for _ in 0..200 {
+        admitted += usize::from(throttle.admit_signup(&here).await.is_ok());
+    }
+    assert_eq!(admitted, 90);
+    assert_eq!(failures(&throttle, "bob@example.com", &here, 1).await, 0);
+    assert!(throttle.admit_signup(&client("203.0.113.10")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_limit_that_is_switched_off_refuses_nobody_and_leaves_the_others() {
+    let off = AttemptRates {
+        pair: Rate::OFF,
+        account: Rate::OFF,
+        address: Rate::OFF,
+    };
+    let here = client("203.0.113.9");
+    let (none, _) = throttle(off);
+    assert_eq!(failures(&none, ANN, &here, 1000).await, 1000);
+    assert!(none.admit_signup(&here).await.is_ok());
+    log_in(&none, ANN, &here).await.unwrap();
+    let (only_address, _) = throttle(AttemptRates {
+        address: DEFAULTS.address,
+        ..off
+    });
+    assert_eq!(failures(&only_address, ANN, &here, 1000).await, 100);
+    let (only_account, _) = throttle(AttemptRates {
+        account: DEFAULTS.account,
+        ..off
+    });
+    assert_eq!(failures(&only_account, ANN, &here, 1000).await, 100);
+    let (only_pair, _) = throttle(AttemptRates {
+        pair: DEFAULTS.pair,
+        ..off
+    });
+    assert_eq!(failures(&only_pair, ANN, &here, 1000).await, 10);
+}
+
+#[tokio::test]
+async fn what_cannot_be_counted_is_not_admitted() {
+    let here = client("203.0.113.9");
+    for broken in [
+        Broken {
+            knows: true,
+            reserves: false,
+        },
+        Broken {
+            knows: false,
+            reserves: true,
+        },
+    ] {
+        let throttle = Throttle::new(Arc::new(broken), DEFAULTS);
+        let refused = throttle.admit(ANN, &here).await.unwrap_err();
+        assert!(matches!(refused, ApiError::Unavailable(_)), "{refused:?}");
+    }
+    let throttle = Throttle::new(
+        Arc::new(Broken {
+            knows: true,
+            reserves: false,
+        }),
+        DEFAULTS,
+    );
+    assert!(matches!(
+        throttle.admit_signup(&here).await,
+        Err(ApiError::Unavailable(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_right_password_is_right_where_its_attempt_cannot_be_taken_back() {
+    let throttle = Throttle::new(
+        Arc::new(Broken {
+            knows: true,
+            reserves: true,
+        }),
+        DEFAULTS,
+    );
+    log_in(&throttle, ANN, &client("203.0.113.9"))
+        .await
+        .unwrap();
+}
+
+/// A store that answers only some questions.
+struct Broken {
+    knows: bool,
+    reserves: bool,
+}
+
+fn gone<T>() -> Result<T, StoreError> {
+    Err(StoreError("gone".to_owned()))
+}
+
+#[async_trait::async_trait]
+impl AttemptStore for Broken {
+    async fn reserve(&self, _: &[AttemptLimit]) -> Result<Reservation, StoreError> {
+        if self.reserves {
+            Ok(Reservation::Admitted)
+        } else {
+            gone()
+        }
+    }
+
+    async fn refund(&self, _: &[AttemptLimit]) -> Result<(), StoreError> {
+        gone()
+    }
+
+    async fn clear(&self, _: AttemptKey) -> Result<(), StoreError> {
+        gone()
+    }
+
+    async fn remember(&self, _: AttemptKey, _: Duration) -> Result<(), StoreError> {
+        gone()
+    }
+
+    async fn knows(&self, _: AttemptKey) -> Result<bool, StoreError> {
+        if self.knows { Ok(false) } else { gone() }
+    }
+}

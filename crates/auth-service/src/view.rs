@@ -1,0 +1,108 @@
+//! From the engine's session and the directory's user to their JSON.
+
+use std::time::Duration;
+
+use auth_api_types::{
+    Kind, Reason, SessionUser, SessionView, Timestamp, TokenResponse, Transport, UserView,
+};
+use session::{Dead, Session, SessionId, Subject};
+use users::User;
+
+use crate::error::seconds_up;
+
+/// A session as it is shown; `caller` where it may stand among others.
+pub(crate) fn session(session: &Session, caller: Option<SessionId>) -> SessionView {
+    SessionView {
+        id: session.id.to_string(),
+        kind: kind(session.kind),
+        transport: match session.transport {
+            session::Transport::Bearer => Transport::Bearer,
+            session::Transport::Cookie => Transport::Cookie,
+        },
+        user: user_of(&session.subject),
+        role: session.role().to_owned(),
+        name: session.name.as_deref().map(str::to_owned),
+        created_at: Timestamp::from_unix_ms(session.created_at_ms),
+        last_used_at: Timestamp::from_unix_ms(session.last_used_at_ms),
+        expires_at: Timestamp::from_unix_ms(session.expires_at_ms),
+        expires_in: seconds_up(session.expires_in),
+        absolute_expires_at: Timestamp::from_unix_ms(session.absolute_expires_at_ms),
+        refresh_count: session.refresh_count,
+        ip: session.origin.ip.map(|ip| ip.to_string()),
+        user_agent: session.origin.user_agent.as_deref().map(str::to_owned),
+        current: caller.map(|caller| caller == session.id),
+    }
+}
+
+/// The reply that hands a token out; without one where it goes into a cookie.
+pub(crate) fn token(token: Option<&session::Token>, issued: &Session) -> TokenResponse {
+    TokenResponse {
+        token: token.map(|token| token.expose().to_owned()),
+        token_type: "Bearer".to_owned(),
+        expires_in: seconds_up(issued.expires_in),
+        session: session(issued, None),
+    }
+}
+
+/// A user as it is shown.
+pub(crate) fn user(user: &User) -> UserView {
+    UserView {
+        id: user.id.to_string(),
+        email: user.email.clone(),
+        first_name: user.first_name.clone(),
+        last_name: user.last_name.clone(),
+        roles: user.roles.clone(),
+        disabled: user.disabled,
+        created_at: Timestamp::from_unix_ms(user.created_at_ms),
+        updated_at: Timestamp::from_unix_ms(user.updated_at_ms),
+    }
+}
+
+/// What a session remembers of the user that opens it.
+pub(crate) fn subject(user: &User) -> Subject {
+    let names = [user.first_name.as_deref(), user.last_name.as_deref()];
+    let display_name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Subject {
+        id: user.id,
+        username: user.email.as_str().into(),
+        display_name: if display_name.is_empty() {
+            user.email.as_str()
+        } else {
+            &display_name
+        }
+        .into(),
+        roles: user.roles.iter().map(|role| role.as_str().into()).collect(),
+    }
+}
+
+/// The engine's kind as it is written.
+pub(crate) const fn kind(kind: session::Kind) -> Kind {
+    match kind {
+        session::Kind::Sliding => Kind::Sliding,
+        session::Kind::Fixed => Kind::Fixed,
+        session::Kind::SingleUse => Kind::SingleUse,
+    }
+}
+
+/// The reason as it is written.
+pub(crate) const fn reason(dead: Dead) -> Reason {
+    match dead {
+        Dead::Unknown => Reason::Unknown,
+        Dead::Expired => Reason::Expired,
+        Dead::Revoked => Reason::Revoked,
+    }
+}
+
+/// How long a cookie is kept for a session: until it ends in any case.
+pub(crate) fn cookie_age(session: &Session) -> Duration {
+    let left_ms = session.absolute_expires_at_ms - session.last_used_at_ms;
+    Duration::from_millis(u64::try_from(left_ms).unwrap_or_default())
+}
+
+fn user_of(subject: &Subject) -> SessionUser {
+    SessionUser {
+        id: subject.id.to_string(),
+        username: subject.username.to_string(),
+        roles: subject.roles.iter().map(|role| role.to_string()).collect(),
+    }
+}

@@ -1,0 +1,180 @@
+//! The command line of `reinflate`, and the life of a process that serves both services.
+
+use std::fmt::Display;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::routing::get;
+use axum::{Json, Router};
+use clap::{ArgMatches, Command};
+use clock::{Clock, SystemClock};
+use server_runtime::settings::parse_or_exit;
+use server_runtime::{
+    BadSetting, Lifecycle, Listener, Metrics, Setting, Settings, StartError, shutdown, telemetry,
+};
+
+use crate::banner::Banner;
+use crate::plan::{Plan, has_demo_user, local_url, table};
+
+/// Runs the `reinflate` binary.
+pub fn main() -> ExitCode {
+    let table = table();
+    let matches = parse_or_exit(command(&table));
+    let settings = Settings::read(&table, &matches, &|variable| std::env::var_os(variable));
+    match settings.and_then(Plan::read) {
+        Ok(plan) => start(plan, &matches),
+        Err(bad) => fail(BadSetting::EXIT_CODE, bad),
+    }
+}
+
+fn start(plan: Plan, matches: &ArgMatches) -> ExitCode {
+    if matches.subcommand_name() == Some("config") {
+        let _ = std::io::stdout().write_all(plan.print().as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(1, format_args!("the runtime cannot be started: {error}")),
+    };
+    if matches.subcommand_name() == Some("healthcheck") {
+        // The business service is ready only while the auth service is.
+        let asked = if plan.joined {
+            plan.auth.public_addr
+        } else {
+            plan.business.addr
+        };
+        return runtime.block_on(server_runtime::healthcheck(asked));
+    }
+    if let Err(bad) = telemetry::init(plan.settings()) {
+        return fail(BadSetting::EXIT_CODE, bad);
+    }
+    match runtime.block_on(serve(plan)) {
+        Ok(code) => code,
+        Err((code, error)) => fail(code, error),
+    }
+}
+
+/// The listeners of both services; one fewer where they are joined.
+struct Listeners {
+    public: Listener,
+    internal: Listener,
+    business: Option<Listener>,
+    business_internal: Listener,
+}
+
+impl Listeners {
+    async fn bind(plan: &Plan) -> Result<Self, StartError> {
+        Ok(Self {
+            public: Listener::bind("public", plan.auth.public_addr).await?,
+            internal: Listener::bind("internal", plan.auth.internal_addr).await?,
+            business: match plan.joined {
+                true => None,
+                false => Some(Listener::bind("business", plan.business.addr).await?),
+            },
+            business_internal: Listener::bind("business-internal", plan.business.internal_addr)
+                .await?,
+        })
+    }
+
+    /// Where the business service is reached.
+    fn business_addr(&self) -> SocketAddr {
+        self.business.as_ref().unwrap_or(&self.public).local_addr()
+    }
+}
+
+type Failure = (u8, String);
+
+async fn serve(plan: Plan) -> Result<ExitCode, Failure> {
+    let failed = |error: StartError| (1, error.to_string());
+    let bad = |bad: BadSetting| (BadSetting::EXIT_CODE, bad.to_string());
+    let lifecycle = Lifecycle::new(plan.auth.drain_delay);
+    let listeners = Listeners::bind(&plan).await.map_err(failed)?;
+    let (public, internal) = (
+        listeners.public.local_addr(),
+        listeners.internal.local_addr(),
+    );
+    let plan = plan
+        .with_addresses(public, internal, listeners.business_addr())
+        .map_err(bad)?;
+    let banner = Banner {
+        auth: local_url(public),
+        business: local_url(listeners.business_addr()),
+        internal: local_url(internal),
+        demo: has_demo_user(plan.settings())
+            .then_some((auth_service::DEMO_EMAIL, auth_service::DEMO_PASSWORD)),
+    };
+    open(plan, listeners, &lifecycle).await?;
+    // The log is on standard output, in one format; the greeting is not part of it.
+    let _ = std::io::stderr().write_all(banner.text().as_bytes());
+    Ok(shutdown::run(&lifecycle).await)
+}
+
+async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result<(), Failure> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let business =
+        business_service::App::build(&plan.business, lifecycle, &metrics, Arc::clone(&clock))
+            .map_err(|error| (1, error.to_string()))?;
+    let auth = auth_service::Service::open(plan.auth, clock, lifecycle)
+        .await
+        .map_err(|error| (1, error.to_string()))?;
+    listeners
+        .business_internal
+        .serve(business.internal_router(), lifecycle);
+    match listeners.business {
+        Some(listener) => {
+            auth.serve(listeners.public, listeners.internal, lifecycle);
+            listener.serve(business.public_router(), lifecycle);
+        }
+        None => {
+            auth.serve_internal(listeners.internal, lifecycle);
+            listeners.public.serve(joined(&auth, &business), lifecycle);
+        }
+    }
+    Ok(())
+}
+
+/// Both services' public routes on one listener, with one document and one readiness.
+fn joined(auth: &auth_service::Service, business: &business_service::App) -> Router {
+    let (routes, described) = business.routes();
+    let mut document = auth_service::Service::openapi();
+    document.merge(described);
+    let readiness = auth.readiness().clone().and(business.readiness());
+    let routes = auth
+        .public_part()
+        .merge(routes)
+        .merge(readiness.routes())
+        .route("/openapi.json", get(async move || Json(document)));
+    auth.finish(routes, &readiness)
+}
+
+fn command(table: &[Setting]) -> Command {
+    let about = "Both services in one process: auth-service and the business-service that asks it";
+    let command = Command::new("reinflate")
+        .about(about)
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand(
+            Command::new("healthcheck")
+                .about("Exits with 0 while the services that these settings describe are ready"),
+        )
+        .subcommand(
+            Command::new("config")
+                .about("About the settings")
+                .subcommand_required(true)
+                .subcommand(
+                    Command::new("print").about("Prints the settings in force, secrets masked"),
+                ),
+        );
+    Settings::command(command, table)
+}
+
+fn fail(code: u8, error: impl Display) -> ExitCode {
+    let line = error.to_string().replace(['\n', '\r'], " ");
+    let _ = writeln!(std::io::stderr(), "reinflate: {line}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,7 @@
+//! The `reinflate` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pair::main()
+}

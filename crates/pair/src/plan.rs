@@ -1,0 +1,159 @@
+//! What the pair is told to be: the settings of both services, and the defaults that being a pair
+//! gives them.
+
+use std::net::SocketAddr;
+
+use server_runtime::settings::{boolean, with_long_flags};
+use server_runtime::{BadSetting, Setting, Settings};
+
+/// The settings of both services. Their short flags would collide, so each flag is its variable.
+pub(crate) fn table() -> Vec<Setting> {
+    let both = [auth_service::TABLE, &business_service::settings_table()].concat();
+    with_long_flags(&both)
+}
+
+/// The settings of both services, understood.
+pub(crate) struct Plan {
+    settings: Settings,
+    /// The auth service's part.
+    pub(crate) auth: auth_service::Config,
+    /// The business service's part.
+    pub(crate) business: business_service::Config,
+    /// Whether one listener serves both services' public routes.
+    pub(crate) joined: bool,
+}
+
+impl Plan {
+    /// Reads both parts: users in memory unless told otherwise, and the demo user where only this
+    /// machine can reach it.
+    pub(crate) fn read(mut settings: Settings) -> Result<Self, BadSetting> {
+        let joined = settings.is_set("PORT")
+            && !settings.is_set("AUTH_PUBLIC_ADDR")
+            && !settings.is_set("BUSINESS_ADDR");
+        settings.set_default("AUTH_DATABASE_URL", "sqlite::memory:");
+        if let Some(key) = settings.value("AUTH_INTERNAL_KEY", |key| Some(key.to_owned()))? {
+            settings.set_default("BUSINESS_AUTH_KEY", key);
+        }
+        let auth = auth_service::Config::read(&settings)?;
+        let business = business_service::Config::read(&settings)?;
+        let local = auth.is_on_loopback()
+            && business.addr.ip().is_loopback()
+            && business.internal_addr.ip().is_loopback();
+        settings.set_default("AUTH_DEMO", local.to_string());
+        Ok(Self {
+            auth: auth_service::Config::read(&settings)?,
+            business,
+            settings,
+            joined,
+        })
+    }
+
+    /// Fills in what is known once the ports are: where each service finds the other, and where
+    /// people find both.
+    pub(crate) fn with_addresses(
+        mut self,
+        public: SocketAddr,
+        internal: SocketAddr,
+        business: SocketAddr,
+    ) -> Result<Self, BadSetting> {
+        let set = &mut self.settings;
+        set.set_default("BUSINESS_AUTH_URL", format!("http://{internal}"));
+        set.set_default("AUTH_PUBLIC_URL", local_url(public));
+        set.set_default("BUSINESS_PUBLIC_URL", local_url(business));
+        set.set_default("BUSINESS_LOGIN_URL", format!("{}/login", local_url(public)));
+        let back_to = business_service::Config::read(set)?
+            .public_url
+            .origin()
+            .ascii_serialization();
+        set.set_default("AUTH_REDIRECT_ORIGINS", back_to);
+        self.auth = auth_service::Config::read(&self.settings)?;
+        self.business = business_service::Config::read(&self.settings)?;
+        Ok(self)
+    }
+
+    /// The settings in force, for `config print`.
+    pub(crate) fn print(&self) -> String {
+        self.settings.print()
+    }
+
+    /// The settings, for what is common to all processes.
+    pub(crate) const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+/// How people on this machine reach an address. `localhost`, so that one cookie serves both ports.
+pub(crate) fn local_url(address: SocketAddr) -> String {
+    format!("http://localhost:{}", address.port())
+}
+
+/// Whether the demo user exists under these settings.
+pub(crate) fn has_demo_user(settings: &Settings) -> bool {
+    settings
+        .value("AUTH_DEMO", boolean)
+        .ok()
+        .flatten()
+        .unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn plan(env: &[(&str, &str)]) -> Result<Plan, String> {
+        let table = table();
+        let command = Settings::command(clap::Command::new("reinflate"), &table);
+        let matches = command.get_matches_from(["reinflate"]);
+        let env = |name: &str| {
+            env.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| OsString::from(value))
+        };
+        let settings = Settings::read(&table, &matches, &env).map_err(|bad| bad.to_string())?;
+        Plan::read(settings).map_err(|bad| bad.to_string())
+    }
+
+    #[test]
+    fn the_demo_user_exists_where_only_this_machine_reaches_it() {
+        assert!(plan(&[]).unwrap().auth.demo);
+        assert!(!plan(&[("PORT", "9000")]).unwrap().auth.demo);
+        assert!(
+            !plan(&[("BUSINESS_ADDR", "0.0.0.0:8090")])
+                .unwrap()
+                .auth
+                .demo
+        );
+        assert!(
+            plan(&[("PORT", "9000"), ("AUTH_DEMO", "true")])
+                .unwrap()
+                .auth
+                .demo
+        );
+        assert!(!plan(&[("AUTH_DEMO", "false")]).unwrap().auth.demo);
+    }
+
+    #[test]
+    fn a_port_joins_both_services_unless_an_address_is_set() {
+        assert!(plan(&[("PORT", "9000")]).unwrap().joined);
+        assert!(
+            !plan(&[("PORT", "9000"), ("BUSINESS_ADDR", "127.0.0.1:1")])
+                .unwrap()
+                .joined
+        );
+        assert!(!plan(&[]).unwrap().joined);
+    }
+
+    #[test]
+    fn each_service_is_told_where_the_other_one_is() {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let plan = plan(&[])
+            .unwrap()
+            .with_addresses(at(1), at(2), at(3))
+            .unwrap();
+        assert_eq!(plan.business.auth.urls[0].as_str(), "http://127.0.0.1:2/");
+        assert_eq!(plan.business.login_url.as_str(), "http://localhost:1/login");
+        assert_eq!(plan.business.public_url.as_str(), "http://localhost:3/");
+    }
+}
