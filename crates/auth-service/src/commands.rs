@@ -1,6 +1,7 @@
 //! The command line of `auth-service`: serving is what it does without a subcommand.
 
 mod import;
+mod key;
 mod output;
 mod password;
 mod users;
@@ -30,6 +31,9 @@ pub fn main() -> ExitCode {
 }
 
 fn start(settings: &Settings, matches: &ArgMatches) -> ExitCode {
+    if let Some(("generate-key", matches)) = matches.subcommand() {
+        return key::run(matches).unwrap_or_else(|error| fail(1, format_args!("{error:#}")));
+    }
     let config = match Config::read(settings) {
         Ok(config) => config,
         Err(bad) => return fail(BadSetting::EXIT_CODE, bad),
@@ -110,6 +114,7 @@ fn command(table: &[Setting]) -> Command {
                     Command::new("print").about("Prints the settings in force, secrets masked"),
                 ),
         )
+        .subcommand(key::command())
         .subcommand(users::command());
     Settings::command(command, table)
 }

@@ -102,9 +102,11 @@ pub(crate) fn public_part(app: &Arc<App>) -> Router {
         app.redirect_origins.as_slice(),
     ]
     .concat();
-    let open = Router::from(public_routes())
-        .layer(cross_site(&trusting))
-        .layer(cors(&app.allowed_origins));
+    let open = Router::from(public_routes()).layer(cross_site(&trusting));
+    let open = match cors(&app.allowed_origins) {
+        Some(cors) => open.layer(cors),
+        None => open,
+    };
     let strict = Router::from(users_routes()).layer(cross_site(&[]));
     let routes = open.merge(strict).with_state(Arc::clone(app));
     if app.https {
@@ -165,19 +167,20 @@ fn cross_site(trusted: &[String]) -> CsrfLayer<fn(ProtectionError) -> Response> 
         .with_rejection_response(refuse)
 }
 
-/// Credentials for exactly these origins; without any, no header at all.
-fn cors(origins: &[String]) -> CorsLayer {
+/// Credentials for exactly these origins; `None` where no other origin is let in.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
-        return CorsLayer::new();
+        return None;
     }
     let origins = origins
         .iter()
         .filter_map(|origin| HeaderValue::from_str(origin).ok());
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_credentials(true)
         .allow_methods(AllowMethods::mirror_request())
-        .allow_headers(AllowHeaders::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request());
+    Some(layer)
 }
 
 fn hsts() -> SetResponseHeaderLayer<HeaderValue> {

@@ -1,5 +1,8 @@
 //! Each sentence about the limits, as a test.
 
+mod known;
+mod unanswered;
+
 use clock::ManualClock;
 use session::MemoryAttempts;
 
@@ -59,14 +62,6 @@ async fn wait_for(throttle: &Throttle, account: &str, client: &Client) -> Durati
         Err(ApiError::TooMany { retry_after }) => retry_after,
         other => panic!("{other:?}"),
     }
-}
-
-/// A hundred failures from a hundred addresses: the account's limit is exhausted.
-async fn besiege(throttle: &Throttle, account: &str) {
-    for number in 0..100 {
-        assert_eq!(failures(throttle, account, &elsewhere(number), 1).await, 1);
-    }
-    assert_eq!(failures(throttle, account, &elsewhere(999), 1).await, 0);
 }
 
 #[tokio::test]
@@ -251,85 +246,6 @@ async fn attempts_that_were_not_decided_use_up_no_limit() {
 }
 
 #[tokio::test]
-async fn failures_from_everywhere_do_not_lock_out_who_has_logged_in_before() {
-    let (throttle, _) = throttle(DEFAULTS);
-    let home = client("203.0.113.9");
-    log_in(&throttle, ANN, &home).await.unwrap();
-    besiege(&throttle, ANN).await;
-    assert!(
-        log_in(&throttle, ANN, &client("192.0.2.1")).await.is_err(),
-        "a new address is refused"
-    );
-    log_in(&throttle, ANN, &home).await.unwrap();
-    log_in(&throttle, " ANN@example.com", &home).await.unwrap();
-}
-
-#[tokio::test]
-async fn failures_at_a_known_address_do_not_count_among_everybody_s() {
-    let rates = AttemptRates {
-        account: Rate {
-            count: 12,
-            ..DEFAULTS.account
-        },
-        ..DEFAULTS
-    };
-    let (throttle, _) = throttle(rates);
-    let home = client("203.0.113.9");
-    log_in(&throttle, ANN, &home).await.unwrap();
-    assert_eq!(
-        failures(&throttle, ANN, &home, 30).await,
-        10,
-        "the pair's limit holds"
-    );
-    let mut admitted = 0;
-    for number in 0..30 {
-        admitted += failures(&throttle, ANN, &elsewhere(number), 1).await;
-    }
-    assert_eq!(admitted, 12);
-}
-
-#[tokio::test]
-async fn an_address_is_known_for_thirty_days_after_its_last_login_and_at_that_account_only() {
-    let (throttle, clock) = throttle(DEFAULTS);
-    let home = client("203.0.113.9");
-    log_in(&throttle, ANN, &home).await.unwrap();
-    clock.advance(Duration::from_hours(20 * 24));
-    log_in(&throttle, ANN, &home).await.unwrap();
-    clock.advance(Duration::from_hours(30 * 24 - 1));
-    besiege(&throttle, ANN).await;
-    besiege(&throttle, "bob@example.com").await;
-    log_in(&throttle, ANN, &client("203.0.113.10"))
-        .await
-        .unwrap_err();
-    log_in(&throttle, "bob@example.com", &home)
-        .await
-        .unwrap_err();
-    assert_eq!(failures(&throttle, ANN, &home, 1).await, 1);
-    clock.advance(Duration::from_hours(1));
-    besiege_again(&throttle).await;
-    log_in(&throttle, ANN, &home).await.unwrap_err();
-}
-
-/// Uses up what an hour has given back.
-async fn besiege_again(throttle: &Throttle) {
-    for number in 1000..1200 {
-        failures(throttle, ANN, &elsewhere(number), 1).await;
-    }
-}
-
-#[tokio::test]
-async fn clients_without_an_address_are_not_known_from_one_another() {
-    let (throttle, _) = throttle(DEFAULTS);
-    let nowhere = Client {
-        ip: None,
-        user_agent: "".into(),
-    };
-    log_in(&throttle, ANN, &nowhere).await.unwrap();
-    besiege(&throttle, ANN).await;
-    log_in(&throttle, ANN, &nowhere).await.unwrap_err();
-}
-
-#[tokio::test]
 async fn sign_ups_count_with_the_failures_of_their_address() {
     let (throttle, _) = throttle(DEFAULTS);
     let here = client("203.0.113.9");
@@ -370,85 +286,4 @@ async fn a_limit_that_is_switched_off_refuses_nobody_and_leaves_the_others() {
         ..off
     });
     assert_eq!(failures(&only_pair, ANN, &here, 1000).await, 10);
-}
-
-#[tokio::test]
-async fn what_cannot_be_counted_is_not_admitted() {
-    let here = client("203.0.113.9");
-    for broken in [
-        Broken {
-            knows: true,
-            reserves: false,
-        },
-        Broken {
-            knows: false,
-            reserves: true,
-        },
-    ] {
-        let throttle = Throttle::new(Arc::new(broken), DEFAULTS);
-        let refused = throttle.admit(ANN, &here).await.unwrap_err();
-        assert!(matches!(refused, ApiError::Unavailable(_)), "{refused:?}");
-    }
-    let throttle = Throttle::new(
-        Arc::new(Broken {
-            knows: true,
-            reserves: false,
-        }),
-        DEFAULTS,
-    );
-    assert!(matches!(
-        throttle.admit_signup(&here).await,
-        Err(ApiError::Unavailable(_))
-    ));
-}
-
-#[tokio::test]
-async fn a_right_password_is_right_where_its_attempt_cannot_be_taken_back() {
-    let throttle = Throttle::new(
-        Arc::new(Broken {
-            knows: true,
-            reserves: true,
-        }),
-        DEFAULTS,
-    );
-    log_in(&throttle, ANN, &client("203.0.113.9"))
-        .await
-        .unwrap();
-}
-
-/// A store that answers only some questions.
-struct Broken {
-    knows: bool,
-    reserves: bool,
-}
-
-fn gone<T>() -> Result<T, StoreError> {
-    Err(StoreError("gone".to_owned()))
-}
-
-#[async_trait::async_trait]
-impl AttemptStore for Broken {
-    async fn reserve(&self, _: &[AttemptLimit]) -> Result<Reservation, StoreError> {
-        if self.reserves {
-            Ok(Reservation::Admitted)
-        } else {
-            gone()
-        }
-    }
-
-    async fn refund(&self, _: &[AttemptLimit]) -> Result<(), StoreError> {
-        gone()
-    }
-
-    async fn clear(&self, _: AttemptKey) -> Result<(), StoreError> {
-        gone()
-    }
-
-    async fn remember(&self, _: AttemptKey, _: Duration) -> Result<(), StoreError> {
-        gone()
-    }
-
-    async fn knows(&self, _: AttemptKey) -> Result<bool, StoreError> {
-        if self.knows { Ok(false) } else { gone() }
-    }
 }

@@ -1,0 +1,70 @@
+//! Who it is, as headers for the service behind the proxy.
+
+use std::fmt::Write as _;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use session::Session;
+
+/// The headers of every answer that lets a request pass.
+///
+/// INVARIANT: all of them, each with a value, so that a proxy that copies them overwrites whatever
+/// a client sent under their names.
+pub(super) fn headers(session: &Session) -> HeaderMap {
+    let subject = &session.subject;
+    let name = match subject.display_name.trim() {
+        "" => &subject.username,
+        _ => &subject.display_name,
+    };
+    let id = subject.id.to_string();
+    let session_id = session.id.to_string();
+    [
+        ("remote-user", subject.username.as_ref()),
+        ("remote-name", name),
+        ("remote-email", &subject.username),
+        ("remote-groups", session.role()),
+        ("x-auth-user-id", &id),
+        ("x-auth-session-id", &session_id),
+    ]
+    .into_iter()
+    .map(|(name, value)| (HeaderName::from_static(name), encoded(value)))
+    .collect()
+}
+
+/// Text as a header's value: printable ASCII as it is, the rest and `%` as the percent-encoding
+/// of its UTF-8. So are spaces at either end, which a header would lose.
+fn encoded(text: &str) -> HeaderValue {
+    let inner = text.trim_matches(' ');
+    let start = text.len() - text.trim_start_matches(' ').len();
+    let kept = start..start + inner.len();
+    let mut value = String::with_capacity(text.len());
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'!'..=b'~' if byte != b'%' => value.push(char::from(byte)),
+            b' ' if kept.contains(&at) => value.push(' '),
+            // Writing to a String does not fail.
+            byte => drop(write!(value, "%{byte:02X}")),
+        }
+    }
+    // What is left is printable, so that this does not fail.
+    HeaderValue::from_str(&value).unwrap_or(HeaderValue::from_static("%EF%BF%BD"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_printable_ascii_is_percent_encoded_and_so_is_the_percent_sign() {
+        for (text, value) in [
+            ("ann@example.com", "ann@example.com"),
+            ("Ann Lee", "Ann Lee"),
+            ("Zoë 100%", "Zo%C3%AB 100%25"),
+            ("a\r\nb\0\u{7f}", "a%0D%0Ab%00%7F"),
+            (" Ann  Lee ", "%20Ann  Lee%20"),
+            ("  ", "%20%20"),
+            ("山", "%E5%B1%B1"),
+        ] {
+            assert_eq!(encoded(text), value, "{text:?}");
+        }
+    }
+}
