@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
+use server_runtime::page::PageHeaders;
 use server_runtime::{Lifecycle, Metrics, Readiness};
 use session::{MemoryAttempts, MemoryStore, SessionStore, Sessions, Sweeper};
+use url::Url;
 use users::{Directory, OpenError};
 
 use crate::client_address::ClientAddresses;
@@ -14,10 +16,11 @@ use crate::cookie::SessionCookie;
 use crate::endings::Endings;
 use crate::metered_store::MeteredStore;
 use crate::metrics::AuthMetrics;
+use crate::redirect::Redirects;
 use crate::throttle::Throttle;
 
 /// How many counts of failed logins are kept in memory.
-const ATTEMPTS_KEPT: usize = 1_000_000;
+const ATTEMPTS_KEPT: usize = 250_000;
 /// How often changes that other processes made to users are looked for.
 const ENDINGS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -34,6 +37,10 @@ pub(crate) struct App {
     pub(crate) internal_key: Option<Secret>,
     pub(crate) open_signup: bool,
     pub(crate) https: bool,
+    pub(crate) public_url: Url,
+    pub(crate) demo: bool,
+    pub(crate) redirects: Redirects,
+    pub(crate) page_headers: PageHeaders,
     pub(crate) redirect_origins: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
 }
@@ -77,6 +84,13 @@ impl App {
             internal_key: config.internal_key,
             open_signup: config.open_signup,
             https: config.public_url.scheme() == "https",
+            redirects: Redirects::new(
+                config.public_url.clone(),
+                config.redirect_origins.clone(),
+            ),
+            page_headers: PageHeaders::new(config.redirect_origins.iter().map(String::as_str)),
+            public_url: config.public_url,
+            demo: config.demo,
             redirect_origins: config.redirect_origins,
             allowed_origins: config.allowed_origins,
         })

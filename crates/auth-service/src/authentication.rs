@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use session::{Issued, Login, Transport};
+use session::{Issued, Login, Presented, Transport};
 use users::{Password, User};
 
 use crate::app::App;
@@ -20,6 +20,9 @@ pub(crate) struct Credentials {
     pub(crate) basic: bool,
     /// How the token will travel.
     pub(crate) transport: Transport,
+    /// The session that the new one takes the place of, where the browser brought one: what
+    /// somebody may have planted there does not live on beside it.
+    pub(crate) replaces: Option<Presented>,
 }
 
 /// Opens a session, if the credentials are right and there were not too many wrong ones before.
@@ -37,6 +40,12 @@ pub(crate) async fn log_in(
         return Err(refused);
     };
     let role = role_of(&user, credentials.role.as_deref())?;
+    if let Some(old) = credentials.replaces
+        && let Some(ended) = app.sessions.log_out(old).await?
+    {
+        tracing::info!(target: "audit", event = "session_ended", user_id = %ended.subject.id,
+            session_id = %ended.id, reason = "another login");
+    }
     let issued = app
         .sessions
         .issue(Login {
@@ -50,7 +59,7 @@ pub(crate) async fn log_in(
     undo_unless_unchanged(app, &user, &issued, refused).await?;
     app.figures.login_success.inc();
     tracing::info!(target: "audit", event = "login", user_id = %user.id, username = %user.email,
-        role = issued.session.role(), session_id = %issued.session.id, ip = ?client.ip);
+        role = issued.session.role(), session_id = %issued.session.id, ip = client.ip.map(tracing::field::display));
     for id in &issued.ended {
         tracing::info!(target: "audit", event = "session_ended", user_id = %user.id,
             session_id = %id, reason = "too many sessions");
@@ -71,7 +80,7 @@ async fn check_password(
             if matches!(error, ApiError::TooMany { .. }) {
                 app.figures.login_throttled.inc();
                 tracing::info!(target: "audit", event = "login_throttled",
-                    username = loggable(username), ip = ?client.ip);
+                    username = loggable(username), ip = client.ip.map(tracing::field::display));
             }
             return Err(error);
         }
@@ -84,7 +93,7 @@ async fn check_password(
         Ok(None) => {
             app.figures.login_failure.inc();
             tracing::info!(target: "audit", event = "login_failed",
-                username = loggable(username), ip = ?client.ip);
+                username = loggable(username), ip = client.ip.map(tracing::field::display));
             Ok(None)
         }
         Err(error) => {

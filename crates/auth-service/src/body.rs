@@ -4,8 +4,8 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
-use axum::http::header::CONTENT_TYPE;
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -87,9 +87,7 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiErro
 
 /// Reads a form; a field that is named twice is an error.
 pub(crate) fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let pairs: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();
-    let fields = serde::de::value::MapDeserializer::new(pairs.into_iter());
-    T::deserialize(fields).map_err(|error: serde::de::value::Error| {
+    serde_urlencoded::from_bytes(bytes).map_err(|error| {
         ApiError::Invalid(
             named_field(&error.to_string()).unwrap_or_else(|| {
                 "a field of the form is missing or has a wrong value".to_owned()
@@ -234,6 +232,21 @@ mod tests {
             error,
             ApiError::Invalid("the field `password` is given twice".to_owned())
         );
-        assert!(form::<Sample>(b"password=a%20b").is_ok());
+        assert!(form::<Sample>(b"password=a%20b&other=1&other=2").is_ok());
+    }
+
+    #[test]
+    fn a_field_that_may_be_absent_is_read_where_it_is_there() {
+        #[derive(Deserialize)]
+        struct Both {
+            token: String,
+            hint: Option<String>,
+        }
+        let both: Both = form(b"token=a&hint=b").unwrap();
+        assert_eq!(
+            (both.token.as_str(), both.hint.as_deref()),
+            ("a", Some("b"))
+        );
+        assert_eq!(form::<Both>(b"token=a").unwrap().hint, None);
     }
 }

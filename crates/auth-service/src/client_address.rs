@@ -54,7 +54,8 @@ impl ClientAddresses {
         client
     }
 
-    fn trusts(&self, ip: IpAddr) -> bool {
+    /// Whether this is one of the proxies that are believed.
+    pub(crate) fn trusts(&self, ip: IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(&ip))
     }
 }
@@ -91,6 +92,18 @@ impl Client {
         SeenAt {
             ip: self.ip,
             user_agent: Some(Arc::clone(&self.user_agent)),
+        }
+    }
+
+    /// The client on whose behalf a proxy asks: its address is known only where the proxy is
+    /// trusted to name it. The user agent is the client's, since proxies pass it on.
+    pub(crate) fn behind_proxy(parts: &Parts, addresses: &ClientAddresses) -> SeenAt {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let trusted = peer.is_some_and(|peer| addresses.trusts(peer.0.ip().to_canonical()));
+        let seen = Self::of(parts, addresses).seen_at();
+        SeenAt {
+            ip: seen.ip.filter(|_| trusted),
+            ..seen
         }
     }
 

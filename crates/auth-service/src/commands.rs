@@ -4,6 +4,7 @@ mod import;
 mod key;
 mod output;
 mod password;
+mod proxy;
 mod users;
 
 use std::process::ExitCode;
@@ -33,6 +34,9 @@ pub fn main() -> ExitCode {
 fn start(settings: &Settings, matches: &ArgMatches) -> ExitCode {
     if let Some(("generate-key", matches)) = matches.subcommand() {
         return key::run(matches).unwrap_or_else(|error| fail(1, format_args!("{error:#}")));
+    }
+    if let Some(("proxy", matches)) = matches.subcommand() {
+        return proxy::run(matches);
     }
     let config = match Config::read(settings) {
         Ok(config) => config,
@@ -115,6 +119,7 @@ fn command(table: &[Setting]) -> Command {
                 ),
         )
         .subcommand(key::command())
+        .subcommand(proxy::command())
         .subcommand(users::command());
     Settings::command(command, table)
 }

@@ -52,6 +52,11 @@ pub(crate) enum ApiError {
 }
 
 impl ApiError {
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     fn code(&self) -> ErrorCode {
         match self {
             Self::Invalid(_) => ErrorCode::InvalidRequest,
@@ -74,7 +79,8 @@ impl ApiError {
         }
     }
 
-    fn detail(&self) -> String {
+    /// What happened this time, in a sentence.
+    pub(crate) fn detail(&self) -> String {
         match self {
             Self::Invalid(detail) | Self::Unprocessable(detail) => detail.clone(),
             Self::InvalidCredentials { .. } => {
@@ -136,7 +142,8 @@ impl ApiError {
         })
     }
 
-    fn headers(&self) -> HeaderMap {
+    /// What goes with the answer: a challenge, or when to try again.
+    pub(crate) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let mut set = |name: HeaderName, value: String| {
             if let Ok(value) = HeaderValue::from_str(&value) {
@@ -170,9 +177,7 @@ pub(crate) fn seconds_up(duration: Duration) -> u64 {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let code = self.code();
-        let status =
-            StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut problem = Problem::new(status, code.as_str(), code.title(), self.detail());
+        let mut problem = Problem::new(self.status(), code.as_str(), code.title(), self.detail());
         problem.headers = self.headers();
         problem.into_response()
     }

@@ -1,6 +1,7 @@
 //! One file an endpoint: take the request apart, make one call to the domain, reply.
 
 pub(crate) mod admin_sessions;
+pub(crate) mod authz;
 pub(crate) mod introspect;
 pub(crate) mod login;
 pub(crate) mod logout;

@@ -20,6 +20,8 @@ mod handlers;
 mod metered_store;
 mod metrics;
 mod openapi;
+mod pages;
+mod redirect;
 mod reply;
 mod router;
 mod service;

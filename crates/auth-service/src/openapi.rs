@@ -56,6 +56,8 @@ const AWAY: (&str, &str) = (
     "A store is out of reach, or too many passwords wait: see `Retry-After`",
 );
 const FAILED: (&str, &str) = ("412", "`If-Match` or `If-None-Match` did not hold");
+const ROLE: (&str, &str) = ("403", "The session acts in another role");
+const NO_DEMO: (&str, &str) = ("404", "Not in demo mode");
 const CREDENTIALS: (&str, &str) = ("401", "`invalid_credentials`");
 const KEY: (&str, &str) = ("401", "The internal key is missing or wrong");
 
@@ -111,6 +113,14 @@ problems! {
     ValueProblems = [BAD, UNKNOWN, DENIED, ABSENT];
     /// What writing one value may answer.
     ValueWriteProblems = [BAD, UNKNOWN, DENIED, FAILED, LONG, MEDIA];
+    /// What a forward-auth door may answer.
+    DoorProblems = [UNKNOWN, ROLE];
+    /// What the look at a proxy's request may answer.
+    CheckProblems = [NO_DEMO];
+    /// What a page for everybody may answer.
+    PageProblems = [BAD];
+    /// What a page that needs a session may answer.
+    AccountProblems = [BAD, UNKNOWN, DENIED];
     /// What a probe may answer.
     ProbeProblems = [AWAY];
 }

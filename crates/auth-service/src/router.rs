@@ -6,7 +6,9 @@ use axum::extract::{DefaultBodyLimit, Extension, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
+use server_runtime::page::style_sheet;
 use server_runtime::{Readiness, RequestLayer};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
@@ -20,13 +22,14 @@ use crate::credential::{once, scheme};
 use crate::error::ApiError;
 use crate::handlers as h;
 use crate::openapi;
+use crate::pages as p;
 
 const INTERNAL_KEY: HeaderName = HeaderName::from_static("x-internal-key");
 
 /// What anybody may ask: where people and programs log in, and see to their sessions.
 fn public_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(openapi::frame())
-        .routes(routes!(h::login::login))
+        .routes(routes!(h::login::login, p::login::show_login))
         .routes(routes!(h::logout::logout))
         .routes(routes!(h::session::get_session))
         .routes(routes!(h::rotate::rotate_session))
@@ -58,12 +61,53 @@ fn users_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(h::admin_sessions::end_everybodys_sessions))
 }
 
+/// The pages behind a login: no other origin is let in here either. Only the pages themselves are
+/// described; what their forms post to is their own business.
+fn page_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(p::account::show_account))
+        .routes(routes!(p::admin_users::show_users))
+        .route("/account/name", post(p::account::profile::change_name))
+        .route("/account/password", post(p::account::profile::change_password))
+        .route("/account/sessions/end-others", post(p::account::sessions::end_others))
+        .route("/account/sessions/{id}/end", post(p::account::sessions::end_one))
+        .route("/account/tokens", post(p::account::tokens::mint_token))
+        .route("/.well-known/change-password", get(p::account::go_to_password))
+        .route("/admin/users", post(p::admin_users::create_user))
+        .route("/admin/users/new", get(p::admin_users::show_new_user))
+        .route("/admin/users/{id}", get(p::admin_user::show_user))
+        .route(
+            "/admin/users/{id}/{action}",
+            get(p::admin_action::ask).post(p::admin_action::act),
+        )
+}
+
 /// What backends and proxies ask.
 fn internal_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(h::validate_token::validate_token))
         .routes(routes!(h::introspect::introspect))
         .routes(routes!(h::metrics::get_metrics))
+}
+
+/// What proxies ask before they pass a request on: no key, and any method.
+fn authz_routes(demo: bool) -> OpenApiRouter<Arc<App>> {
+    let envoy = || any(h::authz::ext_authz);
+    let envoy_role = || any(h::authz::ext_authz_role);
+    let doors = OpenApiRouter::with_openapi(h::authz::document())
+        .route("/authz/auth-request", any(h::authz::auth_request))
+        .route("/authz/forward-auth", any(h::authz::forward_auth))
+        .route("/authz/ext-authz", envoy())
+        .route("/authz/ext-authz/", envoy())
+        .route("/authz/ext-authz/{*path}", envoy())
+        .route("/authz/ext-authz-role/{role}", envoy_role())
+        .route("/authz/ext-authz-role/{role}/", envoy_role())
+        .route("/authz/ext-authz-role/{role}/{*path}", envoy_role());
+    if demo {
+        doors.route("/authz/check", any(h::authz::check::check))
+    } else {
+        doors
+    }
 }
 
 /// What backends ask with a user's token, so that their key comes in a header of its own.
@@ -88,8 +132,10 @@ fn probe_routes() -> OpenApiRouter<Arc<App>> {
 pub(crate) fn document() -> OpenApi {
     public_routes()
         .merge(users_routes())
+        .merge(page_routes())
         .merge(internal_routes())
         .merge(session_data_routes())
+        .merge(authz_routes(false))
         .merge(probe_routes())
         .into_openapi()
 }
@@ -107,7 +153,8 @@ pub(crate) fn public_part(app: &Arc<App>) -> Router {
         Some(cors) => open.layer(cors),
         None => open,
     };
-    let strict = Router::from(users_routes()).layer(cross_site(&[]));
+    let strict = users_routes().merge(page_routes());
+    let strict = Router::from(strict).layer(cross_site(&[]));
     let routes = open.merge(strict).with_state(Arc::clone(app));
     if app.https {
         routes.layer(hsts())
@@ -140,6 +187,7 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
     );
     let routes = guarded
         .merge(with_token)
+        .merge(Router::from(authz_routes(app.demo)))
         .merge(Router::from(probe_routes()));
     finished(routes.with_state(state()), app, readiness)
 }
@@ -147,6 +195,7 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
 /// What every request gets, and what is said where there is no route.
 pub(crate) fn finished(routes: Router, app: &App, readiness: &Readiness) -> Router {
     routes
+        .merge(style_sheet())
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(Extension(readiness.clone()))

@@ -60,7 +60,7 @@ impl Throttle {
     /// [`ApiError::TooMany`] where a limit is exhausted; the attempt is not counted then.
     /// [`ApiError::Unavailable`] where the store does not answer.
     pub(crate) async fn admit(&self, account: &str, client: &Client) -> Result<Ticket, ApiError> {
-        let account = spelled_one_way(account);
+        let account = users::fold_name(account);
         let (account, network) = (account.as_bytes(), &network(client)[..]);
         let Self { rates, .. } = self;
         // Clients whose address is not known are not one that has logged in.
@@ -137,11 +137,6 @@ impl Throttle {
             Reservation::Throttled { retry_after } => Err(ApiError::TooMany { retry_after }),
         }
     }
-}
-
-/// The account's name as the directory compares it, so that all its spellings are one.
-fn spelled_one_way(account: &str) -> String {
-    account.trim().to_lowercase()
 }
 
 /// What a client's attempts are counted by, in 16 bytes.

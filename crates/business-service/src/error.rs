@@ -1,7 +1,7 @@
 //! Errors of this service as their caller sees them. Statuses are chosen here and nowhere else.
 
 use auth_api_types::ErrorCode;
-use auth_client::Refusal;
+use auth_client::{AuthUnavailable, Refusal};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
@@ -44,8 +44,13 @@ impl IntoResponse for Error {
 }
 
 fn refused(refusal: Refusal) -> Problem {
-    if let Refusal::Unavailable(why) = refusal {
-        tracing::warn!(why = why.as_str(), "a session could not be checked: {why}");
+    match refusal {
+        // Said once, by the client, when it began to leave them out.
+        Refusal::Unavailable(AuthUnavailable::LeftOut) => {}
+        Refusal::Unavailable(why) => {
+            tracing::warn!(why = why.as_str(), "a session could not be checked: {why}");
+        }
+        _ => {}
     }
     let mut problem = problem(refusal.code(), refusal.to_string());
     if let Some(challenge) = refusal.challenge() {

@@ -15,6 +15,7 @@
 pub mod healthcheck;
 pub mod listen;
 pub mod metrics;
+pub mod page;
 pub mod probes;
 pub mod problem;
 pub mod request;

@@ -32,6 +32,10 @@ pub struct Metrics {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "they are the names of the labels"
+)]
 struct Labels {
     http_request_method: &'static str,
     http_route: Route,
@@ -156,7 +160,7 @@ fn method_name(method: &Method) -> &'static str {
         .unwrap_or("_OTHER")
 }
 
-/// OpenMetrics text in Prometheus's older format, where a counter's family has its `_total` too.
+/// `OpenMetrics` text in Prometheus's older format, where a counter's family has its `_total` too.
 fn plain(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     let mut help: Option<(&str, &str)> = None;

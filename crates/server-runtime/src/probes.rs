@@ -107,7 +107,6 @@ impl Readiness {
 }
 
 /// The answer to `GET /livez`: 200 while the process lives.
-#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
 pub async fn live() -> Response {
     fine("alive")
 }

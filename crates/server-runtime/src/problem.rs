@@ -7,16 +7,11 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
-/// What an error's page may load and do: next to nothing.
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \
-                      frame-ancestors 'none'; base-uri 'none'";
+use crate::page::{PageHeaders, STYLE_SHEET};
 
 /// An error as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) wants it.
 #[derive(Clone, Debug)]
@@ -76,7 +71,13 @@ impl Problem {
             code: self.code,
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        self.answer("application/problem+json", body)
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        let json = HeaderValue::from_static("application/problem+json");
+        headers.insert(CONTENT_TYPE, json);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        self.with_own_headers(response)
     }
 
     /// The answer as a page for people, with the request's id.
@@ -87,34 +88,22 @@ impl Problem {
             page,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n</head>\n\
-             <body>\n<main>\n<h1>{title}</h1>\n<p>{}</p>\n\
-             <p><small>{} <code>{}</code> · request <code>{}</code></small></p>\n</main>\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
+             <link rel=\"stylesheet\" href=\"{STYLE_SHEET}\">\n</head>\n\
+             <body>\n<main class=\"narrow\">\n<h1>{title}</h1>\n<p class=\"detail\">{}</p>\n\
+             <p class=\"fine\">{} <code>{}</code> · request <code>{}</code></p>\n</main>\n\
              </body>\n</html>\n",
             Escaped(&self.detail),
             self.status.as_u16(),
             Escaped(self.code),
             Escaped(request_id),
         );
-        let mut response = self.answer("text/html; charset=utf-8", page.into_bytes());
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        headers.insert(
-            "cross-origin-opener-policy",
-            HeaderValue::from_static("same-origin"),
-        );
-        response
+        self.with_own_headers(PageHeaders::default().answer(self.status, page))
     }
 
-    fn answer(&self, content_type: &'static str, body: Vec<u8>) -> Response {
-        let mut response = (self.status, body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    fn with_own_headers(&self, mut response: Response) -> Response {
         for (name, value) in &self.headers {
-            headers.append(name, value.clone());
+            response.headers_mut().append(name, value.clone());
         }
         response
     }
@@ -260,7 +249,7 @@ mod tests {
     async fn the_page_escapes_what_it_shows_and_names_the_request() {
         let response = problem().page("r-1");
         assert_eq!(response.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
-        assert_eq!(response.headers()[CONTENT_SECURITY_POLICY], POLICY);
+        assert!(response.headers().contains_key("content-security-policy"));
         assert_eq!(response.headers()["retry-after"], "1");
         let page = text(response).await;
         assert!(

@@ -139,7 +139,8 @@ impl Lifecycle {
         &self.shared.open_connections
     }
 
-    fn close(&self) {
+    /// Closes the listeners, and idle connections with them.
+    pub(crate) fn close(&self) {
         self.shared.stage.fetch_max(CLOSING, Ordering::Relaxed);
         self.shared.closing.cancel();
     }

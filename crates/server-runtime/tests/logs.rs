@@ -47,22 +47,20 @@ fn router() -> Router {
         ))
 }
 
+/// The lines so far: level and message, and the whole object.
 fn lines(kept: &Kept) -> Vec<(String, Value)> {
-    let text = String::from_utf8(std::mem::take(&mut *kept.0.lock())).unwrap();
+    let bytes = std::mem::take(&mut *kept.0.lock());
+    let text = String::from_utf8_lossy(&bytes);
     assert!(!text.contains("geheim"), "{text}");
-    text.lines()
-        .map(|line| {
-            let line: Value = serde_json::from_str(line).unwrap();
-            assert_eq!(line["spans"][0]["request_id"], "r-1", "{line}");
-            (
-                format!(
-                    "{} {}",
-                    line["level"].as_str().unwrap(),
-                    line["message"].as_str().unwrap()
-                ),
-                line,
-            )
-        })
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object"))
+        .collect();
+    let seen = |line: &Value| format!("{} {}", line["level"], line["message"]).replace('"', "");
+    lines
+        .into_iter()
+        .inspect(|line| assert_eq!(line["spans"][0]["request_id"], "r-1", "{line}"))
+        .map(|line| (seen(&line), line))
         .collect()
 }
 

@@ -336,3 +336,6 @@ fn system_randomness(buffer: &mut [u8]) -> Result<(), SessionError> {
 fn no_answer() -> StoreError {
     StoreError("fewer answers than questions".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clock::Moment;
 
-/// Milliseconds in six bytes, enough for 8,900 years and the most there can be; there are four of
+/// Milliseconds in six bytes, the highest first: enough for 8,900 years and the most there can be; there are four of
 /// them in each of ten million sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ms([u8; 6]);
@@ -31,14 +31,15 @@ impl Ms {
     }
 
     fn new(ms: u64) -> Self {
-        let [a, b, c, d, e, f, ..] = ms.min(Self::MAX).to_le_bytes();
-        Self([a, b, c, d, e, f])
+        let [_, _, bytes @ ..] = ms.min(Self::MAX).to_be_bytes();
+        Self(bytes)
     }
 
     /// As a number.
     pub(crate) const fn get(self) -> u64 {
-        let [a, b, c, d, e, f] = self.0;
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        let mut bytes = [0; 8];
+        bytes.split_at_mut(2).1.copy_from_slice(&self.0);
+        u64::from_be_bytes(bytes)
     }
 }
 

@@ -16,7 +16,7 @@ pub const VALUES_LIMIT: usize = 16 * 1024;
 
 /// The store failed to answer. This says nothing about any session: never take it for "no".
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the session store does not answer: {0}")]
+#[error("the store does not answer: {0}")]
 pub struct StoreError(
     /// What happened, for the operator's log: no key, no digest.
     pub String,

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::store::conformance::{Bench, broken};
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     struct Running {
         task: JoinHandle<()>,

@@ -3,10 +3,15 @@
 /// RFC 5321 leaves no room for more.
 const MAX_LEN: usize = 254;
 
-/// What names are compared by: trimmed and lower-cased here, because databases fold differently.
-/// `None` for what no stored name can have, so that it need not be looked for.
+/// What user names are compared by: trimmed and lower-cased here, because databases fold
+/// differently.
+pub fn fold_name(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+/// A folded name; `None` for what no stored name can have, so that it need not be looked for.
 pub(crate) fn key(name: &str) -> Option<String> {
-    let key = name.trim().to_lowercase();
+    let key = fold_name(name);
     (!key.is_empty() && key.len() <= 4 * MAX_LEN && !key.contains(char::is_control)).then_some(key)
 }
 

@@ -59,14 +59,9 @@ pub struct Row {
     pub user: Result<ImportedUser, String>,
 }
 
-/// The rows of a file, one after the other. Ends with an error where the file cannot be read on.
+/// The rows of a file, one after the other. After an error there is nothing more to read.
 pub struct Rows {
-    source: Source,
-}
-
-enum Source {
-    Csv(CsvRows),
-    JsonLines(JsonRows),
+    rows: Box<dyn Iterator<Item = io::Result<Row>> + Send>,
 }
 
 impl Rows {
@@ -76,11 +71,11 @@ impl Rows {
     /// Where the file cannot be read, or is CSV without a header that names `email` and
     /// `password_hash`.
     pub fn new(file: Box<dyn Read + Send>, format: Format) -> io::Result<Self> {
-        let source = match format {
-            Format::Csv => Source::Csv(CsvRows::new(file)?),
-            Format::JsonLines => Source::JsonLines(JsonRows::new(file)),
+        let rows: Box<dyn Iterator<Item = io::Result<Row>> + Send> = match format {
+            Format::Csv => Box::new(CsvRows::new(file)?),
+            Format::JsonLines => Box::new(JsonRows::new(file)),
         };
-        Ok(Self { source })
+        Ok(Self { rows })
     }
 }
 
@@ -88,10 +83,7 @@ impl Iterator for Rows {
     type Item = io::Result<Row>;
 
     fn next(&mut self) -> Option<io::Result<Row>> {
-        match &mut self.source {
-            Source::Csv(rows) => rows.next().transpose(),
-            Source::JsonLines(rows) => rows.next().transpose(),
-        }
+        self.rows.next()
     }
 }
 

@@ -28,6 +28,7 @@ mod url;
 mod user;
 
 pub use directory::Directory;
+pub use email::fold_name;
 pub use error::{OpenError, UsersError};
 pub use import::{Format, Imported, ImportedUser, Row, Rows};
 pub use options::{DirectoryOptions, HashObserver, HashingOptions};

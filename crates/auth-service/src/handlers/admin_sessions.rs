@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use session::Ending;
 use users::ListQuery;
+use uuid::Uuid;
 
 use crate::admin::{Admin, require_admin, visible};
 use crate::app::App;
@@ -57,11 +58,17 @@ pub(crate) async fn end_user_sessions(
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
     require_admin(&caller.session)?;
+    end_all_of(&app, &caller, id).await?;
+    Ok(reply::no_content())
+}
+
+/// Ends all sessions of a user, for a caller who may.
+pub(crate) async fn end_all_of(app: &App, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
     app.users.get(id).await?.ok_or(ApiError::NotFound)?;
     let ended = app.sessions.end_all(id, Ending::default()).await?;
     tracing::info!(target: "audit", event = "sessions_ended", user_id = %id, count = ended.len(),
         by = %caller.session.subject.id);
-    Ok(reply::no_content())
+    Ok(())
 }
 
 /// End every session but my own.

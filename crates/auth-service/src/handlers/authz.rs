@@ -106,7 +106,7 @@ pub(crate) async fn forward_auth(State(app): State<Arc<App>>, request: Request) 
 pub(crate) async fn ext_authz(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let decision = decide(&app, &parts, &[], Intent::Use).await;
-    answer(&app, decision, &Asked::by_path(&parts, asked::below("")))
+    answer(&app, decision, &Asked::by_path(&parts, asked::below_door))
 }
 
 /// Forward auth for Envoy, for one role.

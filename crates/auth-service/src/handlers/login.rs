@@ -1,4 +1,5 @@
-//! `POST /login`: a user name and a password for a token, as JSON or by HTTP Basic.
+//! `POST /login`: a user name and a password for a token, as JSON or by HTTP Basic; the form of
+//! the login page, for a cookie, goes on to that page's file.
 
 use std::sync::Arc;
 
@@ -19,16 +20,22 @@ use crate::client_address::Client;
 use crate::credential::{once, scheme};
 use crate::error::ApiError;
 use crate::openapi::LoginProblems;
+use crate::pages::login::{LoginForm, log_in_by_form};
 use crate::reply;
 
 /// Log in.
 ///
-/// With a JSON body, or with HTTP Basic and no body. Other sessions of the user live on.
+/// With a JSON body, or with HTTP Basic and no body; other sessions of the user live on. With a
+/// form, as the login page sends it, the token goes into the session cookie.
 #[utoipa::path(
     post, path = "/login", tag = "Login",
-    request_body = LoginRequest,
+    request_body(content((LoginRequest = "application/json"), (LoginForm = "application/x-www-form-urlencoded"))),
     security((), ("basic" = [])),
-    responses((status = 200, description = "The token, shown this once", body = TokenResponse), LoginProblems)
+    responses(
+        (status = 200, description = "The token, shown this once", body = TokenResponse),
+        (status = 303, description = "To a form: to `next`, with the session cookie", headers(("Set-Cookie" = String))),
+        LoginProblems
+    )
 )]
 pub(crate) async fn login(
     State(app): State<Arc<App>>,
@@ -48,6 +55,7 @@ pub(crate) async fn login(
             ));
         }
         (None, _, Media::Json) => from_json(&body)?,
+        (None, _, Media::Form) => return log_in_by_form(&app, &parts, &body, &client).await,
         (None, true, Media::None) => {
             return Err(ApiError::Invalid(
                 "send `username` and `password` as JSON, or by HTTP Basic".to_owned(),
@@ -76,6 +84,7 @@ fn from_json(body: &[u8]) -> Result<Credentials, ApiError> {
         role,
         basic: false,
         transport: Transport::Bearer,
+        replaces: None,
     })
 }
 
@@ -94,5 +103,6 @@ fn from_basic(encoded: &[u8]) -> Result<Credentials, ApiError> {
         role: None,
         basic: true,
         transport: Transport::Bearer,
+        replaces: None,
     })
 }

@@ -1,16 +1,19 @@
-//! `POST /logout`: ends the session that the token opens.
+//! `POST /logout`: ends the session that the token opens, for a program or by the button of a page.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use server_runtime::problem::wants_page;
 use session::Intent;
 
 use crate::app::App;
+use crate::body::Media;
 use crate::credential::Carried;
 use crate::error::ApiError;
 use crate::openapi::LogoutProblems;
+use crate::pages::{LOGIN, see_other};
 use crate::reply;
 
 /// Log out.
@@ -19,22 +22,49 @@ use crate::reply;
 #[utoipa::path(
     post, path = "/logout", tag = "Login",
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
-    responses((status = 204, description = "The token is dead, whatever it was"), LogoutProblems)
+    responses(
+        (status = 204, description = "The token is dead, whatever it was"),
+        (status = 303, description = "To a form or a browser's navigation, also without a session: to the login"),
+        LogoutProblems
+    )
 )]
 pub(crate) async fn logout(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let carried = Carried::find(&headers, &app.cookie.name)?.ok_or(ApiError::MissingToken)?;
+    let carried = Carried::find(&headers, &app.cookie.name)?;
+    if let Some(carried) = carried {
+        end(&app, carried).await?;
+    }
+    let in_header = carried.is_some_and(|carried| !carried.by_cookie);
+    if is_form(&headers) && !in_header {
+        let mut response = see_other(LOGIN);
+        reply::set_cookie(&mut response, app.cookie.clear());
+        return Ok(response);
+    }
+    let carried = carried.ok_or(ApiError::MissingToken)?;
+    let mut response = reply::no_content();
+    if carried.by_cookie {
+        reply::set_cookie(&mut response, app.cookie.clear());
+    }
+    Ok(response)
+}
+
+/// Ends the session that a token opens, if it opens one.
+async fn end(app: &App, carried: Carried<'_>) -> Result<(), ApiError> {
     if let Ok(presented) = carried.read(Intent::Look)
         && let Some(session) = app.sessions.log_out(presented).await?
     {
         tracing::info!(target: "audit", event = "logout", user_id = %session.subject.id,
             session_id = %session.id);
     }
-    let mut response = reply::no_content();
-    if carried.by_cookie {
-        reply::set_cookie(&mut response, app.cookie.clear());
-    }
-    Ok(response)
+    Ok(())
+}
+
+/// Whether a person pressed a button: they want to see a page next.
+fn is_form(headers: &HeaderMap) -> bool {
+    let navigates = headers
+        .get("sec-fetch-mode")
+        .is_some_and(|mode| mode == "navigate");
+    Media::of(headers) == Media::Form || navigates || wants_page(headers)
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use auth_api_types::ChangePasswordRequest;
 use axum::extract::{Path, State};
+use axum::http::HeaderValue;
 use axum::response::Response;
-use session::{Ending, SessionId};
+use session::{Ending, Kind, Rotation, SessionId};
 use users::Password;
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use crate::client_address::Client;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::PasswordProblems;
-use crate::reply;
+use crate::{reply, view};
 
 /// Change a password.
 ///
@@ -36,23 +37,68 @@ pub(crate) async fn change_password(
     Json(change): Json<ChangePasswordRequest>,
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
+    let asked = Change {
+        id,
+        current: change.current_password,
+        new: change.new_password,
+    };
+    let cookie = self::change(&app, &caller, &client, asked).await?;
+    let mut response = reply::no_content();
+    reply::set_cookie(&mut response, cookie);
+    Ok(response)
+}
+
+/// Whose password becomes which.
+pub(crate) struct Change {
+    pub(crate) id: Uuid,
+    /// The present one; needed for one's own.
+    pub(crate) current: Option<String>,
+    pub(crate) new: String,
+}
+
+/// Changes a password, for a caller who may, and ends the user's other sessions. A browser's own
+/// session goes on under another token, whose cookie comes back.
+pub(crate) async fn change(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    change: Change,
+) -> Result<Option<HeaderValue>, ApiError> {
+    let id = change.id;
     let own = id == caller.session.subject.id;
     if own {
-        let current = change.current_password.ok_or_else(|| {
+        let current = change.current.ok_or_else(|| {
             ApiError::Invalid("the field `current_password` is missing".to_owned())
         })?;
-        check_current(&app, &caller, &client, Password::from(current)).await?;
+        check_current(app, caller, client, Password::from(current)).await?;
     }
     let kept = own.then_some(caller.session.id);
-    let new = Password::from(change.new_password);
+    let new = Password::from(change.new);
     let user = app
         .users
         .change_password(id, &new, kept.map(SessionId::uuid))
         .await?;
     tracing::info!(target: "audit", event = "password_changed", user_id = %id,
-        by = %caller.session.subject.id, ip = ?client.ip);
-    end_others(&app, id, user.generation, kept).await?;
-    Ok(reply::no_content())
+        by = %caller.session.subject.id, ip = client.ip.map(tracing::field::display));
+    end_others(app, id, user.generation, kept).await?;
+    if own && caller.by_cookie {
+        another_cookie(app, caller).await
+    } else {
+        Ok(None)
+    }
+}
+
+/// A cookie with another token of the same session, where it can have one.
+async fn another_cookie(app: &App, caller: &Caller) -> Result<Option<HeaderValue>, ApiError> {
+    if caller.session.kind != Kind::Sliding {
+        return Ok(None);
+    }
+    match app.sessions.rotate(caller.presented, None).await? {
+        Rotation::Rotated(token, session) => {
+            Ok(app.cookie.set(&token, view::cookie_age(&session)))
+        }
+        Rotation::Dead(dead) => Err(dead.into()),
+    }
 }
 
 /// A wrong one counts as a failed login: a stolen session must not become a guessing machine.
@@ -74,7 +120,7 @@ async fn check_current(
         Ok(false) => {
             app.figures.login_failure.inc();
             tracing::info!(target: "audit", event = "wrong_current_password",
-                user_id = %caller.session.subject.id, ip = ?client.ip);
+                user_id = %caller.session.subject.id, ip = client.ip.map(tracing::field::display));
             Err(ApiError::Unprocessable(
                 "`current_password` is wrong".to_owned(),
             ))

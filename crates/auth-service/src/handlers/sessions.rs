@@ -61,7 +61,17 @@ pub(crate) async fn end_session(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let id = SessionId::parse(&id).ok_or(ApiError::NotFound)?;
+    let own = end_own(&app, &caller, &id).await?;
+    let mut response = reply::no_content();
+    if caller.by_cookie && own {
+        reply::set_cookie(&mut response, app.cookie.clear());
+    }
+    Ok(response)
+}
+
+/// Ends one of the caller's sessions; whether it was the one that asks.
+pub(crate) async fn end_own(app: &App, caller: &Caller, id: &str) -> Result<bool, ApiError> {
+    let id = SessionId::parse(id).ok_or(ApiError::NotFound)?;
     let own = app.sessions.list(caller.session.subject.id).await?;
     if !own.iter().any(|session| session.id == id) {
         return Err(ApiError::NotFound);
@@ -69,11 +79,7 @@ pub(crate) async fn end_session(
     app.sessions.end(id).await?;
     tracing::info!(target: "audit", event = "session_ended", user_id = %caller.session.subject.id,
         session_id = %id, by = %caller.session.id);
-    let mut response = reply::no_content();
-    if caller.by_cookie && id == caller.session.id {
-        reply::set_cookie(&mut response, app.cookie.clear());
-    }
-    Ok(response)
+    Ok(id == caller.session.id)
 }
 
 /// End all my sessions, or all others.
@@ -90,19 +96,27 @@ pub(crate) async fn end_sessions(
 ) -> Result<Response, ApiError> {
     let EndQuery { keep } = body::query(&uri)?;
     let keep = keep.map(|Keep::Current| caller.session.id);
-    let ending = Ending {
-        below_generation: None,
-        keep,
-    };
-    let ended = app
-        .sessions
-        .end_all(caller.session.subject.id, ending)
-        .await?;
-    tracing::info!(target: "audit", event = "sessions_ended", user_id = %caller.session.subject.id,
-        count = ended.len(), by = %caller.session.id);
+    end_all_own(&app, &caller, keep).await?;
     let mut response = reply::no_content();
     if caller.by_cookie && keep.is_none() {
         reply::set_cookie(&mut response, app.cookie.clear());
     }
     Ok(response)
+}
+
+/// Ends all of the caller's sessions but the one to keep.
+pub(crate) async fn end_all_own(
+    app: &App,
+    caller: &Caller,
+    keep: Option<SessionId>,
+) -> Result<(), ApiError> {
+    let ending = Ending {
+        below_generation: None,
+        keep,
+    };
+    let user = caller.session.subject.id;
+    let ended = app.sessions.end_all(user, ending).await?;
+    tracing::info!(target: "audit", event = "sessions_ended", user_id = %user,
+        count = ended.len(), by = %caller.session.id);
+    Ok(())
 }

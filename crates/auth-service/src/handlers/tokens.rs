@@ -6,7 +6,7 @@ use auth_api_types::{Kind, MintTokenRequest, TokenResponse};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use session::Mint;
+use session::{Issued, Mint};
 
 use crate::app::App;
 use crate::body::Json;
@@ -34,6 +34,17 @@ pub(crate) async fn mint_token(
     client: Client,
     Json(request): Json<MintTokenRequest>,
 ) -> Result<Response, ApiError> {
+    let issued = mint(&app, &caller, &client, request).await?;
+    reply::token(&app, StatusCode::CREATED, &issued)
+}
+
+/// Mints what was asked for, if the caller may.
+pub(crate) async fn mint(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+    request: MintTokenRequest,
+) -> Result<Issued, ApiError> {
     let mint = Mint {
         kind: kind(request.kind.unwrap_or(Kind::Fixed)),
         ttl: request.ttl.as_deref().map(ttl).transpose()?,
@@ -45,8 +56,8 @@ pub(crate) async fn mint_token(
         .mint(&caller.session, caller.presented, mint)
         .await?;
     tracing::info!(target: "audit", event = "token_minted", user_id = %caller.session.subject.id,
-        session_id = %issued.session.id, by = %caller.session.id, ip = ?client.ip);
-    reply::token(&app, StatusCode::CREATED, &issued)
+        session_id = %issued.session.id, by = %caller.session.id, ip = client.ip.map(tracing::field::display));
+    Ok(issued)
 }
 
 const fn kind(kind: Kind) -> session::Kind {

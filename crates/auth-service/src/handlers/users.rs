@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
 use session::{Ending, Intent};
-use users::{ListQuery, NewUser, Password, USER, UserChanges};
+use users::{ListQuery, NewUser, Password, USER, User, UserChanges};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -109,23 +109,32 @@ pub(crate) async fn create_user(
     if !by_admin {
         app.throttle.admit_signup(&client).await?;
     }
-    let created = app
-        .users
-        .create(NewUser {
-            email: new.email,
-            password: Password::from(new.password),
-            first_name: new.first_name,
-            last_name: new.last_name,
-            roles: vec![USER.to_owned()],
-        })
-        .await?;
-    tracing::info!(target: "audit", event = "user_created", user_id = %created.id,
-        by = caller.map(|caller| caller.session.subject.id.to_string()), ip = ?client.ip);
+    let new = NewUser {
+        email: new.email,
+        password: Password::from(new.password),
+        first_name: new.first_name,
+        last_name: new.last_name,
+        roles: vec![USER.to_owned()],
+    };
+    let created = create(&app, new, caller.as_ref(), &client).await?;
     let mut response = reply::json(StatusCode::CREATED, &view::user(&created))?;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/users/{}", created.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// Creates a user, for somebody who may.
+pub(crate) async fn create(
+    app: &App,
+    new: NewUser,
+    by: Option<&Caller>,
+    client: &Client,
+) -> Result<User, ApiError> {
+    let created = app.users.create(new).await?;
+    tracing::info!(target: "audit", event = "user_created", user_id = %created.id,
+        by = by.map(|caller| caller.session.subject.id.to_string()), ip = client.ip.map(tracing::field::display));
+    Ok(created)
 }
 
 /// See a user: oneself (also as `me`), or anybody as an admin.
@@ -176,6 +185,18 @@ pub(crate) async fn update_user(
         roles,
         disabled,
     };
+    let changed = change(&app, &caller, id, changes).await?;
+    reply::json(StatusCode::OK, &view::user(&changed))
+}
+
+/// Changes a user, for a caller who may. Other roles, and disabling, end all of the user's
+/// sessions.
+pub(crate) async fn change(
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    changes: UserChanges,
+) -> Result<User, ApiError> {
     let updated = app.users.update(id, changes).await?;
     tracing::info!(target: "audit", event = "user_changed", user_id = %id,
         by = %caller.session.subject.id, disabled = updated.user.disabled);
@@ -191,7 +212,7 @@ pub(crate) async fn update_user(
             )
             .await?;
     }
-    reply::json(StatusCode::OK, &view::user(&updated.user))
+    Ok(updated.user)
 }
 
 /// Delete a user: oneself, or anybody as an admin.
@@ -207,13 +228,19 @@ pub(crate) async fn delete_user(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
-    app.users.delete(id).await?;
-    tracing::info!(target: "audit", event = "user_deleted", user_id = %id,
-        by = %caller.session.subject.id);
-    app.sessions.end_all(id, Ending::default()).await?;
+    delete(&app, &caller, id).await?;
     let mut response = reply::no_content();
     if caller.by_cookie && id == caller.session.subject.id {
         reply::set_cookie(&mut response, app.cookie.clear());
     }
     Ok(response)
+}
+
+/// Deletes a user and ends all of their sessions, for a caller who may.
+pub(crate) async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
+    app.users.delete(id).await?;
+    tracing::info!(target: "audit", event = "user_deleted", user_id = %id,
+        by = %caller.session.subject.id);
+    app.sessions.end_all(id, Ending::default()).await?;
+    Ok(())
 }

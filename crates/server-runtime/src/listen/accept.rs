@@ -21,6 +21,8 @@ use crate::shutdown::Lifecycle;
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 /// How often connections that are idle are looked for at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often the log says that there are too many connections at most.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 /// Open files that are left for everything but connections.
 const OTHER_FILES: usize = 128;
 
@@ -36,6 +38,7 @@ pub(super) struct Accept {
     /// How many connections the process may hold, all its listeners together.
     files: usize,
     last_look: Option<Instant>,
+    last_warning: Option<Instant>,
 }
 
 impl Accept {
@@ -55,6 +58,7 @@ impl Accept {
             refuser: Refuser::new(),
             files: file_limit(),
             last_look: None,
+            last_warning: None,
         }
     }
 
@@ -75,7 +79,8 @@ impl Accept {
                 Err(error) if of_the_client(&error) => {}
                 Err(error) => {
                     self.failed(&error, pause);
-                    tokio::time::sleep(pause).await;
+                    // A closing process does not wait for this.
+                    let _ = tokio::time::timeout(pause, closing.cancelled()).await;
                     pause = (pause * 2).min(PAUSE.1);
                 }
             }
@@ -142,12 +147,22 @@ impl Accept {
         let freed = self.registry.make_room(count, self.limits.yield_after);
         if freed == 0 {
             self.last_look = Some(Instant::now());
-            tracing::warn!(
-                listener = self.name,
-                "too many connections: new ones are turned away"
-            );
+            self.warn();
         }
         freed
+    }
+
+    fn warn(&mut self) {
+        if self
+            .last_warning
+            .is_none_or(|last| last.elapsed() >= WARN_EVERY)
+        {
+            self.last_warning = Some(Instant::now());
+            tracing::warn!(
+                listener = self.name,
+                "too many connections: some are turned away"
+            );
+        }
     }
 
     /// The system had no connection to give, most likely for want of files.

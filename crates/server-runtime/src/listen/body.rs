@@ -25,7 +25,7 @@ pub struct BodyTimedOut;
 impl BodyTimedOut {
     /// Whether it is the cause of this error.
     pub fn caused(error: &(dyn std::error::Error + 'static)) -> bool {
-        std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<Self>())
+        std::iter::successors(Some(error), |e| e.source()).any(<dyn std::error::Error>::is::<Self>)
     }
 }
 

@@ -160,11 +160,10 @@ impl Driven {
         let since = self.activity.since();
         match (self.activity.phase(), self.closing) {
             (Phase::Busy, _) => None,
-            (Phase::Head, _) => Some(since + limits.head_timeout),
             (Phase::Idle, Some(closing)) => Some(closing.max(since) + limits.linger * 2),
             (Phase::Idle, None) if self.activity.used() => Some(since + limits.idle_timeout),
             (Phase::Idle, None) if self.lifecycle.closing() => Some(since + limits.last_call),
-            (Phase::Idle, None) => Some(since + limits.head_timeout),
+            (Phase::Idle, None) | (Phase::Head, _) => Some(since + limits.head_timeout),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CONNECTION, HOST, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONNECTION, HOST, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use tower::Service;
@@ -40,22 +40,20 @@ impl hyper::service::Service<Request<Incoming>> for ToRouter {
     fn call(&self, request: Request<Incoming>) -> Reply {
         self.activity.enter(Phase::Busy);
         if self.activity.forgiven() || !one_host(&request) {
-            return self.reply(State::Refused(StatusCode::BAD_REQUEST), After::Close);
+            return self.reply(State::Refused(StatusCode::BAD_REQUEST));
         }
-        let after = fate(&request);
         let (mut request, rest) = self.with_deadline(request);
         request.extensions_mut().insert(ConnectInfo(self.peer));
         let routed = self.router.clone().call(request);
-        self.reply(State::Routed { routed, rest }, after)
+        self.reply(State::Routed { routed, rest })
     }
 }
 
 impl ToRouter {
-    fn reply(&self, state: State, after: After) -> Reply {
+    fn reply(&self, state: State) -> Reply {
         let (activity, lifecycle) = (self.activity.clone(), self.lifecycle.clone());
         Reply {
             state,
-            after,
             activity,
             lifecycle,
         }
@@ -80,21 +78,9 @@ fn one_host(request: &Request<Incoming>) -> bool {
     first && hosts.next().is_none()
 }
 
-/// A connection that carried a chunked request carries no other one: the parser drops a
-/// `Content-Length` beside it without a word, and a proxy in front of us may have gone by that
-/// ([RFC 9112 §6.1](https://www.rfc-editor.org/rfc/rfc9112#section-6.1)).
-fn fate(request: &Request<Incoming>) -> After {
-    if request.headers().contains_key(TRANSFER_ENCODING) {
-        After::Close
-    } else {
-        After::Keep
-    }
-}
-
 /// The answer to one request, in the making.
 pub(super) struct Reply {
     state: State,
-    after: After,
     activity: Arc<Activity>,
     lifecycle: Lifecycle,
 }
@@ -125,7 +111,7 @@ impl Future for Reply {
                 }
                 State::Routed { routed, rest } => {
                     let Ok(response) = ready!(Pin::new(routed).poll(cx));
-                    let Some(rest) = rest.take().filter(|_| this.after == After::Keep) else {
+                    let Some(rest) = rest.take() else {
                         return this.done(response, After::Keep);
                     };
                     let drain = Drain::default();
@@ -151,7 +137,8 @@ impl Future for Reply {
 
 impl Reply {
     fn done(&self, mut response: Response, after: After) -> Poll<Result<Response, Infallible>> {
-        if after == After::Close || self.after == After::Close || self.lifecycle.draining() {
+        let unwanted = self.lifecycle.draining() || self.activity.yielding();
+        if after == After::Close || unwanted {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
         self.activity.enter(Phase::Idle);

@@ -156,7 +156,7 @@ async fn an_answer_that_comes_before_a_long_body_ends_reaches_the_client() {
         let answer = client.answer().await.unwrap();
         assert_eq!(answer.status, 403);
         assert!(answer.closes());
-        client.is_closed().await;
+        client.is_closed_cleanly().await;
     }
 }
 

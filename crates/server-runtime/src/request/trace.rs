@@ -25,7 +25,7 @@ impl TraceParent {
 
 /// `00-` trace id `-` parent id `-` flags, in lower-case hexadecimal. Later versions may be longer.
 fn is_valid(bytes: &[u8]) -> bool {
-    if bytes.len() < 55 || !bytes.iter().all(|b| b.is_ascii_graphic()) {
+    if bytes.len() < 55 || !bytes.iter().all(u8::is_ascii_graphic) {
         return false;
     }
     let (version, trace, parent, flags) =

@@ -1,6 +1,7 @@
 //! The table as a command line.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use clap::{Arg, ArgMatches, Command};
@@ -60,20 +61,22 @@ fn variables_only(table: &[Setting]) -> String {
                     counts as absent.\nVariables without a flag:\n"
             .to_owned();
     for setting in table.iter().filter(|s| s.flag.is_none()) {
+        let Setting {
+            variable,
+            help,
+            accepted,
+            ..
+        } = setting;
         let default = setting
             .default
             .map(|d| format!(" [default: {d}]"))
             .unwrap_or_default();
         let file = if setting.secret {
-            ", or X_FILE with the path of a file".to_owned()
+            format!("; or a file, in {variable}_FILE")
         } else {
             String::new()
         };
-        let file = file.replace("X_FILE", &format!("{}_FILE", setting.variable));
-        text += &format!(
-            "  {}  {}: {}{file}{default}\n",
-            setting.variable, setting.help, setting.accepted
-        );
+        let _ = writeln!(text, "  {variable}  {help}: {accepted}{file}{default}");
     }
     text
 }

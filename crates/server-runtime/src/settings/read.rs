@@ -162,15 +162,7 @@ impl Settings {
 
     /// All settings as `VARIABLE=value  # source`, a line each, secrets masked.
     pub fn print(&self) -> String {
-        let mut text = String::new();
-        for entry in &self.entries {
-            let (variable, shown) = (entry.setting.variable, one_line(&entry.shown()));
-            text += &match &entry.value {
-                Some(_) => format!("{variable}={shown}  # {}\n", entry.source),
-                None => format!("{variable}=  # not set\n"),
-            };
-        }
-        text
+        self.entries.iter().map(Entry::printed).collect()
     }
 
     fn entry(&self, variable: &str) -> Option<&Entry> {
@@ -242,6 +234,18 @@ impl Entry {
             Some(_) if self.setting.secret => MASK.to_owned(),
             Some(value) => mask_urls(value),
             None => String::new(),
+        }
+    }
+
+    fn printed(&self) -> String {
+        let variable = self.setting.variable;
+        match &self.value {
+            Some(_) => format!(
+                "{variable}={}  # {}\n",
+                one_line(&self.shown()),
+                self.source
+            ),
+            None => format!("{variable}=  # not set\n"),
         }
     }
 

@@ -193,7 +193,7 @@ fn a_secret_file_that_gives_no_secret_is_refused_by_name() {
     for (name, content) in [
         ("empty", &b"\n"[..]),
         ("latin1", b"\xe9"),
-        ("long", &[b'x'; 70_000]),
+        ("long", &"x".repeat(70_000).into_bytes()),
     ] {
         let file = File::new(name, content);
         let error = read(&[], &[("X_KEY_FILE", file.path())])

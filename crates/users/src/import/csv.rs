@@ -1,6 +1,6 @@
 //! Users as comma-separated values under a header that names the columns, in any order.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use csv::{ErrorKind, Position, StringRecord, Trim};
 
@@ -16,33 +16,49 @@ const COLUMNS: [&str; 6] = [
 ];
 
 pub(super) struct CsvRows {
-    reader: csv::Reader<Box<dyn Read + Send>>,
+    reader: csv::Reader<BufReader<Box<dyn Read + Send>>>,
     columns: [Option<usize>; 6],
+    /// By how many lines the reader is behind: it has a record end at the first of two characters.
+    late: u64,
+}
+
+impl Iterator for CsvRows {
+    type Item = io::Result<Row>;
+
+    fn next(&mut self) -> Option<io::Result<Row>> {
+        self.row().transpose()
+    }
 }
 
 impl CsvRows {
     pub(super) fn new(file: Box<dyn Read + Send>) -> io::Result<Self> {
+        let mut file = BufReader::new(file);
+        let late = u64::from(ends_lines_in_two(file.fill_buf()?));
         let mut reader = csv::ReaderBuilder::new()
             .trim(Trim::Headers)
             .from_reader(file);
         let columns = columns(reader.headers().map_err(failure)?)?;
-        Ok(Self { reader, columns })
+        Ok(Self {
+            reader,
+            columns,
+            late,
+        })
     }
 
-    pub(super) fn next(&mut self) -> io::Result<Option<Row>> {
+    fn row(&mut self) -> io::Result<Option<Row>> {
         let mut record = StringRecord::new();
         let line = self.reader.position().line();
         match self.reader.read_record(&mut record) {
             Ok(false) => Ok(None),
             Ok(true) => {
-                let line = record.position().map_or(line, Position::line);
+                let line = record.position().map_or(line, Position::line) + self.late;
                 Ok(Some(Row {
                     line,
                     user: self.user(&record),
                 }))
             }
             Err(error) => {
-                let line = error.position().map_or(line, Position::line);
+                let line = error.position().map_or(line, Position::line) + self.late;
                 let reason = match error.kind() {
                     ErrorKind::UnequalLengths { .. } => {
                         "it has more or fewer fields than the header"
@@ -93,4 +109,9 @@ fn failure(error: csv::Error) -> io::Error {
         ErrorKind::Io(error) => error,
         _ => io::Error::new(io::ErrorKind::InvalidData, "the file is no CSV in UTF-8"),
     }
+}
+
+fn ends_lines_in_two(beginning: &[u8]) -> bool {
+    let end = beginning.iter().position(|byte| *byte == b'\n');
+    end.is_some_and(|end| beginning[..end].ends_with(b"\r"))
 }

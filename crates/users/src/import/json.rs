@@ -15,6 +15,14 @@ pub(super) struct JsonRows {
     line: u64,
 }
 
+impl Iterator for JsonRows {
+    type Item = io::Result<Row>;
+
+    fn next(&mut self) -> Option<io::Result<Row>> {
+        self.row().transpose()
+    }
+}
+
 impl JsonRows {
     pub(super) fn new(file: Box<dyn Read + Send>) -> Self {
         Self {
@@ -23,7 +31,7 @@ impl JsonRows {
         }
     }
 
-    pub(super) fn next(&mut self) -> io::Result<Option<Row>> {
+    fn row(&mut self) -> io::Result<Option<Row>> {
         let mut text = Vec::new();
         loop {
             text.clear();

@@ -75,22 +75,23 @@ impl SqlStore {
         }
     }
 
-    /// Reads a user, lets `decide` change it, and writes it with all that follows from it.
-    async fn rewrite<T: Send>(
+    /// Reads a user, lets `decide` change it and say whether that ends the user's sessions, and
+    /// writes it with all that follows from it.
+    async fn rewrite(
         &self,
         id: Uuid,
         occasion: Occasion,
         kept_session: Option<Uuid>,
         hash: Option<&str>,
-        decide: impl FnOnce(&mut User) -> (bool, T) + Send,
-    ) -> Result<(User, T), UsersError> {
+        decide: impl FnOnce(&mut User) -> bool + Send,
+    ) -> Result<Updated, UsersError> {
         limited(WRITE_TIMEOUT, async {
             let mut transaction = self.begin().await?;
             let Some(before) = by_id(&mut transaction, id).await? else {
                 return Ok(Err(UsersError::NotFound));
             };
             let mut user = before.user.clone();
-            let (ends_sessions, told) = decide(&mut user);
+            let ends_sessions = decide(&mut user);
             if ends_sessions {
                 user.generation += 1;
             }
@@ -115,7 +116,10 @@ impl SqlStore {
                 append_ending(&mut transaction, id, user.generation, kept_session).await?;
             }
             transaction.commit().await?;
-            Ok(Ok((user, told)))
+            Ok(Ok(Updated {
+                user,
+                ends_sessions,
+            }))
         })
         .await?
     }
@@ -187,15 +191,8 @@ impl UserStore for SqlStore {
         changes: &UserChanges,
         occasion: Occasion,
     ) -> Result<Updated, UsersError> {
-        let decide = |user: &mut User| {
-            let ends_sessions = change(user, changes);
-            (ends_sessions, ends_sessions)
-        };
-        let (user, ends_sessions) = self.rewrite(id, occasion, None, None, decide).await?;
-        Ok(Updated {
-            user,
-            ends_sessions,
-        })
+        self.rewrite(id, occasion, None, None, |user| change(user, changes))
+            .await
     }
 
     async fn set_password(
@@ -205,11 +202,10 @@ impl UserStore for SqlStore {
         kept_session: Option<Uuid>,
         occasion: Occasion,
     ) -> Result<User, UsersError> {
-        let decide = |_: &mut User| (true, ());
-        let (user, ()) = self
-            .rewrite(id, occasion, kept_session, Some(hash), decide)
+        let updated = self
+            .rewrite(id, occasion, kept_session, Some(hash), |_| true)
             .await?;
-        Ok(user)
+        Ok(updated.user)
     }
 
     async fn replace_hash(&self, id: Uuid, old: &str, new: &str) -> Result<bool, UsersError> {
@@ -233,7 +229,7 @@ impl UserStore for SqlStore {
         let decide = |user: &mut User| {
             user.roles = roles.to_vec();
             user.disabled = false;
-            (true, ())
+            true
         };
         self.rewrite(id, occasion, None, Some(hash), decide)
             .await

@@ -86,9 +86,9 @@ impl Asked {
     }
 }
 
-/// What follows Envoy's door, and the segments of `prefix` after it.
-pub(super) fn below(prefix: &str) -> impl FnOnce(&str) -> Option<&str> {
-    move |asked| asked.strip_prefix(EXT_AUTHZ)?.strip_prefix(prefix)
+/// What follows Envoy's door.
+pub(super) fn below_door(asked: &str) -> Option<&str> {
+    asked.strip_prefix(EXT_AUTHZ)
 }
 
 /// The role in the path of Envoy's other door, and how to find what follows it. A role that is no
@@ -237,7 +237,7 @@ mod tests {
             ("/authz/ext-authz", "/"),
             ("/authz/ext-authz?a", "/?a"),
         ] {
-            let asked = Asked::by_path(&parts("GET", path, &headers), below(""));
+            let asked = Asked::by_path(&parts("GET", path, &headers), below_door);
             let expected = format!("https://app.example.com:8443{asked_for}");
             assert_eq!(asked.url.unwrap(), expected, "{path}");
         }

@@ -88,6 +88,13 @@ impl Client {
         read.ok().filter(|n| *n > 0).map(|_| ())
     }
 
+    /// Waits until the other side has closed, without another answer and without a reset, which
+    /// could have destroyed an answer before it.
+    pub(super) async fn is_closed_cleanly(&mut self) {
+        let read = tokio::time::timeout(PATIENCE, self.tcp.read_buf(&mut self.buffer));
+        assert_eq!(read.await.expect("an end in time").expect("no reset"), 0);
+    }
+
     /// Waits until the other side has closed, without another answer.
     pub(super) async fn is_closed(&mut self) {
         let read = tokio::time::timeout(PATIENCE, self.read_some())

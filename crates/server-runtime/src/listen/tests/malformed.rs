@@ -78,6 +78,17 @@ async fn no_second_request_can_be_smuggled_in_the_body_of_a_first() {
 }
 
 #[tokio::test]
+async fn a_chunked_request_does_not_cost_the_connection() {
+    let server = Server::start(Limits::default()).await;
+    let mut client = server.connect().await;
+    let post = "POST /read HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    for _ in 0..2 {
+        client.send(&format!("{post}3\r\nabc\r\n0\r\n\r\n")).await;
+        assert_eq!(client.answer().await.unwrap().body, "3");
+    }
+}
+
+#[tokio::test]
 async fn a_bare_line_feed_ends_no_line() {
     let server = Server::start(Limits::default()).await;
     for bytes in [

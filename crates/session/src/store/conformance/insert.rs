@@ -19,7 +19,7 @@ pub(crate) async fn a_new_session_stands_as_it_was_given(bench: &Bench) {
         role: 1,
         generation: 7,
         name: Some("ci".into()),
-        login_age: Duration::from_secs(60),
+        login_age: Duration::from_mins(1),
         origin,
         ..bench.new_session()
     };

@@ -36,15 +36,15 @@ async fn open_with(bench: &Bench, subject: &Arc<Subject>, generation: i64) -> He
 pub(crate) async fn a_list_shows_a_subjects_live_sessions_and_only_looks(bench: &Bench) {
     let ann = someone();
     let one = bench.open_for(&ann, 5).await;
-    let once = NewSession {
+    let ticket = NewSession {
         subject: Arc::clone(&ann),
         ..bench.ending(Kind::SingleUse, 5)
     };
-    let once = bench.insert(&once).await;
+    let ticket = bench.insert(&ticket).await;
     bench.open().await;
     bench.pass(1).await;
     for _ in 0..2 {
-        assert_eq!(listed(bench, ann.id).await, sorted(vec![one.id, once.id]));
+        assert_eq!(listed(bench, ann.id).await, sorted(vec![one.id, ticket.id]));
     }
     let sessions = bench.store.list(ann.id).await.unwrap();
     let shown = sessions
@@ -53,7 +53,7 @@ pub(crate) async fn a_list_shows_a_subjects_live_sessions_and_only_looks(bench: 
         .unwrap();
     assert_eq!((shown.refresh_count, &shown.subject), (0, &ann));
     assert_eq!(shown.last_used_at_ms, shown.created_at_ms);
-    assert_eq!(bench.use_live(once).await.refresh_count, 1);
+    assert_eq!(bench.use_live(ticket).await.refresh_count, 1);
     assert_eq!(listed(bench, ann.id).await, [one.id]);
     assert_eq!(listed(bench, someone().id).await, []);
 }

@@ -8,7 +8,6 @@ use super::MemoryStore;
 use crate::store::conformance::{Bench, Held, held, look, someone, use_of};
 use crate::{Insertion, Kind, NewSession, Presented, SessionStore as _, Verdict};
 
-const TOKENS: usize = 100_000;
 const TOUCHERS: usize = 8;
 /// How far around the one that is being removed the others touch.
 const WINDOW: usize = 4;
@@ -32,20 +31,26 @@ fn lives(store: &MemoryStore, presented: Presented) -> bool {
     matches!(store.touch_one(&presented), Verdict::Alive(_))
 }
 
-/// A race between touching tokens and removing them.
+/// Uses a session; whether it was alive.
+type Touch = fn(&MemoryStore, &NewSession) -> bool;
+
+/// A race between touching sessions and removing them.
 struct Race {
     store: MemoryStore,
-    tokens: Vec<Held>,
-    /// Set once the removal of the token has returned.
+    sessions: Vec<NewSession>,
+    touch: Touch,
+    /// Set once the removal of the session has returned.
     removed: Vec<AtomicBool>,
-    /// The token whose removal comes next.
+    /// The session whose removal comes next.
     next: AtomicUsize,
     touches: AtomicU64,
+    /// How many of them found a live session, and how many of those should not have.
+    alive: AtomicU64,
     revived: AtomicU64,
 }
 
 impl Race {
-    fn new() -> Self {
+    fn new(sessions: usize, touch: Touch) -> Self {
         let (store, bench) = store();
         let new = |_| {
             let new = bench.ending(Kind::Sliding, 50);
@@ -53,29 +58,41 @@ impl Race {
                 store.insert_within(&new, 0),
                 Insertion::Created { .. }
             ));
-            held(&new)
+            new
         };
         Self {
-            tokens: (0..TOKENS).map(new).collect(),
-            removed: (0..TOKENS).map(|_| AtomicBool::new(false)).collect(),
+            sessions: (0..sessions).map(new).collect(),
+            touch,
+            removed: (0..sessions).map(|_| AtomicBool::new(false)).collect(),
             next: AtomicUsize::new(0),
             touches: AtomicU64::new(0),
+            alive: AtomicU64::new(0),
             revived: AtomicU64::new(0),
             store,
         }
     }
 
+    /// Runs it to its end; how many removals found nothing to remove.
+    fn run(&self) -> usize {
+        thread::scope(|threads| {
+            (0..TOUCHERS).for_each(|_| drop(threads.spawn(|| self.touch_until_all_are_removed())));
+            self.remove_all()
+        })
+    }
+
     fn touch_until_all_are_removed(&self) {
+        let all = self.sessions.len();
         loop {
             let next = self.next.load(SeqCst);
-            for token in next.saturating_sub(WINDOW)..(next + WINDOW).min(TOKENS) {
-                let was_removed = self.removed[token].load(SeqCst);
-                if lives(&self.store, use_of(self.tokens[token])) && was_removed {
-                    self.revived.fetch_add(1, SeqCst);
+            for number in next.saturating_sub(WINDOW)..(next + WINDOW).min(all) {
+                let was_removed = self.removed[number].load(SeqCst);
+                if (self.touch)(&self.store, &self.sessions[number]) {
+                    self.alive.fetch_add(1, SeqCst);
+                    self.revived.fetch_add(u64::from(was_removed), SeqCst);
                 }
                 self.touches.fetch_add(1, SeqCst);
             }
-            if next == TOKENS {
+            if next == all {
                 return;
             }
             if next == self.next.load(SeqCst) {
@@ -85,37 +102,54 @@ impl Race {
         }
     }
 
-    fn remove_all(&self) {
-        for token in 0..TOKENS {
-            self.next.store(token, SeqCst);
+    fn remove_all(&self) -> usize {
+        let mut missed = 0;
+        for (number, session) in self.sessions.iter().enumerate() {
+            self.next.store(number, SeqCst);
             // Nor may it run away from the others.
             let touches = self.touches.load(SeqCst);
-            while token % 16 == 0 && self.touches.load(SeqCst) == touches {
+            while number % 16 == 0 && self.touches.load(SeqCst) == touches {
                 thread::yield_now();
             }
-            assert!(self.store.take_if(self.tokens[token].id, |_| true));
-            self.removed[token].store(true, SeqCst);
+            missed += usize::from(!self.store.take_if(session.id, |_| true));
+            self.removed[number].store(true, SeqCst);
         }
-        self.next.store(TOKENS, SeqCst);
+        self.next.store(self.sessions.len(), SeqCst);
+        missed
+    }
+
+    fn left_alive(&self) -> usize {
+        let alive = |new: &&NewSession| lives(&self.store, look(held(new)));
+        self.sessions.iter().filter(alive).count()
     }
 }
 
 #[test]
 fn no_removed_session_is_revived_by_eight_threads_that_use_it() {
-    let race = Race::new();
-    thread::scope(|threads| {
-        (0..TOUCHERS).for_each(|_| drop(threads.spawn(|| race.touch_until_all_are_removed())));
-        race.remove_all();
-    });
-    assert_eq!(race.revived.load(SeqCst), 0);
-    let alive = race
-        .tokens
-        .iter()
-        .filter(|token| lives(&race.store, look(**token)))
-        .count();
-    assert_eq!(alive, 0);
+    let race = Race::new(100_000, |store, new| lives(store, use_of(held(new))));
+    assert_eq!(race.run(), 0);
+    assert_eq!((race.revived.load(SeqCst), race.left_alive()), (0, 0));
     assert_eq!(now(race.store.count()).unwrap(), 0);
-    assert!(race.touches.load(SeqCst) >= TOKENS as u64 / 16);
+    // It was a race: there were live ones and dead ones among those touched.
+    let (touches, alive) = (race.touches.load(SeqCst), race.alive.load(SeqCst));
+    assert!(alive > 0 && touches - alive > 0, "{alive} of {touches}");
+}
+
+#[test]
+fn the_same_race_finds_out_a_use_that_saves_what_it_has_loaded() {
+    let found_out = (0..50).any(|_| {
+        let race = Race::new(2_000, |store, new| {
+            let loaded = lives(store, look(held(new)));
+            thread::yield_now();
+            if loaded {
+                store.insert_within(new, 0);
+            }
+            loaded
+        });
+        race.run();
+        race.left_alive() > 0
+    });
+    assert!(found_out);
 }
 
 #[test]

@@ -68,8 +68,10 @@ impl Subjects {
         };
         if entry.get_mut().keys.remove(key) {
             drop(entry.remove());
-            if shard.capacity() > 16 && shard.len() < shard.capacity() / 8 {
-                let len = shard.len();
+            let len = shard.len();
+            if len == 0 {
+                *shard = HashTable::new();
+            } else if shard.capacity() > 16 && len < shard.capacity() / 8 {
                 shard.shrink_to(2 * len, |known| hash(known.subject.id));
             }
         }
@@ -77,9 +79,14 @@ impl Subjects {
 
     /// The keys of a subject's sessions, each once.
     pub(super) fn keys(&self, subject: Uuid) -> Vec<Key> {
-        let shard = self.shard(subject).lock();
-        let known = shard.find(hash(subject), |known| known.subject.id == subject);
-        known.map_or_else(Vec::new, |known| known.keys.distinct())
+        let mut keys = {
+            let shard = self.shard(subject).lock();
+            let known = shard.find(hash(subject), |known| known.subject.id == subject);
+            known.map_or_else(Vec::new, |known| known.keys.all())
+        };
+        keys.sort_unstable();
+        keys.dedup();
+        keys
     }
 
     #[cfg(test)]

@@ -65,7 +65,7 @@ async fn a_session_is_swept_by_the_first_sweep_after_its_end_and_by_none_before(
             ..bench.new_session()
         };
         bench.insert(&new).await;
-        clock.advance(ttl - Duration::from_millis(1));
+        clock.advance(Duration::from_millis(ttl_ms - 1));
         assert_eq!(store.sweep().await.unwrap().removed, 0, "{ttl_ms}");
         clock.advance(Duration::from_millis(1));
         assert_eq!(store.sweep().await.unwrap().removed, 1, "{ttl_ms}");

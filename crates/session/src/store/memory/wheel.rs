@@ -7,10 +7,12 @@
 
 use super::slab::Slab;
 
+/// The bits of a moment that tell the slots of one level apart.
 const BITS: u32 = 6;
-const SLOTS: usize = 1 << BITS;
+const DIGIT: u64 = (1 << BITS) - 1;
+const SLOTS: u32 = 1 << BITS;
 /// Eight levels of six bits cover the 48 bits of a moment in milliseconds.
-const LEVELS: usize = 8;
+const LEVELS: u32 = 8;
 /// The end of a list.
 const END: u32 = u32::MAX;
 /// Marks a `prev` that is a slot's number: the record is the first of that slot.
@@ -35,7 +37,7 @@ pub(super) struct Wheel {
     /// Everything that ends before this was handed out.
     at_ms: u64,
     /// For each level, which slots have records.
-    occupied: [u64; LEVELS],
+    occupied: [u64; LEVELS as usize],
     /// The first record of each slot; empty until there is one.
     heads: Vec<u32>,
 }
@@ -44,7 +46,7 @@ impl Wheel {
     pub(super) fn new(now_ms: u64) -> Self {
         Self {
             at_ms: now_ms,
-            occupied: [0; LEVELS],
+            occupied: [0; LEVELS as usize],
             heads: Vec::new(),
         }
     }
@@ -52,14 +54,14 @@ impl Wheel {
     /// Files the record at `place`, which is in no slot, under its end.
     pub(super) fn link(&mut self, slab: &mut Slab, place: u32, end_ms: u64) {
         if self.heads.is_empty() {
-            self.heads = vec![END; LEVELS * SLOTS];
+            self.heads = vec![END; (LEVELS * SLOTS) as usize];
         }
         let end_ms = end_ms.max(self.at_ms);
         // The level is that of the highest digit in which the end differs from the present.
         let level = ((end_ms ^ self.at_ms) | 1).ilog2() / BITS;
-        let digit = (end_ms >> (level * BITS)) % SLOTS as u64;
+        let digit = ((end_ms >> (level * BITS)) & DIGIT) as u32;
         self.occupied[level as usize] |= 1 << digit;
-        let slot = level * SLOTS as u32 + digit as u32;
+        let slot = level * SLOTS + digit;
         let next = std::mem::replace(&mut self.heads[slot as usize], place);
         slab.at_mut(place).links = Links {
             next,
@@ -98,17 +100,29 @@ impl Wheel {
 
     /// A record that may be over at `now_ms`: to be unlinked, and filed anew if it is not.
     pub(super) fn due(&mut self, now_ms: u64) -> Option<u32> {
-        let Some(level) = self.occupied.iter().position(|slots| *slots != 0) else {
-            self.at_ms = self.at_ms.max(now_ms);
-            return None;
-        };
-        let shift = u32::try_from(level).unwrap_or_default() * BITS;
-        let digit = self.occupied[level].trailing_zeros();
-        let start = (self.at_ms >> shift >> BITS << BITS | u64::from(digit)) << shift;
-        // INVARIANT: `at_ms` never passes the start of a slot that has records; so a lower level's
-        // records all end before a higher level's, and a slot's number says what it is for.
-        self.at_ms = self.at_ms.max(start.min(now_ms));
-        (start <= now_ms).then(|| self.heads[level * SLOTS + digit as usize])
+        for level in 0..LEVELS {
+            // A lower level's slots all begin before a higher level's, but for one of those that
+            // has begun and is not emptied yet: so no level may be left out.
+            let Some((start_ms, slot)) = self.first(level) else {
+                continue;
+            };
+            if start_ms <= now_ms {
+                self.at_ms = self.at_ms.max(start_ms);
+                return Some(self.heads[slot]);
+            }
+        }
+        // INVARIANT: this passes the start of no slot that has records, so that a slot's number
+        // goes on saying what it is for.
+        self.at_ms = self.at_ms.max(now_ms);
+        None
+    }
+
+    /// The first slot of a level that has records, and when it begins.
+    fn first(&self, level: u32) -> Option<(u64, usize)> {
+        let occupied = self.occupied[level as usize];
+        let (digit, shift) = (occupied.trailing_zeros(), level * BITS);
+        let start_ms = (self.at_ms >> shift >> BITS << BITS | u64::from(digit)) << shift;
+        (occupied != 0).then_some((start_ms, (level * SLOTS + digit) as usize))
     }
 
     /// Gives back what little is kept for slots. Nothing may be linked.
@@ -119,7 +133,7 @@ impl Wheel {
     fn set_head(&mut self, slot: u32, head: u32) {
         self.heads[slot as usize] = head;
         if head == END {
-            self.occupied[slot as usize / SLOTS] &= !(1 << (slot as usize % SLOTS));
+            self.occupied[(slot / SLOTS) as usize] &= !(1 << (slot % SLOTS));
         }
     }
 }

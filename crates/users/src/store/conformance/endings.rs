@@ -4,7 +4,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{Ground, add, disabled, roles};
-use crate::{DatabaseUrl, SessionEnding, UserChanges};
+use crate::{DatabaseUrl, Directory, SessionEnding, UserChanges};
 
 pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground: Ground) {
     let directory = ground.open().await;
@@ -50,6 +50,10 @@ pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground:
     );
     assert_eq!(directory.delete(ann.id).await.unwrap(), 7);
 
+    told_in_order(&directory, start, ann.id, kept).await;
+}
+
+async fn told_in_order(directory: &Directory, start: i64, id: Uuid, kept: Uuid) {
     let endings = directory.endings_after(start).await.unwrap();
     let told: Vec<_> = endings
         .iter()
@@ -65,7 +69,7 @@ pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground:
     ];
     assert_eq!(
         told,
-        expected.map(|(generation, kept)| (ann.id, generation, kept))
+        expected.map(|(generation, kept)| (id, generation, kept))
     );
     assert!(endings.is_sorted_by_key(|ending| ending.seq));
     assert_eq!(directory.last_ending().await.unwrap(), endings[5].seq);
@@ -153,6 +157,30 @@ pub(super) async fn endings_outlive_a_restart_unless_in_memory(ground: Ground) {
         reopened.delete(bob.id).await.unwrap();
         assert!(reopened.last_ending().await.unwrap() > endings[0].seq);
     }
+}
+
+pub(super) async fn a_change_that_is_given_up_happens_wholly_or_not_at_all(ground: Ground) {
+    let directory = ground.open().await;
+    let ann = add(&directory, "ann@example.com", &["user"]).await;
+    for patience in 0..120 {
+        let role = if patience % 2 == 0 { "a" } else { "b" };
+        let mut change = std::pin::pin!(directory.update(ann.id, roles(&[role])));
+        for _ in 0..patience * 5 {
+            tokio::select! {
+                biased;
+                _ = &mut change => break,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    let last = directory
+        .update(ann.id, roles(&["last"]))
+        .await
+        .unwrap()
+        .user;
+    let endings = directory.endings_after(0).await.unwrap();
+    let generations: Vec<i64> = endings.iter().map(|ending| ending.generation).collect();
+    assert_eq!(generations, (2..=last.generation).collect::<Vec<_>>());
 }
 
 #[tokio::test]

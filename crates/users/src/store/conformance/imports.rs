@@ -1,7 +1,7 @@
 //! Users from elsewhere, with the hashes they had there.
 
-use super::{Ground, PASSWORD, add, stored_hash};
-use crate::{Imported, ImportedUser};
+use super::{Ground, PASSWORD, add, row, stored_hash};
+use crate::Imported;
 
 /// Each is the hash of `PASSWORD`, made by another implementation than ours.
 const HASHES: [&str; 15] = [
@@ -21,17 +21,6 @@ const HASHES: [&str; 15] = [
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0IG9mIDE2IQ$olTD4IoOwCLfaLJ6U9N5azzWQ+UxXgbclBaKXYCpH/g",
     "$argon2id$v=19$m=16,t=1,p=1$c29tZSBzYWx0IG9mIDE2IQ$7/hyE9kCYph59/+6xJbhrQ",
 ];
-
-fn row(email: &str, hash: &str) -> ImportedUser {
-    ImportedUser {
-        email: email.to_owned(),
-        password_hash: hash.to_owned(),
-        first_name: Some("Ann".to_owned()),
-        last_name: None,
-        roles: vec!["user".to_owned()],
-        disabled: false,
-    }
-}
 
 pub(super) async fn each_kind_of_hash_opens_and_is_replaced_by_argon2id(ground: Ground) {
     let directory = ground.open().await;

@@ -8,8 +8,8 @@ use sqlx::{Connection, Executor, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use super::server::Server;
-use super::{Ground, PASSWORD, add, disabled, new_user, stored_hash};
-use crate::{Directory, Imported, ImportedUser, UsersError};
+use super::{Ground, PASSWORD, add, disabled, new_user, row, stored_hash};
+use crate::{Directory, Imported, UsersError};
 
 fn unavailable<T>(outcome: &Result<T, UsersError>) -> bool {
     matches!(outcome, Err(UsersError::Unavailable(_)))
@@ -70,13 +70,11 @@ async fn a_locked_file_refuses_writes_for_as_long_and_lets_logins_go_on() {
         .await
         .unwrap();
     other.execute("BEGIN IMMEDIATE").await.unwrap();
-    let write = directory.update(ann.id, disabled(true)).await;
-    assert!(unavailable(&write.map(|_| ())));
-    assert!(unavailable(
-        &directory
-            .create(new_user("bob@example.com", &["user"]))
-            .await
-    ));
+    let (changed, created) = tokio::join!(
+        directory.update(ann.id, disabled(true)),
+        directory.create(new_user("bob@example.com", &["user"])),
+    );
+    assert!(unavailable(&changed) && unavailable(&created));
     assert!(
         directory
             .authenticate("ann@example.com", &PASSWORD.into())
@@ -95,18 +93,11 @@ async fn a_login_succeeds_where_its_hash_cannot_be_upgraded() {
     let url = format!("sqlite:{}", home.path().join("users.db").display());
     let directory = Ground::new(&url).open().await;
     let old = "80f381f4dfc373e8be49ed1198a11d8f81ced7e0a96802e417c04f99e749b088".to_owned();
-    let row = ImportedUser {
-        email: "ann@example.com".to_owned(),
-        password_hash: old.clone(),
-        first_name: None,
-        last_name: None,
-        roles: vec!["user".to_owned()],
-        disabled: false,
-    };
-    assert_eq!(
-        directory.import(vec![row]).await.unwrap(),
-        [Imported::Created]
-    );
+    let outcome = directory
+        .import(vec![row("ann@example.com", &old)])
+        .await
+        .unwrap();
+    assert_eq!(outcome, [Imported::Created]);
     let mut other = SqliteConnection::connect(&url).await.unwrap();
     let refuse = "CREATE TRIGGER refuse BEFORE UPDATE OF password_hash ON users \
          BEGIN SELECT RAISE(ABORT, 'no'); END";

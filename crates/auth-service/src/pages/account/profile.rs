@@ -1,0 +1,78 @@
+//! `POST /account/name` and `POST /account/password`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Deserialize;
+use users::UserChanges;
+
+use super::refused;
+use crate::app::App;
+use crate::body::Form;
+use crate::client_address::Client;
+use crate::error::ApiError;
+use crate::handlers::{password, users as accounts};
+use crate::pages::see_other;
+use crate::pages::visitor::Visitor;
+use crate::reply;
+
+#[derive(Deserialize)]
+pub(crate) struct NameForm {
+    first_name: String,
+    last_name: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PasswordForm {
+    current_password: String,
+    new_password: String,
+}
+
+pub(crate) async fn change_name(
+    State(app): State<Arc<App>>,
+    Visitor(caller): Visitor,
+    Form(form): Form<NameForm>,
+) -> Response {
+    let changes = UserChanges {
+        first_name: Some(form.first_name.trim().to_owned()),
+        last_name: Some(form.last_name.trim().to_owned()),
+        ..UserChanges::default()
+    };
+    match accounts::change(&app, &caller, caller.session.subject.id, changes).await {
+        Ok(_) => see_other("/account?done=name"),
+        Err(error) => refused(&app, &caller, error).await,
+    }
+}
+
+/// The session goes on, under another token: who may have read the old one has nothing left.
+pub(crate) async fn change_password(
+    State(app): State<Arc<App>>,
+    Visitor(caller): Visitor,
+    client: Client,
+    Form(form): Form<PasswordForm>,
+) -> Response {
+    let change = password::Change {
+        id: caller.session.subject.id,
+        current: Some(form.current_password),
+        new: form.new_password,
+    };
+    match password::change(&app, &caller, &client, change).await {
+        Ok(cookie) => {
+            let mut response = see_other("/account?done=password");
+            reply::set_cookie(&mut response, cookie);
+            response
+        }
+        Err(error) => refused(&app, &caller, in_place(error)).await,
+    }
+}
+
+/// A wrong password is told beside the form that it was typed into.
+fn in_place(error: ApiError) -> ApiError {
+    match error {
+        ApiError::Unprocessable(detail) if detail.starts_with("`current_password`") => {
+            ApiError::Unprocessable("your present password is another one".to_owned())
+        }
+        other => other,
+    }
+}

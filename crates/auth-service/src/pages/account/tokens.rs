@@ -1,0 +1,70 @@
+//! `POST /account/tokens`: a token for a program, shown on the page that answers, and never again.
+
+use std::sync::Arc;
+
+use askama::Template;
+use auth_api_types::{Kind, MintTokenRequest};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use session::Issued;
+
+use super::refused;
+use crate::app::App;
+use crate::body::Form;
+use crate::client_address::Client;
+use crate::credential::Caller;
+use crate::error::ApiError;
+use crate::handlers::tokens;
+use crate::pages::moment::{Moment, in_words};
+use crate::pages::visitor::Visitor;
+use crate::pages::{ACCOUNT, Frame, page};
+
+#[derive(Deserialize)]
+pub(crate) struct TokenForm {
+    name: String,
+    kind: Kind,
+    ttl: String,
+}
+
+#[derive(Template)]
+#[template(path = "token.html")]
+struct TokenPage<'a> {
+    frame: Option<Frame>,
+    token: &'a str,
+    name: &'a str,
+    single_use: bool,
+    time_left: String,
+    ends: Moment,
+}
+
+pub(crate) async fn mint_token(
+    State(app): State<Arc<App>>,
+    Visitor(caller): Visitor,
+    client: Client,
+    Form(form): Form<TokenForm>,
+) -> Response {
+    let request = MintTokenRequest {
+        kind: Some(form.kind),
+        ttl: Some(form.ttl.trim().to_owned()).filter(|ttl| !ttl.is_empty()),
+        name: Some(form.name.trim().to_owned()).filter(|name| !name.is_empty()),
+    };
+    match tokens::mint(&app, &caller, &client, request).await {
+        Ok(issued) => show(&app, &caller, &issued).unwrap_or_else(ApiError::into_response),
+        Err(error) => refused(&app, &caller, error).await,
+    }
+}
+
+fn show(app: &App, caller: &Caller, issued: &Issued) -> Result<Response, ApiError> {
+    let session = &issued.session;
+    let template = TokenPage {
+        frame: Some(Frame::new(&caller.session, ACCOUNT)),
+        token: issued.token.expose(),
+        name: session.name.as_deref().unwrap_or("Your token"),
+        single_use: session.kind == session::Kind::SingleUse,
+        time_left: in_words(session.expires_in),
+        ends: Moment::date(session.expires_at_ms),
+    };
+    page(app, StatusCode::CREATED, &template)
+}

@@ -1,0 +1,191 @@
+//! What the engine adds to its store: randomness that is checked, minting rules, binding.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::ManualClock;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::{MemoryStore, Origin, Subject};
+
+const S: Duration = Duration::from_secs(1);
+
+fn lifetimes() -> Lifetimes {
+    Lifetimes {
+        token: (30 * S, 600 * S),
+        cookie: (3600 * S, 7200 * S),
+        fixed_max: 9000 * S,
+        single_use_max: 1000 * S,
+        fresh_for: 60 * S,
+        max_per_subject: 3,
+    }
+}
+
+fn engine(binding: Binding) -> (Sessions, ManualClock) {
+    let clock = ManualClock::new();
+    let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+    (Sessions::new(store, Arc::new(clock.clone()), lifetimes(), binding), clock)
+}
+
+fn login(ip: &str) -> Login {
+    let subject = Subject {
+        id: Uuid::from_u128(7),
+        username: "ann@example.com".into(),
+        display_name: "Ann".into(),
+        roles: ["admin", "user"].map(Box::from).into(),
+    };
+    Login {
+        subject: Arc::new(subject),
+        role: 1,
+        generation: 4,
+        transport: Transport::Bearer,
+        origin: Origin { ip: ip.parse().ok(), user_agent: Some("a".into()) },
+    }
+}
+
+fn presented(token: &Token) -> Presented {
+    let (id, digest) = Token::read(token.expose()).unwrap();
+    Presented { id, digest, intent: Intent::Use }
+}
+
+fn mint(kind: Kind, ttl: Option<Duration>) -> Mint {
+    Mint { kind, ttl, name: None, origin: Origin::default() }
+}
+
+async fn alive(sessions: &Sessions, token: &Token) -> Option<Session> {
+    match sessions.validate_one(presented(token), SeenAt::default()).await.unwrap() {
+        Verdict::Alive(session) => Some(session),
+        Verdict::Dead(_) => None,
+    }
+}
+
+/// A source that gives each of `draws` in turn, in every byte, and then fails.
+fn scripted(draws: &[u8]) -> RandomSource {
+    let draws = Mutex::new(draws.iter().copied().collect::<VecDeque<_>>());
+    Arc::new(move |buffer: &mut [u8]| {
+        let drawn = draws.lock().pop_front();
+        let draw = drawn.ok_or_else(|| SessionError::Randomness("exhausted".to_owned()))?;
+        buffer.fill(draw);
+        Ok(())
+    })
+}
+
+#[tokio::test]
+async fn randomness_that_repeats_itself_leads_to_another_draw_and_never_to_an_overwrite() {
+    let (sessions, _) = engine(Binding::default());
+    // An id, its secret; the same id again, its secret; another id, its secret.
+    let sessions = sessions.with_randomness(scripted(&[1, 11, 1, 12, 2, 13]));
+    let first = sessions.issue(login("192.0.2.1")).await.unwrap();
+    let second = sessions.issue(login("192.0.2.1")).await.unwrap();
+    assert_ne!(first.session.id, second.session.id);
+    assert!(alive(&sessions, &first.token).await.is_some());
+    assert!(alive(&sessions, &second.token).await.is_some());
+}
+
+#[tokio::test]
+async fn randomness_that_only_repeats_itself_issues_nothing() {
+    let (sessions, _) = engine(Binding::default());
+    let sessions = sessions.with_randomness(scripted(&[1; 12]));
+    let first = sessions.issue(login("192.0.2.1")).await.unwrap();
+    let refused = sessions.issue(login("192.0.2.1")).await.unwrap_err();
+    assert!(matches!(refused, SessionError::Randomness(_)));
+    assert!(alive(&sessions, &first.token).await.is_some());
+}
+
+#[tokio::test]
+async fn no_session_is_issued_without_randomness() {
+    let (sessions, _) = engine(Binding::default());
+    let sessions = sessions.with_randomness(scripted(&[]));
+    assert!(matches!(sessions.issue(login("::1")).await, Err(SessionError::Randomness(_))));
+    assert_eq!(sessions.store().count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_minted_token_acts_as_its_maker_and_outlives_its_makers_logout() {
+    let (sessions, clock) = engine(Binding::default());
+    let maker = sessions.issue(login("192.0.2.1")).await.unwrap();
+    clock.advance(10 * S);
+    let session = alive(&sessions, &maker.token).await.unwrap();
+    let minted =
+        sessions.mint(&session, presented(&maker.token), mint(Kind::Fixed, None)).await.unwrap();
+    assert_eq!(minted.session.role(), "user");
+    assert_eq!(minted.session.generation, 4);
+    assert_eq!(minted.session.login_age, 10 * S);
+    assert_eq!(minted.session.expires_in, 3600 * S);
+    sessions.log_out(presented(&maker.token)).await.unwrap();
+    assert!(alive(&sessions, &minted.token).await.is_some());
+}
+
+#[tokio::test]
+async fn a_maker_that_ended_meanwhile_mints_nothing() {
+    let (sessions, _) = engine(Binding::default());
+    let maker = sessions.issue(login("192.0.2.1")).await.unwrap();
+    sessions.end_all(Uuid::from_u128(7), Ending::default()).await.unwrap();
+    let minted =
+        sessions.mint(&maker.session, presented(&maker.token), mint(Kind::Fixed, None)).await;
+    assert!(matches!(minted, Err(SessionError::Dead(_))));
+    assert_eq!(sessions.store().count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn only_a_fresh_sliding_session_mints_and_only_within_the_maximum() {
+    let (sessions, clock) = engine(Binding::default());
+    let maker = sessions.issue(login("192.0.2.1")).await.unwrap();
+    let by = presented(&maker.token);
+    for (kind, ttl) in [(Kind::Fixed, 9001), (Kind::SingleUse, 1001), (Kind::Sliding, 31), (Kind::Fixed, 0)] {
+        let refused = sessions.mint(&maker.session, by, mint(kind, Some(ttl * S))).await;
+        assert!(matches!(refused, Err(SessionError::Ttl(_))), "{kind:?} {ttl}");
+    }
+    let once = sessions.mint(&maker.session, by, mint(Kind::SingleUse, None)).await.unwrap();
+    let refused = sessions.mint(&once.session, presented(&once.token), mint(Kind::Fixed, None)).await;
+    assert!(matches!(refused, Err(SessionError::WrongKind)));
+    for _ in 0..3 {
+        clock.advance(21 * S);
+        alive(&sessions, &maker.token).await.unwrap();
+    }
+    let old = alive(&sessions, &maker.token).await.unwrap();
+    let refused = sessions.mint(&old, by, mint(Kind::Fixed, None)).await;
+    assert!(matches!(refused, Err(SessionError::Stale { .. })));
+}
+
+#[tokio::test]
+async fn a_rotated_session_keeps_its_id_and_its_old_token_is_dead() {
+    let (sessions, _) = engine(Binding::default());
+    let issued = sessions.issue(login("192.0.2.1")).await.unwrap();
+    let rotation = sessions.rotate(presented(&issued.token), Some(0)).await.unwrap();
+    let Rotation::Rotated(token, session) = rotation else { panic!("{rotation:?}") };
+    assert_eq!((session.id, session.role()), (issued.session.id, "admin"));
+    assert!(alive(&sessions, &issued.token).await.is_none());
+    assert!(alive(&sessions, &token).await.is_some());
+    let again = sessions.rotate(presented(&issued.token), None).await.unwrap();
+    assert!(matches!(again, Rotation::Dead(Dead::Unknown)));
+}
+
+#[tokio::test]
+async fn a_bound_session_ends_when_it_is_seen_elsewhere_even_if_only_looked_at() {
+    let bound = Binding { ip: true, user_agent: false };
+    for intent in [Intent::Use, Intent::Look] {
+        let (sessions, _) = engine(bound);
+        let issued = sessions.issue(login("192.0.2.1")).await.unwrap();
+        let elsewhere = SeenAt { ip: "192.0.2.2".parse().ok(), user_agent: None };
+        let token = Presented { intent, ..presented(&issued.token) };
+        let verdict = sessions.validate_one(token, elsewhere).await.unwrap();
+        assert_eq!(verdict, Verdict::Dead(Dead::Revoked));
+        assert!(alive(&sessions, &issued.token).await.is_none(), "{intent:?}");
+    }
+}
+
+#[tokio::test]
+async fn past_the_users_limit_a_login_ends_the_session_that_would_end_soonest() {
+    let (sessions, clock) = engine(Binding::default());
+    let mut tokens = Vec::new();
+    for _ in 0..4 {
+        tokens.push(sessions.issue(login("192.0.2.1")).await.unwrap());
+        clock.advance(S);
+    }
+    assert_eq!(tokens[3].ended, [tokens[0].session.id]);
+    assert!(alive(&sessions, &tokens[0].token).await.is_none());
+    assert!(alive(&sessions, &tokens[1].token).await.is_some());
+}

@@ -1,0 +1,200 @@
+//! What is done to one session, in one step, under the lock of its shard.
+
+use std::sync::atomic::Ordering;
+
+use clock::Moment;
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::MemoryStore;
+use super::key::Key;
+use super::record::Record;
+use super::shard::Shard;
+use crate::{
+    Condition, Dead, Ending, Intent, Kind, NewSession, Presented, SecretDigest, Session, SessionId,
+    ValueChange, ValueWrite, Values, Verdict,
+};
+
+/// How many records a sweep looks at before it lets go of a shard's lock.
+pub(super) const SLICE: usize = 256;
+
+impl MemoryStore {
+    pub(super) fn shard(&self, key: Key) -> &Mutex<Shard> {
+        &self.shards[key.part(self.shards.len())]
+    }
+
+    /// Takes in a session, whose key is entered first; the session and how many keys its subject
+    /// has now, or `None` if its id is in use.
+    pub(super) fn create(&self, new: &NewSession) -> Option<(Session, usize)> {
+        let key = Key::of(new.id);
+        let (subject, keys) = self.subjects.enter(&new.subject, key);
+        let user_agent = new.origin.user_agent.as_ref();
+        let agent = user_agent.map(|text| self.agents.intern(text));
+        let created = {
+            let mut shard = self.shard(key).lock();
+            shard.find(new.id).is_none().then(|| {
+                let now = self.dates.now();
+                let place = shard.insert(Record::new(new, subject, agent, now.moment));
+                self.count.fetch_add(1, Ordering::Relaxed);
+                shard.at(place).view(now)
+            })
+        };
+        if created.is_none() {
+            self.subjects.leave(new.subject.id, key);
+        }
+        created.map(|session| (session, keys))
+    }
+
+    pub(super) fn touch_one(&self, presented: &Presented) -> Verdict {
+        let mut shard = self.shard(Key::of(presented.id)).lock();
+        let now = self.dates.now();
+        let place = match live(&shard, presented, now.moment) {
+            Ok(place) => place,
+            Err(dead) => return Verdict::Dead(dead),
+        };
+        if presented.intent == Intent::Look {
+            return Verdict::Alive(shard.at(place).view(now));
+        }
+        let record = shard.at_mut(place);
+        record.use_at(now.moment);
+        let session = record.view(now);
+        if session.kind == Kind::SingleUse {
+            let record = shard.take(place);
+            drop(shard);
+            self.forget(&record);
+        }
+        Verdict::Alive(session)
+    }
+
+    pub(super) fn rotate_one(
+        &self,
+        presented: &Presented,
+        digest: SecretDigest,
+        role: Option<usize>,
+    ) -> Verdict {
+        let mut shard = self.shard(Key::of(presented.id)).lock();
+        let now = self.dates.now();
+        let place = match live(&shard, presented, now.moment) {
+            Ok(place) => place,
+            Err(dead) => return Verdict::Dead(dead),
+        };
+        let record = shard.at_mut(place);
+        record.use_at(now.moment);
+        record.digest = digest;
+        if let Some(role) = role {
+            record.set_role(role);
+        }
+        Verdict::Alive(record.view(now))
+    }
+
+    /// Takes the session `id` out if `pick` says so; `true` if it was taken out and lived.
+    pub(super) fn take_if(&self, id: SessionId, pick: impl FnOnce(&mut Record) -> bool) -> bool {
+        let mut shard = self.shard(Key::of(id)).lock();
+        let Some(place) = shard.find(id) else {
+            return false;
+        };
+        if !pick(shard.at_mut(place)) {
+            return false;
+        }
+        let was_live = !shard.at(place).expiry.is_over(self.dates.moment());
+        let record = shard.take(place);
+        drop(shard);
+        self.forget(&record);
+        was_live
+    }
+
+    /// Settles what hangs on a record that was taken out. No lock may be held.
+    pub(super) fn forget(&self, record: &Record) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        self.subjects.leave(record.subject.id, Key::of(record.id));
+    }
+
+    /// The ids that a subject's key stands for.
+    pub(super) fn ids(&self, key: Key) -> Vec<SessionId> {
+        let shard = self.shard(key).lock();
+        shard.places(key).map(|place| shard.at(place).id).collect()
+    }
+
+    /// Looks at the live sessions of `subject` that a key stands for.
+    pub(super) fn look_at_all(&self, subject: Uuid, key: Key, seen: &mut Vec<Session>) {
+        let shard = self.shard(key).lock();
+        let now = self.dates.now();
+        let records = shard.places(key).map(|place| shard.at(place));
+        let live = records
+            .filter(|record| record.subject.id == subject && !record.expiry.is_over(now.moment));
+        seen.extend(live.map(|record| record.view(now)));
+    }
+
+    /// Ends the session `id` if it is `subject`'s and `ending` means it; `true` if it lived.
+    pub(super) fn end(&self, subject: Uuid, ending: Ending, id: SessionId) -> bool {
+        self.take_if(id, |record| {
+            if record.subject.id != subject {
+                return false;
+            }
+            if ending.keep == Some(id) {
+                let raised = ending.below_generation.unwrap_or(record.generation);
+                record.generation = record.generation.max(raised);
+                return false;
+            }
+            ending
+                .below_generation
+                .is_none_or(|below| record.generation < below)
+        })
+    }
+
+    pub(super) fn values_of(&self, id: SessionId) -> Option<Values> {
+        let shard = self.shard(Key::of(id)).lock();
+        let record = shard.at(shard.find(id)?);
+        if record.expiry.is_over(self.dates.moment()) {
+            return None;
+        }
+        Some(
+            record
+                .values()
+                .map(|kept| kept.values().clone())
+                .unwrap_or_default(),
+        )
+    }
+
+    pub(super) fn write_one(
+        &self,
+        id: SessionId,
+        key: &str,
+        change: ValueChange,
+        condition: &Condition,
+    ) -> ValueWrite {
+        let mut shard = self.shard(Key::of(id)).lock();
+        let now = self.dates.moment();
+        let place = shard
+            .find(id)
+            .filter(|place| !shard.at(*place).expiry.is_over(now));
+        let Some(place) = place else {
+            return ValueWrite::Gone;
+        };
+        shard
+            .at_mut(place)
+            .values_mut()
+            .write(key, change, condition)
+    }
+
+    /// Takes one slice of what is over out of a shard. `true` if there may be more.
+    pub(super) fn take_due(&self, shard: &Mutex<Shard>, over: &mut Vec<Record>) -> bool {
+        let mut shard = shard.lock();
+        let now = self.dates.moment();
+        shard.take_due(now, SLICE, over)
+    }
+}
+
+/// Where the presented session is, if its secret is right and its time is not up.
+fn live(shard: &Shard, presented: &Presented, now: Moment) -> Result<u32, Dead> {
+    let place = shard.find(presented.id).ok_or(Dead::Unknown)?;
+    let record = shard.at(place);
+    if !record.digest.matches(&presented.digest) {
+        return Err(Dead::Unknown);
+    }
+    if record.expiry.is_over(now) {
+        Err(Dead::Expired)
+    } else {
+        Ok(place)
+    }
+}
