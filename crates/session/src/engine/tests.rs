@@ -65,8 +65,8 @@ async fn alive(sessions: &Sessions, token: &Token) -> Option<Session> {
 fn scripted(draws: &[u8]) -> RandomSource {
     let draws = Mutex::new(draws.iter().copied().collect::<VecDeque<_>>());
     Arc::new(move |buffer: &mut [u8]| {
-        let drawn = draws.lock().pop_front();
-        let draw = drawn.ok_or_else(|| SessionError::Randomness("exhausted".to_owned()))?;
+        let next = draws.lock().pop_front();
+        let draw = next.ok_or_else(|| SessionError::Randomness("exhausted".to_owned()))?;
         buffer.fill(draw);
         Ok(())
     })
