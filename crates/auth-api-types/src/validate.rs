@@ -39,7 +39,7 @@ pub struct ValidateItem<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
     /// The request's id, for the logs.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Cow<'a, str>>,
 }
 
@@ -49,7 +49,7 @@ pub struct ValidateItem<'a> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ValidateRequest<'a> {
     /// The one token.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub token: Option<Cow<'a, str>>,
     /// Or 1 to 1,024 of them, each a token or an object.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +61,7 @@ pub struct ValidateRequest<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
     /// The request's id, for the logs.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Cow<'a, str>>,
 }
 
@@ -138,6 +138,15 @@ impl<'a> ItemOrToken<'a> {
             Self::Item(item) => item,
         }
     }
+}
+
+/// Reads a text that may be absent, without copying it where it has no escapes: serde borrows for
+/// a `Cow` by itself, but not for one within an `Option`.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    Ok(Option::<Text<'de>>::deserialize(deserializer)?.map(|Text(text)| text))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for ItemOrToken<'a> {

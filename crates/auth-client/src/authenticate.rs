@@ -36,6 +36,18 @@ impl Reading {
         }
     }
 
+    pub(crate) fn cookie_names(&self) -> &[String] {
+        &self.cookie_names
+    }
+
+    pub(crate) fn request_id<'p>(&self, parts: &'p Parts) -> Option<&'p str> {
+        (self.request_id)(parts)
+    }
+
+    pub(crate) fn traceparent<'p>(&self, parts: &'p Parts) -> Option<&'p str> {
+        (self.traceparent)(parts)
+    }
+
     fn client(&self, parts: &Parts) -> Option<Client> {
         if self.tell == Tell::default() {
             return None;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use auth_api_types::Reason;
 use clock::Clock;
+use reqwest::RequestBuilder;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -13,7 +14,7 @@ use crate::authenticate::Reading;
 use crate::pool::Pool;
 use crate::stats::Counts;
 use crate::upstream::{Lease, Upstream};
-use crate::wire::Wire;
+use crate::wire::{Reply, Wire};
 use crate::{
     Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, Stats, UpstreamStats, probe,
 };
@@ -113,6 +114,18 @@ impl AuthClient {
         }
     }
 
+    /// One request about a session's value; see [`Inner::exchange`].
+    pub(crate) async fn exchange_value<T>(
+        &self,
+        request: impl Fn(&Wire, &Upstream) -> RequestBuilder + Sync,
+        judge: fn(Reply) -> Option<T>,
+    ) -> Result<T, AuthUnavailable> {
+        let wire = &self.inner.wire;
+        self.inner
+            .exchange(|upstream: &Upstream| request(wire, upstream), judge)
+            .await
+    }
+
     pub(crate) fn reading(&self) -> &Reading {
         &self.inner.reading
     }
@@ -120,6 +133,21 @@ impl AuthClient {
 
 impl Inner {
     async fn ask(&self, question: &Question<'_>) -> Result<Answer, AuthUnavailable> {
+        let body = Wire::body(question)?;
+        let request = |upstream: &Upstream| {
+            let url = upstream.validate.clone();
+            self.wire.validation(url, question, body.clone())
+        };
+        self.exchange(request, Reply::verdict).await
+    }
+
+    /// One request within the budget, by way of the URLs that answer, and what its reply says;
+    /// a reply that says nothing clear counts as a failure of the URL.
+    async fn exchange<T>(
+        &self,
+        request: impl Fn(&Upstream) -> RequestBuilder + Sync,
+        judge: fn(Reply) -> Option<T>,
+    ) -> Result<T, AuthUnavailable> {
         self.keep_probing();
         if !self.pool.any_closed() {
             return Err(AuthUnavailable::LeftOut);
@@ -132,18 +160,20 @@ impl Inner {
         let Ok(Ok(_under_way)) = timeout_at(deadline, self.in_flight.acquire()).await else {
             return Err(AuthUnavailable::Overloaded);
         };
-        self.try_each(question, deadline).await
+        self.try_each(request, judge, deadline).await
     }
 
     /// Goes to another URL only where the one before was not reached.
-    async fn try_each(
+    async fn try_each<T>(
         &self,
-        question: &Question<'_>,
+        request: impl Fn(&Upstream) -> RequestBuilder + Sync,
+        judge: fn(Reply) -> Option<T>,
         deadline: Instant,
-    ) -> Result<Answer, AuthUnavailable> {
+    ) -> Result<T, AuthUnavailable> {
         let mut tried = Vec::new();
         while let Some(lease) = self.pool.pick(&tried) {
-            match self.try_once(&lease, question, deadline).await {
+            let request = request(&lease.upstream);
+            match self.try_once(&lease, request, judge, deadline).await {
                 Err(AuthUnavailable::Unreachable) => tried.push(Arc::clone(&lease.upstream)),
                 done => return done,
             }
@@ -155,13 +185,14 @@ impl Inner {
         })
     }
 
-    async fn try_once(
+    async fn try_once<T>(
         &self,
         lease: &Lease,
-        question: &Question<'_>,
+        request: RequestBuilder,
+        judge: fn(Reply) -> Option<T>,
         deadline: Instant,
-    ) -> Result<Answer, AuthUnavailable> {
-        let asked = self.wire.ask(&lease.upstream.validate, question);
+    ) -> Result<T, AuthUnavailable> {
+        let asked = Wire::exchange(request, judge);
         let outcome = timeout_at(deadline, asked)
             .await
             .unwrap_or(Err(AuthUnavailable::TimedOut));

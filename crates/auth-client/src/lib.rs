@@ -3,11 +3,17 @@
 //!
 //! [`AuthClient::validate`] asks about one token. An [`Answer`] is a clear yes or a clear no;
 //! whatever else happens is [`AuthUnavailable`], "don't know", which must lead neither to data nor
-//! to a refusal of the token, but to a 503. Nothing is cached: each call asks anew.
+//! to a refusal of the token, but to a 503. Nothing is cached: each question is asked anew.
+//!
+//! Questions that come while a call to the auth service is under way leave together in the next
+//! one: each with an answer, a deadline and a fate of its own, and none answered by a call that
+//! had left before it came. One that comes while nothing is under way leaves at once, alone.
 //!
 //! Around it stand [`AuthClient::authenticate`], which takes the token from a request by the rules
 //! of [`credential`], the tower layer [`RequireSession`], and, with the feature `axum`, the
 //! extractor `Authenticated`. What they refuse with is a [`Refusal`].
+//!
+//! [`AuthClient::values`] is what a service keeps in the session over several requests.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,20 +31,25 @@
 
 mod authenticate;
 mod breaker;
+mod calls;
 mod client;
 pub mod credential;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod layer;
+mod message;
 mod options;
 mod origin;
+mod place;
 mod pool;
 mod probe;
 mod question;
+mod queue;
 mod refusal;
 mod stats;
 mod upstream;
+mod values;
 mod wire;
 
 pub use client::AuthClient;
@@ -52,3 +63,4 @@ pub use question::{Answer, Question};
 pub use refusal::Refusal;
 pub use reqwest::Url;
 pub use stats::{Stats, UpstreamStats};
+pub use values::{SessionValues, ValuesError, Versioned};

@@ -21,10 +21,16 @@ pub struct AuthClientOptions {
     pub key: Option<InternalKey>,
     /// The whole budget of one validation, waiting and second tries included.
     pub timeout: Duration,
-    /// How many calls may be under way at once.
+    /// How many questions may be under way at once.
     pub max_in_flight: usize,
     /// How many more may wait for one of those to end.
     pub max_waiting: usize,
+    /// Whether questions that come while a call is under way leave together in the next one;
+    /// otherwise each has a call of its own.
+    pub batching: bool,
+    /// How many such calls may be under way at once to each URL, at least one. One that takes
+    /// longer than a tenth of the budget no longer counts.
+    pub calls_under_way: usize,
     /// The cookies that may hold a token; of these, the first that is there.
     pub cookie_names: Vec<String>,
     /// What the auth service is told of the client.
@@ -40,8 +46,8 @@ pub struct AuthClientOptions {
 }
 
 impl AuthClientOptions {
-    /// The defaults: a budget of one second, 1,024 calls under way and as many waiting, the cookie
-    /// names of the auth service, and nothing told of the client.
+    /// The defaults: a budget of one second, 1,024 questions under way and as many waiting, the
+    /// cookie names of the auth service, and nothing told of the client.
     pub fn new(urls: Vec<Url>) -> Self {
         Self {
             urls,
@@ -49,6 +55,8 @@ impl AuthClientOptions {
             timeout: Duration::from_secs(1),
             max_in_flight: 1024,
             max_waiting: 1024,
+            batching: true,
+            calls_under_way: 2,
             cookie_names: ["__Host-reinflate", "__Secure-reinflate", "reinflate"]
                 .map(str::to_owned)
                 .to_vec(),
@@ -90,6 +98,7 @@ pub(crate) fn is_base_url(url: &Url) -> bool {
 #[derive(Clone, Debug)]
 pub struct InternalKey {
     authorization: HeaderValue,
+    plain: HeaderValue,
 }
 
 impl InternalKey {
@@ -103,11 +112,21 @@ impl InternalKey {
             HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| SetupError::BadKey)?;
         // Its `Debug` says no more than that it is sensitive.
         authorization.set_sensitive(true);
-        Ok(Self { authorization })
+        let mut plain = HeaderValue::try_from(key).map_err(|_| SetupError::BadKey)?;
+        plain.set_sensitive(true);
+        Ok(Self {
+            authorization,
+            plain,
+        })
     }
 
     pub(crate) fn authorization(&self) -> HeaderValue {
         self.authorization.clone()
+    }
+
+    /// As it is sent where a user's token stands in `Authorization`.
+    pub(crate) fn plain(&self) -> HeaderValue {
+        self.plain.clone()
     }
 }
 

@@ -41,7 +41,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         for upstream in &self.upstreams {
-            upstream.stop_probing();
+            upstream.stop();
         }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
         let pool = pool(2);
         let lease = pool.upstreams[0].lease().unwrap();
         for _ in 0..THRESHOLD {
-            lease.failed("test");
+            lease.upstream.failed(lease.epoch, "test");
         }
         drop(lease);
         for _ in 0..4 {

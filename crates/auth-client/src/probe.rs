@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::Question;
+use crate::message::{Call, Message};
 use crate::upstream::Upstream;
 use crate::wire::Wire;
 
@@ -31,12 +32,14 @@ pub(crate) fn question() -> Question<'static> {
 ///
 /// It may be dropped at any time: what it learns is noted in one step.
 pub(crate) async fn until_answered(upstream: Arc<Upstream>, wire: Arc<Wire>, budget: Duration) {
-    let (question, mut pause) = (question(), FIRST_PAUSE);
+    let mut pause = FIRST_PAUSE;
     while !upstream.is_closed() {
-        let asked = wire.ask(&upstream.validate, &question);
-        if let Ok(Ok(_)) = timeout(budget.min(LONGEST_WAIT), asked).await {
-            upstream.succeeded();
-            return;
+        if let Ok(message) = Message::new(&question()) {
+            let asked = wire.send(&upstream.validate, Call::alone(message));
+            if let Ok(Ok(_)) = timeout(budget.min(LONGEST_WAIT), asked).await {
+                upstream.succeeded();
+                return;
+            }
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -1,9 +1,8 @@
 //! What is asked about a token, and what is answered.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use auth_api_types::{Client, Reason, SessionView, ValidateRequest};
+use auth_api_types::{Client, Reason, SessionView};
 
 /// Asks whether one token is alive.
 #[derive(Clone)]
@@ -29,16 +28,6 @@ impl<'a> Question<'a> {
             client: None,
             request_id: None,
             traceparent: None,
-        }
-    }
-
-    pub(crate) fn to_wire(&self) -> ValidateRequest<'a> {
-        ValidateRequest {
-            token: Some(Cow::Borrowed(self.token)),
-            tokens: None,
-            touch: (!self.touch).then_some(false),
-            client: self.client.clone(),
-            request_id: self.request_id.map(Cow::Borrowed),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! One auth service as the client sees it: where it is, how busy, and whether it answers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use auth_api_types::paths::{SESSION_DATA, VALIDATE_TOKEN};
 use clock::{Clock, Moment};
 use parking_lot::Mutex;
 use reqwest::Url;
-use tokio::task::JoinHandle;
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::SetupError;
 use crate::breaker::{Breaker, Epoch};
 use crate::options::is_base_url;
+use crate::queue::{Queue, Waiting};
 
 /// One URL.
 pub(crate) struct Upstream {
@@ -19,9 +22,19 @@ pub(crate) struct Upstream {
     /// How it is called in logs and metrics.
     pub(crate) name: String,
     clock: Arc<dyn Clock>,
+    /// What waits for the next call.
+    pub(crate) queue: Mutex<Queue>,
+    /// Tells a place that something waits.
+    pub(crate) arrived: Notify,
+    /// Tells the calls under way that somebody waits no longer.
+    pub(crate) gone: Notify,
     in_flight: AtomicUsize,
+    answered: AtomicU64,
     breaker: Mutex<Breaker>,
     probe: Mutex<Option<JoinHandle<()>>>,
+    places: AtomicUsize,
+    /// The tasks of the places; none once the client is gone.
+    tasks: Mutex<Option<JoinSet<()>>>,
 }
 
 impl Upstream {
@@ -40,41 +53,61 @@ impl Upstream {
         }
         let mut validate = base.clone();
         let prefix = base.path().trim_end_matches('/');
-        validate.set_path(&format!(
-            "{prefix}{}",
-            auth_api_types::paths::VALIDATE_TOKEN
-        ));
+        validate.set_path(&format!("{prefix}{VALIDATE_TOKEN}"));
         Ok(Self {
             validate,
             name,
             clock,
+            queue: Mutex::default(),
+            arrived: Notify::new(),
+            gone: Notify::new(),
             in_flight: AtomicUsize::new(0),
+            answered: AtomicU64::new(0),
             breaker: Mutex::default(),
             probe: Mutex::default(),
+            places: AtomicUsize::new(0),
+            tasks: Mutex::new(Some(JoinSet::new())),
         })
     }
 
-    /// How many calls are under way.
+    /// Where the value under this key is kept, in the session of the token that goes with it.
+    pub(crate) fn value(&self, key: &str) -> Url {
+        let mut url = self.validate.clone();
+        let path = url.path().strip_suffix(VALIDATE_TOKEN).unwrap_or_default();
+        let path = format!("{path}{SESSION_DATA}/{key}");
+        url.set_path(&path);
+        url
+    }
+
+    /// How many questions wait or are under way.
     pub(crate) fn load(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.breaker.lock().admit().is_some()
+        self.admit().is_some()
     }
 
-    /// Counts a call as under way until the lease is dropped; `None` while the URL is left out.
+    /// Lets a call leave, unless the URL is left out.
+    pub(crate) fn admit(&self) -> Option<Epoch> {
+        self.breaker.lock().admit()
+    }
+
+    /// Counts a question as under way until the lease is dropped; `None` while the URL is left
+    /// out.
     pub(crate) fn lease(self: &Arc<Self>) -> Option<Lease> {
-        let epoch = self.breaker.lock().admit()?;
+        let epoch = self.admit()?;
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Some(Lease {
             upstream: Arc::clone(self),
             epoch,
+            answered: self.answered.load(Ordering::Relaxed),
         })
     }
 
     /// It answered.
     pub(crate) fn succeeded(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
         let closed = self.breaker.lock().succeeded(self.now());
         if let Some(after) = closed {
             tracing::info!(
@@ -82,6 +115,40 @@ impl Upstream {
                 after_ms = as_ms(after),
                 "auth service is back"
             );
+        }
+    }
+
+    /// It did not answer. Says whether that was once too often.
+    pub(crate) fn failed(&self, epoch: Epoch, why: &'static str) -> bool {
+        let now = self.now();
+        let opened = self.breaker.lock().failed(epoch, now);
+        if opened {
+            tracing::warn!(upstream = self.name, why, "auth service left out");
+        }
+        opened
+    }
+
+    /// The questions of the next call, and whether others are left.
+    pub(crate) fn take(&self) -> (Vec<Waiting>, bool) {
+        let mut queue = self.queue.lock();
+        let questions = queue.take();
+        (questions, !queue.is_empty())
+    }
+
+    /// Spawns what `work` makes, if fewer than so many places are taken.
+    pub(crate) fn staff<F>(self: &Arc<Self>, places: usize, work: impl FnOnce(Place) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let free = |taken| (taken < places).then_some(taken + 1);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        if self.places.fetch_update(set, fetch, free).is_err() {
+            return;
+        }
+        let place = Place(Arc::clone(self));
+        if let Some(tasks) = self.tasks.lock().as_mut() {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(work(place));
         }
     }
 
@@ -94,8 +161,9 @@ impl Upstream {
         }
     }
 
-    /// Ends the probe, for when nobody will ask again.
-    pub(crate) fn stop_probing(&self) {
+    /// Ends all tasks, for when nobody will ask again.
+    pub(crate) fn stop(&self) {
+        drop(self.tasks.lock().take());
         if let Some(task) = self.probe.lock().take() {
             task.abort();
         }
@@ -106,21 +174,26 @@ impl Upstream {
     }
 }
 
-/// A call under way. A caller that goes away drops it, which counts neither way.
+/// A place for calls, taken until this is dropped.
+pub(crate) struct Place(Arc<Upstream>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.places.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A question under way. A caller that goes away drops it, which counts neither way.
 pub(crate) struct Lease {
     pub(crate) upstream: Arc<Upstream>,
-    epoch: Epoch,
+    pub(crate) epoch: Epoch,
+    answered: u64,
 }
 
 impl Lease {
-    /// The call failed. Says whether that was one too many.
-    pub(crate) fn failed(&self, why: &'static str) -> bool {
-        let now = self.upstream.now();
-        let opened = self.upstream.breaker.lock().failed(self.epoch, now);
-        if opened {
-            tracing::warn!(upstream = self.upstream.name, why, "auth service left out");
-        }
-        opened
+    /// Whether the service has answered anybody since the question was under way.
+    pub(crate) fn others_were_answered(&self) -> bool {
+        self.upstream.answered.load(Ordering::Relaxed) != self.answered
     }
 }
 
@@ -153,6 +226,13 @@ mod tests {
                 asks
             );
         }
+    }
+
+    #[test]
+    fn values_stand_beside_the_validation() {
+        let value = |base| upstream(base).ok().unwrap().value("notes").to_string();
+        assert_eq!(value("http://h:1"), "http://h:1/session/data/notes");
+        assert_eq!(value("http://h/auth/"), "http://h/auth/session/data/notes");
     }
 
     #[test]

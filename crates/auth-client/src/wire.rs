@@ -9,8 +9,8 @@ use std::time::Duration;
 use auth_api_types::Verdict;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
-use reqwest::{Client, Response, Url};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, Url};
 
 use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, Question, SetupError};
 
@@ -25,6 +25,22 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(crate) struct Wire {
     http: Client,
     headers: HeaderMap,
+    key: Option<InternalKey>,
+}
+
+/// A reply, read to its end.
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Whose values are asked for, and on behalf of which request.
+pub(crate) struct Carrier<'a> {
+    /// The value of `Authorization`.
+    pub(crate) token: HeaderValue,
+    pub(crate) request_id: Option<&'a str>,
+    pub(crate) traceparent: Option<&'a str>,
 }
 
 impl Wire {
@@ -51,6 +67,7 @@ impl Wire {
         Ok(Self {
             http: builder.build()?,
             headers: headers(options.key.as_ref()),
+            key: options.key.clone(),
         })
     }
 
@@ -64,24 +81,67 @@ impl Wire {
         url: &Url,
         question: &Question<'_>,
     ) -> Result<Answer, AuthUnavailable> {
-        let body = serde_json::to_vec(&question.to_wire()).map_err(|_| AuthUnavailable::Unclear)?;
-        let mut request = self
-            .http
-            .post(url.clone())
-            .headers(self.headers.clone())
-            .body(Bytes::from(body));
-        let passed_on = [
-            ("x-request-id", question.request_id),
-            ("traceparent", question.traceparent),
-        ];
-        for (name, value) in passed_on {
-            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
-                request = request.header(name, value);
-            }
-        }
-        let response = request.send().await.map_err(|error| failure(&error))?;
-        read(response).await
+        let request = self.validation(url.clone(), question, Self::body(question)?);
+        Self::exchange(request, Reply::verdict).await
     }
+
+    /// What a question says.
+    pub(crate) fn body(question: &Question<'_>) -> Result<Bytes, AuthUnavailable> {
+        let body = serde_json::to_vec(&question.to_wire());
+        body.map(Bytes::from).map_err(|_| AuthUnavailable::Unclear)
+    }
+
+    /// A question, ready to be sent.
+    pub(crate) fn validation(
+        &self,
+        url: Url,
+        question: &Question<'_>,
+        body: Bytes,
+    ) -> RequestBuilder {
+        let request = self.http.post(url).headers(self.headers.clone()).body(body);
+        pass_on(request, question.request_id, question.traceparent)
+    }
+
+    /// A request about a value of the session that `token` opens, ready to be sent.
+    pub(crate) fn value(&self, method: Method, url: Url, carrier: &Carrier<'_>) -> RequestBuilder {
+        let mut request = self.http.request(method, url);
+        request = request.header(AUTHORIZATION, carrier.token.clone());
+        if let Some(key) = &self.key {
+            request = request.header("x-internal-key", key.plain());
+        }
+        pass_on(request, carrier.request_id, carrier.traceparent)
+    }
+
+    /// Sends a request once, and judges its reply.
+    ///
+    /// # Errors
+    ///
+    /// As [`ask`](Self::ask).
+    pub(crate) async fn exchange<T>(
+        request: RequestBuilder,
+        judge: fn(Reply) -> Option<T>,
+    ) -> Result<T, AuthUnavailable> {
+        let response = request.send().await.map_err(|error| failure(&error))?;
+        let reply = read(response).await?;
+        let status = reply.status;
+        judge(reply).ok_or_else(|| {
+            tracing::debug!(%status, "the auth service gave no clear answer");
+            AuthUnavailable::Unclear
+        })
+    }
+}
+
+fn pass_on(
+    mut request: RequestBuilder,
+    request_id: Option<&str>,
+    traceparent: Option<&str>,
+) -> RequestBuilder {
+    for (name, value) in [("x-request-id", request_id), ("traceparent", traceparent)] {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            request = request.header(name, value);
+        }
+    }
+    request
 }
 
 /// Where there are other URLs, a connection takes no more of the budget than leaves time for them.
@@ -113,8 +173,9 @@ fn failure(error: &reqwest::Error) -> AuthUnavailable {
 }
 
 /// Reads the answer to its end, also one that is of no use, so that its connection can be.
-async fn read(mut response: Response) -> Result<Answer, AuthUnavailable> {
-    let (status, json) = (response.status(), is_json(response.headers()));
+async fn read(mut response: Response) -> Result<Reply, AuthUnavailable> {
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
     let mut body = BytesMut::new();
     while let Some(part) = response.chunk().await.map_err(|error| failure(&error))? {
         if body.len() + part.len() > MAX_ANSWER {
@@ -123,13 +184,24 @@ async fn read(mut response: Response) -> Result<Answer, AuthUnavailable> {
         }
         body.extend_from_slice(&part);
     }
-    let verdict = (status == StatusCode::OK && json)
-        .then(|| judge(&body))
-        .flatten();
-    verdict.ok_or_else(|| {
-        tracing::debug!(%status, "the auth service gave no clear answer");
-        AuthUnavailable::Unclear
+    Ok(Reply {
+        status,
+        headers,
+        body: body.freeze(),
     })
+}
+
+impl Reply {
+    /// The JSON of a 200.
+    pub(crate) fn json(&self) -> Option<&[u8]> {
+        let clear = self.status == StatusCode::OK && is_json(&self.headers);
+        clear.then_some(&self.body[..])
+    }
+
+    /// The reply to a question.
+    pub(crate) fn verdict(self) -> Option<Answer> {
+        judge(self.json()?)
+    }
 }
 
 fn judge(body: &[u8]) -> Option<Answer> {

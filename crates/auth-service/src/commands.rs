@@ -14,7 +14,10 @@ use ::users::{Directory, OpenError};
 use clap::{Arg, ArgMatches, Command};
 use clock::{Clock, SystemClock};
 use server_runtime::settings::{COMMON, parse_or_exit};
-use server_runtime::{BadSetting, Lifecycle, Listener, Setting, Settings, shutdown, telemetry};
+use server_runtime::shutdown::{self, Signals};
+use server_runtime::{
+    BadSetting, Lifecycle, Listener, Setting, Settings, StartError, telemetry,
+};
 
 use crate::config::{Config, TABLE};
 use crate::service::Service;
@@ -63,23 +66,25 @@ fn start(settings: &Settings, matches: &ArgMatches) -> ExitCode {
 }
 
 async fn serve(config: Config) -> ExitCode {
+    match run(config).await {
+        Ok(code) => code,
+        Err((code, error)) => fail(code, error),
+    }
+}
+
+async fn run(config: Config) -> Result<ExitCode, (u8, String)> {
+    let failed = |error: StartError| (1, error.to_string());
+    let signals = Signals::catch().map_err(failed)?;
     let lifecycle = Lifecycle::new(config.drain_delay);
     let (public, internal) = (config.public_addr, config.internal_addr);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let service = match Service::open(config, clock, &lifecycle).await {
-        Ok(service) => service,
-        Err(error) => return fail(exit_code(&error), error),
-    };
-    let public = match Listener::bind("public", public).await {
-        Ok(listener) => listener,
-        Err(error) => return fail(1, error),
-    };
-    let internal = match Listener::bind("internal", internal).await {
-        Ok(listener) => listener,
-        Err(error) => return fail(1, error),
-    };
+    let service = Service::open(config, clock, &lifecycle)
+        .await
+        .map_err(|error| (exit_code(&error), error.to_string()))?;
+    let public = Listener::bind("public", public).await.map_err(failed)?;
+    let internal = Listener::bind("internal", internal).await.map_err(failed)?;
     service.serve(public, internal, &lifecycle);
-    shutdown::run(&lifecycle).await
+    Ok(shutdown::run(&lifecycle, signals).await)
 }
 
 async fn manage_users(config: Config, matches: &ArgMatches) -> ExitCode {

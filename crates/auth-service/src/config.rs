@@ -73,6 +73,11 @@ pub struct AttemptRates {
 pub struct Secret(zeroize::Zeroizing<String>);
 
 impl Secret {
+    /// Whether it is too short to withstand guessing.
+    pub(crate) fn is_short(&self) -> bool {
+        self.0.len() < 16
+    }
+
     /// Whether `presented` is it, in a time that does not depend on where they differ.
     pub(crate) fn matches(&self, presented: &[u8]) -> bool {
         use sha2::{Digest as _, Sha256};

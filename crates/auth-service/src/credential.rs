@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use session::{Intent, Presented, Session, Token, Verdict};
+use session::{Intent, Presented, SeenAt, Session, Token, Verdict};
 
 use crate::app::App;
 use crate::client_address::Client;
@@ -71,10 +71,20 @@ impl Caller {
         parts: &Parts,
         intent: Intent,
     ) -> Result<Self, ApiError> {
+        let seen = Client::of(parts, &app.client_addresses).seen_at();
+        Self::present_from(app, parts, intent, seen).await
+    }
+
+    /// The same at a door that knows better where its request came from.
+    pub(crate) async fn present_from(
+        app: &App,
+        parts: &Parts,
+        intent: Intent,
+        seen: SeenAt,
+    ) -> Result<Self, ApiError> {
         let carried =
             Carried::find(&parts.headers, &app.cookie.name)?.ok_or(ApiError::MissingToken)?;
         let presented = carried.read(intent)?;
-        let seen = Client::of(parts, &app.client_addresses).seen_at();
         match app.sessions.validate_one(presented, seen).await? {
             Verdict::Alive(session) => Ok(Self {
                 session,

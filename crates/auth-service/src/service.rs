@@ -10,7 +10,7 @@ use users::OpenError;
 use utoipa::openapi::OpenApi;
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Secret};
 use crate::router;
 
 /// The auth service, opened and not yet listening.
@@ -85,6 +85,9 @@ fn warn_of_risks(config: &Config) {
     if !config.internal_addr.ip().is_loopback() && config.internal_key.is_none() {
         tracing::warn!(addr = %config.internal_addr,
             "the internal listener is beyond loopback without AUTH_INTERNAL_KEY: whoever reaches it may ask");
+    }
+    if config.internal_key.as_ref().is_some_and(Secret::is_short) {
+        tracing::warn!("AUTH_INTERNAL_KEY has fewer than 16 characters: it can be guessed");
     }
     if config.demo {
         tracing::warn!("AUTH_DEMO is true: the demo user, whose password is public, is an admin");

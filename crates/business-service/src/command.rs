@@ -73,8 +73,9 @@ fn start(table: &[server_runtime::Setting], matches: &ArgMatches) -> anyhow::Res
 ///
 /// # Errors
 ///
-/// If an address cannot be listened on, or the client of the auth service cannot be set up.
+/// If signals cannot be caught, an address cannot be listened on, or the client of the auth service cannot be set up.
 pub async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
+    let signals = shutdown::Signals::catch()?;
     let lifecycle = Lifecycle::new(config.drain_delay);
     let metrics = Metrics::new(VERSION);
     let app = App::build(config, &lifecycle, &metrics, Arc::new(SystemClock::new()))?;
@@ -82,5 +83,5 @@ pub async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let internal = Listener::bind("business-internal", config.internal_addr).await?;
     public.serve(app.public_router(), &lifecycle);
     internal.serve(app.internal_router(), &lifecycle);
-    Ok(shutdown::run(&lifecycle).await)
+    Ok(shutdown::run(&lifecycle, signals).await)
 }

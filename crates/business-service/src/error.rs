@@ -1,11 +1,14 @@
 //! Errors of this service as their caller sees them. Statuses are chosen here and nowhere else.
 
 use auth_api_types::ErrorCode;
-use auth_client::{AuthUnavailable, Refusal};
+use auth_client::{AuthUnavailable, Refusal, ValuesError};
+use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use server_runtime::Problem;
+
+use crate::notes::NOTE_CHARS;
 
 /// Why a request got no answer of its own.
 #[derive(Debug)]
@@ -14,6 +17,16 @@ pub(crate) enum Error {
     Refused(Refusal),
     /// Nothing stands at its path.
     NotFound,
+    /// A browser sent it from another site.
+    CrossSite,
+    /// The form that came with it cannot be read.
+    Form(FormRejection),
+    /// What was typed is no note.
+    NoNote,
+    /// The session keeps no note of it.
+    NotKept(ValuesError),
+    /// A defect of ours; logged where it is made.
+    Internal,
     /// Its path knows other methods.
     MethodNotAllowed,
 }
@@ -28,6 +41,20 @@ impl Error {
     fn problem(self) -> Problem {
         match self {
             Self::Refused(refusal) => refused(refusal),
+            Self::CrossSite => problem(
+                ErrorCode::CrossSiteRequest,
+                "a browser sent this from another site",
+            ),
+            Self::Form(rejection) => unreadable(&rejection),
+            Self::NoNote => problem(
+                ErrorCode::Unprocessable,
+                format!("a note has 1 to {NOTE_CHARS} characters, all on one line"),
+            ),
+            Self::NotKept(error) => not_kept(error),
+            Self::Internal => problem(
+                ErrorCode::Internal,
+                "this is a defect of the service; its log tells more under the request's id",
+            ),
             Self::NotFound => problem(ErrorCode::NotFound, "nothing stands at this path"),
             Self::MethodNotAllowed => problem(
                 ErrorCode::MethodNotAllowed,
@@ -60,6 +87,31 @@ fn refused(refusal: Refusal) -> Problem {
         problem = problem.with_header(RETRY_AFTER, seconds.into());
     }
     problem
+}
+
+fn unreadable(rejection: &FormRejection) -> Problem {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => problem(ErrorCode::PayloadTooLarge, "the form is too long"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => problem(
+            ErrorCode::UnsupportedMediaType,
+            "send the body as application/x-www-form-urlencoded",
+        ),
+        _ => problem(
+            ErrorCode::InvalidRequest,
+            "the field `note` of the form is missing, or given twice",
+        ),
+    }
+}
+
+fn not_kept(error: ValuesError) -> Problem {
+    let code = match error {
+        ValuesError::Refused(refusal) => return refused(refusal),
+        ValuesError::NotKept => ErrorCode::Forbidden,
+        ValuesError::TooLarge => ErrorCode::PayloadTooLarge,
+        ValuesError::Changed => ErrorCode::Conflict,
+        ValuesError::WrongType => ErrorCode::Internal,
+    };
+    problem(code, error.to_string())
 }
 
 fn problem(code: ErrorCode, detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {

@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod handlers;
 mod metrics;
+mod notes;
 mod openapi;
 mod page;
 mod router;

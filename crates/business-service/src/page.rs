@@ -1,38 +1,84 @@
 //! The pages as HTML, without any script. Whatever comes from outside is escaped.
 
-use std::fmt::Write as _;
+use std::time::Duration;
 
+use askama::Template;
 use auth_api_types::SessionView;
 use auth_client::Url;
-use axum::response::{Html, IntoResponse, Response};
-use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
-use http::{HeaderName, HeaderValue, Uri};
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, Uri};
+use server_runtime::page::{PageHeaders, in_words, style_answer};
 
 use crate::Config;
-use crate::handlers::pages::SHEET;
+use crate::error::Error;
+use crate::notes::NOTE_CHARS;
 
-const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \
-                      frame-ancestors 'none'; base-uri 'none'";
-const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+/// Where the part of the style sheet stands that knows how long a countdown takes.
+pub(crate) const COUNTDOWN: &str = "/countdown.css";
+/// Longer times, in seconds, are told and not counted down.
+pub(crate) const LONGEST_COUNTDOWN: u64 = 600;
 
 /// What all pages know of the world around them.
 pub(crate) struct Pages {
     login: Url,
     /// Without a slash at its end.
     public: String,
+    site: Site,
+    headers: PageHeaders,
 }
 
-/// A page, with the headers that protect it.
-pub(crate) struct Page {
-    html: String,
+/// The pages of the auth service that ours lead to.
+struct Site {
+    account: String,
+    logout: String,
+}
+
+/// A page on its way out.
+pub(crate) struct Page(Response);
+
+#[derive(Template)]
+#[template(path = "dashboard.html")]
+struct Dashboard<'a> {
+    site: &'a Site,
+    here: &'static str,
+    session: &'a SessionView,
+    time_left: String,
+    ends: String,
+}
+
+#[derive(Template)]
+#[template(path = "protected.html")]
+struct Protected<'a> {
+    site: &'a Site,
+    here: &'static str,
+    session: &'a SessionView,
+    time_left: String,
+}
+
+#[derive(Template)]
+#[template(path = "notes.html")]
+struct Notes<'a> {
+    site: &'a Site,
+    here: &'static str,
+    session: &'a SessionView,
+    notes: &'a [String],
 }
 
 impl Pages {
     pub(crate) fn new(config: &Config) -> Self {
         let public = config.public_url.as_str().trim_end_matches('/').to_owned();
+        let login = config.login_url.clone();
+        let beside_login = |page| login.join(page).map(Into::into).unwrap_or_default();
+        let site = Site {
+            account: beside_login("account"),
+            logout: beside_login("logout"),
+        };
+        let auth_origin = login.origin().ascii_serialization();
         Self {
-            login: config.login_url.clone(),
             public,
+            site,
+            headers: PageHeaders::new([auth_origin.as_str()]),
+            login,
         }
     }
 
@@ -46,80 +92,55 @@ impl Pages {
         login.into()
     }
 
-    pub(crate) fn dashboard(&self, session: &SessionView) -> Page {
-        let facts = [
-            ("User", session.user.username.clone()),
-            ("Role", session.role.clone()),
-            ("Session", session.id.clone()),
-            ("Time left", format!("{} s", session.expires_in)),
-            (
-                "Ends at the latest",
-                session.absolute_expires_at.to_string(),
-            ),
-            ("Uses", session.refresh_count.to_string()),
-        ];
-        let mut list = String::new();
-        for (name, value) in facts {
-            let _ = write!(list, "<dt>{name}</dt><dd>{}</dd>", escape(&value));
-        }
-        let body = format!(
-            "<dl>{list}</dl><p>Every look at this page is a use of your session and gives it its \
-             full time again: <a href=\"/dashboard\">look again</a>.</p>"
-        );
-        let name = escape(&session.user.username);
-        self.page(&format!("Welcome {name}!"), &body)
+    pub(crate) fn dashboard(&self, session: &SessionView) -> Result<Page, Error> {
+        let ends = session.absolute_expires_at.to_string();
+        self.render(&Dashboard {
+            site: &self.site,
+            here: "/dashboard",
+            session,
+            time_left: time_left(session),
+            ends: ends.split_once('.').map_or("", |ends| ends.0).replace('T', " ") + " UTC",
+        })
     }
 
-    pub(crate) fn protected(&self, session: &SessionView) -> Page {
-        let name = escape(&session.user.username);
-        let body = format!(
-            "<p>Only a live session leads here. Yours belongs to {name}; it is alive for another \
-             {} s.</p><p><a href=\"/dashboard\">Your dashboard</a></p>",
-            session.expires_in
-        );
-        self.page("This is a protected resource", &body)
+    pub(crate) fn protected(&self, session: &SessionView) -> Result<Page, Error> {
+        self.render(&Protected {
+            site: &self.site,
+            here: "/protected",
+            session,
+            time_left: time_left(session),
+        })
     }
 
-    /// Title and body are HTML already.
-    fn page(&self, title: &str, body: &str) -> Page {
-        let account = self
-            .login
-            .join("account")
-            .unwrap_or_else(|_| self.login.clone());
-        let account = escape(account.as_str());
-        let html = format!(
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <title>{title} · Reinflate</title><link rel=\"stylesheet\" href=\"{SHEET}\"></head>\
-             <body><main><h1>{title}</h1>{body}\
-             <nav><a href=\"{account}\">Your sessions, and log out</a></nav></main></body></html>"
-        );
-        Page { html }
+    pub(crate) fn notes(&self, session: &SessionView, notes: &[String]) -> Result<Page, Error> {
+        self.render(&Notes {
+            site: &self.site,
+            here: "/notes",
+            session,
+            notes,
+        })
+    }
+
+    fn render(&self, template: &impl Template) -> Result<Page, Error> {
+        let html = template.render().map_err(|error| {
+            tracing::error!(%error, "a page cannot be written");
+            Error::Internal
+        })?;
+        Ok(Page(self.headers.answer(StatusCode::OK, html)))
     }
 }
 
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
-        let headers = [
-            (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-            (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-            (OPENER_POLICY, HeaderValue::from_static("same-origin")),
-        ];
-        (headers, Html(self.html)).into_response()
+        self.0
     }
 }
 
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
+/// The style sheet of a countdown that takes so many seconds.
+pub(crate) fn countdown(seconds: u64) -> Response {
+    style_answer(format!(":root {{ --seconds: {} }}\n", seconds.min(LONGEST_COUNTDOWN)))
+}
+
+fn time_left(session: &SessionView) -> String {
+    in_words(Duration::from_secs(session.expires_in))
 }

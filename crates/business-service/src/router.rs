@@ -1,11 +1,15 @@
 //! The one table of routes, and the one stack of layers around it.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use server_runtime::RequestLayer;
+use server_runtime::page::style_sheet;
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,8 +17,12 @@ use utoipa_axum::routes;
 
 use crate::app::{App, AppState};
 use crate::error::Error;
-use crate::handlers::{data, pages, probes};
+use crate::handlers::{data, notes, pages, probes};
 use crate::openapi::describe;
+use crate::page::COUNTDOWN;
+
+/// The most bytes of a body.
+const BODY_LIMIT: usize = 64 * 1024;
 
 /// Everything on the public listener.
 pub(crate) fn public(app: &App) -> Router {
@@ -39,9 +47,10 @@ pub(crate) fn openapi(app: &App) -> OpenApi {
 
 /// The routes that are this service's own.
 pub(crate) fn own(app: &App) -> OpenApiRouter {
-    let sheet = Router::new().route(pages::SHEET, get(pages::show_sheet));
+    let countdown = Router::new().route(COUNTDOWN, get(pages::show_countdown));
     guarded()
-        .merge(OpenApiRouter::from(sheet))
+        .layer(cross_site())
+        .merge(OpenApiRouter::from(countdown))
         .with_state(app.state().clone())
 }
 
@@ -52,6 +61,8 @@ fn guarded() -> OpenApiRouter<AppState> {
         .routes(routes!(data::show_protected_resource))
         .routes(routes!(pages::show_dashboard))
         .routes(routes!(pages::show_protected))
+        .routes(routes!(notes::show_notes, notes::add_note))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(no_store())
 }
 
@@ -66,9 +77,16 @@ fn documented(app: &App) -> OpenApiRouter {
 /// What every request gets, one that no route takes included.
 fn around(router: Router, app: &App) -> Router {
     router
+        .merge(style_sheet())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .fallback(async || Error::NotFound)
         .layer(RequestLayer::new(app.metrics(), app.clock().clone()))
+}
+
+/// The rule of Go's `CrossOriginProtection`, without exceptions: our pages post to ourselves.
+fn cross_site() -> CsrfLayer<fn(ProtectionError) -> Response> {
+    let refuse: fn(ProtectionError) -> Response = |_| Error::CrossSite.into_response();
+    CsrfLayer::new().with_rejection_response(refuse)
 }
 
 fn no_store() -> SetResponseHeaderLayer<HeaderValue> {

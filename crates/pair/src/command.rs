@@ -92,6 +92,7 @@ type Failure = (u8, String);
 async fn serve(plan: Plan) -> Result<ExitCode, Failure> {
     let failed = |error: StartError| (1, error.to_string());
     let bad = |bad: BadSetting| (BadSetting::EXIT_CODE, bad.to_string());
+    let signals = shutdown::Signals::catch().map_err(failed)?;
     let lifecycle = Lifecycle::new(plan.auth.drain_delay);
     let listeners = Listeners::bind(&plan).await.map_err(failed)?;
     let (public, internal) = (
@@ -111,7 +112,7 @@ async fn serve(plan: Plan) -> Result<ExitCode, Failure> {
     open(plan, listeners, &lifecycle).await?;
     // The log is on standard output, in one format; the greeting is not part of it.
     let _ = std::io::stderr().write_all(banner.text().as_bytes());
-    Ok(shutdown::run(&lifecycle).await)
+    Ok(shutdown::run(&lifecycle, signals).await)
 }
 
 async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result<(), Failure> {

@@ -46,15 +46,8 @@ async fn status_line(addr: SocketAddr) -> io::Result<String> {
     tcp.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     tcp.take(64 * 1024).read_to_end(&mut answer).await?;
-    let line = answer
-        .split(|byte| *byte == b'\r')
-        .next()
-        .unwrap_or_default();
-    Ok(String::from_utf8_lossy(line)
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(100)
-        .collect())
+    let line = answer.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(line).chars().filter(|c| !c.is_control()).take(100).collect())
 }
 
 #[cfg(test)]

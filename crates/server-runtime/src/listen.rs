@@ -66,6 +66,9 @@ impl Default for Limits {
 /// Why a process could not start: one line, exit code 1.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The signals to end cannot be caught.
+    #[error("signals cannot be caught: {0}")]
+    Signals(String),
     /// An address could not be listened on.
     #[error("cannot listen on {addr} ({name}): {reason}")]
     Listen {
@@ -95,19 +98,10 @@ impl Listener {
     /// The address is in use or not ours.
     #[expect(clippy::unused_async, reason = "it needs the runtime, and says so")]
     pub async fn bind(name: &'static str, addr: SocketAddr) -> Result<Self, StartError> {
-        let failed = |e: io::Error| StartError::Listen {
-            name,
-            addr,
-            reason: reason(&e),
-        };
+        let failed = |e: io::Error| StartError::Listen { name, addr, reason: reason(&e) };
         let socket = listen(addr).map_err(failed)?;
         let addr = socket.local_addr().map_err(failed)?;
-        Ok(Self {
-            name,
-            socket,
-            addr,
-            limits: Limits::default(),
-        })
+        Ok(Self { name, socket, addr, limits: Limits::default() })
     }
 
     /// The same with other limits.
@@ -125,12 +119,7 @@ impl Listener {
     /// It says so in the log, and returns at once. Handlers find the client's address in the
     /// extension `axum::extract::ConnectInfo<SocketAddr>`.
     pub fn serve(self, router: axum::Router, lifecycle: &Lifecycle) {
-        let Self {
-            name,
-            socket,
-            addr,
-            limits,
-        } = self;
+        let Self { name, socket, addr, limits } = self;
         let accept = accept::Accept::new(name, Arc::new(limits), router, lifecycle.clone());
         lifecycle.spawn_critical(name, accept.run(socket));
         tracing::info!(target: crate::telemetry::ALWAYS, "listening on http://{addr} ({name})");
@@ -138,11 +127,7 @@ impl Listener {
 }
 
 fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if addr.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A port whose last connections are still in TIME_WAIT can be taken again at once.
     socket.set_reuseaddr(true)?;
     socket.bind(addr)?;

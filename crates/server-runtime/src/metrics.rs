@@ -20,9 +20,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 const PLAIN: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Upper bounds of durations of requests, in seconds.
-const SECONDS: [f64; 14] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// A service's metrics; a clone is the same registry.
 #[derive(Clone, Debug)]
@@ -32,10 +31,7 @@ pub struct Metrics {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "they are the names of the labels"
-)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the labels")]
 struct Labels {
     http_request_method: &'static str,
     http_route: Route,
@@ -84,15 +80,8 @@ impl Metrics {
         registry.register("build_info", "The version that runs", build);
         let requests = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> _);
         let name = "http_server_request_duration_seconds";
-        registry.register(
-            name,
-            "How long requests took, by route and status",
-            requests.clone(),
-        );
-        Self {
-            registry: Arc::new(Mutex::new(registry)),
-            requests,
-        }
+        registry.register(name, "How long requests took, by route and status", requests.clone());
+        Self { registry: Arc::new(Mutex::new(registry)), requests }
     }
 
     /// Adds a service's own metrics: `metrics.register(|registry| registry.register(…))`.
@@ -107,20 +96,13 @@ impl Metrics {
             tracing::error!("metrics cannot be written");
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
-        let accept = headers
-            .get(ACCEPT)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (content_type, text) = if accept.contains("application/openmetrics-text") {
             (OPEN_METRICS, text)
         } else {
             (PLAIN, plain(&text))
         };
-        (
-            [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")],
-            text,
-        )
-            .into_response()
+        ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "no-store")], text).into_response()
     }
 
     /// The route `GET /metrics`.
@@ -143,21 +125,15 @@ impl Metrics {
             http_route: Route(route),
             http_response_status_code: status.as_u16(),
         };
-        self.requests
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
     }
 }
 
 /// Standard methods by name; clients can make up any number of others.
 fn method_name(method: &Method) -> &'static str {
-    const STANDARD: [&str; 9] = [
-        "GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE",
-    ];
-    STANDARD
-        .into_iter()
-        .find(|name| method == name)
-        .unwrap_or("_OTHER")
+    const STANDARD: [&str; 9] =
+        ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
+    STANDARD.into_iter().find(|name| method == name).unwrap_or("_OTHER")
 }
 
 /// `OpenMetrics` text in Prometheus's older format, where a counter's family has its `_total` too.
@@ -195,17 +171,10 @@ mod tests {
     use super::*;
 
     async fn scraped(metrics: &Metrics, accept: &'static str) -> (String, String) {
-        let headers: HeaderMap = [(ACCEPT, HeaderValue::from_static(accept))]
-            .into_iter()
-            .collect();
+        let headers: HeaderMap = [(ACCEPT, HeaderValue::from_static(accept))].into_iter().collect();
         let response = metrics.answer(&headers);
-        let content_type = response.headers()[CONTENT_TYPE]
-            .to_str()
-            .unwrap()
-            .to_owned();
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX)
-            .await
-            .unwrap();
+        let content_type = response.headers()[CONTENT_TYPE].to_str().unwrap().to_owned();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (content_type, String::from_utf8(body.to_vec()).unwrap())
     }
 
@@ -215,12 +184,7 @@ mod tests {
         logins.inc();
         metrics.register(|registry| registry.register("auth_logins", "Logins", logins));
         let method = Method::from_bytes(b"BREW").unwrap();
-        metrics.request(
-            &method,
-            None,
-            StatusCode::NOT_FOUND,
-            Duration::from_millis(3),
-        );
+        metrics.request(&method, None, StatusCode::NOT_FOUND, Duration::from_millis(3));
         metrics
     }
 
@@ -245,15 +209,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_scraper_that_asks_for_open_metrics_gets_it() {
-        let (content_type, text) = scraped(
-            &metrics(),
-            "application/openmetrics-text;version=1.0.0,*/*;q=0.1",
-        )
-        .await;
+        let (content_type, text) =
+            scraped(&metrics(), "application/openmetrics-text;version=1.0.0,*/*;q=0.1").await;
         assert_eq!(content_type, OPEN_METRICS);
-        assert!(
-            text.contains("# TYPE auth_logins counter") && text.ends_with("# EOF\n"),
-            "{text}"
-        );
+        assert!(text.contains("# TYPE auth_logins counter") && text.ends_with("# EOF\n"), "{text}");
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! What stands on a page is its service's business. No page here has a script.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -33,9 +35,7 @@ impl PageHeaders {
         policy.push_str("; frame-ancestors 'none'; base-uri 'none'");
         // An origin is ASCII without control characters; what is none of that allows nothing.
         let policy = HeaderValue::try_from(policy);
-        Self {
-            policy: policy.unwrap_or(HeaderValue::from_static("default-src 'none'")),
-        }
+        Self { policy: policy.unwrap_or(HeaderValue::from_static("default-src 'none'")) }
     }
 
     /// The page as an answer.
@@ -61,24 +61,52 @@ impl Default for PageHeaders {
 
 /// A style sheet as an answer. It is the same for everybody, so that caches may keep it.
 pub fn style_answer(css: impl Into<axum::body::Body>) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "text/css; charset=utf-8"),
-        (CACHE_CONTROL, "public, max-age=3600"),
-    ];
+    let headers =
+        [(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")];
     (headers, css.into()).into_response()
 }
 
 /// The route of the style sheet.
 pub fn style_sheet() -> Router {
-    Router::new().route(
-        STYLE_SHEET,
-        get(async || style_answer(include_str!("style.css"))),
-    )
+    Router::new().route(STYLE_SHEET, get(async || style_answer(include_str!("style.css"))))
+}
+
+/// A duration in its two largest units, as people read it; rounded up to a second.
+pub fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let first = units.iter().position(|(unit, _)| seconds >= *unit);
+    let first = first.unwrap_or(units.len() - 1);
+    let (unit, name) = units[first];
+    match units.get(first + 1) {
+        Some((smaller, second)) if seconds % unit >= *smaller => {
+            let rest = seconds % unit / smaller;
+            format!("{} {name} {rest} {second}", seconds / unit)
+        }
+        _ => format!("{} {name}", seconds / unit),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_is_told_in_its_two_largest_units() {
+        for (seconds, words) in [
+            (0, "0 s"),
+            (30, "30 s"),
+            (60, "1 min"),
+            (61, "1 min 1 s"),
+            (3_605, "1 h"),
+            (3_660, "1 h 1 min"),
+            (608_399, "7 d"),
+            (608_400, "7 d 1 h"),
+        ] {
+            assert_eq!(in_words(Duration::from_secs(seconds)), words);
+        }
+        assert_eq!(in_words(Duration::from_millis(29_001)), "30 s");
+    }
 
     #[test]
     fn a_page_has_its_headers_byte_for_byte() {

@@ -28,10 +28,7 @@ pub struct Readiness {
 impl Readiness {
     /// Ready while the lifecycle is.
     pub fn new(lifecycle: &Lifecycle) -> Self {
-        Self {
-            lifecycle: lifecycle.clone(),
-            checks: Vec::new(),
-        }
+        Self { lifecycle: lifecycle.clone(), checks: Vec::new() }
     }
 
     /// The same, and only while `ask` succeeds; `name` is what the answer calls it. An error is
@@ -90,10 +87,7 @@ impl Readiness {
             }
         }
         let names = self.checks.iter().zip(failed);
-        names
-            .filter(|(_, failed)| *failed)
-            .map(|((name, _), _)| *name)
-            .collect()
+        names.filter(|(_, failed)| *failed).map(|((name, _), _)| *name).collect()
     }
 
     /// The routes `GET /livez` and `GET /readyz`.
@@ -112,22 +106,14 @@ pub async fn live() -> Response {
 }
 
 fn fine(status: &str) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "no-store"),
-    ];
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (headers, format!("{{\"status\":\"{status}\"}}")).into_response()
 }
 
 fn not_ready(detail: String) -> Response {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "unavailable",
-        "Unavailable",
-        detail,
-    )
-    .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
-    .into_response()
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable", detail)
+        .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+        .into_response()
 }
 
 #[cfg(test)]
@@ -135,9 +121,7 @@ mod tests {
     use super::*;
 
     async fn detail(response: Response) -> String {
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX)
-            .await
-            .unwrap();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
         json["detail"].as_str().unwrap().to_owned()
     }
@@ -149,9 +133,7 @@ mod tests {
         assert_eq!(ready.answer().await.status(), 200);
         let other = Readiness::new(&life)
             .check("sessions", async || Err("password wrong"))
-            .check("broken", async || -> Result<(), String> {
-                panic!("on purpose")
-            });
+            .check("broken", async || -> Result<(), String> { panic!("on purpose") });
         let response = ready.and(&other).answer().await;
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");

@@ -45,13 +45,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            status,
-            code,
-            title,
-            detail: detail.into(),
-            headers: HeaderMap::new(),
-        }
+        Self { status, code, title, detail: detail.into(), headers: HeaderMap::new() }
     }
 
     /// The same with one more header.
@@ -123,11 +117,7 @@ impl IntoResponse for Problem {
 pub fn wants_page(headers: &HeaderMap) -> bool {
     let mut best_json = 0;
     let mut best_page = 0;
-    for range in headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-    {
+    for range in headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()) {
         for range in range.split(',') {
             let (name, quality) = media_range(range);
             if name.eq_ignore_ascii_case("text/html") && quality > best_json {
@@ -141,9 +131,7 @@ pub fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 fn is_json(name: &str) -> bool {
-    ["application/json", "application/problem+json"]
-        .iter()
-        .any(|j| name.eq_ignore_ascii_case(j))
+    ["application/json", "application/problem+json"].iter().any(|j| name.eq_ignore_ascii_case(j))
 }
 
 /// The name of a media range and its quality in thousandths; what cannot be read is worth nothing.
@@ -188,16 +176,11 @@ mod tests {
     use super::*;
 
     fn accept(values: &[&'static str]) -> HeaderMap {
-        values
-            .iter()
-            .map(|value| (ACCEPT, HeaderValue::from_static(value)))
-            .collect()
+        values.iter().map(|value| (ACCEPT, HeaderValue::from_static(value))).collect()
     }
 
     async fn text(response: Response) -> String {
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX)
-            .await
-            .unwrap();
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         String::from_utf8(body.to_vec()).unwrap()
     }
 
@@ -210,10 +193,7 @@ mod tests {
     #[test]
     fn a_page_is_for_those_who_prefer_it() {
         for (accepts, page) in [
-            (
-                &["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"][..],
-                true,
-            ),
+            (&["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"][..], true),
             (&["text/html"][..], true),
             (&["TEXT/HTML; charset=utf-8"][..], true),
             (&["text/html, application/json"][..], true),
@@ -252,10 +232,7 @@ mod tests {
         assert!(response.headers().contains_key("content-security-policy"));
         assert_eq!(response.headers()["retry-after"], "1");
         let page = text(response).await;
-        assert!(
-            page.contains("no &lt;b&gt;such&lt;/b&gt; &quot;thing&quot;"),
-            "{page}"
-        );
+        assert!(page.contains("no &lt;b&gt;such&lt;/b&gt; &quot;thing&quot;"), "{page}");
         assert!(page.contains("r-1") && !page.contains("<script"), "{page}");
     }
 }

@@ -43,14 +43,8 @@ pub(crate) struct Shared {
 impl RequestLayer {
     /// A layer that measures with `clock` and counts in `metrics`.
     pub fn new(metrics: &Metrics, clock: Arc<dyn clock::Clock>) -> Self {
-        let shared = Shared {
-            metrics: metrics.clone(),
-            clock,
-            ids: Ids::default(),
-        };
-        Self {
-            shared: Arc::new(shared),
-        }
+        let shared = Shared { metrics: metrics.clone(), clock, ids: Ids::default() };
+        Self { shared: Arc::new(shared) }
     }
 }
 
@@ -58,10 +52,7 @@ impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
     fn layer(&self, inner: S) -> RequestService<S> {
-        RequestService {
-            inner,
-            shared: self.shared.clone(),
-        }
+        RequestService { inner, shared: self.shared.clone() }
     }
 }
 
@@ -105,11 +96,7 @@ where
             request.extensions_mut().insert(trace);
         }
         let inner = span.in_scope(|| self.inner.call(request));
-        Answering {
-            inner,
-            span,
-            pending: Some(pending),
-        }
+        Answering { inner, span, pending: Some(pending) }
     }
 }
 
@@ -155,13 +142,8 @@ impl<F> Drop for Answering<F> {
 /// The answer to a request whose handler panicked; the panic itself was logged where it happened.
 fn panicked() -> Response {
     let detail = "This is a defect of the service; its log tells more under the request's id.";
-    Problem::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        "Internal error",
-        detail,
-    )
-    .into_response()
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+        .into_response()
 }
 
 #[cfg(test)]

@@ -5,18 +5,18 @@
 
 mod bad;
 mod command;
-mod common;
 mod mask;
 mod parse;
+mod process;
 mod read;
 
 pub use bad::BadSetting;
 pub use command::{parse_or_exit, with_long_flags};
-pub use common::COMMON;
 pub use mask::mask_urls;
 pub use parse::{
     BOOLEAN, DURATION, RATE, Rate, SOCKET_ADDR, boolean, duration, list, rate, socket_addr,
 };
+pub use process::COMMON;
 pub use read::{Settings, Source};
 
 /// One setting: how it is given and what is accepted.
@@ -43,14 +43,7 @@ impl Setting {
         accepted: &'static str,
         help: &'static str,
     ) -> Self {
-        Self {
-            variable,
-            flag: None,
-            default: None,
-            accepted,
-            help,
-            secret: false,
-        }
+        Self { variable, flag: None, default: None, accepted, help, secret: false }
     }
 
     /// A secret: no flag, never shown, and `X_FILE` may name a file that holds it.
@@ -59,27 +52,18 @@ impl Setting {
         accepted: &'static str,
         help: &'static str,
     ) -> Self {
-        Self {
-            secret: true,
-            ..Self::variable(variable, accepted, help)
-        }
+        Self { secret: true, ..Self::variable(variable, accepted, help) }
     }
 
     /// The same, also given by the flag `--flag`.
     #[must_use]
     pub const fn with_flag(self, flag: &'static str) -> Self {
-        Self {
-            flag: Some(flag),
-            ..self
-        }
+        Self { flag: Some(flag), ..self }
     }
 
     /// The same, with what holds where nothing is given.
     #[must_use]
     pub const fn with_default(self, default: &'static str) -> Self {
-        Self {
-            default: Some(default),
-            ..self
-        }
+        Self { default: Some(default), ..self }
     }
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::listen::StartError;
 use crate::telemetry::ALWAYS;
 
 /// How long requests in flight may take once the listeners are closed.
@@ -68,9 +69,7 @@ impl Lifecycle {
             drain_delay,
             in_flight,
         };
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self { shared: Arc::new(shared) }
     }
 
     /// Whether new requests are welcome: false from the signal on.
@@ -150,16 +149,33 @@ impl Lifecycle {
     }
 }
 
+/// SIGTERM and Ctrl-C, caught from the moment this is made.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Begins to catch them. A process does so before it listens: whoever has seen it listen may
+    /// tell it to end.
+    ///
+    /// # Errors
+    ///
+    /// The system does not let them be caught.
+    pub fn catch() -> Result<Self, StartError> {
+        let caught = |kind| signal(kind).map_err(|error| StartError::Signals(error.to_string()));
+        Ok(Self {
+            terminate: caught(SignalKind::terminate())?,
+            interrupt: caught(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Waits for SIGTERM, Ctrl-C, [`Lifecycle::drain`] or the failure of a critical task; drains; gives
 /// the exit code: 0, or 1 after a failure. A second signal ends the process at once with 1.
-pub async fn run(lifecycle: &Lifecycle) -> ExitCode {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!(target: ALWAYS, "signals cannot be caught");
-        return ExitCode::FAILURE;
-    };
+pub async fn run(lifecycle: &Lifecycle, signals: Signals) -> ExitCode {
+    let Signals { mut terminate, mut interrupt } = signals;
     tokio::select! {
         _ = terminate.recv() => lifecycle.drain(),
         _ = interrupt.recv() => lifecycle.drain(),
@@ -185,27 +201,17 @@ async fn drained(lifecycle: &Lifecycle) -> ExitCode {
     }
     lifecycle.close();
     shared.connections.close();
-    if tokio::time::timeout(shared.in_flight, shared.connections.wait())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(shared.in_flight, shared.connections.wait()).await.is_err() {
         let left = shared.connections.len();
         tracing::warn!(target: ALWAYS, left, "connections are cut off at the end of the drain");
     }
     shared.stopped.cancel();
     shared.tasks.close();
-    if tokio::time::timeout(BACKGROUND, shared.tasks.wait())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(BACKGROUND, shared.tasks.wait()).await.is_err() {
         tracing::warn!(target: ALWAYS, left = shared.tasks.len(), "tasks did not end in time");
     }
     tracing::info!(target: ALWAYS, "stopped");
-    if lifecycle.failed() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    if lifecycle.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 #[cfg(test)]
@@ -222,7 +228,7 @@ mod tests {
 
     fn spawn_run(life: &Lifecycle) -> tokio::task::JoinHandle<ExitCode> {
         let life = life.clone();
-        tokio::spawn(async move { run(&life).await })
+        tokio::spawn(async move { run(&life, Signals::catch().unwrap()).await })
     }
 
     #[tokio::test]
@@ -260,7 +266,7 @@ mod tests {
         });
         let background = life.tracker().spawn(async move { token.cancelled().await });
         life.drain();
-        assert!(is(run(&life).await, ExitCode::SUCCESS));
+        assert!(is(run(&life, Signals::catch().unwrap()).await, ExitCode::SUCCESS));
         assert!(!connection.await.unwrap());
         background.await.unwrap();
     }
@@ -290,6 +296,6 @@ mod tests {
         let token = life.token();
         life.spawn_critical("sweeper", async move { token.cancelled().await });
         life.drain();
-        assert!(is(run(&life).await, ExitCode::SUCCESS));
+        assert!(is(run(&life, Signals::catch().unwrap()).await, ExitCode::SUCCESS));
     }
 }

@@ -35,21 +35,12 @@ pub enum Format {
 /// One of the three is not acceptable.
 pub fn init(settings: &Settings) -> Result<(), BadSetting> {
     let terminal = std::io::stdout().is_terminal();
-    let usual = if terminal {
-        Format::Pretty
-    } else {
-        Format::Json
-    };
+    let usual = if terminal { Format::Pretty } else { Format::Json };
     let format = settings.value("LOG_FORMAT", format)?.unwrap_or(usual);
-    let filter = settings
-        .value("RUST_LOG", filter)?
-        .unwrap_or_else(usual_filter);
+    let filter = settings.value("RUST_LOG", filter)?.unwrap_or_else(usual_filter);
     settings.value("OTEL_EXPORTER_OTLP_ENDPOINT", http_url)?;
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    if subscriber(format, filter, colour, std::io::stdout)
-        .try_init()
-        .is_ok()
-    {
+    if subscriber(format, filter, colour, std::io::stdout).try_init().is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
     Ok(())
@@ -91,9 +82,7 @@ where
 {
     let writer = Lines { inner: writer };
     // A line that cannot be written must not be reported on standard error, which may be closed too.
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
-        .log_internal_errors(false);
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).log_internal_errors(false);
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         Format::Pretty => Box::new(registry.with(layer.with_ansi(colour))),
@@ -117,9 +106,7 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Lines<W> {
     type Writer = Line<W::Writer>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Line {
-            inner: self.inner.make_writer(),
-        }
+        Line { inner: self.inner.make_writer() }
     }
 }
 
@@ -185,9 +172,8 @@ mod tests {
         let _alone = ONE_AT_A_TIME.lock();
         let kept = Kept::default();
         let writer = kept.clone();
-        let subscriber = subscriber(format, filter(rust_log).unwrap(), false, move || {
-            writer.clone()
-        });
+        let subscriber =
+            subscriber(format, filter(rust_log).unwrap(), false, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(target: ALWAYS, "listening on http://127.0.0.1:1 (public)");
             let _entered = tracing::error_span!("request", request_id = "r-1").entered();
@@ -203,10 +189,7 @@ mod tests {
         for rust_log in ["off", "error", "process=off", "something=trace", "info"] {
             for format in [Format::Pretty, Format::Json] {
                 let text = logged(format, rust_log);
-                assert!(
-                    text.contains("listening on http://127.0.0.1:1 (public)"),
-                    "{rust_log}"
-                );
+                assert!(text.contains("listening on http://127.0.0.1:1 (public)"), "{rust_log}");
                 assert!(!text.contains("a detail"), "{rust_log}: {text}");
             }
         }
@@ -217,15 +200,10 @@ mod tests {
     #[test]
     fn every_line_is_an_object_that_names_the_request() {
         let text = logged(Format::Json, "info");
-        let lines: Vec<serde_json::Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
-        assert_eq!(
-            lines[0]["message"],
-            "listening on http://127.0.0.1:1 (public)"
-        );
+        assert_eq!(lines[0]["message"], "listening on http://127.0.0.1:1 (public)");
         assert_eq!(lines[1]["count"], 2);
         assert_eq!(lines[1]["spans"][0]["request_id"], "r-1");
     }
@@ -251,14 +229,7 @@ mod tests {
         for text in ["http://localhost:4317", "https://otel.example/v1"] {
             assert!(http_url(text).is_some(), "{text}");
         }
-        for text in [
-            "",
-            "localhost",
-            "localhost:4317",
-            "ftp://host",
-            "http://",
-            "/path",
-        ] {
+        for text in ["", "localhost", "localhost:4317", "ftp://host", "http://", "/path"] {
             assert!(http_url(text).is_none(), "{text}");
         }
     }

@@ -41,10 +41,7 @@ fn router() -> Router {
         .route("/items/{name}", get(async |Path(_): Path<String>| ()))
         .route("/refuse", get(refuse))
         .route("/fail", get(within))
-        .layer(RequestLayer::new(
-            &Metrics::new("0"),
-            Arc::new(clock::ManualClock::new()),
-        ))
+        .layer(RequestLayer::new(&Metrics::new("0"), Arc::new(clock::ManualClock::new())))
 }
 
 /// The lines so far: level and message, and the whole object.
@@ -52,10 +49,8 @@ fn lines(kept: &Kept) -> Vec<(String, Value)> {
     let bytes = std::mem::take(&mut *kept.0.lock());
     let text = String::from_utf8_lossy(&bytes);
     assert!(!text.contains("geheim"), "{text}");
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("an object"))
-        .collect();
+    let lines: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
     let seen = |line: &Value| format!("{} {}", line["level"], line["message"]).replace('"', "");
     lines
         .into_iter()
@@ -70,31 +65,18 @@ async fn an_answer_is_logged_by_its_outcome_with_the_requests_id() {
     let writer = kept.clone();
     let layer = tracing_subscriber::fmt::layer().json().flatten_event(true);
     tracing_subscriber::registry()
-        .with(tracing_subscriber::EnvFilter::new(
-            "server_runtime=debug,info",
-        ))
+        .with(tracing_subscriber::EnvFilter::new("server_runtime=debug,info"))
         .with(layer.with_writer(move || writer.clone()))
         .init();
     let router = router();
     for path in ["/items/geheim?token=geheim", "/refuse", "/fail"] {
         let request = Request::get(path).header("x-request-id", "r-1");
-        let request = request
-            .header("authorization", "Bearer geheim")
-            .body(Body::empty())
-            .unwrap();
+        let request = request.header("authorization", "Bearer geheim").body(Body::empty()).unwrap();
         router.clone().oneshot(request).await.unwrap();
     }
     let lines = lines(&kept);
     let seen: Vec<&str> = lines.iter().map(|(seen, _)| &**seen).collect();
-    assert_eq!(
-        seen,
-        [
-            "DEBUG answered",
-            "INFO refused",
-            "INFO from the handler",
-            "ERROR failed"
-        ]
-    );
+    assert_eq!(seen, ["DEBUG answered", "INFO refused", "INFO from the handler", "ERROR failed"]);
     let answered = &lines[0].1;
     assert_eq!(answered["method"], "GET");
     assert_eq!(answered["route"], "/items/{name}");

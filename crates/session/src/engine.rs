@@ -13,6 +13,10 @@ use crate::{
     SessionStore, StoreError, Token, Transport, Verdict,
 };
 
+/// How often [`Sessions::end_all`] looks again while it still finds sessions: whoever logs in all
+/// the time cannot keep it busy for ever.
+const ENDING_PASSES: usize = 8;
+
 /// Fills a buffer with cryptographic randomness, or fails.
 pub type RandomSource = Arc<dyn Fn(&mut [u8]) -> Result<(), SessionError> + Send + Sync>;
 
@@ -131,29 +135,24 @@ impl Sessions {
     }
 
     /// INVARIANT: whatever ends all of a user's sessions ends the ones minted meanwhile. It
-    /// either saw the new session, or ended the maker before this look.
+    /// either saw the new session, or ended the maker before this look. A maker that lived until
+    /// this very insert, and ended for the user's limit, was ended by nobody: [`Self::end_all`]
+    /// looks once more after its first pass, and finds the new session there.
     async fn undo_unless_maker_lives(
         &self,
         maker: Presented,
         issued: Issued,
     ) -> Result<Issued, SessionError> {
-        match self
-            .answer(Presented {
-                intent: Intent::Look,
-                ..maker
-            })
-            .await
-        {
-            Ok(Verdict::Alive(_)) => Ok(issued),
-            Ok(Verdict::Dead(dead)) => {
-                self.store.remove(issued.session.id).await?;
-                Err(SessionError::Dead(dead))
-            }
-            Err(error) => {
-                self.store.remove(issued.session.id).await?;
-                Err(error.into())
-            }
+        if issued.ended.contains(&maker.id) {
+            return Ok(issued);
         }
+        let failure = match self.answer(Presented { intent: Intent::Look, ..maker }).await {
+            Ok(Verdict::Alive(_)) => return Ok(issued),
+            Ok(Verdict::Dead(dead)) => SessionError::Dead(dead),
+            Err(error) => error.into(),
+        };
+        self.store.remove(issued.session.id).await?;
+        Err(failure)
     }
 
     /// Answers for each presented token, in order; see [`SessionStore::touch`]. One that is bound
@@ -228,7 +227,8 @@ impl Sessions {
         self.store.remove(id).await
     }
 
-    /// Ends a user's sessions; returns those that were live.
+    /// Ends a user's sessions; returns those that were live. A session that is inserted while
+    /// this looks ends too, or was inserted after it.
     ///
     /// # Errors
     ///
@@ -238,7 +238,15 @@ impl Sessions {
         subject: Uuid,
         ending: Ending,
     ) -> Result<Vec<SessionId>, StoreError> {
-        self.store.remove_subject(subject, ending).await
+        let mut ended = self.store.remove_subject(subject, ending).await?;
+        for _ in 0..ENDING_PASSES {
+            let more = self.store.remove_subject(subject, ending).await?;
+            if more.is_empty() {
+                break;
+            }
+            ended.extend(more);
+        }
+        Ok(ended)
     }
 
     /// A user's live sessions, newest use first. Only looks.

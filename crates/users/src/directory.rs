@@ -40,7 +40,8 @@ impl Directory {
     pub async fn open(options: DirectoryOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let policy = Policy::new(options.password_min_length)?;
         let hasher = Hasher::new(&options.hashing, Arc::clone(&clock))?;
-        let store = Box::new(store::open(&options.database).await?);
+        let opened = store::open(&options.database).await;
+        let store = Box::new(opened.map_err(|error| error.of(&options.database))?);
         let inner = Inner {
             store,
             hasher,

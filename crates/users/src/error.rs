@@ -1,5 +1,7 @@
 //! What can go wrong, in the words of the caller. No variant holds SQL, a password or a hash.
 
+use crate::DatabaseUrl;
+
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsersError {
@@ -35,4 +37,15 @@ pub enum OpenError {
     /// The database holds what this version does not understand.
     #[error("the user database cannot be brought up to date: {0}")]
     Migration(String),
+}
+
+impl OpenError {
+    /// The same, saying which database it was; a password within the URL is masked.
+    pub(crate) fn of(self, database: &DatabaseUrl) -> Self {
+        match self {
+            Self::Setting(reason) => Self::Setting(reason),
+            Self::Unreachable(reason) => Self::Unreachable(format!("{database}: {reason}")),
+            Self::Migration(reason) => Self::Migration(format!("{database}: {reason}")),
+        }
+    }
 }

@@ -121,7 +121,7 @@ pub(super) fn signup(text: &str) -> Option<bool> {
 }
 
 pub(super) fn key(text: &str) -> Option<Zeroizing<String>> {
-    let sendable = text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let sendable = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     sendable.then(|| Zeroizing::new(text.to_owned()))
 }
 

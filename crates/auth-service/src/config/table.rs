@@ -33,7 +33,7 @@ pub const TABLE: &[Setting] = &[
     .with_default("127.0.0.1:8081"),
     Setting::secret(
         "AUTH_INTERNAL_KEY",
-        "16 characters or more",
+        "printable ASCII without spaces, better 32 characters or more",
         "What callers of the internal listener must show",
     ),
     flag(

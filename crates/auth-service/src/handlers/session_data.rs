@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use auth_api_types::SessionValues;
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRef, FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use session::{Condition, Dead, Kind, SessionId, VALUES_LIMIT, ValueChange, ValueWrite, Values};
+use session::{
+    Condition, Dead, Intent, Kind, SeenAt, SessionId, VALUES_LIMIT, ValueChange, ValueWrite, Values,
+};
 
 use crate::app::App;
 use crate::body::{self, BODY_LIMIT, Media};
@@ -18,6 +21,25 @@ use crate::credential::{Caller, once};
 use crate::error::ApiError;
 use crate::openapi::{ValueProblems, ValueWriteProblems, ValuesProblems};
 use crate::reply;
+
+/// The session whose values a backend asks for. What is seen at this door is the backend, so that
+/// nothing is known of the client that a session may be bound to.
+pub(crate) struct Owner(Caller);
+
+impl<S> FromRequestParts<S> for Owner
+where
+    Arc<App>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let app = Arc::<App>::from_ref(state);
+        Caller::present_from(&app, parts, Intent::Use, SeenAt::default())
+            .await
+            .map(Self)
+    }
+}
 
 /// All values of the session.
 #[utoipa::path(
@@ -27,7 +49,7 @@ use crate::reply;
 )]
 pub(crate) async fn get_values(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Owner(caller): Owner,
 ) -> Result<Response, ApiError> {
     let values = values_of(&app, &caller).await?;
     let data = values.into_iter().filter_map(|(key, (_, json))| {
@@ -55,7 +77,7 @@ pub(crate) async fn get_values(
 )]
 pub(crate) async fn get_value(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Owner(caller): Owner,
     Path(key): Path<String>,
 ) -> Result<Response, ApiError> {
     check_key(&key)?;
@@ -90,7 +112,7 @@ pub(crate) async fn get_value(
 )]
 pub(crate) async fn put_value(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Owner(caller): Owner,
     Path(key): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -112,7 +134,7 @@ pub(crate) async fn put_value(
 )]
 pub(crate) async fn delete_value(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    Owner(caller): Owner,
     Path(key): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {

@@ -10,9 +10,10 @@ use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use server_runtime::page::in_words;
 use users::{ADMIN, User};
 
-use super::moment::{Moment, in_words};
+use super::moment::Moment;
 use super::session_row::SessionRow;
 use super::visitor::Visitor;
 use super::{ACCOUNT, After, Frame, Notice, page};

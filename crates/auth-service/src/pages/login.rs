@@ -8,10 +8,10 @@ use axum::http::request::Parts;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
+use server_runtime::page::in_words;
 use session::{Intent, Presented, Transport};
 use users::{DEMO_EMAIL, DEMO_PASSWORD, Password};
 
-use super::moment::in_words;
 use super::{ACCOUNT, Frame, Notice, page, see_other};
 use crate::app::App;
 use crate::authentication::{Credentials, log_in};

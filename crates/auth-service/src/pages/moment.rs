@@ -1,12 +1,11 @@
-//! Moments and times left, as people read them.
+//! Moments as people read them.
 
 use std::time::Duration;
 
 use auth_api_types::Timestamp;
+use server_runtime::page::in_words;
 use time::OffsetDateTime;
 use time::macros::format_description;
-
-use crate::error::seconds_up;
 
 /// A moment in both forms that a `<time>` wants.
 pub(crate) struct Moment {
@@ -45,43 +44,9 @@ impl Moment {
     }
 }
 
-/// A duration in its two largest units; rounded up to a second.
-pub(crate) fn in_words(duration: Duration) -> String {
-    let seconds = seconds_up(duration);
-    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let first = units.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(3);
-    let (unit, name) = units[first];
-    let mut words = format!("{} {name}", seconds / unit);
-    if let Some((smaller, name)) = units.get(first + 1)
-        && seconds % unit >= *smaller
-    {
-        words.push_str(&format!(" {} {name}", seconds % unit / smaller));
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_duration_is_told_in_its_two_largest_units() {
-        for (seconds, words) in [
-            (0, "0 s"),
-            (30, "30 s"),
-            (60, "1 min"),
-            (61, "1 min 1 s"),
-            (3_600, "1 h"),
-            (3_605, "1 h"),
-            (3_660, "1 h 1 min"),
-            (604_800, "7 d"),
-            (608_399, "7 d"),
-            (608_400, "7 d 1 h"),
-        ] {
-            assert_eq!(in_words(Duration::from_secs(seconds)), words);
-        }
-        assert_eq!(in_words(Duration::from_millis(29_001)), "30 s");
-    }
 
     #[test]
     fn a_moment_is_a_date_or_a_while_ago() {

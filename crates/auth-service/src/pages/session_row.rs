@@ -1,9 +1,10 @@
 //! A session as one row of a list.
 
+use server_runtime::page::in_words;
 use session::{Kind, Session, SessionId};
 
 use super::device::device;
-use super::moment::{Moment, in_words};
+use super::moment::Moment;
 
 /// What is shown of one session.
 pub(crate) struct SessionRow {
@@ -14,7 +15,8 @@ pub(crate) struct SessionRow {
     pub(crate) kind: &'static str,
     pub(crate) ip: String,
     pub(crate) created: Moment,
-    pub(crate) last_used: Moment,
+    /// `None` before its first use.
+    pub(crate) last_used: Option<Moment>,
     pub(crate) time_left: String,
     /// Whether it is the one that looks.
     pub(crate) current: bool,
@@ -39,7 +41,8 @@ impl SessionRow {
             kind,
             ip: ip.unwrap_or_else(|| "unknown address".to_owned()),
             created: Moment::date(session.created_at_ms),
-            last_used: Moment::ago(session.last_used_at_ms, now_ms),
+            last_used: (session.refresh_count > 0)
+                .then(|| Moment::ago(session.last_used_at_ms, now_ms)),
             time_left: in_words(session.expires_in),
             current: session.id == own,
         }

@@ -2,18 +2,16 @@
 
 use auth_api_types::{ErrorCode, Problem};
 use auth_client::{Authenticated, Refusal};
-use axum::extract::{OriginalUri, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{OriginalUri, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, Uri};
+use serde::Deserialize;
 use server_runtime::problem::wants_page;
 
 use crate::app::AppState;
 use crate::error::Error;
-use crate::page::Page;
-
-/// Where the style sheet stands.
-pub(crate) const SHEET: &str = "/business.css";
+use crate::page::{self, Page};
 
 /// The caller's data as a page.
 #[utoipa::path(
@@ -34,7 +32,9 @@ pub(crate) async fn show_dashboard(
 ) -> Result<Page, Response> {
     let Authenticated(session) =
         caller.map_err(|refusal| turn_away(&app, refusal, &headers, &uri))?;
-    Ok(app.pages.dashboard(&session))
+    app.pages
+        .dashboard(&session)
+        .map_err(IntoResponse::into_response)
 }
 
 /// A page that only a live session may see.
@@ -56,11 +56,18 @@ pub(crate) async fn show_protected(
 ) -> Result<Page, Response> {
     let Authenticated(session) =
         caller.map_err(|refusal| turn_away(&app, refusal, &headers, &uri))?;
-    Ok(app.pages.protected(&session))
+    app.pages
+        .protected(&session)
+        .map_err(IntoResponse::into_response)
 }
 
 /// A browser that a login would help is sent there; everybody else is told what is wrong.
-fn turn_away(app: &AppState, refusal: Refusal, headers: &HeaderMap, uri: &Uri) -> Response {
+pub(super) fn turn_away(
+    app: &AppState,
+    refusal: Refusal,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Response {
     let login_helps = matches!(
         refusal.code(),
         ErrorCode::MissingToken | ErrorCode::InvalidToken
@@ -77,17 +84,16 @@ pub(crate) async fn go_to_dashboard() -> Redirect {
     Redirect::to("/dashboard")
 }
 
-/// The style sheet of all pages.
-pub(crate) async fn show_sheet() -> impl IntoResponse {
-    let headers = [
-        (
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/css; charset=utf-8"),
-        ),
-        (
-            CACHE_CONTROL,
-            HeaderValue::from_static("public, max-age=3600"),
-        ),
-    ];
-    (headers, include_str!("../page.css"))
+/// How long a countdown takes.
+#[derive(Deserialize)]
+pub(crate) struct Countdown {
+    seconds: u64,
+}
+
+/// The part of the style sheet that differs from look to look.
+pub(crate) async fn show_countdown(
+    query: Result<Query<Countdown>, QueryRejection>,
+) -> Result<Response, Error> {
+    let Query(Countdown { seconds }) = query.map_err(|_| Error::NotFound)?;
+    Ok(page::countdown(seconds))
 }

@@ -19,6 +19,8 @@ use crate::shutdown::Lifecycle;
 
 /// The shortest and the longest pause after the system could not give a connection.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
+/// How long a connection that has begun may take to be established while we close.
+const HANDSHAKE: Duration = Duration::from_millis(20);
 /// How often connections that are idle are looked for at most.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often the log says that there are too many connections at most.
@@ -62,16 +64,25 @@ impl Accept {
         }
     }
 
-    /// Accepts until the listeners are to be closed.
+    /// Accepts until the listeners are to be closed, and a little longer for those who are about to
+    /// be connected; then lets every connection know.
     pub(super) async fn run(mut self, socket: TcpListener) {
         let closing = self.lifecycle.closing_token().clone();
+        tokio::select! {
+            () = self.accept(&socket) => {}
+            () = closing.cancelled() => {}
+        }
+        close_the_door(&socket);
+        let _ = tokio::time::timeout(HANDSHAKE, self.accept(&socket)).await;
+        drop(socket);
+        self.registry.wake_all();
+    }
+
+    /// Accepts for ever.
+    async fn accept(&mut self, socket: &TcpListener) {
         let mut pause = PAUSE.0;
         loop {
-            let accepted = tokio::select! {
-                accepted = socket.accept() => accepted,
-                () = closing.cancelled() => break,
-            };
-            match accepted {
+            match socket.accept().await {
                 Ok((tcp, peer)) => {
                     pause = PAUSE.0;
                     self.admit(tcp, peer);
@@ -79,28 +90,11 @@ impl Accept {
                 Err(error) if of_the_client(&error) => {}
                 Err(error) => {
                     self.failed(&error, pause);
-                    // A closing process does not wait for this.
-                    let _ = tokio::time::timeout(pause, closing.cancelled()).await;
+                    tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSE.1);
                 }
             }
         }
-        self.last_call(socket);
-    }
-
-    /// Takes those who are connected already but not accepted, closes, and lets every connection
-    /// know.
-    fn last_call(&mut self, socket: TcpListener) {
-        if let Ok(socket) = socket.into_std() {
-            while let Ok((tcp, peer)) = socket.accept() {
-                if tcp.set_nonblocking(true).is_ok()
-                    && let Ok(tcp) = TcpStream::from_std(tcp)
-                {
-                    self.admit(tcp, peer);
-                }
-            }
-        }
-        self.registry.wake_all();
     }
 
     fn admit(&mut self, tcp: TcpStream, peer: SocketAddr) {
@@ -137,10 +131,7 @@ impl Accept {
 
     /// Ends some idle connections, and returns how many.
     fn make_room(&mut self) -> usize {
-        if self
-            .last_look
-            .is_some_and(|last| last.elapsed() < LOOK_EVERY)
-        {
+        if self.last_look.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
             return 0;
         }
         let count = self.limits.connections.div_ceil(32);
@@ -153,15 +144,9 @@ impl Accept {
     }
 
     fn warn(&mut self) {
-        if self
-            .last_warning
-            .is_none_or(|last| last.elapsed() >= WARN_EVERY)
-        {
+        if self.last_warning.is_none_or(|last| last.elapsed() >= WARN_EVERY) {
             self.last_warning = Some(Instant::now());
-            tracing::warn!(
-                listener = self.name,
-                "too many connections: some are turned away"
-            );
+            tracing::warn!(listener = self.name, "too many connections: some are turned away");
         }
     }
 
@@ -171,6 +156,31 @@ impl Accept {
         tracing::warn!(listener = self.name, %error, ?pause, freed, "cannot accept connections");
     }
 }
+
+/// Has the system ignore those who only now begin to connect, so that nobody connects between our
+/// last accept and the end of the socket: whoever does is reset with the request under way. Where
+/// the system cannot do that, they are.
+#[cfg(target_os = "linux")]
+fn close_the_door(socket: &TcpListener) {
+    use socket2::{SockFilter, SockRef};
+
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_IF_SET: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    /// Where a TCP header has its flags, and the flag that begins a connection.
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    let program = [
+        SockFilter::new(LOAD_BYTE, 0, 0, FLAGS),
+        SockFilter::new(JUMP_IF_SET, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ];
+    let _ = SockRef::from(socket).attach_filter(&program);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn close_the_door(_: &TcpListener) {}
 
 /// One connection in the count of the whole process.
 struct Open {
@@ -186,36 +196,25 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.lifecycle
-            .open_connections()
-            .fetch_sub(1, Ordering::Relaxed);
+        self.lifecycle.open_connections().fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Whether an error is of the connection that was to be accepted, not of us.
 fn of_the_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// How many connections the process's limit of open files leaves room for.
 fn file_limit() -> usize {
-    let files = std::fs::read_to_string("/proc/self/limits")
-        .ok()
-        .and_then(|text| max_files(&text));
-    files.map_or(usize::MAX, |files| {
-        files.saturating_sub(OTHER_FILES).max(files / 2)
-    })
+    let files = std::fs::read_to_string("/proc/self/limits").ok().and_then(|text| max_files(&text));
+    files.map_or(usize::MAX, |files| files.saturating_sub(OTHER_FILES).max(files / 2))
 }
 
 /// The soft limit in the text of `/proc/self/limits`; `None` where there is no limit.
 fn max_files(limits: &str) -> Option<usize> {
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -228,10 +227,7 @@ mod tests {
         let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
                     Max open files            1024                 524288               files     \n";
         assert_eq!(max_files(text), Some(1024));
-        assert_eq!(
-            max_files("Max open files  unlimited  unlimited  files"),
-            None
-        );
+        assert_eq!(max_files("Max open files  unlimited  unlimited  files"), None);
         assert_eq!(max_files(""), None);
     }
 }

@@ -76,12 +76,7 @@ pub(super) struct Timed {
 impl Timed {
     pub(super) fn new(incoming: Incoming, timeout: Duration, rest: Arc<Rest>) -> Self {
         let deadline = Instant::now() + timeout;
-        Self {
-            incoming: Some(incoming),
-            deadline,
-            sleep: None,
-            rest,
-        }
+        Self { incoming: Some(incoming), deadline, sleep: None, rest }
     }
 
     fn over(&mut self, left: Left) {
@@ -92,9 +87,7 @@ impl Timed {
     /// Whether the time is over. The timer is made only for a body that keeps us waiting.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.deadline;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         sleep.as_mut().poll(cx)
     }
 }
@@ -134,20 +127,14 @@ impl Body for Timed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming
-            .as_ref()
-            .map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 
 impl Drop for Timed {
     fn drop(&mut self) {
         if let Some(incoming) = self.incoming.take() {
-            let left = if incoming.is_end_stream() {
-                Left::Nothing
-            } else {
-                Left::Body(incoming)
-            };
+            let left = if incoming.is_end_stream() { Left::Nothing } else { Left::Body(incoming) };
             *self.rest.left.lock() = left;
         }
     }
@@ -178,9 +165,8 @@ impl Drain {
                 }
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(After::Close),
                 Poll::Pending => {
-                    let sleep = self
-                        .sleep
-                        .get_or_insert_with(|| Box::pin(tokio::time::sleep(REST_TIME)));
+                    let sleep =
+                        self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(REST_TIME)));
                     return sleep.as_mut().poll(cx).map(|()| After::Close);
                 }
             }

@@ -127,8 +127,8 @@ impl Driven {
                 self.activity.used() || self.activity.since().elapsed() >= self.limits.last_call
             }
             Phase::Idle => self.activity.yielding(),
-            Phase::Head => false,
-            Phase::Busy => self.lifecycle.closing(),
+            // Its answer will announce the end.
+            Phase::Head | Phase::Busy => false,
         }
     }
 
@@ -137,9 +137,6 @@ impl Driven {
     /// INVARIANT: hyper closes an idle connection at once when it is told to end it, so it is told
     /// so only after the system itself said that nothing waits: the runtime may not have heard.
     fn quiet(&mut self, cx: &mut Context<'_>) -> Quiet {
-        if self.activity.phase() != Phase::Idle {
-            return Quiet::Yes;
-        }
         self.activity.ask_unread();
         if Pin::new(&mut self.http).poll(cx).is_ready() {
             return Quiet::Over;
@@ -177,10 +174,7 @@ struct Alarm {
 
 impl Alarm {
     fn new(first: Instant) -> Self {
-        Self {
-            sleep: Box::pin(tokio::time::sleep_until(first)),
-            polled: false,
-        }
+        Self { sleep: Box::pin(tokio::time::sleep_until(first)), polled: false }
     }
 
     /// Ready when `due` has passed.

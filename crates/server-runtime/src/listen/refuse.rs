@@ -29,10 +29,7 @@ impl Refuser {
              content-length: {}\r\n\r\n{BODY}",
             BODY.len()
         );
-        Self {
-            places: Arc::new(Semaphore::new(AT_ONCE)),
-            answer: answer.into_bytes().into(),
-        }
+        Self { places: Arc::new(Semaphore::new(AT_ONCE)), answer: answer.into_bytes().into() }
     }
 
     /// The answer on its way to the client; `None` where the connection is just dropped.

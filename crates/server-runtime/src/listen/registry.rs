@@ -151,11 +151,7 @@ impl Registry {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.connections.lock().insert(id, activity.clone());
         self.open.fetch_add(1, Ordering::Relaxed);
-        Place {
-            registry: self.clone(),
-            id,
-            activity,
-        }
+        Place { registry: self.clone(), id, activity }
     }
 
     pub(super) fn open(&self) -> usize {

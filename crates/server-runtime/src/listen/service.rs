@@ -52,11 +52,7 @@ impl hyper::service::Service<Request<Incoming>> for ToRouter {
 impl ToRouter {
     fn reply(&self, state: State) -> Reply {
         let (activity, lifecycle) = (self.activity.clone(), self.lifecycle.clone());
-        Reply {
-            state,
-            activity,
-            lifecycle,
-        }
+        Reply { state, activity, lifecycle }
     }
 
     /// The request with a body that has a deadline, and what will be left of it.
@@ -87,15 +83,8 @@ pub(super) struct Reply {
 
 enum State {
     Refused(StatusCode),
-    Routed {
-        routed: Routed,
-        rest: Option<Arc<Rest>>,
-    },
-    Draining {
-        response: Option<Response>,
-        rest: Arc<Rest>,
-        drain: Drain,
-    },
+    Routed { routed: Routed, rest: Option<Arc<Rest>> },
+    Draining { response: Option<Response>, rest: Arc<Rest>, drain: Drain },
 }
 
 impl Future for Reply {
@@ -115,17 +104,9 @@ impl Future for Reply {
                         return this.done(response, After::Keep);
                     };
                     let drain = Drain::default();
-                    this.state = State::Draining {
-                        response: Some(response),
-                        rest,
-                        drain,
-                    };
+                    this.state = State::Draining { response: Some(response), rest, drain };
                 }
-                State::Draining {
-                    response,
-                    rest,
-                    drain,
-                } => {
+                State::Draining { response, rest, drain } => {
                     let after = ready!(drain.poll(rest, cx));
                     let response = response.take().unwrap_or_default();
                     return this.done(response, after);

@@ -35,27 +35,15 @@ struct Linger {
 
 impl Stream {
     pub(super) fn new(tcp: TcpStream, activity: Arc<Activity>, linger: Duration) -> Self {
-        let linger = Linger {
-            timeout: linger,
-            sleep: None,
-            discarded: 0,
-        };
-        Self {
-            tcp,
-            activity,
-            head: HeadScan::default(),
-            ended: false,
-            linger,
-        }
+        let linger = Linger { timeout: linger, sleep: None, discarded: 0 };
+        Self { tcp, activity, head: HeadScan::default(), ended: false, linger }
     }
 
     /// Whether the client has sent something that was not read yet. It asks the system itself: the
     /// runtime may not have heard of it.
     fn has_unread(&self) -> bool {
         let mut byte = [MaybeUninit::uninit(); 1];
-        socket2::SockRef::from(&self.tcp)
-            .peek(&mut byte)
-            .is_ok_and(|n| n > 0)
+        socket2::SockRef::from(&self.tcp).peek(&mut byte).is_ok_and(|n| n > 0)
     }
 
     /// Notices what was read while no request was being answered.
@@ -145,10 +133,7 @@ impl Linger {
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => {
-                    return self
-                        .sleep
-                        .as_mut()
-                        .map_or(Poll::Ready(()), |s| s.as_mut().poll(cx));
+                    return self.sleep.as_mut().map_or(Poll::Ready(()), |s| s.as_mut().poll(cx));
                 }
             }
         }

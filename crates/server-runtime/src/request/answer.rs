@@ -33,9 +33,7 @@ impl Pending {
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, self.id.header().clone());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        self.shared
-            .metrics
-            .request(&self.method, self.route, response.status(), took);
+        self.shared.metrics.request(&self.method, self.route, response.status(), took);
         response
     }
 

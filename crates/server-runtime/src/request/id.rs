@@ -86,9 +86,8 @@ mod tests {
     #[test]
     fn made_ids_are_well_formed_and_differ() {
         let ids = Ids::default();
-        let made: std::collections::HashSet<String> = (0..10_000)
-            .map(|_| ids.make(1_795_176_000_000).as_str().to_owned())
-            .collect();
+        let made: std::collections::HashSet<String> =
+            (0..10_000).map(|_| ids.make(1_795_176_000_000).as_str().to_owned()).collect();
         assert_eq!(made.len(), 10_000);
         assert!(made.iter().all(|id| is_id(id.as_bytes()) && id.len() == 36));
     }

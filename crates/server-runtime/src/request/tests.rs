@@ -15,19 +15,11 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 fn router(metrics: &Metrics, clock: &clock::ManualClock) -> Router {
     let slow = clock.clone();
     let refuse = async || {
-        let problem = Problem::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "Not found",
-            "Nothing here",
-        );
+        let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", "Nothing here");
         ([("x-more", "kept")], problem)
     };
     Router::new()
-        .route(
-            "/id",
-            get(async |Extension(id): Extension<RequestId>| id.as_str().to_owned()),
-        )
+        .route("/id", get(async |Extension(id): Extension<RequestId>| id.as_str().to_owned()))
         .route(
             "/trace",
             get(async |Extension(t): Extension<TraceParent>| {
@@ -60,11 +52,7 @@ impl Setup {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        self.router
-            .clone()
-            .oneshot(request.body(Body::empty()).unwrap())
-            .await
-            .unwrap()
+        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     async fn scraped(&self) -> String {
@@ -73,9 +61,7 @@ impl Setup {
 }
 
 async fn text(response: Response) -> String {
-    let body = axum::body::to_bytes(response.into_body(), usize::MAX)
-        .await
-        .unwrap();
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
     String::from_utf8(body.to_vec()).unwrap()
 }
 
@@ -97,15 +83,9 @@ async fn the_id_of_a_request_reaches_the_handler_and_comes_back() {
 #[tokio::test]
 async fn a_valid_traceparent_reaches_the_handler() {
     let setup = Setup::new();
-    assert_eq!(
-        text(setup.get("/trace", &[("traceparent", TRACE)]).await).await,
-        TRACE
-    );
+    assert_eq!(text(setup.get("/trace", &[("traceparent", TRACE)]).await).await, TRACE);
     // The handler asks for what is not there.
-    assert_eq!(
-        setup.get("/trace", &[("traceparent", "x")]).await.status(),
-        500
-    );
+    assert_eq!(setup.get("/trace", &[("traceparent", "x")]).await.status(), 500);
 }
 
 #[tokio::test]
@@ -113,12 +93,8 @@ async fn a_problem_is_json_for_programs_and_a_page_for_people() {
     let setup = Setup::new();
     let json = setup.get("/refuse", &[]).await;
     assert_eq!(json.headers()[CONTENT_TYPE], "application/problem+json");
-    let page = setup
-        .get(
-            "/refuse",
-            &[(ACCEPT.as_str(), "text/html"), ("x-request-id", "r-1")],
-        )
-        .await;
+    let page =
+        setup.get("/refuse", &[(ACCEPT.as_str(), "text/html"), ("x-request-id", "r-1")]).await;
     assert_eq!(page.status(), 404);
     assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
     assert_eq!(page.headers()["x-more"], "kept");
@@ -132,10 +108,7 @@ async fn a_panic_is_one_500_and_nothing_else() {
     assert_eq!(response.status(), 500);
     assert_eq!(response.headers()["x-request-id"], "r-1");
     let body = text(response).await;
-    assert!(
-        body.contains("\"code\":\"internal\"") && !body.contains("on purpose"),
-        "{body}"
-    );
+    assert!(body.contains("\"code\":\"internal\"") && !body.contains("on purpose"), "{body}");
     assert_eq!(setup.get("/id", &[]).await.status(), 200);
 }
 
@@ -152,9 +125,6 @@ async fn requests_are_counted_by_route_and_never_by_path() {
     ] {
         assert!(text.contains(&line), "{line} in {text}");
     }
-    assert!(
-        text.contains("http_route=\"unmatched\",http_response_status_code=\"404\""),
-        "{text}"
-    );
+    assert!(text.contains("http_route=\"unmatched\",http_response_status_code=\"404\""), "{text}");
     assert!(!text.contains("geheim"), "{text}");
 }

@@ -30,10 +30,7 @@ fn is_valid(bytes: &[u8]) -> bool {
     }
     let (version, trace, parent, flags) =
         (&bytes[..2], &bytes[3..35], &bytes[36..52], &bytes[53..55]);
-    let hex = |part: &[u8]| {
-        part.iter()
-            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b))
-    };
+    let hex = |part: &[u8]| part.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
     let zero = |part: &[u8]| part.iter().all(|b| *b == b'0');
     let dashes = [2, 35, 52].iter().all(|at| bytes[*at] == b'-');
     let length = match version {

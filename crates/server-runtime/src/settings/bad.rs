@@ -22,16 +22,12 @@ impl BadSetting {
             Some((end, _)) => format!("{}…", &shown[..end]),
             None => shown.to_owned(),
         };
-        Self::line(&format!(
-            "{name}: \"{shown}\" is not acceptable; it takes {accepted}"
-        ))
+        Self::line(&format!("{name}: \"{shown}\" is not acceptable; it takes {accepted}"))
     }
 
     /// A setting that is wrong without a value to show.
     pub(super) fn line(line: &str) -> Self {
-        Self {
-            line: one_line(line),
-        }
+        Self { line: one_line(line) }
     }
 }
 

@@ -45,14 +45,8 @@ fn arg(setting: &Setting, flag: &'static str) -> Arg {
 }
 
 fn describe(setting: &Setting) -> String {
-    let default = setting
-        .default
-        .map(|d| format!(" [default: {d}]"))
-        .unwrap_or_default();
-    format!(
-        "{}: {} [variable: {}]{default}",
-        setting.help, setting.accepted, setting.variable
-    )
+    let default = setting.default.map(|d| format!(" [default: {d}]")).unwrap_or_default();
+    format!("{}: {} [variable: {}]{default}", setting.help, setting.accepted, setting.variable)
 }
 
 fn variables_only(table: &[Setting]) -> String {
@@ -61,21 +55,10 @@ fn variables_only(table: &[Setting]) -> String {
                     counts as absent.\nVariables without a flag:\n"
             .to_owned();
     for setting in table.iter().filter(|s| s.flag.is_none()) {
-        let Setting {
-            variable,
-            help,
-            accepted,
-            ..
-        } = setting;
-        let default = setting
-            .default
-            .map(|d| format!(" [default: {d}]"))
-            .unwrap_or_default();
-        let file = if setting.secret {
-            format!("; or a file, in {variable}_FILE")
-        } else {
-            String::new()
-        };
+        let Setting { variable, help, accepted, .. } = setting;
+        let default = setting.default.map(|d| format!(" [default: {d}]")).unwrap_or_default();
+        let file =
+            if setting.secret { format!("; or a file, in {variable}_FILE") } else { String::new() };
         let _ = writeln!(text, "  {variable}  {help}: {accepted}{file}{default}");
     }
     text
@@ -160,19 +143,14 @@ mod tests {
     }
 
     fn failure(args: &[&str]) -> (String, i32) {
-        outcome(
-            &command()
-                .try_get_matches_from(args)
-                .expect_err("it must not be understood"),
-        )
+        outcome(&command().try_get_matches_from(args).expect_err("it must not be understood"))
     }
 
     #[test]
     fn a_flag_stands_before_or_after_a_subcommand() {
-        for args in [
-            ["thing", "--public-addr", "a", "users"],
-            ["thing", "users", "--public-addr", "a"],
-        ] {
+        for args in
+            [["thing", "--public-addr", "a", "users"], ["thing", "users", "--public-addr", "a"]]
+        {
             let matches = command().try_get_matches_from(args).unwrap();
             assert_eq!(matches.get_one::<OsString>("X_PUBLIC_ADDR").unwrap(), "a");
         }
@@ -182,20 +160,11 @@ mod tests {
     fn help_names_every_setting_its_variable_and_its_default() {
         let (text, code) = failure(&["thing", "--help"]);
         assert_eq!(code, 0);
-        for part in [
-            "--public-addr",
-            "X_PUBLIC_ADDR",
-            "127.0.0.1:8080",
-            "X_KEY",
-            "X_KEY_FILE",
-        ] {
+        for part in ["--public-addr", "X_PUBLIC_ADDR", "127.0.0.1:8080", "X_KEY", "X_KEY_FILE"] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("--key"));
-        assert_eq!(
-            failure(&["thing", "--version"]),
-            ("thing 1.2.3\n".to_owned(), 0)
-        );
+        assert_eq!(failure(&["thing", "--version"]), ("thing 1.2.3\n".to_owned(), 0));
     }
 
     #[test]
@@ -203,19 +172,13 @@ mod tests {
         for (args, part) in [
             (&["thing", "--pblic-addr", "a"][..], "--pblic-addr"),
             (&["thing", "--public-addr"][..], "--public-addr"),
-            (
-                &["thing", "--public-addr", "a", "--public-addr", "b"][..],
-                "--public-addr",
-            ),
+            (&["thing", "--public-addr", "a", "--public-addr", "b"][..], "--public-addr"),
             (&["thing", "user"][..], "user"),
             (&["thing", "--key=geheim"][..], "--key"),
         ] {
             let (text, code) = failure(args);
             assert_eq!(code, 2, "{text}");
-            assert!(
-                text.ends_with('\n') && text.matches('\n').count() == 1,
-                "{text:?}"
-            );
+            assert!(text.ends_with('\n') && text.matches('\n').count() == 1, "{text:?}");
             assert!(text.contains(part), "{text}");
             assert!(!text.contains("geheim"), "{text}");
         }

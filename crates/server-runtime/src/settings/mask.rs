@@ -54,10 +54,7 @@ fn mask_query(url: &str) -> String {
 
 fn mask_parameter(parameter: &str) -> String {
     let lower = parameter.to_ascii_lowercase();
-    match SECRET_PARAMETERS
-        .iter()
-        .find_map(|name| lower.find(name).map(|at| at + name.len()))
-    {
+    match SECRET_PARAMETERS.iter().find_map(|name| lower.find(name).map(|at| at + name.len())) {
         Some(end) => format!("{}{MASK}", &parameter[..end]),
         None => parameter.to_owned(),
     }
@@ -73,27 +70,15 @@ mod tests {
             ("postgres://ann:geheim@db/app", "postgres://ann:****@db/app"),
             ("redis://:geheim@db:6379/0", "redis://:****@db:6379/0"),
             ("redis://geheim@db", "redis://****@db"),
-            (
-                "postgres://ann:ge/h@i://m?#, x@db/app",
-                "postgres://ann:****@db/app",
-            ),
+            ("postgres://ann:ge/h@i://m?#, x@db/app", "postgres://ann:****@db/app"),
             (
                 "postgres://db/app?x=1&password=geheim&y=2",
                 "postgres://db/app?x=1&password=****&y=2",
             ),
-            (
-                "postgres://db/app?sslPassword=geheim",
-                "postgres://db/app?sslPassword=****",
-            ),
-            (
-                "http://a:x@h1,http://b:y@h2",
-                "http://a:****@h1,http://b:****@h2",
-            ),
+            ("postgres://db/app?sslPassword=geheim", "postgres://db/app?sslPassword=****"),
+            ("http://a:x@h1,http://b:y@h2", "http://a:****@h1,http://b:****@h2"),
             ("http://h1, http://b:y@h2", "http://h1, http://b:****@h2"),
-            (
-                "redis-cluster://u:p@h:1,h:2",
-                "redis-cluster://u:****@h:1,h:2",
-            ),
+            ("redis-cluster://u:p@h:1,h:2", "redis-cluster://u:****@h:1,h:2"),
             ("127.0.0.1:80", "127.0.0.1:80"),
             ("http://host:80/path?q=1", "http://host:80/path?q=1"),
         ] {

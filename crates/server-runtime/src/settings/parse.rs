@@ -26,10 +26,7 @@ pub struct Rate {
 
 impl Rate {
     /// No limit at all, written `0`.
-    pub const OFF: Self = Self {
-        count: 0,
-        per: Duration::ZERO,
-    };
+    pub const OFF: Self = Self { count: 0, per: Duration::ZERO };
 
     /// Whether there is no limit.
     pub const fn is_off(&self) -> bool {
@@ -66,11 +63,7 @@ pub fn rate(text: &str) -> Option<Rate> {
     let all_digits = count.bytes().all(|b| b.is_ascii_digit());
     let count: u32 = count.parse().ok().filter(|_| all_digits)?;
     let per = duration(per).filter(|per| !per.is_zero())?;
-    Some(if count == 0 {
-        Rate::OFF
-    } else {
-        Rate { count, per }
-    })
+    Some(if count == 0 { Rate::OFF } else { Rate { count, per } })
 }
 
 /// `true` or `false`.
@@ -138,26 +131,10 @@ mod tests {
     #[test]
     fn a_rate_is_a_count_and_a_period() {
         let five_minutes = Duration::from_mins(5);
-        assert_eq!(
-            rate("10/5m"),
-            Some(Rate {
-                count: 10,
-                per: five_minutes
-            })
-        );
+        assert_eq!(rate("10/5m"), Some(Rate { count: 10, per: five_minutes }));
         assert_eq!(rate("0"), Some(Rate::OFF));
         assert_eq!(rate("0/5m"), Some(Rate::OFF));
-        for text in [
-            "",
-            "10",
-            "/5m",
-            "10/",
-            "10/0",
-            "10/5",
-            "-1/5m",
-            "+1/5m",
-            "4294967296/1s",
-        ] {
+        for text in ["", "10", "/5m", "10/", "10/0", "10/5", "-1/5m", "+1/5m", "4294967296/1s"] {
             assert_eq!(rate(text), None, "{text}");
         }
     }
@@ -173,19 +150,9 @@ mod tests {
 
     #[test]
     fn an_address_has_a_port() {
-        assert_eq!(
-            socket_addr("localhost:80"),
-            Some(SocketAddr::from(([127, 0, 0, 1], 80)))
-        );
+        assert_eq!(socket_addr("localhost:80"), Some(SocketAddr::from(([127, 0, 0, 1], 80))));
         assert!(socket_addr("[::]:0").is_some());
-        for text in [
-            "",
-            "127.0.0.1",
-            ":80",
-            "host:80",
-            "127.0.0.1:65536",
-            "localhost:",
-        ] {
+        for text in ["", "127.0.0.1", ":80", "host:80", "127.0.0.1:65536", "localhost:"] {
             assert_eq!(socket_addr(text), None, "{text}");
         }
     }

@@ -66,10 +66,7 @@ impl Settings {
     ) -> Result<Self, BadSetting> {
         let mut entries: Vec<Entry> = Vec::with_capacity(table.len());
         for setting in table {
-            if !entries
-                .iter()
-                .any(|e| e.setting.variable == setting.variable)
-            {
+            if !entries.iter().any(|e| e.setting.variable == setting.variable) {
                 entries.push(Entry::read(setting, matches, env)?);
             }
         }
@@ -92,9 +89,7 @@ impl Settings {
         let Some(text) = &entry.value else {
             return Ok(None);
         };
-        parse(text)
-            .map(Some)
-            .ok_or_else(|| self.refuse(variable, entry.setting.accepted))
+        parse(text).map(Some).ok_or_else(|| self.refuse(variable, entry.setting.accepted))
     }
 
     /// The value, which has to be there.
@@ -108,9 +103,7 @@ impl Settings {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<T, BadSetting> {
         self.value(variable, parse)?.ok_or_else(|| {
-            let accepted = self
-                .entry(variable)
-                .map_or("a value", |e| e.setting.accepted);
+            let accepted = self.entry(variable).map_or("a value", |e| e.setting.accepted);
             self.refuse(variable, accepted)
         })
     }
@@ -127,17 +120,13 @@ impl Settings {
         {
             return Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
         }
-        self.value(variable, socket_addr)?
-            .ok_or_else(|| self.refuse(variable, SOCKET_ADDR))
+        self.value(variable, socket_addr)?.ok_or_else(|| self.refuse(variable, SOCKET_ADDR))
     }
 
     /// Gives a setting a default that the process works out by itself; it changes nothing where a
     /// value was given.
     pub fn set_default(&mut self, variable: &str, value: impl Into<String>) {
-        if let Some(entry) = self
-            .entries
-            .iter_mut()
-            .find(|e| e.setting.variable == variable)
+        if let Some(entry) = self.entries.iter_mut().find(|e| e.setting.variable == variable)
             && (entry.value.is_none() || entry.source == Source::Default)
         {
             entry.value = Some(value.into());
@@ -147,8 +136,7 @@ impl Settings {
 
     /// Whether a value was given; a default is none.
     pub fn is_set(&self, variable: &str) -> bool {
-        self.entry(variable)
-            .is_some_and(|e| e.value.is_some() && e.source != Source::Default)
+        self.entry(variable).is_some_and(|e| e.value.is_some() && e.source != Source::Default)
     }
 
     /// The refusal of a value for a reason that only the caller knows: `accepted` says what would
@@ -184,15 +172,8 @@ impl Entry {
         matches: &ArgMatches,
         env: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, BadSetting> {
-        let entry = |value, source| Self {
-            setting: *setting,
-            value,
-            source,
-        };
-        let flag = matches
-            .try_get_one::<OsString>(setting.variable)
-            .ok()
-            .flatten();
+        let entry = |value, source| Self { setting: *setting, value, source };
+        let flag = matches.try_get_one::<OsString>(setting.variable).ok().flatten();
         if let (Some(flag), Some(value)) = (setting.flag, flag) {
             let value = utf8(&format!("--{flag}"), setting, value.clone())?;
             return Ok(entry(Some(value), Source::Flag));
@@ -204,9 +185,7 @@ impl Entry {
         match (variable, file) {
             (Some(_), Some(_)) => {
                 let name = setting.variable;
-                Err(BadSetting::line(&format!(
-                    "{name} and {file_variable} are both set; give one"
-                )))
+                Err(BadSetting::line(&format!("{name} and {file_variable} are both set; give one")))
             }
             (Some(value), None) => {
                 let value = utf8(setting.variable, setting, value)?;
@@ -240,11 +219,7 @@ impl Entry {
     fn printed(&self) -> String {
         let variable = self.setting.variable;
         match &self.value {
-            Some(_) => format!(
-                "{variable}={}  # {}\n",
-                one_line(&self.shown()),
-                self.source
-            ),
+            Some(_) => format!("{variable}={}  # {}\n", one_line(&self.shown()), self.source),
             None => format!("{variable}=  # not set\n"),
         }
     }
@@ -260,11 +235,8 @@ impl Entry {
 
 fn utf8(name: &str, setting: &Setting, value: OsString) -> Result<String, BadSetting> {
     value.into_string().map_err(|raw| {
-        let shown = if setting.secret {
-            MASK.to_owned()
-        } else {
-            mask_urls(&raw.to_string_lossy())
-        };
+        let shown =
+            if setting.secret { MASK.to_owned() } else { mask_urls(&raw.to_string_lossy()) };
         BadSetting::value(name, &shown, &format!("{}, as UTF-8", setting.accepted))
     })
 }
@@ -280,9 +252,7 @@ fn read_secret(name: &str, path: &OsString) -> Result<String, BadSetting> {
     if u64::try_from(read).unwrap_or(u64::MAX) > LONGEST_SECRET {
         return Err(failed("is too long for a secret"));
     }
-    let secret = text
-        .strip_suffix('\n')
-        .map_or(&*text, |t| t.strip_suffix('\r').unwrap_or(t));
+    let secret = text.strip_suffix('\n').map_or(&*text, |t| t.strip_suffix('\r').unwrap_or(t));
     if secret.is_empty() {
         return Err(failed("is empty; it takes a file that holds the secret"));
     }

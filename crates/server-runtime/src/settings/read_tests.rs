@@ -9,22 +9,16 @@ use super::*;
 use crate::settings::{DURATION, duration, rate};
 
 const TABLE: &[Setting] = &[
-    Setting::variable("X_TTL", DURATION, "How long")
-        .with_flag("ttl")
-        .with_default("30s"),
+    Setting::variable("X_TTL", DURATION, "How long").with_flag("ttl").with_default("30s"),
     Setting::variable("X_STORE", "a URL", "Where").with_flag("store"),
-    Setting::variable("X_ADDR", SOCKET_ADDR, "Where")
-        .with_flag("addr")
-        .with_default("127.0.0.1:1"),
+    Setting::variable("X_ADDR", SOCKET_ADDR, "Where").with_flag("addr").with_default("127.0.0.1:1"),
     Setting::variable("PORT", "a port", "The platform's port"),
     Setting::secret("X_KEY", "at least 4 characters", "What opens it"),
 ];
 
 fn read(args: &[&str], env: &[(&str, &str)]) -> Result<Settings, BadSetting> {
-    let env: Vec<(String, OsString)> = env
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
-        .collect();
+    let env: Vec<(String, OsString)> =
+        env.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect();
     read_raw(args, env)
 }
 
@@ -36,9 +30,7 @@ fn read_raw(args: &[&str], env: Vec<(String, OsString)>) -> Result<Settings, Bad
 }
 
 fn ttl(settings: &Settings) -> Result<Option<u64>, BadSetting> {
-    settings
-        .value("X_TTL", duration)
-        .map(|ttl| ttl.map(|ttl| ttl.as_secs()))
+    settings.value("X_TTL", duration).map(|ttl| ttl.map(|ttl| ttl.as_secs()))
 }
 
 /// A file of the test's own, gone when it is dropped.
@@ -78,66 +70,38 @@ fn the_flag_wins_over_the_variable_and_the_variable_over_the_default() {
 fn an_empty_variable_counts_as_absent() {
     let settings = read(&[], &[("X_TTL", ""), ("X_STORE", ""), ("X_KEY", "")]).unwrap();
     assert_eq!(ttl(&settings).unwrap(), Some(30));
-    assert_eq!(
-        settings.value("X_STORE", |s| Some(s.to_owned())).unwrap(),
-        None
-    );
+    assert_eq!(settings.value("X_STORE", |s| Some(s.to_owned())).unwrap(), None);
     assert!(!settings.is_set("X_KEY"));
 }
 
 #[test]
 fn a_bad_value_is_one_line_that_names_the_setting_as_it_was_given() {
-    let flag = ttl(&read(&["--ttl", "30"], &[]).unwrap())
-        .unwrap_err()
-        .to_string();
+    let flag = ttl(&read(&["--ttl", "30"], &[]).unwrap()).unwrap_err().to_string();
     assert!(
         flag.starts_with("--ttl: \"30\" is not acceptable") && flag.ends_with(DURATION),
         "{flag}"
     );
-    let variable = ttl(&read(&[], &[("X_TTL", "a\nb\u{1b}")]).unwrap())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        variable.starts_with("X_TTL: \"a\\nb\\u{1b}\""),
-        "{variable}"
-    );
+    let variable = ttl(&read(&[], &[("X_TTL", "a\nb\u{1b}")]).unwrap()).unwrap_err().to_string();
+    assert!(variable.starts_with("X_TTL: \"a\\nb\\u{1b}\""), "{variable}");
     assert!(!variable.contains('\n'));
-    let long = ttl(&read(&[], &[("X_TTL", &"x".repeat(5000))]).unwrap())
-        .unwrap_err()
-        .to_string();
+    let long = ttl(&read(&[], &[("X_TTL", &"x".repeat(5000))]).unwrap()).unwrap_err().to_string();
     assert!(long.len() < 400, "{long}");
 }
 
 #[test]
 fn a_password_within_a_url_is_masked_in_errors_and_in_print() {
     let settings = read(&["--store", "redis://ann:geheim@db"], &[]).unwrap();
-    let error = settings
-        .value("X_STORE", |_| None::<()>)
-        .unwrap_err()
-        .to_string();
+    let error = settings.value("X_STORE", |_| None::<()>).unwrap_err().to_string();
     assert!(error.contains("redis://ann:****@db"), "{error}");
-    assert!(
-        settings
-            .print()
-            .contains("X_STORE=redis://ann:****@db  # flag\n")
-    );
+    assert!(settings.print().contains("X_STORE=redis://ann:****@db  # flag\n"));
     assert!(!format!("{error}{}{settings:?}", settings.print()).contains("geheim"));
 }
 
 #[test]
 fn a_secret_is_never_shown() {
     let settings = read(&[], &[("X_KEY", "geheim")]).unwrap();
-    assert_eq!(
-        settings
-            .value("X_KEY", |s| Some(s.to_owned()))
-            .unwrap()
-            .unwrap(),
-        "geheim"
-    );
-    let error = settings
-        .value("X_KEY", |_| None::<()>)
-        .unwrap_err()
-        .to_string();
+    assert_eq!(settings.value("X_KEY", |s| Some(s.to_owned())).unwrap().unwrap(), "geheim");
+    let error = settings.value("X_KEY", |_| None::<()>).unwrap_err().to_string();
     assert!(error.starts_with("X_KEY: \"****\" is not"), "{error}");
     assert!(settings.print().contains("X_KEY=****  # variable\n"));
     assert!(!format!("{error}{}{settings:?}", settings.print()).contains("geheim"));
@@ -145,24 +109,11 @@ fn a_secret_is_never_shown() {
 
 #[test]
 fn a_secret_may_come_from_a_file_without_its_last_line_break() {
-    for (name, content) in [
-        ("lf", "ge heim\n"),
-        ("crlf", "ge heim\r\n"),
-        ("none", "ge heim"),
-    ] {
+    for (name, content) in [("lf", "ge heim\n"), ("crlf", "ge heim\r\n"), ("none", "ge heim")] {
         let file = File::new(name, content.as_bytes());
         let settings = read(&[], &[("X_KEY_FILE", file.path())]).unwrap();
-        assert_eq!(
-            settings
-                .value("X_KEY", |s| Some(s.to_owned()))
-                .unwrap()
-                .unwrap(),
-            "ge heim"
-        );
-        let error = settings
-            .value("X_KEY", |_| None::<()>)
-            .unwrap_err()
-            .to_string();
+        assert_eq!(settings.value("X_KEY", |s| Some(s.to_owned())).unwrap().unwrap(), "ge heim");
+        let error = settings.value("X_KEY", |_| None::<()>).unwrap_err().to_string();
         assert!(error.starts_with("X_KEY_FILE: \"****\""), "{error}");
         assert!(settings.print().contains("X_KEY=****  # file\n"));
     }
@@ -170,35 +121,21 @@ fn a_secret_may_come_from_a_file_without_its_last_line_break() {
 
 #[test]
 fn a_secret_given_twice_is_refused() {
-    let error = read(&[], &[("X_KEY", "geheim"), ("X_KEY_FILE", "/x")])
-        .unwrap_err()
-        .to_string();
+    let error = read(&[], &[("X_KEY", "geheim"), ("X_KEY_FILE", "/x")]).unwrap_err().to_string();
     assert_eq!(error, "X_KEY and X_KEY_FILE are both set; give one");
 }
 
 #[test]
 fn a_secret_file_that_gives_no_secret_is_refused_by_name() {
-    let missing = read(&[], &[("X_KEY_FILE", "/nowhere/at/all")])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        missing.starts_with("X_KEY_FILE: \"/nowhere/at/all\" cannot be read"),
-        "{missing}"
-    );
+    let missing = read(&[], &[("X_KEY_FILE", "/nowhere/at/all")]).unwrap_err().to_string();
+    assert!(missing.starts_with("X_KEY_FILE: \"/nowhere/at/all\" cannot be read"), "{missing}");
     let directory = read(&[], &[("X_KEY_FILE", "/")]).unwrap_err().to_string();
-    assert!(
-        directory.starts_with("X_KEY_FILE: \"/\" cannot be read"),
-        "{directory}"
-    );
-    for (name, content) in [
-        ("empty", &b"\n"[..]),
-        ("latin1", b"\xe9"),
-        ("long", &"x".repeat(70_000).into_bytes()),
-    ] {
+    assert!(directory.starts_with("X_KEY_FILE: \"/\" cannot be read"), "{directory}");
+    for (name, content) in
+        [("empty", &b"\n"[..]), ("latin1", b"\xe9"), ("long", &"x".repeat(70_000).into_bytes())]
+    {
         let file = File::new(name, content);
-        let error = read(&[], &[("X_KEY_FILE", file.path())])
-            .unwrap_err()
-            .to_string();
+        let error = read(&[], &[("X_KEY_FILE", file.path())]).unwrap_err().to_string();
         assert!(error.starts_with("X_KEY_FILE: "), "{error}");
         assert!(error.len() < 300, "{error}");
     }
@@ -214,10 +151,7 @@ fn only_a_secret_has_a_file() {
 fn a_value_that_is_not_utf_8_is_refused_by_name() {
     let raw = |name: &str| vec![(name.to_owned(), OsString::from_vec(vec![b'a', 0xff]))];
     let plain = read_raw(&[], raw("X_TTL")).unwrap_err().to_string();
-    assert!(
-        plain.starts_with("X_TTL: \"a\u{fffd}\"") && plain.ends_with("UTF-8"),
-        "{plain}"
-    );
+    assert!(plain.starts_with("X_TTL: \"a\u{fffd}\"") && plain.ends_with("UTF-8"), "{plain}");
     let secret = read_raw(&[], raw("X_KEY")).unwrap_err().to_string();
     assert!(secret.starts_with("X_KEY: \"****\""), "{secret}");
 }
@@ -225,10 +159,7 @@ fn a_value_that_is_not_utf_8_is_refused_by_name() {
 #[test]
 fn what_is_required_and_missing_is_named() {
     let settings = read(&[], &[]).unwrap();
-    let error = settings
-        .required("X_STORE", |s| Some(s.to_owned()))
-        .unwrap_err()
-        .to_string();
+    let error = settings.required("X_STORE", |s| Some(s.to_owned())).unwrap_err().to_string();
     assert_eq!(error, "X_STORE is not set; it takes a URL");
 }
 
@@ -238,12 +169,7 @@ fn a_default_worked_out_later_yields_to_what_was_given() {
     settings.set_default("X_TTL", "5s");
     settings.set_default("X_STORE", "memory");
     assert_eq!(ttl(&settings).unwrap(), Some(2));
-    assert_eq!(
-        settings
-            .required("X_STORE", |s| Some(s.to_owned()))
-            .unwrap(),
-        "memory"
-    );
+    assert_eq!(settings.required("X_STORE", |s| Some(s.to_owned())).unwrap(), "memory");
     assert!(!settings.is_set("X_STORE"));
     assert!(settings.print().contains("X_STORE=memory  # default\n"));
 }
@@ -251,38 +177,19 @@ fn a_default_worked_out_later_yields_to_what_was_given() {
 #[test]
 fn the_platforms_port_holds_only_where_the_address_is_absent() {
     let addr = |args: &[&str], env: &[(&str, &str)]| {
-        read(args, env)
-            .unwrap()
-            .public_addr("X_ADDR")
-            .map(|a| a.to_string())
+        read(args, env).unwrap().public_addr("X_ADDR").map(|a| a.to_string())
     };
     assert_eq!(addr(&[], &[]).unwrap(), "127.0.0.1:1");
     assert_eq!(addr(&[], &[("PORT", "5000")]).unwrap(), "0.0.0.0:5000");
-    assert_eq!(
-        addr(&["--addr", "[::1]:2"], &[("PORT", "5000")]).unwrap(),
-        "[::1]:2"
-    );
-    assert!(
-        addr(&[], &[("PORT", "65536")])
-            .unwrap_err()
-            .to_string()
-            .starts_with("PORT: ")
-    );
-    assert!(
-        addr(&[], &[("X_ADDR", "x")])
-            .unwrap_err()
-            .to_string()
-            .starts_with("X_ADDR: ")
-    );
+    assert_eq!(addr(&["--addr", "[::1]:2"], &[("PORT", "5000")]).unwrap(), "[::1]:2");
+    assert!(addr(&[], &[("PORT", "65536")]).unwrap_err().to_string().starts_with("PORT: "));
+    assert!(addr(&[], &[("X_ADDR", "x")]).unwrap_err().to_string().starts_with("X_ADDR: "));
 }
 
 #[test]
 fn the_callers_own_refusal_names_the_setting_too() {
     let settings = read(&["--ttl", "9d"], &[]).unwrap();
     let error = settings.refuse("X_TTL", "at most X_MAX, 7d").to_string();
-    assert_eq!(
-        error,
-        "--ttl: \"9d\" is not acceptable; it takes at most X_MAX, 7d"
-    );
+    assert_eq!(error, "--ttl: \"9d\" is not acceptable; it takes at most X_MAX, 7d");
     assert!(settings.value("X_TTL", rate).is_err());
 }

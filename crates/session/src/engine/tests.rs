@@ -189,3 +189,19 @@ async fn past_the_users_limit_a_login_ends_the_session_that_would_end_soonest() 
     assert!(alive(&sessions, &tokens[0].token).await.is_none());
     assert!(alive(&sessions, &tokens[1].token).await.is_some());
 }
+
+#[tokio::test]
+async fn a_token_minted_at_the_users_limit_may_end_its_maker_and_lives() {
+    let (sessions, _) = engine(Binding::default());
+    let maker = sessions.issue(login("192.0.2.1")).await.unwrap();
+    let by = presented(&maker.token);
+    let mut minted = Vec::new();
+    for _ in 0..3 {
+        minted.push(sessions.mint(&maker.session, by, mint(Kind::Fixed, None)).await.unwrap());
+    }
+    assert_eq!(minted[2].ended, [maker.session.id]);
+    assert!(alive(&sessions, &maker.token).await.is_none());
+    for issued in &minted {
+        assert!(alive(&sessions, &issued.token).await.is_some());
+    }
+}

@@ -64,10 +64,7 @@ impl Asked {
 
     /// Where a browser that got this refusal is to log in: nowhere, if logging in would not help.
     pub(super) fn login(&self, public_url: &Url, refusal: &ApiError) -> Option<HeaderValue> {
-        let unknown = matches!(
-            refusal,
-            ApiError::MissingToken | ApiError::InvalidToken(_)
-        );
+        let unknown = matches!(refusal, ApiError::MissingToken | ApiError::InvalidToken(_));
         if !unknown || !self.is_navigation {
             return None;
         }
@@ -115,13 +112,12 @@ fn is_navigation(parts: &Parts) -> bool {
 }
 
 fn url(headers: &HeaderMap, host: &HeaderName, uri: &str) -> Option<String> {
-    let proto = match only(headers, &PROTO) {
-        Some(proto @ ("http" | "https")) => proto,
-        _ => return None,
+    let Some(proto @ ("http" | "https")) = only(headers, &PROTO) else {
+        return None;
     };
     let host = only(headers, host)?;
     let in_a_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    if !host.bytes().all(in_a_host) || !uri.starts_with('/') {
+    if host.is_empty() || !host.bytes().all(in_a_host) || !uri.starts_with('/') {
         return None;
     }
     let url = format!("{proto}://{host}{uri}");

@@ -177,7 +177,11 @@ fn masked(name: &str, value: &str) -> String {
         let names = value.split(';').map(|pair| {
             let name = pair.split('=').next().unwrap_or_default().trim();
             // What has no `=` may be all value.
-            if pair.contains('=') { format!("{name}={MASK}") } else { MASK.to_owned() }
+            if pair.contains('=') {
+                format!("{name}={MASK}")
+            } else {
+                MASK.to_owned()
+            }
         });
         return names.collect::<Vec<_>>().join("; ");
     }
@@ -211,7 +215,11 @@ mod tests {
             ("authorization", "rfl_x", "…"),
             ("token", "rfl_x y", "…"),
             ("x-internal-key", "k", "…"),
-            ("x-forwarded-uri", "/a?t=rfl_Ab9&u=rfl_", "/a?t=rfl_…&u=rfl_…"),
+            (
+                "x-forwarded-uri",
+                "/a?t=rfl_Ab9&u=rfl_",
+                "/a?t=rfl_…&u=rfl_…",
+            ),
             ("accept", "text/html", "text/html"),
         ] {
             assert_eq!(masked(name, value), shown, "{name}: {value}");

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
+use server_runtime::page::in_words;
 use session::Issued;
 
 use super::refused;
@@ -17,7 +18,7 @@ use crate::client_address::Client;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::handlers::tokens;
-use crate::pages::moment::{Moment, in_words};
+use crate::pages::moment::Moment;
 use crate::pages::visitor::Visitor;
 use crate::pages::{ACCOUNT, Frame, page};
 

@@ -31,10 +31,7 @@ impl Answer {
 impl Client {
     pub(super) async fn connect(addr: SocketAddr) -> std::io::Result<Self> {
         let tcp = TcpStream::connect(addr).await?;
-        Ok(Self {
-            tcp,
-            buffer: Vec::new(),
-        })
+        Ok(Self { tcp, buffer: Vec::new() })
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
@@ -46,21 +43,22 @@ impl Client {
         let _ = self.tcp.write_all(text.as_bytes()).await;
     }
 
+    pub(super) async fn try_send(&mut self, text: &str) -> std::io::Result<()> {
+        self.tcp.write_all(text.as_bytes()).await
+    }
+
     pub(super) async fn get(&mut self, path: &str) -> Answer {
         self.try_get(path).await.unwrap()
     }
 
     pub(super) async fn try_get(&mut self, path: &str) -> Option<Answer> {
-        self.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n"))
-            .await;
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n")).await;
         self.answer().await
     }
 
     /// The next answer; `None` where the connection ended instead.
     pub(super) async fn answer(&mut self) -> Option<Answer> {
-        tokio::time::timeout(PATIENCE, self.read_answer())
-            .await
-            .expect("an answer in time")
+        tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("an answer in time")
     }
 
     async fn read_answer(&mut self) -> Option<Answer> {
@@ -72,9 +70,7 @@ impl Client {
         };
         let head = String::from_utf8(self.buffer.drain(..end).collect()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let length = head
-            .lines()
-            .find_map(|l| l.strip_prefix("content-length: "));
+        let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
         let length: usize = length.map_or(0, |l| l.parse().unwrap());
         while self.buffer.len() < length {
             self.read_some().await?;
@@ -97,9 +93,7 @@ impl Client {
 
     /// Waits until the other side has closed, without another answer.
     pub(super) async fn is_closed(&mut self) {
-        let read = tokio::time::timeout(PATIENCE, self.read_some())
-            .await
-            .expect("an end in time");
+        let read = tokio::time::timeout(PATIENCE, self.read_some()).await.expect("an end in time");
         assert!(
             read.is_none() && self.buffer.is_empty(),
             "{:?}",

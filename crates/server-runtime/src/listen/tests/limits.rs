@@ -19,11 +19,7 @@ fn patient() -> Limits {
 
 #[tokio::test]
 async fn a_head_that_trickles_is_ended_while_others_are_served() {
-    let server = Server::start(Limits {
-        head_timeout: SHORT,
-        ..patient()
-    })
-    .await;
+    let server = Server::start(Limits { head_timeout: SHORT, ..patient() }).await;
     let mut slow = server.connect().await;
     slow.send("GET /ok HTTP/1.1\r\nhost: x\r\n").await;
     let trickle = async {
@@ -48,21 +44,13 @@ async fn a_head_that_trickles_is_ended_while_others_are_served() {
 
 #[tokio::test]
 async fn a_connection_that_never_says_a_word_is_ended() {
-    let server = Server::start(Limits {
-        head_timeout: SHORT,
-        ..patient()
-    })
-    .await;
+    let server = Server::start(Limits { head_timeout: SHORT, ..patient() }).await;
     server.connect().await.is_closed().await;
 }
 
 #[tokio::test]
 async fn a_connection_that_has_been_idle_for_long_is_ended() {
-    let server = Server::start(Limits {
-        idle_timeout: SHORT,
-        ..patient()
-    })
-    .await;
+    let server = Server::start(Limits { idle_timeout: SHORT, ..patient() }).await;
     let mut client = server.connect().await;
     // Each request gives it its whole time again.
     for _ in 0..3 {
@@ -74,11 +62,7 @@ async fn a_connection_that_has_been_idle_for_long_is_ended() {
 
 #[tokio::test]
 async fn a_second_head_that_trickles_is_ended_too() {
-    let server = Server::start(Limits {
-        head_timeout: SHORT,
-        ..patient()
-    })
-    .await;
+    let server = Server::start(Limits { head_timeout: SHORT, ..patient() }).await;
     let mut client = server.connect().await;
     assert_eq!(client.get("/ok").await.body, "ok");
     client.send("GET").await;
@@ -87,47 +71,27 @@ async fn a_second_head_that_trickles_is_ended_too() {
 
 #[tokio::test]
 async fn a_request_in_progress_is_given_its_time() {
-    let server = Server::start(Limits {
-        head_timeout: SHORT,
-        idle_timeout: SHORT,
-        ..patient()
-    })
-    .await;
+    let server =
+        Server::start(Limits { head_timeout: SHORT, idle_timeout: SHORT, ..patient() }).await;
     let mut client = server.at_the_gate().await;
-    assert!(
-        tokio::time::timeout(SHORT * 3, client.answer())
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(SHORT * 3, client.answer()).await.is_err());
     server.gate.open.add_permits(1);
     assert_eq!(client.answer().await.unwrap().body, "waited");
 }
 
 #[tokio::test]
 async fn a_body_that_trickles_is_ended_and_the_handler_can_tell_why() {
-    let server = Server::start(Limits {
-        body_timeout: SHORT,
-        ..patient()
-    })
-    .await;
+    let server = Server::start(Limits { body_timeout: SHORT, ..patient() }).await;
     for framing in ["content-length: 1000", "transfer-encoding: chunked"] {
         let mut client = server.connect().await;
-        client
-            .send(&format!(
-                "POST /read HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n"
-            ))
-            .await;
+        client.send(&format!("POST /read HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n")).await;
         let answer = loop {
             client.send("1\r\nx\r\n").await;
             if let Ok(answer) = tokio::time::timeout(SHORT / 10, client.answer()).await {
                 break answer.unwrap();
             }
         };
-        assert_eq!(
-            (answer.status, &*answer.body),
-            (408, "too slow"),
-            "{framing}"
-        );
+        assert_eq!((answer.status, &*answer.body), (408, "too slow"), "{framing}");
         assert!(answer.closes());
     }
     server.is_fine().await;
@@ -137,9 +101,7 @@ async fn a_body_that_trickles_is_ended_and_the_handler_can_tell_why() {
 async fn a_body_that_nobody_waits_for_is_not_waited_for() {
     let server = Server::start(patient()).await;
     let mut client = server.connect().await;
-    client
-        .send("POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
-        .await;
+    client.send("POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n").await;
     let answer = client.answer().await.unwrap();
     assert_eq!(answer.status, 403);
     assert!(answer.closes());
@@ -148,24 +110,12 @@ async fn a_body_that_nobody_waits_for_is_not_waited_for() {
 
 #[tokio::test]
 async fn past_the_limit_a_connection_is_turned_away_with_an_answer() {
-    let server = Server::start(Limits {
-        connections: 2,
-        ..patient()
-    })
-    .await;
+    let server = Server::start(Limits { connections: 2, ..patient() }).await;
     let mut waiting = [server.at_the_gate().await, server.at_the_gate().await];
     let refused = server.connect().await.get("/ok").await;
     assert_eq!(refused.status, 503);
-    assert!(
-        refused.closes() && refused.head.contains("retry-after: 1"),
-        "{}",
-        refused.head
-    );
-    assert!(
-        refused.body.contains("\"code\":\"unavailable\""),
-        "{}",
-        refused.body
-    );
+    assert!(refused.closes() && refused.head.contains("retry-after: 1"), "{}", refused.head);
+    assert!(refused.body.contains("\"code\":\"unavailable\""), "{}", refused.body);
     server.gate.open.add_permits(2);
     for client in &mut waiting {
         assert_eq!(client.answer().await.unwrap().body, "waited");
@@ -174,11 +124,7 @@ async fn past_the_limit_a_connection_is_turned_away_with_an_answer() {
 
 #[tokio::test]
 async fn past_the_limit_idle_connections_make_room() {
-    let limits = Limits {
-        connections: 2,
-        yield_after: Duration::ZERO,
-        ..patient()
-    };
+    let limits = Limits { connections: 2, yield_after: Duration::ZERO, ..patient() };
     let server = Server::start(limits).await;
     let mut busy = server.at_the_gate().await;
     let mut idle = server.connect().await;
@@ -191,17 +137,11 @@ async fn past_the_limit_idle_connections_make_room() {
 
 #[tokio::test]
 async fn a_place_is_free_again_after_its_connection() {
-    let limits = Limits {
-        connections: 1,
-        yield_after: LONG,
-        ..patient()
-    };
+    let limits = Limits { connections: 1, yield_after: LONG, ..patient() };
     let server = Server::start(limits).await;
     for _ in 0..50 {
         let mut client = server.connect().await;
-        client
-            .send("GET /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-            .await;
+        client.send("GET /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
         assert_eq!(client.answer().await.unwrap().status, 200);
         client.is_closed().await;
         drop(client);

@@ -30,6 +30,10 @@ fn id_of(id: u8) -> SessionId {
     Uuid::from_u128(u128::from(id)).into()
 }
 
+fn presented(id: u8, secret: u8, intent: Intent) -> Presented {
+    Presented { id: id_of(id), digest: digest(secret), intent }
+}
+
 fn small(id: SessionId) -> u8 {
     u8::try_from(id.uuid().as_u128()).unwrap()
 }
@@ -56,28 +60,11 @@ impl Real {
         match step {
             Step::Insert { plain, cap } => self.insert(plain, *cap),
             Step::Present { id, secret, intent } => {
-                let presented = Presented {
-                    id: id_of(*id),
-                    digest: digest(*secret),
-                    intent: *intent,
-                };
-                self.verdict(
-                    run.block_on(store.touch(&[presented])).remove(0).unwrap(),
-                    *secret,
-                )
+                let touched = run.block_on(store.touch(&[presented(*id, *secret, *intent)]));
+                self.verdict(touched.into_iter().next().unwrap().unwrap(), *secret)
             }
-            Step::Rotate {
-                id,
-                secret,
-                next,
-                role,
-            } => {
-                let intent = Intent::Look;
-                let presented = Presented {
-                    id: id_of(*id),
-                    digest: digest(*secret),
-                    intent,
-                };
+            Step::Rotate { id, secret, next, role } => {
+                let presented = presented(*id, *secret, Intent::Look);
                 let rotated = store.rotate(&presented, digest(*next), *role);
                 self.verdict(run.block_on(rotated).unwrap(), *next)
             }

@@ -9,13 +9,9 @@ pub const COMMON: &[Setting] = &[
         "a port number",
         "Where the address is not set: listen on 0.0.0.0 with this port, as platforms ask for",
     ),
-    Setting::variable(
-        "DRAIN_DELAY",
-        DURATION,
-        "How long new requests are served after SIGTERM",
-    )
-    .with_flag("drain-delay")
-    .with_default("1s"),
+    Setting::variable("DRAIN_DELAY", DURATION, "How long new requests are served after SIGTERM")
+        .with_flag("drain-delay")
+        .with_default("1s"),
     Setting::variable(
         "LOG_FORMAT",
         "pretty or json",

@@ -1,0 +1,134 @@
+//! How calls are made: each question in its own, or those that come while a call is under way
+//! together in the next one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::breaker::Epoch;
+use crate::message::{Call, Message};
+use crate::place;
+use crate::queue::{Outcome, Waiting, turn_away};
+use crate::stats::Sizes;
+use crate::upstream::{Lease, Upstream};
+use crate::wire::Wire;
+use crate::{AuthClientOptions, AuthUnavailable, Question, SetupError, probe};
+
+/// How calls are made, to any URL.
+pub(crate) struct Calls {
+    pub(crate) wire: Arc<Wire>,
+    pub(crate) budget: Duration,
+    /// The places of each URL; none where each question has a call of its own.
+    places: usize,
+    pub(crate) sizes: Sizes,
+}
+
+impl Calls {
+    pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
+        let places = options.calls_under_way.max(1);
+        Ok(Self {
+            wire: Arc::new(Wire::new(options)?),
+            budget: options.timeout,
+            places: if options.batching { places } else { 0 },
+            sizes: Sizes::default(),
+        })
+    }
+
+    /// Asks the URL of the lease once.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthUnavailable::Unreachable`] and [`AuthUnavailable::LeftOut`] where the question cannot
+    /// have been received.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call may or may not have been received. It affects no other.
+    pub(crate) async fn ask(self: &Arc<Self>, lease: &Lease, question: &Question<'_>) -> Outcome {
+        let message = Message::new(question)?;
+        if self.places == 0 {
+            self.ask_alone(lease, message).await
+        } else {
+            self.ask_with_others(&lease.upstream, message).await
+        }
+    }
+
+    async fn ask_alone(self: &Arc<Self>, lease: &Lease, message: Message) -> Outcome {
+        let upstream = &lease.upstream;
+        self.sizes.count(1);
+        let sent = self.wire.send(&upstream.validate, Call::alone(message));
+        match sent.await {
+            Ok(answers) => {
+                upstream.succeeded();
+                let answer = answers.into_iter().next().flatten();
+                answer.ok_or(AuthUnavailable::Unclear)
+            }
+            Err(why) => {
+                self.failed(upstream, lease.epoch, why);
+                Err(why)
+            }
+        }
+    }
+
+    async fn ask_with_others(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        message: Message,
+    ) -> Outcome {
+        let (reply, answer) = oneshot::channel();
+        upstream.queue.lock().push(Waiting { message, reply });
+        self.staff(upstream);
+        upstream.arrived.notify_one();
+        let mut ticket = Ticket { upstream, answer };
+        let outcome = (&mut ticket.answer).await;
+        // Unsent by whoever had it, which then has died: nobody knows whether it was received.
+        outcome.unwrap_or(Err(AuthUnavailable::Broken))
+    }
+
+    /// Sees to it that the URL's places are taken, also where one was left that should not be.
+    pub(crate) fn staff(self: &Arc<Self>, upstream: &Arc<Upstream>) {
+        upstream.staff(self.places, |place| {
+            place::work(Arc::clone(upstream), Arc::clone(self), place)
+        });
+    }
+
+    /// Takes note of a failure. If it was one too many, those who wait may go elsewhere.
+    pub(crate) fn failed(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        epoch: Epoch,
+        why: AuthUnavailable,
+    ) {
+        if upstream.failed(epoch, why.as_str()) {
+            let waiting = upstream.queue.lock().empty();
+            turn_away(waiting);
+            self.probe(upstream);
+        }
+    }
+
+    /// Probes the URL if it is left out, unless that is being done.
+    pub(crate) fn probe(self: &Arc<Self>, upstream: &Arc<Upstream>) {
+        upstream.probe_with(|| {
+            let (upstream, wire) = (Arc::clone(upstream), Arc::clone(&self.wire));
+            tokio::spawn(probe::until_answered(upstream, wire, self.budget))
+        });
+    }
+}
+
+/// What a caller holds while it waits. Given up before the answer, it says so, so that neither a
+/// place in the queue nor a call is kept for nobody.
+struct Ticket<'a> {
+    upstream: &'a Upstream,
+    answer: oneshot::Receiver<Outcome>,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if !self.answer.is_terminated() {
+            self.answer.close();
+            self.upstream.queue.lock().left();
+            self.upstream.gone.notify_waiters();
+        }
+    }
+}

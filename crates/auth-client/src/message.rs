@@ -1,0 +1,212 @@
+//! A question in the form in which it travels, and the call that takes one or many of them.
+//!
+//! Each question is written once, by who asks it, before it meets any other: what cannot be
+//! written fails there, and what was written cannot make the others' call unreadable.
+
+use auth_api_types::{Client, MAX_TOKENS};
+use bytes::Bytes;
+use http::HeaderValue;
+use serde::Serialize;
+
+use crate::{AuthUnavailable, Question};
+
+/// The most bytes of a call's body: as many as the auth service reads.
+pub(crate) const MAX_BODY: usize = 128 * 1024;
+
+const OPEN: &[u8] = br#"{"tokens":["#;
+const CLOSE: &[u8] = b"]}";
+
+/// One question, in one buffer: its JSON, then what becomes headers where it travels alone.
+pub(crate) struct Message {
+    bytes: Vec<u8>,
+    json: usize,
+    request_id: usize,
+}
+
+/// The JSON of a question: a body of its own, or an item of `tokens`.
+#[derive(Serialize)]
+struct Item<'a> {
+    token: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    touch: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a Client>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+impl Message {
+    /// Writes the question down.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthUnavailable::Unclear`] if it is longer than the auth service reads.
+    pub(crate) fn new(question: &Question<'_>) -> Result<Self, AuthUnavailable> {
+        let item = Item {
+            token: question.token,
+            touch: (!question.touch).then_some(false),
+            client: question.client.as_ref(),
+            request_id: question.request_id,
+        };
+        let (id, trace) = (
+            question.request_id.unwrap_or_default().as_bytes(),
+            question.traceparent.unwrap_or_default().as_bytes(),
+        );
+        let rough = question.token.len() + 2 * id.len() + trace.len() + 64;
+        let mut bytes = Vec::with_capacity(rough);
+        serde_json::to_writer(&mut bytes, &item).map_err(|_| AuthUnavailable::Unclear)?;
+        let json = bytes.len();
+        if json > MAX_BODY {
+            return Err(AuthUnavailable::Unclear);
+        }
+        bytes.extend_from_slice(id);
+        let request_id = bytes.len();
+        bytes.extend_from_slice(trace);
+        Ok(Self {
+            bytes,
+            json,
+            request_id,
+        })
+    }
+
+}
+
+/// What a call still has room for.
+pub(crate) struct Room {
+    items: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// The room of an empty call.
+    pub(crate) const fn of_a_call() -> Self {
+        Self {
+            items: MAX_TOKENS,
+            bytes: MAX_BODY - OPEN.len() - CLOSE.len(),
+        }
+    }
+
+    /// Takes the place of this message. The first one always has one: alone it needs no brackets.
+    pub(crate) fn take(&mut self, message: &Message) -> bool {
+        let first = self.items == MAX_TOKENS;
+        let needed = message.json + usize::from(!first);
+        let fits = first || (self.items > 0 && needed <= self.bytes);
+        if fits {
+            self.items -= 1;
+            self.bytes = self.bytes.saturating_sub(needed);
+        }
+        fits
+    }
+}
+
+/// One call: the body, and the headers of a question that travels alone.
+pub(crate) struct Call {
+    pub(crate) body: Bytes,
+    pub(crate) headers: [(&'static str, Option<HeaderValue>); 2],
+    pub(crate) questions: usize,
+}
+
+impl Call {
+    /// The call of one question.
+    pub(crate) fn alone(mut message: Message) -> Self {
+        let headers = [
+            (
+                "x-request-id",
+                header(&message.bytes[message.json..message.request_id]),
+            ),
+            ("traceparent", header(&message.bytes[message.request_id..])),
+        ];
+        message.bytes.truncate(message.json);
+        Self {
+            body: message.bytes.into(),
+            headers,
+            questions: 1,
+        }
+    }
+
+    /// The call of these questions. A header cannot name the requests and traces of many: each
+    /// item has its request's id, and the traces end here.
+    pub(crate) fn of(messages: Vec<Message>) -> Self {
+        let messages = match <[Message; 1]>::try_from(messages) {
+            Ok([message]) => return Self::alone(message),
+            Err(messages) => messages,
+        };
+        let items: usize = messages.iter().map(|message| message.json + 1).sum();
+        let mut body = Vec::with_capacity(OPEN.len() + items + CLOSE.len());
+        body.extend_from_slice(OPEN);
+        for (nth, message) in messages.iter().enumerate() {
+            if nth > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(&message.bytes[..message.json]);
+        }
+        body.extend_from_slice(CLOSE);
+        Self {
+            body: body.into(),
+            headers: [("x-request-id", None), ("traceparent", None)],
+            questions: messages.len(),
+        }
+    }
+}
+
+fn header(text: &[u8]) -> Option<HeaderValue> {
+    let text = std::str::from_utf8(text)
+        .ok()
+        .filter(|text| !text.is_empty())?;
+    HeaderValue::from_str(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(token: &str) -> Message {
+        Message::new(&Question::new(token)).unwrap()
+    }
+
+    fn taken(mut lengths: impl Iterator<Item = usize>) -> Vec<Message> {
+        let mut room = Room::of_a_call();
+        let next = || lengths.next().map(|length| message(&"x".repeat(length)));
+        std::iter::from_fn(next)
+            .take_while(|message| room.take(message))
+            .collect()
+    }
+
+    #[test]
+    fn whatever_a_token_holds_a_call_stays_readable_and_each_item_itself() {
+        let tokens = [
+            "", "\"", "\\", "\0\u{1}\u{7f}", "]}", "\"},{", "ä\u{2028}😀\u{fffd}", "\r\n",
+        ];
+        let call = Call::of(tokens.iter().map(|token| message(token)).collect());
+        let body: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+        let items: Vec<_> = body["tokens"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["token"].as_str().unwrap())
+            .collect();
+        assert_eq!(items, tokens);
+    }
+
+    #[test]
+    fn a_call_has_room_for_so_many_questions_and_so_many_bytes() {
+        assert_eq!(taken(std::iter::repeat(1)).len(), MAX_TOKENS);
+        for length in [500, 4096, 40_000] {
+            let messages = taken(std::iter::repeat(length));
+            let size = messages[0].json;
+            let call = Call::of(messages);
+            assert!(call.body.len() <= MAX_BODY, "{length}");
+            assert!(call.body.len() + 1 + size > MAX_BODY, "{length}");
+        }
+    }
+
+    #[test]
+    fn the_longest_question_travels_alone_and_a_longer_one_not_at_all() {
+        let around = message("").json;
+        let messages = taken([MAX_BODY - around, 1].into_iter());
+        assert_eq!(messages.len(), 1);
+        assert_eq!(Call::of(messages).body.len(), MAX_BODY);
+        let longer = "x".repeat(MAX_BODY - around + 1);
+        assert!(Message::new(&Question::new(&longer)).is_err());
+    }
+}

@@ -1,0 +1,222 @@
+//! What a service keeps in a user's session over several requests: read and written with the
+//! user's own token. Each value has a version, so that of two writers neither overwrites the other
+//! unseen.
+
+use auth_api_types::Reason;
+use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::credential::find_token;
+use crate::wire::{Carrier, Reply};
+use crate::{AuthClient, Refusal};
+
+/// How often a value is read and written again that others keep changing meanwhile.
+const TRIES: usize = 16;
+
+/// The values of the session that one request belongs to. Every call here is a use of its token.
+pub struct SessionValues<'a> {
+    client: &'a AuthClient,
+    carrier: Carrier<'a>,
+}
+
+/// A value as it stood, and the version that it then had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// The value.
+    pub value: T,
+    /// Its entity tag.
+    pub version: HeaderValue,
+}
+
+/// Why a value was not read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValuesError {
+    /// The token opens nothing, or nobody knows.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// This kind of session keeps nothing: it ended with this very use.
+    #[error("a session of this kind keeps no values")]
+    NotKept,
+    /// The session would keep more than it may.
+    #[error("the session keeps no more than it does")]
+    TooLarge,
+    /// It was changed meanwhile, or is there already.
+    #[error("the value was changed meanwhile")]
+    Changed,
+    /// What is stored is something else than what is asked for.
+    #[error("the value is of another type")]
+    WrongType,
+}
+
+/// A clear reply.
+enum Said {
+    Found(Versioned<Vec<u8>>),
+    Absent,
+    Written,
+    Changed,
+    TooLarge,
+    NotKept,
+    Dead,
+}
+
+impl AuthClient {
+    /// The values of the session whose token the request carries.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoToken`], [`Refusal::TwoTokens`], or [`Refusal::Dead`] for what can be none.
+    pub fn values<'a>(&'a self, parts: &'a Parts) -> Result<SessionValues<'a>, Refusal> {
+        let reading = self.reading();
+        let token = find_token(&parts.headers, reading.cookie_names())
+            .map_err(|_| Refusal::TwoTokens)?
+            .ok_or(Refusal::NoToken)?;
+        let mut token = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| Refusal::Dead(Reason::Malformed))?;
+        token.set_sensitive(true);
+        let carrier = Carrier {
+            token,
+            request_id: reading.request_id(parts),
+            traceparent: reading.traceparent(parts),
+        };
+        Ok(SessionValues {
+            client: self,
+            carrier,
+        })
+    }
+}
+
+impl SessionValues<'_> {
+    /// The value under `key`, of 1 to 64 of `A-Za-z0-9._-`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Any but `Changed` and `TooLarge`.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        key: &str,
+    ) -> Result<Option<Versioned<T>>, ValuesError> {
+        match self.send(Method::GET, key, None, None).await? {
+            Said::Found(found) => {
+                let value = serde_json::from_slice(&found.value);
+                let value = value.map_err(|_| ValuesError::WrongType)?;
+                Ok(Some(Versioned {
+                    value,
+                    version: found.version,
+                }))
+            }
+            Said::Absent => Ok(None),
+            other => Err(other.into_error()),
+        }
+    }
+
+    /// Writes the value under `key`, if it still has the version that it was read with, or if
+    /// there was none and still is none.
+    ///
+    /// # Errors
+    ///
+    /// `Changed` if that is not so any more. Of `Refused` with [`Refusal::Unavailable`] nobody
+    /// knows whether it was written.
+    pub async fn put<T: Serialize + Sync>(
+        &self,
+        key: &str,
+        value: &T,
+        read: Option<&HeaderValue>,
+    ) -> Result<(), ValuesError> {
+        let body = serde_json::to_vec(value).map_err(|_| ValuesError::WrongType)?;
+        match self.send(Method::PUT, key, Some(body), read).await? {
+            Said::Written => Ok(()),
+            other => Err(other.into_error()),
+        }
+    }
+
+    /// Reads the value under `key`, changes it, and writes it; again from the start where somebody
+    /// else wrote in between. What was written comes back.
+    ///
+    /// # Errors
+    ///
+    /// As [`put`](Self::put); `Changed` only where others were faster many times in a row.
+    pub async fn update<T>(
+        &self,
+        key: &str,
+        change: impl Fn(Option<T>) -> T + Sync,
+    ) -> Result<T, ValuesError>
+    where
+        T: DeserializeOwned + Serialize + Send + Sync,
+    {
+        for _ in 0..TRIES {
+            let (before, version) = match self.get(key).await? {
+                Some(found) => (Some(found.value), Some(found.version)),
+                None => (None, None),
+            };
+            let after = change(before);
+            match self.put(key, &after, version.as_ref()).await {
+                Ok(()) => return Ok(after),
+                Err(ValuesError::Changed) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Err(ValuesError::Changed)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        key: &str,
+        body: Option<Vec<u8>>,
+        read: Option<&HeaderValue>,
+    ) -> Result<Said, ValuesError> {
+        let body = body.map(bytes::Bytes::from);
+        let said = self
+            .client
+            .exchange_value(
+                |wire, upstream| {
+                    let request = wire.value(method.clone(), upstream.value(key), &self.carrier);
+                    let Some(body) = body.clone() else {
+                        return request;
+                    };
+                    let request = match read {
+                        Some(version) => request.header(IF_MATCH, version),
+                        None => request.header(IF_NONE_MATCH, "*"),
+                    };
+                    request.header(CONTENT_TYPE, "application/json").body(body)
+                },
+                Said::read,
+            )
+            .await;
+        said.map_err(|unavailable| ValuesError::Refused(unavailable.into()))
+    }
+}
+
+impl Said {
+    fn read(reply: Reply) -> Option<Self> {
+        Some(match reply.status {
+            StatusCode::OK => Self::Found(Versioned {
+                value: reply.json()?.to_vec(),
+                version: reply.headers.get(ETAG)?.clone(),
+            }),
+            StatusCode::NO_CONTENT => Self::Written,
+            StatusCode::NOT_FOUND => Self::Absent,
+            StatusCode::PRECONDITION_FAILED => Self::Changed,
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
+            StatusCode::FORBIDDEN => Self::NotKept,
+            StatusCode::UNAUTHORIZED => Self::Dead,
+            _ => return None,
+        })
+    }
+
+    /// What it means where it is no answer to what was asked.
+    fn into_error(self) -> ValuesError {
+        match self {
+            Self::Dead => ValuesError::Refused(Refusal::Dead(Reason::Unknown)),
+            Self::Changed => ValuesError::Changed,
+            Self::TooLarge => ValuesError::TooLarge,
+            Self::NotKept => ValuesError::NotKept,
+            Self::Found(_) | Self::Absent | Self::Written => {
+                ValuesError::Refused(crate::AuthUnavailable::Unclear.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Where a Redis is, and how it is to be talked to, as people write it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use redis::io::tcp::TcpSettings;
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::patience::UNACKNOWLEDGED;
+
+/// Where Redis or Valkey is: `redis://user:password@host:6379/0`, the same with `rediss` for TLS,
+/// or `redis-cluster://host:6379,host:6379`.
+#[derive(Clone)]
+pub struct RedisAddress {
+    pub(super) hosts: Vec<Host>,
+    pub(super) is_cluster: bool,
+    tls: bool,
+    database: i64,
+    username: Option<String>,
+    password: Option<Zeroizing<String>>,
+}
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Host(pub(super) String, pub(super) u16);
+
+/// It is no address of a Redis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the address of a Redis")]
+pub struct BadRedisAddress;
+
+impl RedisAddress {
+    /// The same with the name of an ACL user and a password, each where one is given.
+    #[must_use]
+    pub fn with_credentials(
+        mut self,
+        username: Option<String>,
+        password: Option<Zeroizing<String>>,
+    ) -> Self {
+        self.username = username.or(self.username);
+        self.password = password.or(self.password);
+        self
+    }
+
+    /// How to connect to one of its hosts.
+    pub(super) fn connection(&self, host: &Host) -> redis::RedisResult<ConnectionInfo> {
+        let Host(name, port) = host.clone();
+        let address = if self.tls {
+            ConnectionAddr::TcpTls {
+                host: name,
+                port,
+                insecure: false,
+                tls_params: None,
+            }
+        } else {
+            ConnectionAddr::Tcp(name, port)
+        };
+        let mut redis = RedisConnectionInfo::default().set_db(self.database);
+        if let Some(username) = &self.username {
+            redis = redis.set_username(username);
+        }
+        if let Some(password) = &self.password {
+            redis = redis.set_password(password.as_str());
+        }
+        let tcp = TcpSettings::default().set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let tcp = tcp.set_user_timeout(UNACKNOWLEDGED);
+        Ok(address
+            .into_connection_info()?
+            .set_redis_settings(redis)
+            .set_tcp_settings(tcp))
+    }
+
+    /// Whether it is reached through TLS.
+    pub(super) const fn is_encrypted(&self) -> bool {
+        self.tls
+    }
+}
+
+impl FromStr for RedisAddress {
+    type Err = BadRedisAddress;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        read(text).ok_or(BadRedisAddress)
+    }
+}
+
+impl fmt::Debug for RedisAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisAddress")
+            .field("hosts", &self.hosts)
+            .field("is_cluster", &self.is_cluster)
+            .field("tls", &self.tls)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// The host in `name:port`, where the name may be an address of IPv6.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (name, port) = text.rsplit_once(':')?;
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        (!name.is_empty()).then_some(())?;
+        Some(Self(name.to_owned(), port.parse().ok()?))
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(name, port) = self;
+        if name.contains(':') {
+            write!(f, "[{name}]:{port}")
+        } else {
+            write!(f, "{name}:{port}")
+        }
+    }
+}
+
+fn read(text: &str) -> Option<RedisAddress> {
+    let (scheme, rest) = text.split_once("://")?;
+    let is_cluster = scheme == "redis-cluster";
+    let tls = match scheme {
+        "redis" | "redis-cluster" => false,
+        "rediss" => true,
+        _ => return None,
+    };
+    let (credentials, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
+    let database = match database {
+        "" => 0,
+        number => number.parse().ok().filter(|number| *number >= 0)?,
+    };
+    let hosts = hosts.split(',').map(host).collect::<Option<Vec<_>>>()?;
+    if !is_cluster && hosts.len() != 1 || is_cluster && database != 0 {
+        return None;
+    }
+    let (username, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    let decoded = |text: &str| match percent_decode_str(text).decode_utf8().ok()?.into_owned() {
+        text if text.is_empty() => Some(None),
+        text => Some(Some(text)),
+    };
+    Some(RedisAddress {
+        hosts,
+        is_cluster,
+        tls,
+        database,
+        username: decoded(username)?,
+        password: decoded(password)?.map(Zeroizing::new),
+    })
+}
+
+/// A host with or without a port, as a URL would have it.
+fn host(text: &str) -> Option<Host> {
+    let url = Url::parse(&format!("http://{}/", text.trim())).ok()?;
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none();
+    let name = url.host_str().filter(|_| plain)?;
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    // Port 80 is the default of the scheme that this was read as.
+    let port = if text.ends_with(":80") {
+        80
+    } else {
+        url.port().unwrap_or(6379)
+    };
+    Some(Host(name.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(text: &str) -> Vec<String> {
+        let address: RedisAddress = text.parse().unwrap();
+        address.hosts.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_address_is_read_as_people_write_it() {
+        assert_eq!(hosts("redis://cache"), ["cache:6379"]);
+        assert_eq!(hosts("redis://127.0.0.1:7000/3"), ["127.0.0.1:7000"]);
+        assert_eq!(hosts("rediss://[::1]:80"), ["[::1]:80"]);
+        assert_eq!(
+            hosts("redis-cluster://u:p%40@a:1,b:2, c"),
+            ["a:1", "b:2", "c:6379"]
+        );
+    }
+
+    #[test]
+    fn credentials_are_read_and_not_shown() {
+        let address: RedisAddress = "redis://ann:ge%2Fheim@cache/2".parse().unwrap();
+        assert_eq!(address.username.as_deref(), Some("ann"));
+        assert_eq!(address.password.as_ref().unwrap().as_str(), "ge/heim");
+        assert!(!format!("{address:?}").contains("heim"));
+        let other = Some(Zeroizing::new("other".to_owned()));
+        let address = address.with_credentials(None, other);
+        assert_eq!(address.username.as_deref(), Some("ann"));
+        assert_eq!(address.password.as_ref().unwrap().as_str(), "other");
+        let nobody: RedisAddress = "redis://:geheim@cache".parse().unwrap();
+        assert_eq!(nobody.username, None);
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "redis",
+            "redis:/x",
+            "redis://",
+            "redis://a,b",
+            "redis://a:x",
+            "redis://a:70000",
+            "redis://a/x",
+            "redis://a/-1",
+            "redis-cluster://a/1",
+            "redis-cluster://a,,b",
+            "redis+unix://x",
+            "http://a",
+            "redis://a/0?x=1",
+        ] {
+            assert!(text.parse::<RedisAddress>().is_err(), "{text}");
+        }
+    }
+}

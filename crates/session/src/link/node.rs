@@ -1,0 +1,231 @@
+//! One server: its connections, and batches sent to it.
+
+use parking_lot::RwLock;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use tokio::sync::Semaphore;
+
+use super::address::{Host, RedisAddress};
+use super::patience::{ANSWER, BETWEEN_TRIES, CONNECT, IN_FLIGHT, REPLICA};
+use super::script::Call;
+use super::{Answer, unreachable};
+use crate::StoreError;
+
+/// Where something must be before it counts as done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// On the server that was asked.
+    Here,
+    /// On a replica as well.
+    OnReplica,
+}
+
+/// What a server said to one call.
+pub(super) enum Reply {
+    Done(Value),
+    Failed(StoreError),
+    /// Not carried out: the server does not know the script.
+    NoScript,
+    /// Not carried out: the key is there.
+    Moved(Host),
+    /// Not carried out: the key may be there already.
+    Ask(Host),
+}
+
+/// A server, with a connection that comes back by itself.
+pub(super) struct Node {
+    host: Host,
+    client: Client,
+    line: Line,
+    /// Apart from the other: waiting for a replica keeps a connection from answering anybody.
+    patient: Line,
+    permits: Semaphore,
+}
+
+/// A connection that can be made anew.
+struct Line(RwLock<ConnectionManager>);
+
+impl Node {
+    /// Nothing is sent yet.
+    pub(super) fn new(address: &RedisAddress, host: &Host) -> Result<Self, StoreError> {
+        let failed = |error: RedisError| StoreError(format!("{host}: {error}"));
+        let client = Client::open(address.connection(host).map_err(failed)?).map_err(failed)?;
+        Ok(Self {
+            host: host.clone(),
+            line: Line::new(&client).map_err(failed)?,
+            patient: Line::new(&client).map_err(failed)?,
+            client,
+            permits: Semaphore::new(IN_FLIGHT),
+        })
+    }
+
+    /// Makes all calls in one round trip, in their order; a reply for each.
+    pub(super) async fn run(&self, calls: &[&Call], kept: Kept, asking: bool) -> Vec<Reply> {
+        let all = |error: &StoreError| {
+            let fail = |_| Reply::Failed(error.clone());
+            calls.iter().map(fail).collect()
+        };
+        let Ok(_permit) = self.permits.try_acquire() else {
+            return all(&StoreError(format!("too much waits for {}", self.host)));
+        };
+        let Ok(replies) = tokio::time::timeout(ANSWER, self.ask(calls, kept, asking)).await else {
+            return all(&StoreError(format!("{} does not answer in time", self.host)));
+        };
+        replies.unwrap_or_else(|error| all(&error))
+    }
+
+    async fn ask(
+        &self,
+        calls: &[&Call],
+        kept: Kept,
+        asking: bool,
+    ) -> Result<Vec<Reply>, StoreError> {
+        let mut replies = self.send(calls, kept, asking, false).await?;
+        let unknown: Vec<usize> = (0..replies.len())
+            .filter(|at| matches!(replies[*at], Reply::NoScript))
+            .collect();
+        if unknown.is_empty() {
+            return Ok(replies);
+        }
+        let again: Vec<&Call> = unknown.iter().map(|at| calls[*at]).collect();
+        let after = self.send(&again, kept, asking, true).await?;
+        for (at, reply) in unknown.into_iter().zip(after) {
+            replies[at] = reply;
+        }
+        Ok(replies)
+    }
+
+    /// One round trip.
+    async fn send(
+        &self,
+        calls: &[&Call],
+        kept: Kept,
+        asking: bool,
+        load: bool,
+    ) -> Result<Vec<Reply>, StoreError> {
+        let mut pipeline = Pipeline::with_capacity(calls.len() + 1);
+        pipeline.ignore_errors();
+        let mut wanted = Vec::with_capacity(calls.len());
+        let mut sent = if load { load_scripts(&mut pipeline, calls) } else { 0 };
+        for call in calls {
+            if asking {
+                pipeline.add_command(redis::cmd("ASKING"));
+                sent += 1;
+            }
+            pipeline.add_command(call.command.clone());
+            wanted.push(sent);
+            sent += 1;
+        }
+        let line = match kept {
+            Kept::Here => &self.line,
+            Kept::OnReplica => {
+                let patience = u64::try_from(REPLICA.as_millis()).unwrap_or(u64::MAX);
+                pipeline.cmd("WAIT").arg(1).arg(patience);
+                &self.patient
+            }
+        };
+        let mut answers = self.exchange(line, &pipeline).await?;
+        let missed = kept == Kept::OnReplica && !has_replica(answers.pop());
+        let mut replies = Vec::with_capacity(calls.len());
+        for (at, answer) in answers.into_iter().enumerate() {
+            if wanted.binary_search(&at).is_ok() {
+                replies.push(self.reply(answer, missed));
+            }
+        }
+        Ok(replies)
+    }
+
+    async fn exchange(
+        &self,
+        line: &Line,
+        pipeline: &Pipeline,
+    ) -> Result<Vec<RedisResult<Value>>, StoreError> {
+        let mut connection = line.0.read().clone();
+        let answered: RedisResult<Vec<RedisResult<Value>>> =
+            pipeline.query_async(&mut connection).await;
+        let stale = match &answered {
+            // The connection's owner tries again by itself only after errors of the network.
+            Err(error) => !error.is_io_error(),
+            // Its master has become a replica. Its name may lead to another one now.
+            Ok(answers) => answers.iter().flat_map(|answer| answer.as_ref().err()).any(|error| {
+                error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+            }),
+        };
+        if stale && let Ok(fresh) = connection_to(&self.client) {
+            *line.0.write() = fresh;
+        }
+        answered.map_err(|error| StoreError(format!("{}: {error}", self.host)))
+    }
+
+    fn reply(&self, answer: RedisResult<Value>, missed: bool) -> Reply {
+        let error = match answer {
+            Ok(_) if missed => {
+                return Reply::Failed(StoreError("no replica has it yet".to_owned()));
+            }
+            Ok(value) => return Reply::Done(value),
+            Err(error) => error,
+        };
+        let elsewhere = || {
+            let (address, _) = error.redirect_node()?;
+            match address.strip_prefix(':') {
+                // The same host on another port.
+                Some(port) => Some(Host(self.host.0.clone(), port.parse().ok()?)),
+                None => Host::read(address),
+            }
+        };
+        let failed = || Reply::Failed(StoreError(format!("{}: {error}", self.host)));
+        match error.kind() {
+            ErrorKind::Server(ServerErrorKind::NoScript) => Reply::NoScript,
+            ErrorKind::Server(ServerErrorKind::Moved) => elsewhere().map_or_else(failed, Reply::Moved),
+            ErrorKind::Server(ServerErrorKind::Ask) => elsewhere().map_or_else(failed, Reply::Ask),
+            _ => failed(),
+        }
+    }
+}
+
+impl Reply {
+    /// The reply of a server from which there is no other to go to.
+    pub(super) fn settled(self) -> Answer {
+        match self {
+            Self::Done(value) => Ok(value),
+            Self::Failed(error) => Err(error),
+            Self::NoScript => Err(StoreError("a script was lost".to_owned())),
+            Self::Moved(_) | Self::Ask(_) => Err(unreachable("where the key has gone")),
+        }
+    }
+}
+
+impl Line {
+    fn new(client: &Client) -> RedisResult<Self> {
+        Ok(Self(RwLock::new(connection_to(client)?)))
+    }
+}
+
+/// A connection that is made when it is first needed, and made again after it broke.
+fn connection_to(client: &Client) -> RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(CONNECT))
+        .set_response_timeout(Some(ANSWER))
+        .set_pipeline_buffer_size(IN_FLIGHT)
+        // Whoever comes next tries again, so that nobody waits for a server that is away.
+        .set_number_of_retries(0)
+        .set_max_delay(BETWEEN_TRIES);
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+/// Puts each script of the calls before them; how many those are.
+fn load_scripts(pipeline: &mut Pipeline, calls: &[&Call]) -> usize {
+    let mut loaded: Vec<&super::Script> = Vec::new();
+    for script in calls.iter().filter_map(|call| call.script) {
+        if !loaded.iter().any(|known| std::ptr::eq(*known, script)) {
+            pipeline.add_command(script.load());
+            loaded.push(script);
+        }
+    }
+    loaded.len()
+}
+
+/// Whether the answer to `WAIT` says that a replica has it.
+fn has_replica(answer: Option<RedisResult<Value>>) -> bool {
+    matches!(answer, Some(Ok(Value::Int(replicas))) if replicas > 0)
+}

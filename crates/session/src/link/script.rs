@@ -1,0 +1,93 @@
+//! Scripts, and the calls of them: what is done to one key in one atomic step.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, ToRedisArgs};
+
+use super::slots::slot_of;
+
+/// A script that servers know by its digest.
+pub(crate) struct Script {
+    text: &'static str,
+    digest: LazyLock<String>,
+}
+
+/// One command, usually a script's call.
+pub(crate) struct Call {
+    pub(super) command: Cmd,
+    /// The script that must be there, if any.
+    pub(super) script: Option<&'static Script>,
+    /// The slot of its key.
+    pub(super) slot: u16,
+}
+
+impl Script {
+    /// The script of this text; the first line of which says what it may do.
+    pub(crate) const fn new(text: &'static str, digest: fn() -> String) -> Self {
+        Self {
+            text,
+            digest: LazyLock::new(digest),
+        }
+    }
+
+    /// The command that makes a server know it.
+    pub(super) fn load(&self) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("LOAD").arg(self.text);
+        command
+    }
+}
+
+/// The SHA-1 of a script's text, by which servers know it.
+pub(crate) fn digest_of(text: &str) -> String {
+    redis::Script::new(text).get_hash().to_owned()
+}
+
+/// Defines a script that is put together from files; `flags` are what the server lets it do.
+macro_rules! script {
+    ($name:ident, $flags:literal, $($file:literal),+) => {
+        pub(super) static $name: $crate::link::Script = $crate::link::Script::new(
+            concat!("#!lua", $flags, "\n", $(include_str!($file)),+),
+            || $crate::link::digest_of(concat!("#!lua", $flags, "\n", $(include_str!($file)),+)),
+        );
+    };
+}
+pub(crate) use script;
+
+impl Call {
+    /// A call of a script on one key.
+    pub(crate) fn on(script: &'static Script, key: &[u8]) -> Self {
+        Self::on_all(script, &[key])
+    }
+
+    /// A call of a script on keys that are in one place; see [`super::Link::places`].
+    pub(crate) fn on_all(script: &'static Script, keys: &[&[u8]]) -> Self {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(script.digest.as_str()).arg(keys.len());
+        for key in keys {
+            command.arg(*key);
+        }
+        Self {
+            command,
+            script: Some(script),
+            slot: keys.first().map_or(0, |key| slot_of(key)),
+        }
+    }
+
+    /// A command on one key.
+    pub(crate) fn plain(name: &str, key: &[u8]) -> Self {
+        let mut command = redis::cmd(name);
+        command.arg(key);
+        Self {
+            command,
+            script: None,
+            slot: slot_of(key),
+        }
+    }
+
+    /// The same with an argument more.
+    pub(crate) fn arg(mut self, argument: impl ToRedisArgs) -> Self {
+        self.command.arg(argument);
+        self
+    }
+}

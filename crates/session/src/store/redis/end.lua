@@ -1,0 +1,22 @@
+-- ARGV: the subject whose session it must be, 'keep' if it is the one to keep, below which
+-- generation it ends or ''. 1 if it lived and ended, 2 if it was spared, 0 otherwise.
+local text = redis.pcall('GET', KEYS[1])
+if not text then return 0 end
+if not is_record(text) then
+  -- Nobody can tell whose it is: whatever ends sessions ends it.
+  redis.call('DEL', KEYS[1])
+  return 0
+end
+if text:sub(69, 84) ~= ARGV[1] then return 0 end
+local generation = struct.unpack('>i6', text, 61)
+local below = tonumber(ARGV[3])
+if ARGV[2] == 'keep' then
+  if below and generation < below then
+    redis.call('SETRANGE', KEYS[1], 60, struct.pack('>i6', below))
+  end
+  return 2
+end
+if below and generation >= below then return 2 end
+redis.call('DEL', KEYS[1])
+if now_ms() < end_of(text) then return 1 end
+return 0

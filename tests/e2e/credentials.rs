@@ -1,0 +1,201 @@
+//! How a request carries its token: one of three ways, the same at both services.
+
+use crate::harness::{Answer, AuthService, BusinessService, Listener, Request, is_alive};
+
+struct Doors {
+    auth: AuthService,
+    business: BusinessService,
+}
+
+impl Doors {
+    fn open() -> Self {
+        let auth = AuthService::start();
+        let business = BusinessService::start(&auth);
+        Self { auth, business }
+    }
+
+    /// The answers of a door of each service to the same headers.
+    fn ask(&self, headers: impl Fn(Request) -> Request) -> [Answer; 2] {
+        let ask = |listener: Listener, path: &str| listener.send(headers(Request::get(path)));
+        [
+            ask(self.auth.public, "/session"),
+            ask(self.business.public, "/data"),
+        ]
+    }
+
+    #[track_caller]
+    fn expect(&self, status: u16, headers: impl Fn(Request) -> Request) {
+        for answer in self.ask(headers) {
+            answer.expect(status);
+        }
+    }
+
+    #[track_caller]
+    fn expect_problem(&self, status: u16, code: &str, headers: impl Fn(Request) -> Request) {
+        for answer in self.ask(headers) {
+            answer.expect_problem(status, code);
+        }
+    }
+}
+
+#[test]
+fn each_of_the_three_ways_is_good() {
+    let doors = Doors::open();
+    let token = doors.auth.token();
+    doors.expect(200, |request| request.token(&token));
+    doors.expect(200, |request| request.bearer(&token));
+    doors.expect(200, |request| request.cookie(&token));
+    doors.expect(200, |request| {
+        request.header("Authorization", format!("bEARER {token}"))
+    });
+    doors.expect(200, |request| request.header("ToKeN", &token));
+}
+
+#[test]
+fn no_token_is_a_missing_one() {
+    let doors = Doors::open();
+    for answer in doors.ask(|request| request) {
+        let answer = answer.expect_problem(401, "missing_token");
+        let answer = answer.expect_challenge(r#"Bearer realm="reinflate""#);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+}
+
+#[test]
+fn a_dead_token_is_an_invalid_one() {
+    let doors = Doors::open();
+    let dead = doors.auth.token();
+    doors.auth.logout(&dead);
+    for token in [dead.as_str(), "nonsense"] {
+        for answer in doors.ask(|request| request.bearer(token)) {
+            let answer = answer.expect_problem(401, "invalid_token");
+            let answer = answer.expect_challenge_error("invalid_token");
+            let challenge = answer.header("www-authenticate").unwrap();
+            assert!(challenge.contains("error_description=\""), "{answer:?}");
+            assert!(!answer.text().contains(token), "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_header_goes_before_the_cookie() {
+    let doors = Doors::open();
+    let live = doors.auth.token();
+    doors.expect(200, |request| request.bearer(&live).cookie("nonsense"));
+    doors.expect(200, |request| request.cookie("nonsense").token(&live));
+    doors.expect_problem(401, "invalid_token", |request| {
+        request.bearer("nonsense").cookie(&live)
+    });
+    doors.expect_problem(401, "invalid_token", |request| {
+        request.token("nonsense").cookie(&live)
+    });
+}
+
+#[test]
+fn two_headers_with_different_tokens_are_an_invalid_request() {
+    let doors = Doors::open();
+    let tokens = doors.auth.tokens(2);
+    doors.expect_problem(400, "invalid_request", |request| {
+        request.token(&tokens[0]).bearer(&tokens[1])
+    });
+    doors.expect_problem(400, "invalid_request", |request| {
+        request.token("x").bearer(&tokens[1])
+    });
+    doors.expect(200, |request| request.token(&tokens[0]).bearer(&tokens[0]));
+    let verdict = doors.auth.look_at(&tokens[1]);
+    assert_eq!(
+        verdict["session"]["refresh_count"], 0,
+        "what is refused is no use"
+    );
+}
+
+#[test]
+fn one_header_given_twice_is_an_invalid_request() {
+    let doors = Doors::open();
+    let tokens = doors.auth.tokens(2);
+    for second in &tokens {
+        doors.expect_problem(400, "invalid_request", |request| {
+            request.token(&tokens[0]).token(second)
+        });
+        doors.expect_problem(400, "invalid_request", |request| {
+            request.bearer(&tokens[0]).bearer(second)
+        });
+    }
+}
+
+#[test]
+fn an_authorization_of_another_scheme_counts_as_none() {
+    let doors = Doors::open();
+    let token = doors.auth.token();
+    for scheme in [
+        "Basic anNmOnBvc3RtYW4=",
+        "Digest x",
+        "Bearertoken",
+        "Negotiate",
+    ] {
+        let other = |request: Request| request.header("Authorization", scheme);
+        doors.expect_problem(401, "missing_token", other);
+        doors.expect(200, |request| other(request).token(&token));
+        doors.expect(200, |request| other(request).cookie(&token));
+    }
+}
+
+#[test]
+fn cookies_that_contradict_each_other_count_as_none() {
+    let doors = Doors::open();
+    let tokens = doors.auth.tokens(2);
+    let both = format!(
+        "reinflate={}; theme=dark; reinflate={}",
+        tokens[0], tokens[1]
+    );
+    doors.expect_problem(401, "missing_token", |request| {
+        request.header("Cookie", &both)
+    });
+    doors.expect_problem(401, "missing_token", |request| {
+        request.cookie(&tokens[0]).cookie(&tokens[1])
+    });
+    doors.expect(200, |request| {
+        request.header("Cookie", &both).bearer(&tokens[0])
+    });
+    let same = format!("a=b; reinflate={}; reinflate={}", tokens[0], tokens[0]);
+    doors.expect(200, |request| request.header("Cookie", &same));
+    let others = format!("Reinflate={0}; reinflate2={0}; xreinflate={0}", tokens[0]);
+    doors.expect_problem(401, "missing_token", |request| {
+        request.header("Cookie", &others)
+    });
+}
+
+#[test]
+fn a_token_in_the_query_is_never_read() {
+    let doors = Doors::open();
+    let token = doors.auth.token();
+    for name in ["token", "access_token", "Authorization", "reinflate"] {
+        let query = format!("?{name}={token}");
+        let session = doors.auth.public.get(&format!("/session{query}"));
+        session.expect_problem(401, "missing_token");
+        let data = doors.business.public.get(&format!("/data{query}"));
+        data.expect_problem(401, "missing_token");
+    }
+    assert_eq!(doors.auth.look_at(&token)["session"]["refresh_count"], 0);
+}
+
+#[test]
+fn a_value_that_is_no_token_at_all_is_a_refusal_and_no_failure() {
+    let doors = Doors::open();
+    for value in [
+        b"\xff\xfe".as_slice(),
+        b"",
+        b" ",
+        "é".as_bytes(),
+        &[b'x'; 8_000],
+    ] {
+        for answer in doors.ask(|request| request.header("token", value)) {
+            assert!(matches!(answer.status, 400 | 401), "{value:?}: {answer:?}");
+        }
+        let bearer = [b"Bearer ", value].concat();
+        for answer in doors.ask(|request| request.header("Authorization", &bearer)) {
+            assert!(matches!(answer.status, 400 | 401), "{value:?}: {answer:?}");
+        }
+    }
+    assert!(is_alive(&doors.auth.validate(&doors.auth.token())));
+}

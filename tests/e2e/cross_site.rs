@@ -1,0 +1,78 @@
+//! Requests that a browser sent from somewhere else: no unsafe method passes.
+
+use serde_json::json;
+
+use crate::harness::{AuthService, DEMO, Launch, Request, is_alive};
+
+fn logout(token: &str) -> Request {
+    Request::post("/logout").bearer(token)
+}
+
+#[test]
+fn what_a_browser_sends_from_another_site_is_refused() {
+    let auth = AuthService::start();
+    let token = auth.token();
+    for (header, value) in [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "https://evil.example"),
+        ("Origin", "null"),
+    ] {
+        let refused = auth.public.send(logout(&token).header(header, value));
+        refused.expect_problem(403, "cross_site_request");
+    }
+    assert!(is_alive(&auth.validate(&token)));
+}
+
+#[test]
+fn a_login_from_another_site_is_refused_as_well() {
+    let auth = AuthService::start();
+    let login = Request::post("/login").json(&json!({"username": DEMO.0, "password": DEMO.1}));
+    let refused = auth
+        .public
+        .send(login.header("Sec-Fetch-Site", "cross-site"));
+    refused.expect_problem(403, "cross_site_request");
+}
+
+#[test]
+fn what_a_browser_sends_from_our_own_pages_passes() {
+    let auth = AuthService::start();
+    let host = format!("127.0.0.1:{}", auth.public.port);
+    let origin = format!("http://{host}");
+    for headers in [
+        vec![("Sec-Fetch-Site", "same-origin")],
+        vec![("Sec-Fetch-Site", "none")],
+        vec![("Host", host.as_str()), ("Origin", origin.as_str())],
+        vec![],
+    ] {
+        let request = logout(&auth.token());
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(name, value)
+        });
+        auth.public.send(request).expect(204);
+    }
+}
+
+#[test]
+fn reading_is_not_held_back() {
+    let auth = AuthService::start();
+    let read = Request::get("/session")
+        .bearer(&auth.token())
+        .header("Sec-Fetch-Site", "cross-site");
+    auth.public.send(read).expect(200);
+}
+
+#[test]
+fn origins_that_are_named_are_excepted() {
+    for setting in ["AUTH_ALLOWED_ORIGINS", "AUTH_REDIRECT_ORIGINS"] {
+        let auth = AuthService::launch(&Launch::auth().var(setting, "https://app.example"));
+        let from = |origin: &str| {
+            let request = logout(&auth.token()).header("Origin", origin);
+            auth.public
+                .send(request.header("Sec-Fetch-Site", "cross-site"))
+        };
+        from("https://app.example").expect(204);
+        from("https://app.example.evil.example").expect_problem(403, "cross_site_request");
+        from("http://app.example").expect_problem(403, "cross_site_request");
+    }
+}

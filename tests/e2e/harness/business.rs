@@ -1,0 +1,50 @@
+//! business-service as its callers see it, in verbs.
+
+use std::ops::{Deref, DerefMut};
+
+use super::{Answer, AuthService, Launch, Listener, Process, Request};
+
+/// A running business-service.
+pub(crate) struct BusinessService {
+    process: Process,
+    pub(crate) public: Listener,
+    pub(crate) internal: Listener,
+}
+
+impl BusinessService {
+    /// Asking this auth-service, with everything else as it is by default.
+    pub(crate) fn start(auth: &AuthService) -> Self {
+        Self::launch(&Launch::business(auth.internal.port))
+    }
+
+    pub(crate) fn launch(launch: &Launch) -> Self {
+        let mut process = launch.start();
+        let public = process.listener("business");
+        let internal = process.listener("business-internal");
+        Self {
+            process,
+            public,
+            internal,
+        }
+    }
+
+    /// `GET /data` with this token.
+    pub(crate) fn data(&self, token: &str) -> Answer {
+        self.keep_secret(token.get(26..58).unwrap_or(token));
+        self.public.send(Request::get("/data").bearer(token))
+    }
+}
+
+impl Deref for BusinessService {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for BusinessService {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}

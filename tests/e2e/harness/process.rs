@@ -1,0 +1,217 @@
+//! A process of a test: its output is kept, its signals are sent by number, and it does not
+//! outlive its owner.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Listener, PATIENCE, eventually};
+
+/// A running process. Dropping it kills it, prints its output where the test failed, and fails
+/// the test where a secret that the test used stands in that output.
+pub(crate) struct Process {
+    child: Child,
+    output: Lines,
+    errors: Lines,
+    readers: Vec<JoinHandle<()>>,
+    secrets: Mutex<Vec<String>>,
+    _home: TempDir,
+}
+
+type Lines = Arc<Mutex<Vec<String>>>;
+
+impl Process {
+    pub(super) fn own(mut child: Child, home: TempDir) -> Self {
+        let (output, errors) = (Lines::default(), Lines::default());
+        let readers = vec![
+            keep(
+                child.stdout.take().expect("standard output is a pipe"),
+                &output,
+            ),
+            keep(
+                child.stderr.take().expect("standard error is a pipe"),
+                &errors,
+            ),
+        ];
+        Self {
+            child,
+            output,
+            errors,
+            readers,
+            secrets: Mutex::default(),
+            _home: home,
+        }
+    }
+
+    /// The listener of this name, once the process says that it accepts.
+    #[track_caller]
+    pub(crate) fn listener(&mut self, name: &str) -> Listener {
+        eventually(&format!("listening ({name})"), PATIENCE, || {
+            let port = self.output().iter().find_map(|line| port_in(line, name));
+            let ended = self.child.try_wait().expect("the child is ours");
+            assert!(port.is_some() || ended.is_none(), "it ended: {ended:?}");
+            port
+        })
+    }
+
+    /// The lines on standard output so far.
+    pub(crate) fn output(&self) -> Vec<String> {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// The lines on standard error so far.
+    pub(crate) fn errors(&self) -> Vec<String> {
+        self.errors.lock().unwrap().clone()
+    }
+
+    /// The log so far; every line of it must be JSON.
+    #[track_caller]
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let parse = |line: &String| serde_json::from_str(line).expect("a log line is JSON");
+        self.output().iter().map(parse).collect()
+    }
+
+    /// The lines of the log that hold this text, once there are `count` of them.
+    #[track_caller]
+    pub(crate) fn log_lines_with(&self, text: &str, count: usize) -> Vec<String> {
+        eventually(
+            &format!("{count} log lines with {text:?}"),
+            PATIENCE,
+            || {
+                let mut lines = self.output();
+                lines.retain(|line| line.contains(text));
+                (lines.len() >= count).then_some(lines)
+            },
+        )
+    }
+
+    /// What must never stand in the output; a word so short that it may stand there by chance
+    /// is no secret.
+    pub(crate) fn keep_secret(&self, secret: &str) {
+        if secret.len() >= 7 {
+            self.secrets.lock().unwrap().push(secret.to_owned());
+        }
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("sh")
+            .args([
+                "-c",
+                "kill -s \"$0\" \"$1\"",
+                signal,
+                &self.child.id().to_string(),
+            ])
+            .status();
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "{signal} could not be sent"
+        );
+    }
+
+    /// Stops it in its tracks, as a machine that hangs would; `CONT` sets it going again.
+    #[track_caller]
+    pub(crate) fn hang(&self) {
+        self.signal("STOP");
+        // The signal is sent at once, but each thread stops when it comes to it.
+        eventually("every thread has stopped", PATIENCE, || {
+            let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
+            let mut states = threads.map(|thread| {
+                let stat = fs::read_to_string(thread.ok()?.path().join("stat")).ok()?;
+                let (_, after_name) = stat.rsplit_once(") ")?;
+                after_name.chars().next()
+            });
+            states.all(|state| state == Some('T')).then_some(())
+        });
+    }
+
+    /// The most memory that it has had at once so far, in KiB.
+    pub(crate) fn peak_memory_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the process runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        peak.and_then(|peak| peak.parse().ok()).expect("a number of kB")
+    }
+
+    /// Kills it, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        // Fails only where it has ended already.
+        let _ = self.child.kill();
+        self.child.wait().expect("the child is ours");
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the child is ours").is_none()
+    }
+
+    /// Waits until it has ended and all its output is there.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
+        let child = &mut self.child;
+        let ended = eventually("the process ends", within, || {
+            child.try_wait().expect("ours")
+        });
+        self.read_to_the_end();
+        ended
+    }
+
+    fn read_to_the_end(&mut self) {
+        for reader in self.readers.drain(..) {
+            // A reader ends with the pipe; it has nothing to panic about.
+            let _ = reader.join();
+        }
+    }
+
+    fn leaked(&self) -> Option<String> {
+        let secrets = self.secrets.lock().unwrap();
+        let lines = self.output().into_iter().chain(self.errors());
+        lines
+            .into_iter()
+            .find(|line| secrets.iter().any(|secret| line.contains(secret)))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        self.read_to_the_end();
+        if thread::panicking() {
+            for line in self.output().iter().chain(&self.errors()) {
+                eprintln!("[{}] {line}", self.child.id());
+            }
+        } else if let Some(line) = self.leaked() {
+            panic!("a secret in the output: {line}");
+        }
+    }
+}
+
+fn keep(pipe: impl Read + Send + 'static, lines: &Lines) -> JoinHandle<()> {
+    let lines = Arc::clone(lines);
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
+            lines
+                .lock()
+                .unwrap()
+                .push(String::from_utf8_lossy(&line).into_owned());
+        }
+    })
+}
+
+/// The port in `listening on http://127.0.0.1:8080 (public)`.
+fn port_in(line: &str, name: &str) -> Option<Listener> {
+    let (_, rest) = line.split_once("listening on http://")?;
+    let (address, rest) = rest.split_once(" (")?;
+    let (listener, _) = rest.split_once(')')?;
+    let (_, port) = address.rsplit_once(':')?;
+    if listener != name {
+        return None;
+    }
+    port.parse().ok().map(|port| Listener { port })
+}

@@ -1,0 +1,41 @@
+//! The services as their callers meet them: real processes, real HTTP, one module a behaviour.
+//! Nothing here looks inside: what is not visible from outside is tested where it lives.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::print_stderr,
+    reason = "the log of a failed test and why one was skipped"
+)]
+
+mod harness;
+
+mod batches;
+mod bound_sessions;
+mod business;
+mod credentials;
+mod cross_site;
+mod draining;
+mod expiry;
+mod internal_key;
+mod logging;
+mod login;
+mod login_bodies;
+mod logout;
+mod malformed_requests;
+mod metrics;
+mod minting;
+mod nonsense_settings;
+mod outages;
+mod pair;
+mod probes;
+mod proxies;
+mod request_ids;
+mod rotation;
+mod session_lists;
+mod session_values;
+mod settings;
+mod single_use;
+mod starting;
+mod token_format;
+mod unclear_answers;
+mod validation;

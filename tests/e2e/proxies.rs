@@ -1,0 +1,23 @@
+//! In front of any backend: the forward-auth doors asked as each proxy asks them, and nginx and
+//! Caddy themselves with the configuration that `auth-service proxy` prints.
+
+mod application;
+mod caddy;
+mod check;
+mod doors;
+mod forged;
+mod front;
+mod nginx;
+mod printed;
+mod replayed;
+mod through;
+
+/// What the application behind a proxy hears.
+const IDENTITY: [&str; 6] = [
+    "remote-user",
+    "remote-name",
+    "remote-email",
+    "remote-groups",
+    "x-auth-user-id",
+    "x-auth-session-id",
+];

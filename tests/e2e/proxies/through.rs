@@ -1,0 +1,259 @@
+//! What holds through every proxy, whichever it is. Each proxy's module runs all of it.
+
+use super::IDENTITY;
+use super::application::Heard;
+use super::front::{HOST, Stage};
+use crate::harness::{ANN, DEMO, LONG_PASSWORD, Request, is_alive};
+
+/// A live session passes, with any method, and the application hears who it is.
+pub(super) fn a_live_session_passes(stage: &Stage) {
+    let answer = stage.auth.login_answer(DEMO.0, DEMO.1);
+    let token = answer["token"].as_str().unwrap();
+    let (user, session) = (&answer["session"]["user"]["id"], &answer["session"]["id"]);
+    for method in [
+        "GET",
+        "POST",
+        "PUT",
+        "DELETE",
+        "PATCH",
+        "OPTIONS",
+        "PROPFIND",
+        "REINFLATE",
+    ] {
+        for request in [
+            Request::new(method, "/a/b?c=d%2fe").token(token),
+            Request::new(method, "/a/b?c=d%2fe").bearer(token),
+            Request::new(method, "/a/b?c=d%2fe").cookie(token),
+        ] {
+            let request = if method == "GET" {
+                request
+            } else {
+                request.body("text/plain", "hello")
+            };
+            let heard = Heard::of(&stage.send(request));
+            assert!(
+                heard.line.starts_with(&format!("{method} /a/b?c=d%2fe ")),
+                "{heard:?}"
+            );
+            assert_eq!(
+                heard.body,
+                if method == "GET" { "" } else { "hello" },
+                "{method}"
+            );
+            let expected = [
+                DEMO.0,
+                DEMO.0,
+                DEMO.0,
+                "admin",
+                user.as_str().unwrap(),
+                session.as_str().unwrap(),
+            ];
+            for (name, value) in IDENTITY.into_iter().zip(expected) {
+                assert_eq!(heard.header(name), value, "{name}");
+            }
+        }
+    }
+    stage
+        .send(Request::new("HEAD", "/a").token(token))
+        .expect(200);
+    assert!(is_alive(&stage.auth.validate(token)));
+}
+
+/// A request is one use: it re-inflates once.
+pub(super) fn a_request_is_one_use(stage: &Stage) {
+    let token = stage.auth.token();
+    for count in 1..=3 {
+        stage.send(Request::get("/").token(&token)).expect(200);
+        let verdict = stage.auth.look_at(&token);
+        assert_eq!(verdict["session"]["refresh_count"], count, "{verdict}");
+    }
+    let once = stage
+        .auth
+        .mint(&token, &serde_json::json!({"kind": "single_use"}));
+    stage.send(Request::get("/").token(&once)).expect(200);
+    stage.send(Request::get("/").token(&once)).expect(401);
+}
+
+/// Without a live session nothing reaches the application.
+pub(super) fn nobody_else_passes(stage: &Stage) {
+    let bearer = "Bearer realm=\"reinflate\"";
+    stage
+        .send(Request::get("/"))
+        .expect(401)
+        .expect_challenge(bearer);
+    let token = stage.auth.token();
+    stage.auth.logout(&token);
+    let other = stage.auth.token();
+    for request in [
+        Request::get("/").token(&token),
+        Request::get("/").bearer("nonsense"),
+        Request::get("/").token(&other).bearer(&token),
+        Request::get("/").cookie(&token),
+    ] {
+        stage
+            .send(request)
+            .expect(401)
+            .expect_challenge_error("invalid_token");
+    }
+    for method in ["HEAD", "POST", "OPTIONS", "PROPFIND"] {
+        stage.send(Request::new(method, "/")).expect(401);
+    }
+    assert_eq!(stage.application.heard(), 0);
+}
+
+/// A browser that goes somewhere is sent to the login, and is to come back.
+pub(super) fn a_browser_is_sent_to_the_login(stage: &Stage) {
+    let port = stage.front.port;
+    let page = |request: Request| request.header("Accept", "text/html,*/*;q=0.8");
+    let asked = "/a/b?c=d&e=%2f";
+    let next = format!("http%3A%2F%2F{HOST}%3A{port}%2Fa%2Fb%3Fc%3Dd%26e%3D%252f");
+    let login = format!("http://{HOST}:{port}/login?next={next}");
+    for request in [
+        page(Request::get(asked)),
+        page(Request::new("HEAD", asked)),
+        page(Request::get(asked)).header("Sec-Fetch-Mode", "navigate"),
+        page(Request::get(asked)).cookie("long-gone"),
+    ] {
+        let answer = stage.send(request).expect(302);
+        assert_eq!(
+            answer.header("location"),
+            Some(login.as_str()),
+            "{answer:?}"
+        );
+    }
+    for request in [
+        page(Request::post(asked)),
+        page(Request::new("PROPFIND", asked)),
+        page(Request::get(asked)).header("Sec-Fetch-Mode", "cors"),
+        page(Request::get(asked)).header("X-Requested-With", "XMLHttpRequest"),
+        Request::get(asked).header("Accept", "application/json"),
+    ] {
+        let answer = stage.send(request).expect(401);
+        assert_eq!(answer.header("location"), None, "{answer:?}");
+    }
+    assert_eq!(stage.application.heard(), 0);
+}
+
+/// What wants a role is reached by those who act in it, however its path is written.
+pub(super) fn another_role_is_refused(stage: &Stage) {
+    let admin = stage.auth.token();
+    let ann = stage.auth.login(ANN, LONG_PASSWORD);
+    let paths = [
+        "/admin/",
+        "/admin/a",
+        "/admin",
+        "/ADMIN/a",
+        "/%61dmin/a",
+        "/admin%2fa",
+        "//admin/a",
+        "/x/../admin/a",
+        "/./admin/a",
+        "/x/%2e%2e/admin/a",
+        "/admin;x/a",
+        "/admin/../admin/?role=user",
+    ];
+    for path in paths {
+        let answer = stage.send(Request::get(path).token(&ann)).expect(403);
+        assert_eq!(answer.header("location"), None, "{answer:?}");
+        stage.send(Request::get(path).token(&admin)).expect(200);
+    }
+    let browser = Request::get("/admin/")
+        .cookie(&ann)
+        .header("Accept", "text/html");
+    stage.send(browser).expect(403);
+    stage.send(Request::get("/admin/")).expect(401);
+    let heard = Heard::of(&stage.send(Request::get("/").token(&ann)));
+    assert_eq!(heard.header("remote-groups"), "user");
+    assert_eq!(heard.header("remote-user"), ANN);
+}
+
+/// Where the auth service does not answer, nothing passes, and nobody is told to log in.
+pub(super) fn an_outage_is_503(mut stage: Stage) {
+    let token = stage.auth.token();
+    stage.send(Request::get("/fail").token(&token)).expect(500);
+    stage.auth.signal("STOP");
+    stage.send(Request::get("/").token(&token)).expect(503);
+    stage.auth.signal("CONT");
+    stage.send(Request::get("/").token(&token)).expect(200);
+    let heard = stage.application.heard();
+    stage.auth.kill();
+    let browser = Request::get("/")
+        .cookie(&token)
+        .header("Accept", "text/html");
+    for request in [Request::get("/").token(&token), Request::post("/"), browser] {
+        let answer = stage.send(request).expect(503);
+        assert_eq!(answer.header("retry-after"), Some("1"), "{answer:?}");
+    }
+    assert_eq!(stage.application.heard(), heard);
+}
+
+/// The questions themselves are not for clients.
+pub(super) fn the_doors_are_not_open_to_clients(stage: &Stage) {
+    let token = stage.auth.token();
+    for path in [
+        "/authz/forward-auth",
+        "/validateToken",
+        "/introspect",
+        "/metrics",
+    ] {
+        let heard = Heard::of(&stage.send(Request::get(path).token(&token)));
+        assert!(heard.line.starts_with(&format!("GET {path} ")), "{heard:?}");
+    }
+}
+
+/// Somebody without a session logs in on `login_host`, comes back with the cookie, and logs out.
+pub(super) fn a_person_logs_in_and_comes_back(stage: &Stage, login_host: &str) {
+    let port = stage.front.port;
+    let origin = format!("http://{login_host}:{port}");
+    let page = |request: Request| request.header("Accept", "text/html");
+    let sent = stage.send(page(Request::get("/a?b=c"))).expect(302);
+    let login = sent
+        .header("location")
+        .unwrap()
+        .strip_prefix(&origin)
+        .unwrap();
+    let shown = stage
+        .send_to(login_host, page(Request::get(login)))
+        .expect(200)
+        .text();
+    let style = shown.split("rel=\"stylesheet\" href=\"").nth(1).unwrap();
+    let style = stage
+        .send_to(login_host, Request::get(style.split('"').next().unwrap()))
+        .expect(200);
+    assert!(
+        style
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/css"))
+    );
+
+    let next = login.split_once("next=").unwrap().1;
+    let form = format!(
+        "username={ANN}&password={}&next={next}",
+        LONG_PASSWORD.replace(' ', "+")
+    );
+    let post = Request::post("/login")
+        .header("Origin", &origin)
+        .form(&form);
+    let answer = stage.send_to(login_host, page(post)).expect(303);
+    assert_eq!(
+        answer.header("location"),
+        Some(format!("http://{HOST}:{port}/a?b=c").as_str())
+    );
+    let cookie = answer.header("set-cookie").unwrap();
+    let shared = cookie.contains("; Domain=example.com");
+    assert_eq!(shared, login_host != HOST, "{cookie}");
+    let cookie = cookie.split(';').next().unwrap();
+
+    let with_cookie = |request: Request| page(request).header("Cookie", cookie);
+    let heard = Heard::of(&stage.send(with_cookie(Request::get("/a?b=c"))));
+    assert_eq!(heard.header("remote-user"), ANN);
+    let account = stage
+        .send_to(login_host, with_cookie(Request::get("/account")))
+        .expect(200);
+    assert!(account.text().contains(ANN), "{account:?}");
+    let logout = with_cookie(Request::post("/logout"))
+        .header("Origin", &origin)
+        .form("");
+    stage.send_to(login_host, logout).expect(303);
+    stage.send(with_cookie(Request::get("/a"))).expect(302);
+}

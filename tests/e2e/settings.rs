@@ -1,0 +1,189 @@
+//! Settings: where they come from and which of two wins.
+
+use std::fs;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::{AuthService, BusinessService, DEMO, Launch, Output, Request, quiet_port};
+
+fn expires_in(launch: &Launch) -> serde_json::Value {
+    AuthService::launch(launch).login_answer(DEMO.0, DEMO.1)["expires_in"].clone()
+}
+
+/// A file with this in it, which lives as long as the directory.
+fn secret_file(text: &str) -> (TempDir, String) {
+    let directory = TempDir::with_prefix("reinflate-e2e-").unwrap();
+    let path = directory.path().join("secret");
+    fs::write(&path, text).unwrap();
+    (directory, path.display().to_string())
+}
+
+fn config_print(launch: Launch) -> Output {
+    let output = launch.arg("config").arg("print").run();
+    assert_eq!(output.code, Some(0), "{output:?}");
+    output
+}
+
+#[test]
+fn a_variable_sets_and_a_flag_wins() {
+    let launch = Launch::auth().var("AUTH_TOKEN_TTL", "50s");
+    assert_eq!(expires_in(&launch), 50);
+    assert_eq!(
+        expires_in(&launch.clone().arg("--token-ttl").arg("40s")),
+        40
+    );
+    assert_eq!(expires_in(&launch.arg("--token-ttl=45s")), 45);
+}
+
+#[test]
+fn a_variable_that_is_empty_counts_as_absent() {
+    let mut launch = Launch::auth();
+    for name in [
+        "AUTH_TOKEN_TTL",
+        "AUTH_INTERNAL_KEY",
+        "AUTH_INTERNAL_KEY_FILE",
+        "AUTH_ALLOWED_ORIGINS",
+        "PORT",
+        "AUTH_LOGIN_ATTEMPTS",
+        "AUTH_TRUSTED_PROXIES",
+        "LOG_FORMAT",
+        "DRAIN_DELAY",
+        "AUTH_COOKIE_NAME",
+        "AUTH_BIND_SESSIONS",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "AUTH_SIGNUP",
+        "AUTH_COOKIE_SECURE",
+    ] {
+        launch = launch.var(name, "");
+    }
+    assert_eq!(expires_in(&launch), 30);
+}
+
+#[test]
+fn durations_are_written_with_their_unit() {
+    for (ttl, seconds) in [
+        ("1500ms", 2),
+        ("45s", 45),
+        ("2m", 120),
+        ("1h", 3600),
+        ("1d", 43_200),
+    ] {
+        let launch = Launch::auth().var("AUTH_TOKEN_TTL", ttl);
+        // A day is cut to the maximum lifetime of twelve hours.
+        assert_eq!(expires_in(&launch), seconds, "{ttl}");
+    }
+}
+
+#[test]
+fn a_platforms_port_opens_the_front_door_to_all() {
+    let port = quiet_port();
+    let launch = Launch::auth()
+        .without("AUTH_PUBLIC_ADDR")
+        .var("PORT", port.to_string());
+    let auth = AuthService::launch(&launch);
+    auth.log_lines_with(&format!("listening on http://0.0.0.0:{port} (public)"), 1);
+    let port = quiet_port();
+    let launch = Launch::business(auth.internal.port).without("BUSINESS_ADDR");
+    let business = BusinessService::launch(&launch.var("PORT", port.to_string()));
+    business.log_lines_with(&format!("listening on http://0.0.0.0:{port} (business)"), 1);
+    business.data(&auth.token()).expect(200);
+}
+
+#[test]
+fn an_address_that_is_set_goes_before_the_platforms_port() {
+    let port = quiet_port();
+    let auth = AuthService::launch(&Launch::auth().var("PORT", port.to_string()));
+    assert_ne!(auth.public.port, port);
+}
+
+#[test]
+fn a_secret_is_read_from_a_file_without_its_line_end() {
+    let (_directory, path) = secret_file("thirteen-dry-biscuits\n");
+    let auth = AuthService::launch(&Launch::auth().var("AUTH_INTERNAL_KEY_FILE", &path));
+    let ask = Request::post("/validateToken").json(&json!({"token": "x"}));
+    auth.internal
+        .send(ask.clone().bearer("thirteen-dry-biscuits"))
+        .expect(200);
+    auth.internal.send(ask).expect(401);
+    let launch = Launch::business(auth.internal.port).var("BUSINESS_AUTH_KEY_FILE", path);
+    BusinessService::launch(&launch)
+        .data(&auth.token())
+        .expect(200);
+}
+
+#[test]
+fn a_secret_and_its_file_together_are_an_error_and_so_is_a_missing_file() {
+    let (_directory, path) = secret_file("thirteen-dry-biscuits");
+    let both = Launch::auth()
+        .var("AUTH_INTERNAL_KEY", "other")
+        .var("AUTH_INTERNAL_KEY_FILE", &path);
+    let missing = Launch::auth().var("AUTH_INTERNAL_KEY_FILE", "/nonexistent/secret");
+    for output in [both.run(), missing.run()] {
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert_eq!(output.lines().len(), 1, "{output:?}");
+        assert!(
+            output.lines()[0].contains("AUTH_INTERNAL_KEY_FILE"),
+            "{output:?}"
+        );
+        assert!(
+            !output.lines()[0].contains("thirteen-dry-biscuits"),
+            "{output:?}"
+        );
+    }
+    let business = Launch::business(1)
+        .var("BUSINESS_AUTH_KEY_FILE", "/nonexistent/secret")
+        .run();
+    assert_eq!(business.code, Some(2), "{business:?}");
+    assert!(
+        business.lines()[0].contains("BUSINESS_AUTH_KEY_FILE"),
+        "{business:?}"
+    );
+}
+
+#[test]
+fn the_settings_are_printed_with_their_secrets_masked() {
+    let launch = Launch::auth()
+        .var("AUTH_INTERNAL_KEY", "thirteen-dry-biscuits")
+        .var(
+            "AUTH_DATABASE_URL",
+            "postgres://ann:hunter-secret@db.example/users",
+        )
+        .var("AUTH_TOKEN_TTL", "77s");
+    let output = config_print(launch);
+    for shown in [
+        "AUTH_TOKEN_TTL",
+        "77s",
+        "AUTH_INTERNAL_KEY",
+        "db.example",
+        "AUTH_SWEEP_INTERVAL",
+    ] {
+        assert!(
+            output.stdout.contains(shown),
+            "{shown} in\n{}",
+            output.stdout
+        );
+    }
+    for secret in ["biscuits", "hunter-secret"] {
+        assert!(!format!("{output:?}").contains(secret), "{output:?}");
+    }
+}
+
+#[test]
+fn settings_that_are_risky_are_logged_as_warnings() {
+    let warns = |auth: &AuthService, of: &str| {
+        auth.log()
+            .iter()
+            .any(|line| line["level"] == "WARN" && line.to_string().contains(of))
+    };
+    let insecure = AuthService::launch(&Launch::auth().var("AUTH_COOKIE_SECURE", "false"));
+    assert!(
+        warns(&insecure, "AUTH_COOKIE_SECURE"),
+        "{:?}",
+        insecure.output()
+    );
+    let open = AuthService::launch(&Launch::auth().var("AUTH_INTERNAL_ADDR", "0.0.0.0:0"));
+    assert!(warns(&open, "AUTH_INTERNAL_KEY"), "{:?}", open.output());
+    let quiet = AuthService::start();
+    assert!(!warns(&quiet, "AUTH_INTERNAL_KEY"), "{:?}", quiet.output());
+}

@@ -1,0 +1,243 @@
+//! Which crate may know which, read from the manifests. An arrow points down or it is a mistake.
+
+use std::fs;
+
+use super::files::root;
+
+/// A crate's name and what it depends on outside of its tests; `true` for what a feature must
+/// switch on.
+pub(crate) struct Manifest {
+    name: String,
+    dependencies: Vec<(String, bool)>,
+}
+
+/// What each crate must never know. Where a name begins with `?`, it may be optional.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    (
+        "auth-api-types",
+        &[
+            "axum",
+            "reqwest",
+            "hyper",
+            "http",
+            "sqlx",
+            "redis",
+            "tokio",
+            "tower",
+            "session",
+            "users",
+            "clock",
+            "server-runtime",
+            "auth-client",
+            "auth-service",
+            "business-service",
+            "pair",
+        ],
+    ),
+    (
+        "clock",
+        &[
+            "axum",
+            "reqwest",
+            "hyper",
+            "http",
+            "sqlx",
+            "redis",
+            "tokio",
+            "session",
+            "users",
+            "auth-api-types",
+            "server-runtime",
+            "auth-client",
+            "auth-service",
+            "business-service",
+            "pair",
+        ],
+    ),
+    (
+        "session",
+        &[
+            "axum",
+            "axum-extra",
+            "reqwest",
+            "hyper",
+            "http",
+            "cookie",
+            "sqlx",
+            "tower",
+            "tower-http",
+            "users",
+            "auth-api-types",
+            "server-runtime",
+            "auth-client",
+            "auth-service",
+            "business-service",
+            "pair",
+        ],
+    ),
+    (
+        "users",
+        &[
+            "axum",
+            "axum-extra",
+            "reqwest",
+            "hyper",
+            "http",
+            "cookie",
+            "redis",
+            "tower",
+            "tower-http",
+            "session",
+            "auth-api-types",
+            "server-runtime",
+            "auth-client",
+            "auth-service",
+            "business-service",
+            "pair",
+        ],
+    ),
+    (
+        "server-runtime",
+        &[
+            "sqlx",
+            "redis",
+            "session",
+            "users",
+            "auth-api-types",
+            "auth-client",
+            "auth-service",
+            "business-service",
+            "pair",
+        ],
+    ),
+    (
+        "auth-client",
+        &[
+            "?axum",
+            "sqlx",
+            "redis",
+            "session",
+            "users",
+            "server-runtime",
+            "auth-service",
+            "business-service",
+            "pair",
+        ],
+    ),
+    ("auth-service", &["auth-client", "business-service", "pair"]),
+    (
+        "business-service",
+        &["session", "users", "sqlx", "redis", "auth-service", "pair"],
+    ),
+    (
+        "pair",
+        &[
+            "session",
+            "users",
+            "sqlx",
+            "redis",
+            "auth-client",
+            "auth-api-types",
+        ],
+    ),
+];
+
+/// The manifests of all crates below the root package.
+pub(crate) fn manifests() -> Vec<Manifest> {
+    let directories = fs::read_dir(root().join("crates")).unwrap();
+    let paths = directories.map(|entry| entry.unwrap().path().join("Cargo.toml"));
+    paths
+        .filter(|path| path.exists())
+        .map(|path| read(&fs::read_to_string(path).unwrap()))
+        .collect()
+}
+
+/// The dependencies of a crate that it must not have; also a crate that no rule knows.
+pub(crate) fn violations(manifest: &Manifest) -> Vec<String> {
+    let name = &manifest.name;
+    let Some((_, forbidden)) = FORBIDDEN.iter().find(|(crate_name, _)| crate_name == name) else {
+        return vec![format!("{name} has no rule")];
+    };
+    let allowed = |dependency: &str, optional: bool| {
+        let bare = |rule: &str| rule.trim_start_matches('?') == dependency;
+        forbidden
+            .iter()
+            .find(|rule| bare(rule))
+            .is_none_or(|rule| optional && rule.starts_with('?'))
+    };
+    let bad = manifest
+        .dependencies
+        .iter()
+        .filter(|(dependency, optional)| !allowed(dependency, *optional));
+    bad.map(|(dependency, _)| format!("{name} must not know {dependency}"))
+        .collect()
+}
+
+fn read(text: &str) -> Manifest {
+    let mut manifest = Manifest {
+        name: String::new(),
+        dependencies: Vec::new(),
+    };
+    let mut section = "";
+    for line in text.lines().map(str::trim) {
+        if let Some(header) = line.strip_prefix('[') {
+            section = header.trim_end_matches(']');
+            if let Some(dependency) = section.strip_prefix("dependencies.") {
+                manifest.dependencies.push((dependency.to_owned(), false));
+            }
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        let key = key.trim().split('.').next().unwrap_or_default();
+        let is_dependency = section == "dependencies"
+            || section == "build-dependencies"
+            || section.starts_with("target.") && section.ends_with(".dependencies");
+        if section == "package" && key == "name" {
+            value
+                .trim()
+                .trim_matches('"')
+                .clone_into(&mut manifest.name);
+        } else if is_dependency && !line.starts_with('#') {
+            manifest
+                .dependencies
+                .push((key.to_owned(), value.contains("optional = true")));
+        }
+    }
+    manifest
+}
+
+#[test]
+fn an_arrow_that_points_up_is_found() {
+    let of = |name: &str, dependencies: &str| {
+        violations(&read(&format!(
+            "[package]\nname = \"{name}\"\n\n{dependencies}\n"
+        )))
+    };
+    assert_eq!(
+        of("session", "[dependencies]\nusers.workspace = true"),
+        ["session must not know users"]
+    );
+    assert_eq!(
+        of("users", "[dependencies.axum]\nversion = \"1\""),
+        ["users must not know axum"]
+    );
+    assert_eq!(
+        of("clock", "[target.'cfg(unix)'.dependencies]\ntokio = \"1\""),
+        ["clock must not know tokio"]
+    );
+    assert_eq!(
+        of("auth-client", "[dependencies]\naxum.workspace = true").len(),
+        1
+    );
+    assert!(
+        of(
+            "auth-client",
+            "[dependencies]\naxum = { workspace = true, optional = true }"
+        )
+        .is_empty()
+    );
+    assert!(of("users", "[dev-dependencies]\naxum.workspace = true").is_empty());
+    assert_eq!(of("unheard-of", ""), ["unheard-of has no rule"]);
+}
