@@ -12,6 +12,8 @@ mod printed;
 mod replayed;
 mod through;
 
+pub(crate) use front::{NGINX, Stage};
+
 /// What the application behind a proxy hears.
 const IDENTITY: [&str; 6] = [
     "remote-user",

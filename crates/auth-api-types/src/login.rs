@@ -18,7 +18,6 @@ pub struct LoginRequest {
     #[cfg_attr(feature = "openapi", schema(format = Password, example = "postman"))]
     pub password: String,
     /// The role to act in; by default the first of the user's.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub role: Option<String>,
 }
 
@@ -27,7 +26,6 @@ pub struct LoginRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RotateRequest {
     /// The role to act in from now on; by default the present one.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub role: Option<String>,
 }
 
@@ -36,13 +34,12 @@ pub struct RotateRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MintTokenRequest {
     /// By default `fixed`.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub kind: Option<Kind>,
     /// How long it lives, for example `1h`.
-    #[cfg_attr(feature = "openapi", schema(nullable = false, example = "1h"))]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9]{1,5}(ms|s|m|h|d)$", example = "1h"))]
     pub ttl: Option<String>,
     /// What to call it in lists.
-    #[cfg_attr(feature = "openapi", schema(nullable = false, example = "ci"))]
+    #[cfg_attr(feature = "openapi", schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "ci"))]
     pub name: Option<String>,
 }
 

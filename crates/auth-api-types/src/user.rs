@@ -48,16 +48,16 @@ pub struct UserList {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateUserRequest {
     /// The e-mail address to log in with.
-    #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
+    #[cfg_attr(feature = "openapi", schema(format = Email, example = "ann@example.com"))]
     pub email: String,
     /// The password.
-    #[cfg_attr(feature = "openapi", schema(format = Password, example = "correct horse battery staple"))]
+    #[cfg_attr(feature = "openapi", schema(format = Password, min_length = 15, max_length = 128, example = "seven green kettles whistle"))]
     pub password: String,
     /// First name.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    #[cfg_attr(feature = "openapi", schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub first_name: Option<String>,
     /// Last name.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    #[cfg_attr(feature = "openapi", schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub last_name: Option<String>,
 }
 
@@ -66,16 +66,15 @@ pub struct CreateUserRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateUserRequest {
     /// First name.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    #[cfg_attr(feature = "openapi", schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub first_name: Option<String>,
     /// Last name.
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    #[cfg_attr(feature = "openapi", schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
     pub last_name: Option<String>,
     /// All roles, in order (an admin only).
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 32))]
     pub roles: Option<Vec<String>>,
     /// Whether the account is barred (an admin only).
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub disabled: Option<bool>,
 }
 
@@ -84,10 +83,10 @@ pub struct UpdateUserRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChangePasswordRequest {
     /// The present password; an admin needs none for another user.
-    #[cfg_attr(feature = "openapi", schema(format = Password, nullable = false))]
+    #[cfg_attr(feature = "openapi", schema(format = Password))]
     pub current_password: Option<String>,
     /// The new one.
-    #[cfg_attr(feature = "openapi", schema(format = Password))]
+    #[cfg_attr(feature = "openapi", schema(format = Password, min_length = 15, max_length = 128))]
     pub new_password: String,
 }
 

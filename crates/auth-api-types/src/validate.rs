@@ -17,11 +17,9 @@ pub const MAX_TOKENS: usize = 1024;
 pub struct Client {
     /// The client's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub ip: Option<String>,
     /// The client's user agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub user_agent: Option<String>,
 }
 

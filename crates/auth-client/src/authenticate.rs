@@ -63,14 +63,8 @@ impl Reading {
 
 /// What the client calls itself; nothing at all is told as an empty name.
 fn user_agent(parts: &Parts) -> String {
-    let agent = parts
-        .headers
-        .get(USER_AGENT)
-        .map_or(&b""[..], |agent| agent.as_bytes());
-    String::from_utf8_lossy(agent)
-        .chars()
-        .take(USER_AGENT_CHARS)
-        .collect()
+    let agent = parts.headers.get(USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes());
+    String::from_utf8_lossy(agent).chars().take(USER_AGENT_CHARS).collect()
 }
 
 impl AuthClient {

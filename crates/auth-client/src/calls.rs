@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use tokio::sync::oneshot;
 
 use crate::breaker::Epoch;
@@ -11,8 +12,8 @@ use crate::message::{Call, Message};
 use crate::place;
 use crate::queue::{Outcome, Waiting, turn_away};
 use crate::stats::Sizes;
-use crate::upstream::{Lease, Upstream};
-use crate::wire::Wire;
+use crate::upstream::Upstream;
+use crate::wire::{Reply, Wire};
 use crate::{AuthClientOptions, AuthUnavailable, Question, SetupError, probe};
 
 /// How calls are made, to any URL.
@@ -35,7 +36,7 @@ impl Calls {
         })
     }
 
-    /// Asks the URL of the lease once.
+    /// Asks this URL once.
     ///
     /// # Errors
     ///
@@ -45,30 +46,33 @@ impl Calls {
     /// # Cancel safety
     ///
     /// A dropped call may or may not have been received. It affects no other.
-    pub(crate) async fn ask(self: &Arc<Self>, lease: &Lease, question: &Question<'_>) -> Outcome {
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        epoch: Epoch,
+        question: &Question<'_>,
+    ) -> Outcome {
         let message = Message::new(question)?;
-        if self.places == 0 {
-            self.ask_alone(lease, message).await
-        } else {
-            self.ask_with_others(&lease.upstream, message).await
+        if self.places > 0 {
+            return self.ask_with_others(upstream, message).await;
         }
-    }
-
-    async fn ask_alone(self: &Arc<Self>, lease: &Lease, message: Message) -> Outcome {
-        let upstream = &lease.upstream;
         self.sizes.count(1);
         let sent = self.wire.send(&upstream.validate, Call::alone(message));
-        match sent.await {
-            Ok(answers) => {
-                upstream.succeeded();
-                let answer = answers.into_iter().next().flatten();
-                answer.ok_or(AuthUnavailable::Unclear)
-            }
-            Err(why) => {
-                self.failed(upstream, lease.epoch, why);
-                Err(why)
-            }
-        }
+        let answers = self.noted(upstream, epoch, sent.await)?;
+        let answer = answers.into_iter().next().flatten();
+        answer.ok_or(AuthUnavailable::Unclear)
+    }
+
+    /// Sends a request about a value once.
+    pub(crate) async fn exchange_value<T>(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        epoch: Epoch,
+        request: RequestBuilder,
+        judge: fn(&Reply) -> Option<T>,
+    ) -> Result<T, AuthUnavailable> {
+        let outcome = Wire::exchange_value(request, judge).await;
+        self.noted(upstream, epoch, outcome)
     }
 
     async fn ask_with_others(
@@ -88,9 +92,22 @@ impl Calls {
 
     /// Sees to it that the URL's places are taken, also where one was left that should not be.
     pub(crate) fn staff(self: &Arc<Self>, upstream: &Arc<Upstream>) {
-        upstream.staff(self.places, |place| {
-            place::work(Arc::clone(upstream), Arc::clone(self), place)
-        });
+        upstream
+            .staff(self.places, |place| place::work(Arc::clone(upstream), Arc::clone(self), place));
+    }
+
+    /// Takes note of how a call ended.
+    pub(crate) fn noted<T>(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        epoch: Epoch,
+        outcome: Result<T, AuthUnavailable>,
+    ) -> Result<T, AuthUnavailable> {
+        match &outcome {
+            Ok(_) => upstream.succeeded(),
+            Err(why) => self.failed(upstream, epoch, *why),
+        }
+        outcome
     }
 
     /// Takes note of a failure. If it was one too many, those who wait may go elsewhere.

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use auth_api_types::Reason;
 use clock::Clock;
@@ -11,6 +10,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::authenticate::Reading;
+use crate::breaker::Epoch;
+use crate::calls::Calls;
 use crate::pool::Pool;
 use crate::stats::Counts;
 use crate::upstream::{Lease, Upstream};
@@ -30,8 +31,7 @@ pub struct AuthClient {
 
 struct Inner {
     pool: Pool,
-    wire: Arc<Wire>,
-    timeout: Duration,
+    calls: Arc<Calls>,
     /// Who is in here at all: under way or waiting.
     admitted: Semaphore,
     /// Who is under way.
@@ -58,16 +58,13 @@ impl AuthClient {
             .collect::<Result<_, _>>()?;
         let inner = Inner {
             pool: Pool::new(upstreams),
-            wire: Arc::new(Wire::new(&options)?),
-            timeout: options.timeout,
+            calls: Arc::new(Calls::new(&options)?),
             admitted: Semaphore::new(options.max_in_flight.saturating_add(options.max_waiting)),
             in_flight: Semaphore::new(options.max_in_flight),
             counts: Counts::default(),
             reading: Reading::new(options),
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Asks whether the token is alive; a use of it, unless the question says otherwise.
@@ -98,32 +95,30 @@ impl AuthClient {
 
     /// What the client has seen so far.
     pub fn stats(&self) -> Stats {
-        let upstreams = self
-            .inner
-            .pool
-            .upstreams
-            .iter()
-            .map(|upstream| UpstreamStats {
-                name: upstream.name.clone(),
-                in_flight: upstream.load(),
-                left_out: !upstream.is_closed(),
-            });
+        let upstreams = self.inner.pool.upstreams.iter().map(|upstream| UpstreamStats {
+            name: upstream.name.clone(),
+            in_flight: upstream.load(),
+            left_out: !upstream.is_closed(),
+        });
         Stats {
             validations: self.inner.counts.read(),
+            batches: self.inner.calls.sizes.read(),
             upstreams: upstreams.collect(),
         }
     }
 
-    /// One request about a session's value; see [`Inner::exchange`].
+    /// One request about a session's value, within the budget, by way of the URLs that answer.
     pub(crate) async fn exchange_value<T>(
         &self,
         request: impl Fn(&Wire, &Upstream) -> RequestBuilder + Sync,
-        judge: fn(Reply) -> Option<T>,
+        judge: fn(&Reply) -> Option<T>,
     ) -> Result<T, AuthUnavailable> {
-        let wire = &self.inner.wire;
-        self.inner
-            .exchange(|upstream: &Upstream| request(wire, upstream), judge)
-            .await
+        let calls = &self.inner.calls;
+        let exchange = |upstream: Arc<Upstream>, epoch| {
+            let request = request(&calls.wire, &upstream);
+            async move { calls.exchange_value(&upstream, epoch, request, judge).await }
+        };
+        self.inner.by_any(exchange).await
     }
 
     pub(crate) fn reading(&self) -> &Reading {
@@ -133,74 +128,69 @@ impl AuthClient {
 
 impl Inner {
     async fn ask(&self, question: &Question<'_>) -> Result<Answer, AuthUnavailable> {
-        let body = Wire::body(question)?;
-        let request = |upstream: &Upstream| {
-            let url = upstream.validate.clone();
-            self.wire.validation(url, question, body.clone())
+        let ask = |upstream: Arc<Upstream>, epoch| async move {
+            self.calls.ask(&upstream, epoch, question).await
         };
-        self.exchange(request, Reply::verdict).await
+        self.by_any(ask).await
     }
 
-    /// One request within the budget, by way of the URLs that answer, and what its reply says;
-    /// a reply that says nothing clear counts as a failure of the URL.
-    async fn exchange<T>(
+    /// Has it done within the budget, by way of the URLs that answer.
+    async fn by_any<T, F>(
         &self,
-        request: impl Fn(&Upstream) -> RequestBuilder + Sync,
-        judge: fn(Reply) -> Option<T>,
-    ) -> Result<T, AuthUnavailable> {
+        attempt: impl Fn(Arc<Upstream>, Epoch) -> F,
+    ) -> Result<T, AuthUnavailable>
+    where
+        F: Future<Output = Result<T, AuthUnavailable>>,
+    {
         self.keep_probing();
         if !self.pool.any_closed() {
             return Err(AuthUnavailable::LeftOut);
         }
-        let _admitted = self
-            .admitted
-            .try_acquire()
-            .map_err(|_| AuthUnavailable::Overloaded)?;
-        let deadline = Instant::now() + self.timeout;
+        let _admitted = self.admitted.try_acquire().map_err(|_| AuthUnavailable::Overloaded)?;
+        let deadline = Instant::now() + self.calls.budget;
         let Ok(Ok(_under_way)) = timeout_at(deadline, self.in_flight.acquire()).await else {
             return Err(AuthUnavailable::Overloaded);
         };
-        self.try_each(request, judge, deadline).await
+        self.by_each(attempt, deadline).await
     }
 
-    /// Goes to another URL only where the one before was not reached.
-    async fn try_each<T>(
+    /// Goes to another URL only where the one before cannot have received anything.
+    async fn by_each<T, F>(
         &self,
-        request: impl Fn(&Upstream) -> RequestBuilder + Sync,
-        judge: fn(Reply) -> Option<T>,
+        attempt: impl Fn(Arc<Upstream>, Epoch) -> F,
         deadline: Instant,
-    ) -> Result<T, AuthUnavailable> {
-        let mut tried = Vec::new();
+    ) -> Result<T, AuthUnavailable>
+    where
+        F: Future<Output = Result<T, AuthUnavailable>>,
+    {
+        let (mut tried, mut last) = (Vec::new(), AuthUnavailable::LeftOut);
         while let Some(lease) = self.pool.pick(&tried) {
-            let request = request(&lease.upstream);
-            match self.try_once(&lease, request, judge, deadline).await {
-                Err(AuthUnavailable::Unreachable) => tried.push(Arc::clone(&lease.upstream)),
+            let attempt = attempt(Arc::clone(&lease.upstream), lease.epoch);
+            match self.in_time(&lease, attempt, deadline).await {
+                Err(why @ (AuthUnavailable::Unreachable | AuthUnavailable::LeftOut)) => {
+                    tried.push(Arc::clone(&lease.upstream));
+                    last = why;
+                }
                 done => return done,
             }
         }
-        Err(if tried.is_empty() {
-            AuthUnavailable::LeftOut
-        } else {
-            AuthUnavailable::Unreachable
-        })
+        Err(last)
     }
 
-    async fn try_once<T>(
+    async fn in_time<T>(
         &self,
         lease: &Lease,
-        request: RequestBuilder,
-        judge: fn(Reply) -> Option<T>,
+        attempt: impl Future<Output = Result<T, AuthUnavailable>>,
         deadline: Instant,
     ) -> Result<T, AuthUnavailable> {
-        let asked = Wire::exchange(request, judge);
-        let outcome = timeout_at(deadline, asked)
-            .await
-            .unwrap_or(Err(AuthUnavailable::TimedOut));
-        match &outcome {
-            Ok(_) => lease.upstream.succeeded(),
-            Err(why) if lease.failed(why.as_str()) => self.probe(&lease.upstream),
-            Err(_) => {}
-        }
+        let Ok(outcome) = timeout_at(deadline, attempt).await else {
+            let why = AuthUnavailable::TimedOut;
+            // Whoever waits in vain tells of a service that hangs, unless it answers others.
+            if !lease.others_were_answered() {
+                self.calls.failed(&lease.upstream, lease.epoch, why);
+            }
+            return Err(why);
+        };
         outcome
     }
 
@@ -208,23 +198,14 @@ impl Inner {
     fn keep_probing(&self) {
         for upstream in &self.pool.upstreams {
             if !upstream.is_closed() {
-                self.probe(upstream);
+                self.calls.probe(upstream);
             }
         }
-    }
-
-    fn probe(&self, upstream: &Arc<Upstream>) {
-        upstream.probe_with(|| {
-            let (upstream, wire) = (Arc::clone(upstream), Arc::clone(&self.wire));
-            tokio::spawn(probe::until_answered(upstream, wire, self.timeout))
-        });
     }
 }
 
 impl fmt::Debug for AuthClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthClient")
-            .field("stats", &self.stats())
-            .finish_non_exhaustive()
+        f.debug_struct("AuthClient").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }

@@ -32,9 +32,7 @@ pub fn find_token<'h, N: AsRef<str>>(
         (plain, bearer) => plain.or(bearer),
     };
     let in_cookie = || {
-        let first = cookie_names
-            .iter()
-            .find_map(|name| in_cookie(headers, name.as_ref()));
+        let first = cookie_names.iter().find_map(|name| in_cookie(headers, name.as_ref()));
         first.and_then(Result::ok)
     };
     let token = in_header.or_else(in_cookie);
@@ -70,11 +68,7 @@ fn in_cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<Result<&'h [u8], 
         .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
         .filter_map(|pair| value_of(pair.trim_ascii(), name.as_bytes()));
     let first = values.next()?;
-    Some(if values.all(|other| other == first) {
-        Ok(first)
-    } else {
-        Err(TwoTokens)
-    })
+    Some(if values.all(|other| other == first) { Ok(first) } else { Err(TwoTokens) })
 }
 
 fn value_of<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
@@ -106,18 +100,12 @@ mod tests {
             &[("token", "T"), ("authorization", "Bearer T")],
             &[("token", "T"), ("authorization", "Basic eA==")],
             &[("token", "T"), ("cookie", "reinflate=C")],
-            &[
-                ("authorization", "Bearer T"),
-                ("cookie", "reinflate=C; reinflate=D"),
-            ],
+            &[("authorization", "Bearer T"), ("cookie", "reinflate=C; reinflate=D")],
             &[("authorization", "Basic eA=="), ("cookie", "reinflate=T")],
             &[("cookie", "a=b; reinflate=T; c")],
             &[("cookie", "a=b"), ("cookie", "reinflate=T")],
             &[("cookie", "reinflate=T; reinflate=T")],
-            &[(
-                "cookie",
-                "reinflate=C; __Host-reinflate=T; __Secure-reinflate=D",
-            )],
+            &[("cookie", "reinflate=C; __Host-reinflate=T; __Secure-reinflate=D")],
             &[("cookie", "reinflate=C; __Secure-reinflate=T")],
         ] {
             assert_eq!(token_of(lines), Ok(Some("T".to_owned())), "{lines:?}");
@@ -135,10 +123,7 @@ mod tests {
             &[("cookie", "xreinflate=T; reinflatex=T; REINFLATE=T")],
             &[("cookie", "reinflate=T; reinflate=U")],
             &[("cookie", "reinflate=T"), ("cookie", "reinflate=U")],
-            &[(
-                "cookie",
-                "__Host-reinflate=T; __Host-reinflate=U; reinflate=V",
-            )],
+            &[("cookie", "__Host-reinflate=T; __Host-reinflate=U; reinflate=V")],
         ] {
             assert_eq!(token_of(lines), Ok(None), "{lines:?}");
         }
@@ -163,10 +148,7 @@ mod tests {
             &[("token", "T"), ("token", "T")][..],
             &[("token", "T"), ("token", "")],
             &[("authorization", "Bearer T"), ("authorization", "Bearer T")],
-            &[
-                ("authorization", "Basic eA=="),
-                ("authorization", "Bearer T"),
-            ],
+            &[("authorization", "Basic eA=="), ("authorization", "Bearer T")],
             &[("token", "T"), ("authorization", "Bearer U")],
         ] {
             assert_eq!(token_of(lines), Err(TwoTokens), "{lines:?}");

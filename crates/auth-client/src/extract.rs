@@ -27,10 +27,7 @@ where
         if let Some(session) = parts.extensions.get::<SessionView>() {
             return Ok(Self(session.clone()));
         }
-        AuthClient::from_ref(state)
-            .authenticate(parts)
-            .await
-            .map(Self)
+        AuthClient::from_ref(state).authenticate(parts).await.map(Self)
     }
 }
 

@@ -37,10 +37,7 @@ impl<S> Layer<S> for RequireSession {
     type Service = RequireSessionService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RequireSessionService {
-            inner,
-            gate: self.clone(),
-        }
+        RequireSessionService { inner, gate: self.clone() }
     }
 }
 

@@ -52,7 +52,9 @@ mod upstream;
 mod values;
 mod wire;
 
+pub use auth_api_types::{Reason, SessionUser, SessionView};
 pub use client::AuthClient;
+pub use clock::SystemClock;
 pub use error::{AuthUnavailable, SetupError};
 #[cfg(feature = "axum")]
 pub use extract::Authenticated;
@@ -62,5 +64,10 @@ pub use origin::client_address;
 pub use question::{Answer, Question};
 pub use refusal::Refusal;
 pub use reqwest::Url;
-pub use stats::{Stats, UpstreamStats};
+pub use stats::{BatchSizes, Stats, UpstreamStats};
 pub use values::{SessionValues, ValuesError, Versioned};
+
+/// The examples of the README, which must compile.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -62,13 +62,8 @@ impl Message {
         bytes.extend_from_slice(id);
         let request_id = bytes.len();
         bytes.extend_from_slice(trace);
-        Ok(Self {
-            bytes,
-            json,
-            request_id,
-        })
+        Ok(Self { bytes, json, request_id })
     }
-
 }
 
 /// What a call still has room for.
@@ -80,10 +75,7 @@ pub(crate) struct Room {
 impl Room {
     /// The room of an empty call.
     pub(crate) const fn of_a_call() -> Self {
-        Self {
-            items: MAX_TOKENS,
-            bytes: MAX_BODY - OPEN.len() - CLOSE.len(),
-        }
+        Self { items: MAX_TOKENS, bytes: MAX_BODY - OPEN.len() - CLOSE.len() }
     }
 
     /// Takes the place of this message. The first one always has one: alone it needs no brackets.
@@ -110,18 +102,11 @@ impl Call {
     /// The call of one question.
     pub(crate) fn alone(mut message: Message) -> Self {
         let headers = [
-            (
-                "x-request-id",
-                header(&message.bytes[message.json..message.request_id]),
-            ),
+            ("x-request-id", header(&message.bytes[message.json..message.request_id])),
             ("traceparent", header(&message.bytes[message.request_id..])),
         ];
         message.bytes.truncate(message.json);
-        Self {
-            body: message.bytes.into(),
-            headers,
-            questions: 1,
-        }
+        Self { body: message.bytes.into(), headers, questions: 1 }
     }
 
     /// The call of these questions. A header cannot name the requests and traces of many: each
@@ -150,9 +135,7 @@ impl Call {
 }
 
 fn header(text: &[u8]) -> Option<HeaderValue> {
-    let text = std::str::from_utf8(text)
-        .ok()
-        .filter(|text| !text.is_empty())?;
+    let text = std::str::from_utf8(text).ok().filter(|text| !text.is_empty())?;
     HeaderValue::from_str(text).ok()
 }
 
@@ -167,16 +150,13 @@ mod tests {
     fn taken(mut lengths: impl Iterator<Item = usize>) -> Vec<Message> {
         let mut room = Room::of_a_call();
         let next = || lengths.next().map(|length| message(&"x".repeat(length)));
-        std::iter::from_fn(next)
-            .take_while(|message| room.take(message))
-            .collect()
+        std::iter::from_fn(next).take_while(|message| room.take(message)).collect()
     }
 
     #[test]
     fn whatever_a_token_holds_a_call_stays_readable_and_each_item_itself() {
-        let tokens = [
-            "", "\"", "\\", "\0\u{1}\u{7f}", "]}", "\"},{", "ä\u{2028}😀\u{fffd}", "\r\n",
-        ];
+        let tokens =
+            ["", "\"", "\\", "\0\u{1}\u{7f}", "]}", "\"},{", "ä\u{2028}😀\u{fffd}", "\r\n"];
         let call = Call::of(tokens.iter().map(|token| message(token)).collect());
         let body: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
         let items: Vec<_> = body["tokens"]

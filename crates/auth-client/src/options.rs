@@ -75,9 +75,7 @@ fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
 
 fn is_request_id(text: &str) -> bool {
     (1..=128).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 /// Reads a base URL: `http(s)://host[:port][/path]`, and nothing else in it.
@@ -114,10 +112,7 @@ impl InternalKey {
         authorization.set_sensitive(true);
         let mut plain = HeaderValue::try_from(key).map_err(|_| SetupError::BadKey)?;
         plain.set_sensitive(true);
-        Ok(Self {
-            authorization,
-            plain,
-        })
+        Ok(Self { authorization, plain })
     }
 
     pub(crate) fn authorization(&self) -> HeaderValue {
@@ -168,20 +163,8 @@ mod tests {
 
     #[test]
     fn what_is_told_is_named_by_words() {
-        assert_eq!(
-            "ip".parse(),
-            Ok(Tell {
-                ip: true,
-                user_agent: false
-            })
-        );
-        assert_eq!(
-            "user-agent, ip".parse(),
-            Ok(Tell {
-                ip: true,
-                user_agent: true
-            })
-        );
+        assert_eq!("ip".parse(), Ok(Tell { ip: true, user_agent: false }));
+        assert_eq!("user-agent, ip".parse(), Ok(Tell { ip: true, user_agent: true }));
         assert!("ip,mac".parse::<Tell>().is_err());
         assert!("".parse::<Tell>().is_err());
     }

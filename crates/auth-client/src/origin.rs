@@ -26,10 +26,7 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
 /// An address, with or without a port and brackets.
 fn parse(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim();
-    let bare = hop
-        .strip_prefix('[')
-        .and_then(|hop| hop.strip_suffix(']'))
-        .unwrap_or(hop);
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
     let address = bare.parse::<IpAddr>().ok();
     let address = address.or_else(|| hop.parse::<SocketAddr>().ok().map(|socket| socket.ip()))?;
     Some(address.to_canonical())
@@ -44,10 +41,7 @@ mod tests {
         for line in forwarded {
             headers.append("x-forwarded-for", http::HeaderValue::from_static(line));
         }
-        let trusted: Vec<IpNet> = trusted
-            .iter()
-            .map(|network| network.parse().unwrap())
-            .collect();
+        let trusted: Vec<IpNet> = trusted.iter().map(|network| network.parse().unwrap()).collect();
         client_address(peer.parse().unwrap(), &headers, &trusted).to_string()
     }
 
@@ -57,39 +51,15 @@ mod tests {
             ("9.9.9.9", &["1.1.1.1"][..], &[][..], "9.9.9.9"),
             ("9.9.9.9", &["1.1.1.1"], &["10.0.0.0/8"], "9.9.9.9"),
             ("10.0.0.1", &["1.1.1.1"], &["10.0.0.0/8"], "1.1.1.1"),
-            (
-                "10.0.0.1",
-                &["6.6.6.6, 1.1.1.1, 10.2.2.2"],
-                &["10.0.0.0/8"],
-                "1.1.1.1",
-            ),
-            (
-                "10.0.0.1",
-                &["6.6.6.6, 1.1.1.1", "10.2.2.2"],
-                &["10.0.0.0/8"],
-                "1.1.1.1",
-            ),
-            (
-                "10.0.0.1",
-                &["6.6.6.6, unknown, 10.2.2.2"],
-                &["10.0.0.0/8"],
-                "10.2.2.2",
-            ),
+            ("10.0.0.1", &["6.6.6.6, 1.1.1.1, 10.2.2.2"], &["10.0.0.0/8"], "1.1.1.1"),
+            ("10.0.0.1", &["6.6.6.6, 1.1.1.1", "10.2.2.2"], &["10.0.0.0/8"], "1.1.1.1"),
+            ("10.0.0.1", &["6.6.6.6, unknown, 10.2.2.2"], &["10.0.0.0/8"], "10.2.2.2"),
             ("10.0.0.1", &[], &["10.0.0.0/8"], "10.0.0.1"),
-            (
-                "::ffff:10.0.0.1",
-                &["[2001:db8::1]:443"],
-                &["10.0.0.0/8"],
-                "2001:db8::1",
-            ),
+            ("::ffff:10.0.0.1", &["[2001:db8::1]:443"], &["10.0.0.0/8"], "2001:db8::1"),
             ("10.0.0.1", &["1.1.1.1:80"], &["10.0.0.0/8"], "1.1.1.1"),
             ("::1", &["::ffff:1.1.1.1"], &["::1/128"], "1.1.1.1"),
         ] {
-            assert_eq!(
-                address(peer, forwarded, trusted),
-                expected,
-                "{peer} {forwarded:?}"
-            );
+            assert_eq!(address(peer, forwarded, trusted), expected, "{peer} {forwarded:?}");
         }
     }
 }

@@ -74,15 +74,13 @@ async fn call(
             }
         }
     };
-    match outcome {
+    match calls.noted(upstream, epoch, outcome) {
         Ok(answers) => {
-            upstream.succeeded();
             for (reply, answer) in replies.into_iter().zip(answers) {
                 let _ = reply.send(answer.ok_or(AuthUnavailable::Unclear));
             }
         }
         Err(why) => {
-            calls.failed(upstream, epoch, why);
             for reply in replies {
                 let _ = reply.send(Err(why));
             }
@@ -92,10 +90,7 @@ async fn call(
 
 /// Looks on from the last one that was seen to wait.
 fn nobody_waits(replies: &[oneshot::Sender<Outcome>], waits: &mut usize) -> bool {
-    let left = replies[*waits..]
-        .iter()
-        .take_while(|reply| reply.is_closed())
-        .count();
+    let left = replies[*waits..].iter().take_while(|reply| reply.is_closed()).count();
     *waits += left;
     *waits == replies.len()
 }

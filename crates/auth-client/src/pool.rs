@@ -13,23 +13,22 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(upstreams: Vec<Arc<Upstream>>) -> Self {
-        Self {
-            upstreams,
-            turn: AtomicUsize::new(0),
-        }
+        Self { upstreams, turn: AtomicUsize::new(0) }
     }
 
     /// The least busy of those that are not left out and not in `tried`; of equals, in turn.
     pub(crate) fn pick(&self, tried: &[Arc<Upstream>]) -> Option<Lease> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.upstreams.len();
         let (later, first) = self.upstreams.split_at(turn);
-        let mut candidates: Vec<_> = first
-            .iter()
-            .chain(later)
-            .filter(|upstream| !tried.iter().any(|other| Arc::ptr_eq(other, upstream)))
-            .collect();
-        candidates.sort_by_key(|upstream| upstream.load());
-        candidates.into_iter().find_map(Upstream::lease)
+        let was_tried = |one: &Arc<Upstream>| tried.iter().any(|other| Arc::ptr_eq(other, one));
+        loop {
+            let candidates = first.iter().chain(later).filter(|one| !was_tried(one));
+            let best = candidates.filter(|one| one.is_closed()).min_by_key(|one| one.load())?;
+            // Otherwise it has been left out just now.
+            if let Some(lease) = best.lease() {
+                return Some(lease);
+            }
+        }
     }
 
     /// Whether there is anyone to ask.
@@ -62,9 +61,8 @@ mod tests {
     #[test]
     fn equals_take_turns_and_the_less_busy_goes_first() {
         let pool = pool(3);
-        let mut names: Vec<String> = (0..3)
-            .map(|_| pool.pick(&[]).unwrap().upstream.name.clone())
-            .collect();
+        let mut names: Vec<String> =
+            (0..3).map(|_| pool.pick(&[]).unwrap().upstream.name.clone()).collect();
         names.sort();
         assert_eq!(names, ["http://h0", "http://h1", "http://h2"]);
 

@@ -20,10 +20,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The question that changes nothing, whatever the answer.
 pub(crate) fn question() -> Question<'static> {
-    Question {
-        touch: false,
-        ..Question::new(NOBODYS_TOKEN)
-    }
+    Question { touch: false, ..Question::new(NOBODYS_TOKEN) }
 }
 
 /// Asks, one question at a time and with growing pauses, until there is a clear answer.

@@ -22,13 +22,7 @@ pub struct Question<'a> {
 impl<'a> Question<'a> {
     /// A use of the token, of which nothing else is told.
     pub const fn new(token: &'a str) -> Self {
-        Self {
-            token,
-            touch: true,
-            client: None,
-            request_id: None,
-            traceparent: None,
-        }
+        Self { token, touch: true, client: None, request_id: None, traceparent: None }
     }
 }
 
@@ -44,10 +38,7 @@ impl fmt::Debug for Question<'_> {
 
 /// A clear answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the usual one, and soon moved out"
-)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and soon moved out")]
 pub enum Answer {
     /// The token is alive; this is its session after the use.
     Alive(SessionView),

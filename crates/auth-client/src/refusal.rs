@@ -46,7 +46,8 @@ impl Refusal {
     /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
     pub fn challenge(&self) -> Option<HeaderValue> {
         let challenge = match self {
-            Self::TwoTokens | Self::Unavailable(_) => return None,
+            Self::Unavailable(_) => return None,
+            Self::TwoTokens => with_error("invalid_request", "more than one token"),
             Self::NoToken => r#"Bearer realm="reinflate""#.to_owned(),
             Self::Dead(reason) => with_error("invalid_token", describe(*reason)),
             Self::WrongRole => with_error("insufficient_scope", "the session acts in another role"),
@@ -69,10 +70,7 @@ impl Refusal {
         *response.status_mut() =
             StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(challenge) = self.challenge() {
             headers.insert(WWW_AUTHENTICATE, challenge);
@@ -103,29 +101,15 @@ mod tests {
 
     #[test]
     fn each_refusal_has_its_status_challenge_and_code() {
+        let two = r#"Bearer realm="reinflate", error="invalid_request", error_description="more than one token""#;
         let expired = r#"Bearer realm="reinflate", error="invalid_token", error_description="the token has expired""#;
         let scope = r#"Bearer realm="reinflate", error="insufficient_scope", error_description="the session acts in another role""#;
         for (refusal, status, code, challenge) in [
-            (Refusal::TwoTokens, 400, "invalid_request", None),
-            (
-                Refusal::NoToken,
-                401,
-                "missing_token",
-                Some(r#"Bearer realm="reinflate""#),
-            ),
-            (
-                Refusal::Dead(Reason::Expired),
-                401,
-                "invalid_token",
-                Some(expired),
-            ),
+            (Refusal::TwoTokens, 400, "invalid_request", Some(two)),
+            (Refusal::NoToken, 401, "missing_token", Some(r#"Bearer realm="reinflate""#)),
+            (Refusal::Dead(Reason::Expired), 401, "invalid_token", Some(expired)),
             (Refusal::WrongRole, 403, "forbidden", Some(scope)),
-            (
-                Refusal::Unavailable(AuthUnavailable::TimedOut),
-                503,
-                "unavailable",
-                None,
-            ),
+            (Refusal::Unavailable(AuthUnavailable::TimedOut), 503, "unavailable", None),
         ] {
             let response = refusal.response();
             let header = |name| response.headers().get(name).map(|v| v.to_str().unwrap());
@@ -135,10 +119,7 @@ mod tests {
             assert_eq!(header("cache-control"), Some("no-store"));
             assert_eq!(header("content-type"), Some("application/problem+json"));
             let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
-            assert_eq!(
-                (&body["code"], &body["status"]),
-                (&code.into(), &status.into())
-            );
+            assert_eq!((&body["code"], &body["status"]), (&code.into(), &status.into()));
         }
     }
 }

@@ -12,6 +12,8 @@ pub struct Stats {
     /// How many validations ended how: `alive`, one of the reasons of a dead token, or one of the
     /// names of [`AuthUnavailable`].
     pub validations: Vec<(&'static str, u64)>,
+    /// How many calls held how many questions.
+    pub batches: BatchSizes,
     /// The URLs.
     pub upstreams: Vec<UpstreamStats>,
 }
@@ -21,18 +23,49 @@ pub struct Stats {
 pub struct UpstreamStats {
     /// The URL's scheme, host and port.
     pub name: String,
-    /// How many calls to it are under way.
+    /// How many questions to it wait or are under way.
     pub in_flight: usize,
     /// Whether it is left out, because it failed, until it answers the probe.
     pub left_out: bool,
 }
 
-const REASONS: [Reason; 4] = [
-    Reason::Malformed,
-    Reason::Unknown,
-    Reason::Expired,
-    Reason::Revoked,
-];
+/// How many calls held how many questions.
+#[derive(Clone, Debug)]
+pub struct BatchSizes {
+    /// The most questions that each step counts, and how many calls are of it and of no step
+    /// before.
+    pub steps: Vec<(usize, u64)>,
+    /// The questions of all calls.
+    pub questions: u64,
+}
+
+const STEPS: [usize; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
+#[derive(Default)]
+pub(crate) struct Sizes {
+    calls: [AtomicU64; STEPS.len()],
+    questions: AtomicU64,
+}
+
+impl Sizes {
+    pub(crate) fn count(&self, questions: usize) {
+        let step = STEPS.partition_point(|most| *most < questions);
+        if let Some(calls) = self.calls.get(step).or(self.calls.last()) {
+            calls.fetch_add(1, Ordering::Relaxed);
+        }
+        self.questions.fetch_add(questions as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> BatchSizes {
+        let calls = self.calls.iter().map(|calls| calls.load(Ordering::Relaxed));
+        BatchSizes {
+            steps: STEPS.into_iter().zip(calls).collect(),
+            questions: self.questions.load(Ordering::Relaxed),
+        }
+    }
+}
+
+const REASONS: [Reason; 4] = [Reason::Malformed, Reason::Unknown, Reason::Expired, Reason::Revoked];
 
 #[derive(Default)]
 pub(crate) struct Counts {
@@ -55,10 +88,8 @@ impl Counts {
 
     pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
         let dead = REASONS.iter().map(|reason| reason.as_str()).zip(&self.dead);
-        let failed = AuthUnavailable::ALL
-            .iter()
-            .map(|failed| failed.as_str())
-            .zip(&self.unavailable);
+        let failed =
+            AuthUnavailable::ALL.iter().map(|failed| failed.as_str()).zip(&self.unavailable);
         std::iter::once(("alive", &self.alive))
             .chain(dead)
             .chain(failed)
@@ -68,7 +99,5 @@ impl Counts {
 }
 
 fn at<'a, K: PartialEq>(keys: &[K], counts: &'a [AtomicU64], key: &K) -> Option<&'a AtomicU64> {
-    keys.iter()
-        .position(|other| other == key)
-        .and_then(|index| counts.get(index))
+    keys.iter().position(|other| other == key).and_then(|index| counts.get(index))
 }

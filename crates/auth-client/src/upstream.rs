@@ -44,9 +44,7 @@ impl Upstream {
             "{}://{}{}",
             base.scheme(),
             base.host_str().unwrap_or_default(),
-            base.port()
-                .map(|port| format!(":{port}"))
-                .unwrap_or_default()
+            base.port().map(|port| format!(":{port}")).unwrap_or_default()
         );
         if !is_base_url(base) {
             return Err(SetupError::BadUrl(name));
@@ -110,11 +108,7 @@ impl Upstream {
         self.answered.fetch_add(1, Ordering::Relaxed);
         let closed = self.breaker.lock().succeeded(self.now());
         if let Some(after) = closed {
-            tracing::info!(
-                upstream = self.name,
-                after_ms = as_ms(after),
-                "auth service is back"
-            );
+            tracing::info!(upstream = self.name, after_ms = as_ms(after), "auth service is back");
         }
     }
 
@@ -221,10 +215,7 @@ mod tests {
             ("http://10.0.0.1:8081", "http://10.0.0.1:8081/validateToken"),
             ("https://gate/auth/", "https://gate/auth/validateToken"),
         ] {
-            assert_eq!(
-                upstream(base).ok().map(|u| u.validate.to_string()).unwrap(),
-                asks
-            );
+            assert_eq!(upstream(base).ok().map(|u| u.validate.to_string()).unwrap(), asks);
         }
     }
 
@@ -237,12 +228,8 @@ mod tests {
 
     #[test]
     fn a_url_with_more_than_a_place_is_refused_without_showing_it() {
-        for bad in [
-            "http://u:secret@h/",
-            "http://h/?secret",
-            "http://h/#secret",
-            "ftp://h/secret",
-        ] {
+        for bad in ["http://u:secret@h/", "http://h/?secret", "http://h/#secret", "ftp://h/secret"]
+        {
             let error = upstream(bad).err().unwrap().to_string();
             assert!(!error.contains("secret"), "{error}");
         }

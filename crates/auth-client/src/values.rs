@@ -81,10 +81,7 @@ impl AuthClient {
             request_id: reading.request_id(parts),
             traceparent: reading.traceparent(parts),
         };
-        Ok(SessionValues {
-            client: self,
-            carrier,
-        })
+        Ok(SessionValues { client: self, carrier })
     }
 }
 
@@ -102,10 +99,7 @@ impl SessionValues<'_> {
             Said::Found(found) => {
                 let value = serde_json::from_slice(&found.value);
                 let value = value.map_err(|_| ValuesError::WrongType)?;
-                Ok(Some(Versioned {
-                    value,
-                    version: found.version,
-                }))
+                Ok(Some(Versioned { value, version: found.version }))
             }
             Said::Absent => Ok(None),
             other => Err(other.into_error()),
@@ -191,7 +185,7 @@ impl SessionValues<'_> {
 }
 
 impl Said {
-    fn read(reply: Reply) -> Option<Self> {
+    fn read(reply: &Reply) -> Option<Self> {
         Some(match reply.status {
             StatusCode::OK => Self::Found(Versioned {
                 value: reply.json()?.to_vec(),

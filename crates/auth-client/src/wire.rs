@@ -1,4 +1,4 @@
-//! One question over HTTP: sent once, its answer read with a limit and judged.
+//! One call over HTTP: sent once, its answer read with a limit and judged.
 //!
 //! INVARIANT: nothing here, and nothing below, repeats a request that may have been received. The
 //! HTTP client's own retries are off; what is left is its pool taking another connection where
@@ -6,16 +6,21 @@
 
 use std::time::Duration;
 
-use auth_api_types::Verdict;
+use auth_api_types::{Results, Verdict};
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Client, RequestBuilder, Response, Url};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, Question, SetupError};
+use crate::message::Call;
+use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, SetupError};
 
-/// The longest answer that is read. One verdict has a few hundred bytes.
+/// The longest answer that is read, and how much longer it may be for each further question. One
+/// verdict has a few hundred bytes.
 const MAX_ANSWER: usize = 256 * 1024;
+const MAX_FURTHER: usize = 8 * 1024;
 
 /// How long an unused connection is kept: well below what servers keep one for, so that it is
 /// hardly ever the server that ends it, at the very moment when we write to it.
@@ -71,35 +76,31 @@ impl Wire {
         })
     }
 
-    /// Asks once.
+    /// Sends a call once. There is an answer for each question, in order, or none where the
+    /// service did not know it; at least one is there.
     ///
     /// # Errors
     ///
-    /// [`AuthUnavailable::Unreachable`] where the question cannot have been received.
-    pub(crate) async fn ask(
+    /// As [`exchange`](Self::exchange).
+    pub(crate) async fn send(
         &self,
         url: &Url,
-        question: &Question<'_>,
-    ) -> Result<Answer, AuthUnavailable> {
-        let request = self.validation(url.clone(), question, Self::body(question)?);
-        Self::exchange(request, Reply::verdict).await
-    }
-
-    /// What a question says.
-    pub(crate) fn body(question: &Question<'_>) -> Result<Bytes, AuthUnavailable> {
-        let body = serde_json::to_vec(&question.to_wire());
-        body.map(Bytes::from).map_err(|_| AuthUnavailable::Unclear)
-    }
-
-    /// A question, ready to be sent.
-    pub(crate) fn validation(
-        &self,
-        url: Url,
-        question: &Question<'_>,
-        body: Bytes,
-    ) -> RequestBuilder {
-        let request = self.http.post(url).headers(self.headers.clone()).body(body);
-        pass_on(request, question.request_id, question.traceparent)
+        call: Call,
+    ) -> Result<Vec<Option<Answer>>, AuthUnavailable> {
+        let mut headers = self.headers.clone();
+        for (name, value) in call.headers {
+            if let Some(value) = value {
+                headers.insert(name, value);
+            }
+        }
+        let request = self.http.post(url.clone()).headers(headers).body(call.body);
+        let questions = call.questions;
+        let longest = MAX_ANSWER + (questions - 1) * MAX_FURTHER;
+        Self::exchange(request, longest, |reply| {
+            let answers = judge(reply.json()?, questions)?;
+            answers.iter().any(Option::is_some).then_some(answers)
+        })
+        .await
     }
 
     /// A request about a value of the session that `token` opens, ready to be sent.
@@ -112,19 +113,32 @@ impl Wire {
         pass_on(request, carrier.request_id, carrier.traceparent)
     }
 
+    /// Sends a request about a value once, and judges its reply.
+    ///
+    /// # Errors
+    ///
+    /// As [`exchange`](Self::exchange).
+    pub(crate) async fn exchange_value<T>(
+        request: RequestBuilder,
+        judge: fn(&Reply) -> Option<T>,
+    ) -> Result<T, AuthUnavailable> {
+        Self::exchange(request, MAX_ANSWER, judge).await
+    }
+
     /// Sends a request once, and judges its reply.
     ///
     /// # Errors
     ///
-    /// As [`ask`](Self::ask).
-    pub(crate) async fn exchange<T>(
+    /// [`AuthUnavailable::Unreachable`] where the request cannot have been received.
+    async fn exchange<T>(
         request: RequestBuilder,
-        judge: fn(Reply) -> Option<T>,
+        longest: usize,
+        judge: impl FnOnce(&Reply) -> Option<T>,
     ) -> Result<T, AuthUnavailable> {
         let response = request.send().await.map_err(|error| failure(&error))?;
-        let reply = read(response).await?;
+        let reply = read(response, longest).await?;
         let status = reply.status;
-        judge(reply).ok_or_else(|| {
+        judge(&reply).ok_or_else(|| {
             tracing::debug!(%status, "the auth service gave no clear answer");
             AuthUnavailable::Unclear
         })
@@ -163,32 +177,26 @@ fn headers(key: Option<&InternalKey>) -> HeaderMap {
 }
 
 fn failure(error: &reqwest::Error) -> AuthUnavailable {
-    let failure = if error.is_connect() {
-        AuthUnavailable::Unreachable
-    } else {
-        AuthUnavailable::Broken
-    };
+    let failure =
+        if error.is_connect() { AuthUnavailable::Unreachable } else { AuthUnavailable::Broken };
     tracing::debug!(%failure, error = error as &dyn std::error::Error, "validation failed");
     failure
 }
 
 /// Reads the answer to its end, also one that is of no use, so that its connection can be.
-async fn read(mut response: Response) -> Result<Reply, AuthUnavailable> {
+async fn read(mut response: Response, longest: usize) -> Result<Reply, AuthUnavailable> {
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
-    let mut body = BytesMut::new();
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = BytesMut::with_capacity(announced.unwrap_or_default().min(longest));
     while let Some(part) = response.chunk().await.map_err(|error| failure(&error))? {
-        if body.len() + part.len() > MAX_ANSWER {
+        if body.len() + part.len() > longest {
             tracing::debug!(%status, "the auth service's answer is too long");
             return Err(AuthUnavailable::Unclear);
         }
         body.extend_from_slice(&part);
     }
-    Ok(Reply {
-        status,
-        headers,
-        body: body.freeze(),
-    })
+    Ok(Reply { status, headers, body: body.freeze() })
 }
 
 impl Reply {
@@ -197,15 +205,34 @@ impl Reply {
         let clear = self.status == StatusCode::OK && is_json(&self.headers);
         clear.then_some(&self.body[..])
     }
-
-    /// The reply to a question.
-    pub(crate) fn verdict(self) -> Option<Answer> {
-        judge(self.json()?)
-    }
 }
 
-fn judge(body: &[u8]) -> Option<Answer> {
-    let verdict: Verdict = serde_json::from_slice(body).ok()?;
+/// The answers, if there are as many as questions: otherwise nobody knows whose they are.
+fn judge(body: &[u8], questions: usize) -> Option<Vec<Option<Answer>>> {
+    if questions == 1 {
+        return Some(vec![answer(serde_json::from_slice(body).ok()?)]);
+    }
+    let answers: Vec<_> = match serde_json::from_slice::<Results>(body) {
+        Ok(all) => all.results.into_iter().map(answer).collect(),
+        // One that cannot be read is no answer to its own question, and nothing to the others.
+        Err(_) => serde_json::from_slice::<Unread<'_>>(body)
+            .ok()?
+            .results
+            .into_iter()
+            .map(|one| serde_json::from_str(one.get()).ok().and_then(answer))
+            .collect(),
+    };
+    (answers.len() == questions).then_some(answers)
+}
+
+/// The answers to a batch, each only known to be JSON.
+#[derive(Deserialize)]
+struct Unread<'a> {
+    #[serde(borrow)]
+    results: Vec<&'a RawValue>,
+}
+
+fn answer(verdict: Verdict) -> Option<Answer> {
     Some(match verdict.into_answer()? {
         Ok(session) => Answer::Alive(session),
         Err(reason) => Answer::Dead(reason),
@@ -213,9 +240,7 @@ fn judge(body: &[u8]) -> Option<Answer> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     media_type
         .and_then(|value| value.split(';').next())
         .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))

@@ -6,10 +6,11 @@ use std::time::Duration;
 use clock::Clock;
 use server_runtime::page::PageHeaders;
 use server_runtime::{Lifecycle, Metrics, Readiness};
-use session::{MemoryAttempts, MemoryStore, SessionStore, Sessions, Sweeper};
+use session::{Sessions, Sweeper};
 use url::Url;
 use users::{Directory, OpenError};
 
+use crate::backend::Backend;
 use crate::client_address::ClientAddresses;
 use crate::config::{Config, Secret};
 use crate::cookie::SessionCookie;
@@ -17,10 +18,9 @@ use crate::endings::Endings;
 use crate::metered_store::MeteredStore;
 use crate::metrics::AuthMetrics;
 use crate::redirect::Redirects;
+use crate::service::OpenFailure;
 use crate::throttle::Throttle;
 
-/// How many counts of failed logins are kept in memory.
-const ATTEMPTS_KEPT: usize = 250_000;
 /// How often changes that other processes made to users are looked for.
 const ENDINGS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -43,6 +43,8 @@ pub(crate) struct App {
     pub(crate) page_headers: PageHeaders,
     pub(crate) redirect_origins: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
+    /// What may cost sessions, in words for the operator.
+    risks: Vec<String>,
 }
 
 impl App {
@@ -50,18 +52,17 @@ impl App {
     ///
     /// # Errors
     ///
-    /// The user database cannot be opened.
+    /// One of them cannot be opened.
     pub(crate) async fn open(
         config: Config,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, OpenFailure> {
         let figures = AuthMetrics::register(&metrics);
         let mut directory = config.directory;
         let hash_seconds = figures.hash_seconds.clone();
-        directory.hashing.observer = Some(Arc::new(move |took: Duration| {
-            hash_seconds.observe(took.as_secs_f64())
-        }));
+        directory.hashing.observer =
+            Some(Arc::new(move |took: Duration| hash_seconds.observe(took.as_secs_f64())));
         let users = Directory::open(directory, Arc::clone(&clock)).await?;
         if config.demo {
             users
@@ -69,13 +70,12 @@ impl App {
                 .await
                 .map_err(|error| OpenError::Unreachable(error.to_string()))?;
         }
-        let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(Arc::clone(&clock)));
-        let store = Arc::new(MeteredStore::new(store, Arc::clone(&clock), &figures));
-        let attempts = Arc::new(MemoryAttempts::new(Arc::clone(&clock), ATTEMPTS_KEPT));
+        let backend = Backend::open(config.session_store, &clock).await?;
+        let store = Arc::new(MeteredStore::new(backend.sessions, Arc::clone(&clock), &figures));
         Ok(Self {
             sessions: Sessions::new(store, Arc::clone(&clock), config.lifetimes, config.binding),
             users,
-            throttle: Throttle::new(attempts, config.attempts),
+            throttle: Throttle::new(backend.attempts, config.attempts),
             metrics,
             figures,
             clock,
@@ -84,15 +84,13 @@ impl App {
             internal_key: config.internal_key,
             open_signup: config.open_signup,
             https: config.public_url.scheme() == "https",
-            redirects: Redirects::new(
-                config.public_url.clone(),
-                config.redirect_origins.clone(),
-            ),
+            redirects: Redirects::new(config.public_url.clone(), config.redirect_origins.clone()),
             page_headers: PageHeaders::new(config.redirect_origins.iter().map(String::as_str)),
             public_url: config.public_url,
             demo: config.demo,
             redirect_origins: config.redirect_origins,
             allowed_origins: config.allowed_origins,
+            risks: backend.risks,
         })
     }
 
@@ -114,7 +112,7 @@ impl App {
     pub(crate) fn readiness(&self, lifecycle: &Lifecycle) -> Readiness {
         let users = self.users.clone();
         let store = Arc::clone(self.sessions.store());
-        Readiness::new(lifecycle)
+        let ready = Readiness::new(lifecycle)
             .check("user database", move || {
                 let users = users.clone();
                 async move { users.ping().await }
@@ -122,6 +120,14 @@ impl App {
             .check("session store", move || {
                 let store = Arc::clone(&store);
                 async move { store.ping().await }
-            })
+            });
+        self.risks.iter().cloned().fold(ready, Readiness::note)
+    }
+
+    /// Says in the log what may cost sessions.
+    pub(crate) fn warn_of_risks(&self) {
+        for risk in &self.risks {
+            tracing::warn!(risk, "the session store may lose sessions");
+        }
     }
 }

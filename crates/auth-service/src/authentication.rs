@@ -31,15 +31,14 @@ pub(crate) async fn log_in(
     credentials: Credentials,
     client: &Client,
 ) -> Result<Issued, ApiError> {
-    let refused = ApiError::InvalidCredentials {
-        basic: credentials.basic,
-    };
+    let refused = ApiError::InvalidCredentials { basic: credentials.basic };
     let Some(user) =
         check_password(app, &credentials.username, &credentials.password, client).await?
     else {
         return Err(refused);
     };
-    let role = role_of(&user, credentials.role.as_deref())?;
+    let role = role_of(&user, credentials.role.as_deref())
+        .inspect_err(|_| count_refusal(app, &user, client, "the user lacks the role"))?;
     if let Some(old) = credentials.replaces
         && let Some(ended) = app.sessions.log_out(old).await?
     {
@@ -56,7 +55,9 @@ pub(crate) async fn log_in(
             origin: client.origin(),
         })
         .await?;
-    undo_unless_unchanged(app, &user, &issued, refused).await?;
+    undo_unless_unchanged(app, &user, &issued, refused)
+        .await
+        .inspect_err(|_| count_refusal(app, &user, client, "the user was changed meanwhile"))?;
     app.figures.login_success.inc();
     tracing::info!(target: "audit", event = "login", user_id = %user.id, username = %user.email,
         role = issued.session.role(), session_id = %issued.session.id, ip = client.ip.map(tracing::field::display));
@@ -65,6 +66,13 @@ pub(crate) async fn log_in(
             session_id = %id, reason = "too many sessions");
     }
     Ok(issued)
+}
+
+/// A right password that opened nothing leaves a trace too: it may be somebody trying it out.
+fn count_refusal(app: &App, user: &User, client: &Client, reason: &'static str) {
+    app.figures.login_failure.inc();
+    tracing::info!(target: "audit", event = "login_refused", user_id = %user.id,
+        username = %user.email, reason, ip = client.ip.map(tracing::field::display));
 }
 
 /// The user whose name and password these are. The attempt is counted before it is looked at.
@@ -138,8 +146,10 @@ fn role_of(user: &User, wanted: Option<&str>) -> Result<usize, ApiError> {
 /// What was typed as a user name, if it looks like one: it may be a password in the wrong field.
 fn loggable(username: &str) -> &str {
     let username = username.trim();
+    let domain = username.split_once('@').map_or("", |(_, domain)| domain);
     let address = username.len() <= 254
-        && username.matches('@').count() == 1
+        && domain.split('.').filter(|label| !label.is_empty()).count() > 1
+        && domain.chars().all(|c| c.is_alphanumeric() || "-.".contains(c))
         && !username.contains(|c: char| c.is_whitespace() || c.is_control());
     if address { username } else { "(no address)" }
 }

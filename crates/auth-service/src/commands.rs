@@ -10,7 +10,7 @@ mod users;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use ::users::{Directory, OpenError};
+use ::users::OpenError;
 use clap::{Arg, ArgMatches, Command};
 use clock::{Clock, SystemClock};
 use server_runtime::settings::{COMMON, parse_or_exit};
@@ -20,7 +20,7 @@ use server_runtime::{
 };
 
 use crate::config::{Config, TABLE};
-use crate::service::Service;
+use crate::service::{OpenFailure, Service};
 use output::fail;
 
 /// Runs the `auth-service` binary: reads the command line and the environment, does what they say
@@ -82,27 +82,27 @@ async fn run(config: Config) -> Result<ExitCode, (u8, String)> {
         .await
         .map_err(|error| (exit_code(&error), error.to_string()))?;
     let public = Listener::bind("public", public).await.map_err(failed)?;
-    let internal = Listener::bind("internal", internal).await.map_err(failed)?;
+    let internal = Listener::bind("internal", internal).await.map_err(failed)?.with_reserve();
     service.serve(public, internal, &lifecycle);
     Ok(shutdown::run(&lifecycle, signals).await)
 }
 
 async fn manage_users(config: Config, matches: &ArgMatches) -> ExitCode {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    match Directory::open(config.directory, clock).await {
-        Ok(directory) => match users::run(&directory, matches).await {
-            Ok(code) => code,
-            Err(error) => fail(1, format_args!("{error:#}")),
-        },
-        Err(error) => fail(exit_code(&error), error),
+    match users::run(config, matches).await {
+        Ok(code) => code,
+        Err(error) => {
+            let code = error.downcast_ref().map_or(1, exit_code);
+            fail(code, format_args!("{error:#}"))
+        }
     }
 }
 
 /// A setting that is wrong, or a store that is out of reach.
-const fn exit_code(error: &OpenError) -> u8 {
+const fn exit_code(error: &OpenFailure) -> u8 {
     match error {
-        OpenError::Setting(_) => BadSetting::EXIT_CODE,
-        OpenError::Unreachable(_) | OpenError::Migration(_) => 1,
+        OpenFailure::Users(OpenError::Setting(_)) => BadSetting::EXIT_CODE,
+        OpenFailure::Users(OpenError::Unreachable(_) | OpenError::Migration(_))
+        | OpenFailure::Sessions(_) => 1,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use server_runtime::{BadSetting, Rate, Settings};
-use session::{Binding, Lifetimes};
+use session::{Binding, Lifetimes, RedisAddress};
 use url::Url;
 use users::DirectoryOptions;
 
@@ -35,6 +35,8 @@ pub struct Config {
     pub internal_key: Option<Secret>,
     /// Where people reach the public listener.
     pub public_url: Url,
+    /// Where sessions live.
+    pub session_store: SessionBackend,
     /// The users' database, their passwords' rules and hashing.
     pub directory: DirectoryOptions,
     /// How long sessions live.
@@ -55,6 +57,20 @@ pub struct Config {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) cookie: SessionCookie,
     pub(crate) client_addresses: ClientAddresses,
+}
+
+/// Where sessions, and the counts of failed logins, live.
+#[derive(Clone, Debug)]
+pub enum SessionBackend {
+    /// In this process.
+    Memory,
+    /// In Redis or Valkey, where other nodes share them.
+    Redis {
+        /// Where that is.
+        address: RedisAddress,
+        /// Whether a revocation counts only once a replica has it.
+        wait_for_replica: bool,
+    },
 }
 
 /// How often a login may fail.
@@ -108,6 +124,7 @@ impl Config {
                 .required("AUTH_INTERNAL_ADDR", server_runtime::settings::socket_addr)?,
             internal_key: settings.value("AUTH_INTERNAL_KEY", read::key)?.map(Secret),
             public_url: settings.required("AUTH_PUBLIC_URL", read::url)?,
+            session_store: read::session_store(settings)?,
             directory: read::directory(settings, demo)?,
             lifetimes: read::lifetimes(settings, demo)?,
             binding: settings
@@ -130,12 +147,6 @@ impl Config {
                 header: settings.required("AUTH_CLIENT_IP_HEADER", |name| name.parse().ok())?,
             },
         })
-        .and_then(|config| read::session_store(settings).map(|()| config))
-    }
-
-    /// Whether every listener is reachable from this machine only.
-    pub fn is_on_loopback(&self) -> bool {
-        self.public_addr.ip().is_loopback() && self.internal_addr.ip().is_loopback()
     }
 }
 

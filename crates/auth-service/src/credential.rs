@@ -1,5 +1,6 @@
 //! How a request carries its token, and what comes of presenting it. The one place that reads one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
@@ -29,6 +30,8 @@ pub(crate) struct Caller {
     pub(crate) presented: Presented,
     /// Whether the token came in the cookie.
     pub(crate) by_cookie: bool,
+    /// The client's address, as far as it is known.
+    pub(crate) ip: Option<IpAddr>,
 }
 
 impl<'a> Carried<'a> {
@@ -37,20 +40,17 @@ impl<'a> Carried<'a> {
     /// A header given twice, or two with different tokens, is an error; two cookies of the name
     /// with different values count as none, since nobody can tell whose they are.
     pub(crate) fn find(headers: &'a HeaderMap, cookie: &str) -> Result<Option<Self>, ApiError> {
-        let direct = once(headers, &TOKEN_HEADER)?.map(HeaderValue::as_bytes);
-        let bearer = once(headers, &header::AUTHORIZATION)?.and_then(bearer);
+        let direct = once(headers, &TOKEN_HEADER).map_err(ambiguous)?.map(HeaderValue::as_bytes);
+        let bearer = once(headers, &header::AUTHORIZATION).map_err(ambiguous)?.and_then(bearer);
         let in_header = match (direct, bearer) {
             (Some(direct), Some(bearer)) if direct != bearer => {
-                return Err(ApiError::Invalid(
+                return Err(ApiError::TwoTokens(
                     "the headers `token` and `Authorization` carry different tokens".to_owned(),
                 ));
             }
             (direct, bearer) => direct.or(bearer),
         };
-        let header = in_header.map(|text| Carried {
-            text,
-            by_cookie: false,
-        });
+        let header = in_header.map(|text| Carried { text, by_cookie: false });
         Ok(header.or_else(|| from_cookie(headers, cookie)))
     }
 
@@ -85,12 +85,11 @@ impl Caller {
         let carried =
             Carried::find(&parts.headers, &app.cookie.name)?.ok_or(ApiError::MissingToken)?;
         let presented = carried.read(intent)?;
+        let ip = seen.ip;
         match app.sessions.validate_one(presented, seen).await? {
-            Verdict::Alive(session) => Ok(Self {
-                session,
-                presented,
-                by_cookie: carried.by_cookie,
-            }),
+            Verdict::Alive(session) => {
+                Ok(Self { session, presented, by_cookie: carried.by_cookie, ip })
+            }
             Verdict::Dead(dead) => Err(dead.into()),
         }
     }
@@ -116,9 +115,7 @@ pub(crate) fn once<'a>(
     let mut values = headers.get_all(name).iter();
     let value = values.next();
     if values.next().is_some() {
-        return Err(ApiError::Invalid(format!(
-            "the header `{name}` is given twice"
-        )));
+        return Err(ApiError::Invalid(format!("the header `{name}` is given twice")));
     }
     Ok(value)
 }
@@ -132,6 +129,14 @@ pub(crate) fn scheme<'a>(value: &'a HeaderValue, name: &str) -> Option<&'a [u8]>
         [] if ours => Some(rest),
         [b' ', ..] if ours => Some(rest.trim_ascii()),
         _ => None,
+    }
+}
+
+/// Which of several is meant is not for us to guess.
+fn ambiguous(error: ApiError) -> ApiError {
+    match error {
+        ApiError::Invalid(detail) => ApiError::TwoTokens(detail),
+        error => error,
     }
 }
 
@@ -158,10 +163,7 @@ fn from_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<Carried<'a>> {
         }
         found = Some(value);
     }
-    found.map(|text| Carried {
-        text,
-        by_cookie: true,
-    })
+    found.map(|text| Carried { text, by_cookie: true })
 }
 
 #[cfg(test)]
@@ -191,12 +193,7 @@ mod tests {
 
     #[test]
     fn a_header_goes_before_the_cookie() {
-        assert_eq!(
-            find(&[("cookie", "sid=C"), ("token", "H")])
-                .unwrap()
-                .as_deref(),
-            Some("H")
-        );
+        assert_eq!(find(&[("cookie", "sid=C"), ("token", "H")]).unwrap().as_deref(), Some("H"));
     }
 
     #[test]
@@ -220,23 +217,14 @@ mod tests {
             [("token", "T"), ("token", "T")],
             [("authorization", "Bearer T"), ("authorization", "Basic T")],
         ] {
-            assert!(
-                matches!(find(&headers), Err(ApiError::Invalid(_))),
-                "{headers:?}"
-            );
+            assert!(matches!(find(&headers), Err(ApiError::TwoTokens(_))), "{headers:?}");
         }
     }
 
     #[test]
     fn cookies_that_disagree_are_none_in_either_order() {
         assert_eq!(find(&[("cookie", "sid=A; sid=B")]).unwrap(), None);
-        assert_eq!(
-            find(&[("cookie", "sid=B"), ("cookie", "sid=A")]).unwrap(),
-            None
-        );
-        assert_eq!(
-            find(&[("cookie", "sid=A; sid=A")]).unwrap().as_deref(),
-            Some("A")
-        );
+        assert_eq!(find(&[("cookie", "sid=B"), ("cookie", "sid=A")]).unwrap(), None);
+        assert_eq!(find(&[("cookie", "sid=A; sid=A")]).unwrap().as_deref(), Some("A"));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use session::{Ending, Sessions};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use users::{Directory, SessionEnding};
+use users::{Directory, SessionEnding, UsersError};
 
 /// The follower, and how far it has come.
 pub(crate) struct Endings {
@@ -27,6 +27,12 @@ impl Endings {
         }
     }
 
+    /// Begins after the newest order: for what is about to be ordered.
+    pub(crate) async fn from_now(users: Directory, sessions: Sessions) -> Result<Self, UsersError> {
+        let last = users.last_ending().await?;
+        Ok(Self { users, sessions, last })
+    }
+
     /// Carries out what is new every `interval`, until cancelled. A database or a store that does
     /// not answer is asked again.
     pub(crate) async fn follow(mut self, interval: Duration, cancel: CancellationToken) {
@@ -43,7 +49,8 @@ impl Endings {
         }
     }
 
-    async fn catch_up(&mut self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    /// Carries out what is new.
+    pub(crate) async fn catch_up(&mut self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         loop {
             let page = self.users.endings_after(self.last).await?;
             if page.is_empty() {

@@ -17,6 +17,8 @@ const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
 pub(crate) enum ApiError {
     /// Malformed; the text names what.
     Invalid(String),
+    /// More than one token came; the text says in what.
+    TwoTokens(String),
     /// No login with these credentials; the flag says whether they came by Basic.
     InvalidCredentials { basic: bool },
     /// No token came.
@@ -59,7 +61,7 @@ impl ApiError {
 
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Invalid(_) => ErrorCode::InvalidRequest,
+            Self::Invalid(_) | Self::TwoTokens(_) => ErrorCode::InvalidRequest,
             Self::InvalidCredentials { .. } => ErrorCode::InvalidCredentials,
             Self::MissingToken => ErrorCode::MissingToken,
             Self::InvalidToken(_) => ErrorCode::InvalidToken,
@@ -82,7 +84,7 @@ impl ApiError {
     /// What happened this time, in a sentence.
     pub(crate) fn detail(&self) -> String {
         match self {
-            Self::Invalid(detail) | Self::Unprocessable(detail) => detail.clone(),
+            Self::Invalid(detail) | Self::TwoTokens(detail) | Self::Unprocessable(detail) => detail.clone(),
             Self::InvalidCredentials { .. } => {
                 "the user name or the password is wrong, or the account is disabled".to_owned()
             }
@@ -128,6 +130,9 @@ impl ApiError {
                 r#"Basic realm="reinflate", charset="UTF-8""#.to_owned()
             }
             Self::InvalidCredentials { basic: false } | Self::MissingToken => bearer.to_owned(),
+            Self::TwoTokens(_) => format!(
+                r#"{bearer}, error="invalid_request", error_description="more than one token""#
+            ),
             Self::InvalidToken(why) => {
                 format!(r#"{bearer}, error="invalid_token", error_description="{why}""#)
             }

@@ -2,6 +2,8 @@
 
 pub(crate) mod admin_sessions;
 pub(crate) mod authz;
+pub(crate) mod docs;
+pub(crate) mod index;
 pub(crate) mod introspect;
 pub(crate) mod login;
 pub(crate) mod logout;

@@ -8,6 +8,7 @@
 mod admin;
 mod app;
 mod authentication;
+mod backend;
 mod body;
 mod client_address;
 mod commands;
@@ -21,6 +22,7 @@ mod metered_store;
 mod metrics;
 mod openapi;
 mod pages;
+mod path;
 mod redirect;
 mod reply;
 mod router;
@@ -29,6 +31,6 @@ mod throttle;
 mod view;
 
 pub use commands::main;
-pub use config::{AttemptRates, Config, Secret, TABLE};
-pub use service::Service;
+pub use config::{AttemptRates, Config, Secret, SessionBackend, TABLE};
+pub use service::{OpenFailure, Service};
 pub use users::{DEMO_EMAIL, DEMO_PASSWORD};

@@ -2,16 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use auth_api_types::Problem;
+use auth_api_types::{ErrorCode, Problem};
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, RefOr};
+use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, RefOr, Schema, Server};
 use utoipa::{IntoResponses, Modify, OpenApi as _, PartialSchema, ToSchema};
 
 /// The frame that the operations are put into.
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Reinflate auth-service", description = "Opaque session tokens that stay alive while they are used."),
+    tags(
+        (name = "Login", description = "Getting a session, and giving it back"),
+        (name = "Sessions", description = "One's own sessions and tokens"),
+        (name = "OAuth", description = "What OAuth 2.0 clients know"),
+        (name = "Users", description = "Accounts; an admin's, and one's own"),
+        (name = "Pages", description = "For people"),
+        (name = "Internal", description = "For backends, on the internal listener"),
+        (name = "Forward auth", description = "For reverse proxies, on the internal listener; any method"),
+        (name = "Probes", description = "For whoever runs the service, on both listeners"),
+        (name = "Documentation", description = "What there is")
+    ),
     components(schemas(Problem)),
     modifiers(&Schemes)
 )]
@@ -20,6 +32,43 @@ struct Frame;
 /// The document without operations.
 pub(crate) fn frame() -> OpenApi {
     Frame::openapi()
+}
+
+/// Where the internal listener is, unless it was told to be elsewhere.
+const INTERNAL: &str = "http://127.0.0.1:8081";
+
+/// The same operations, on another listener than the one that shows the document.
+pub(crate) fn elsewhere(mut document: OpenApi) -> OpenApi {
+    for item in document.paths.paths.values_mut() {
+        let mut server = Server::new(INTERNAL);
+        server.description = Some("The internal listener: `AUTH_INTERNAL_ADDR`".to_owned());
+        item.servers = Some(vec![server]);
+    }
+    document
+}
+
+/// A body that may be left out is described as such, and not as one that may be `null`.
+pub(crate) fn with_optional_bodies(mut document: OpenApi) -> OpenApi {
+    let items = document.paths.paths.values_mut();
+    let bodies = items.filter_map(|item| item.post.as_mut()?.request_body.as_mut());
+    let bodies = bodies.filter_map(in_place);
+    let contents = bodies.flat_map(|body| body.content.values_mut()).filter_map(in_place);
+    for content in contents {
+        if let Some(RefOr::T(Schema::OneOf(either))) = &content.schema {
+            let mut some = either.items.iter().filter(|item| matches!(item, RefOr::Ref(_)));
+            if let (Some(body), None) = (some.next().cloned(), some.next()) {
+                content.schema = Some(body);
+            }
+        }
+    }
+    document
+}
+
+fn in_place<T>(described: &mut RefOr<T>) -> Option<&mut T> {
+    match described {
+        RefOr::T(described) => Some(described),
+        RefOr::Ref(_) => None,
+    }
 }
 
 struct Schemes;
@@ -38,28 +87,34 @@ impl Modify for Schemes {
     }
 }
 
-const BAD: (&str, &str) = ("400", "Malformed: `detail` names what");
-const UNKNOWN: (&str, &str) = ("401", "No live token: `missing_token` or `invalid_token`");
-const DENIED: (&str, &str) = (
-    "403",
-    "`forbidden`: the role or the kind does not allow it; or `cross_site_request`",
+/// A problem that an operation may answer with, and what it means there.
+type Described = (ErrorCode, &'static str);
+
+const BAD: Described = (ErrorCode::InvalidRequest, "Malformed: `detail` names what");
+const UNKNOWN: Described =
+    (ErrorCode::InvalidToken, "No live token: `missing_token` or `invalid_token`");
+const DENIED: Described = (
+    ErrorCode::Forbidden,
+    "`forbidden`: the role or the kind does not allow it; `cross_site_request`: a browser sent it \
+     from another site; `reauthentication_required`: the login is too long ago",
 );
-const ABSENT: (&str, &str) = ("404", "Nothing there that the caller may know of");
-const CONFLICT: (&str, &str) = ("409", "Taken, or the last admin");
-const LONG: (&str, &str) = ("413", "The body is too long");
-const MEDIA: (&str, &str) = ("415", "The body is of another type");
-const RULE: (&str, &str) = ("422", "Against a rule: `detail` says which");
-const OFTEN: (&str, &str) = ("429", "Too often: see `Retry-After`");
-const DEFECT: (&str, &str) = ("500", "A defect of the service");
-const AWAY: (&str, &str) = (
-    "503",
+const ROLE: Described = (ErrorCode::Forbidden, "The session acts in another role");
+const ABSENT: Described = (ErrorCode::NotFound, "Nothing there that the caller may know of");
+const NO_DEMO: Described = (ErrorCode::NotFound, "Not in demo mode");
+const CONFLICT: Described = (ErrorCode::Conflict, "Taken, or the last admin");
+const FAILED: Described =
+    (ErrorCode::PreconditionFailed, "`If-Match` or `If-None-Match` did not hold");
+const LONG: Described = (ErrorCode::PayloadTooLarge, "The body is too long");
+const MEDIA: Described = (ErrorCode::UnsupportedMediaType, "The body is of another type");
+const RULE: Described = (ErrorCode::Unprocessable, "Against a rule: `detail` says which");
+const OFTEN: Described = (ErrorCode::TooManyRequests, "Too often: see `Retry-After`");
+const DEFECT: Described = (ErrorCode::Internal, "A defect of the service");
+const AWAY: Described = (
+    ErrorCode::Unavailable,
     "A store is out of reach, or too many passwords wait: see `Retry-After`",
 );
-const FAILED: (&str, &str) = ("412", "`If-Match` or `If-None-Match` did not hold");
-const ROLE: (&str, &str) = ("403", "The session acts in another role");
-const NO_DEMO: (&str, &str) = ("404", "Not in demo mode");
-const CREDENTIALS: (&str, &str) = ("401", "`invalid_credentials`");
-const KEY: (&str, &str) = ("401", "The internal key is missing or wrong");
+const CREDENTIALS: Described = (ErrorCode::InvalidCredentials, "A wrong name or password");
+const KEY: Described = (ErrorCode::MissingToken, "The internal key is missing or wrong");
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = [$($problem:expr),+ $(,)?];)+) => {$(
@@ -117,6 +172,8 @@ problems! {
     DoorProblems = [UNKNOWN, ROLE];
     /// What the look at a proxy's request may answer.
     CheckProblems = [NO_DEMO];
+    /// What a part of the documentation may answer.
+    DocsProblems = [ABSENT];
     /// What a page for everybody may answer.
     PageProblems = [BAD];
     /// What a page that needs a session may answer.
@@ -125,14 +182,26 @@ problems! {
     ProbeProblems = [AWAY];
 }
 
-fn described((status, description): (&str, &str)) -> (String, RefOr<Response>) {
-    let schema = RefOr::Ref(Ref::from_schema_name(Problem::name()));
-    let content = ContentBuilder::new().schema(Some(schema)).build();
-    let response = ResponseBuilder::new()
+fn described((code, description): Described) -> (String, RefOr<Response>) {
+    let problem = RefOr::Ref(Ref::from_schema_name(Problem::name()));
+    let example = serde_json::to_value(Problem::new(code, description)).ok();
+    let json = ContentBuilder::new().schema(Some(problem)).example(example).build();
+    let page = ContentBuilder::new().schema(Some(String::schema())).build();
+    let mut response = ResponseBuilder::new()
         .description(description)
-        .content("application/problem+json", content)
-        .build();
-    (status.to_owned(), RefOr::T(response))
+        .content("application/problem+json", json)
+        .content("text/html", page);
+    let header = match code.status() {
+        401 | 403 => Some(("WWW-Authenticate", "What would be accepted; see RFC 6750")),
+        429 | 503 => Some(("Retry-After", "In how many seconds to try again")),
+        _ => None,
+    };
+    if let Some((name, description)) = header {
+        let header =
+            HeaderBuilder::new().schema(Some(String::schema())).description(Some(description));
+        response = response.header(name, header.build());
+    }
+    (code.status().to_string(), RefOr::T(response.build()))
 }
 
 /// Keeps the schema of problems in the document wherever a response refers to it.

@@ -6,6 +6,7 @@ pub(crate) mod admin_action;
 pub(crate) mod admin_user;
 pub(crate) mod admin_users;
 mod device;
+pub(crate) mod index;
 pub(crate) mod login;
 mod moment;
 mod session_row;
@@ -39,11 +40,7 @@ pub(crate) struct Frame {
 
 impl Frame {
     pub(crate) fn new(session: &Session, here: &'static str) -> Self {
-        Self {
-            username: session.subject.username.to_string(),
-            admin: is_admin(session),
-            here,
-        }
+        Self { username: session.subject.username.to_string(), admin: is_admin(session), here }
     }
 }
 
@@ -57,11 +54,7 @@ pub(crate) struct Notice {
 
 impl Notice {
     pub(crate) fn done(text: &str) -> Self {
-        Self {
-            good: true,
-            text: text.to_owned(),
-            log_in_again: false,
-        }
+        Self { good: true, text: text.to_owned(), log_in_again: false }
     }
 
     pub(crate) fn refused(error: &ApiError) -> Self {
@@ -94,8 +87,7 @@ pub(crate) fn page<T: Template>(
 
 /// Sends a browser on, with a `GET`.
 pub(crate) fn see_other(location: &str) -> Response {
-    let location =
-        HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static(ACCOUNT));
+    let location = HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static(ACCOUNT));
     let headers = [
         (header::LOCATION, location),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -105,9 +97,8 @@ pub(crate) fn see_other(location: &str) -> Response {
 
 /// The login that leads back to `path` of this site.
 pub(crate) fn login_path(back_to: &str) -> String {
-    let query: String = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("next", back_to)
-        .finish();
+    let query: String =
+        url::form_urlencoded::Serializer::new(String::new()).append_pair("next", back_to).finish();
     format!("{LOGIN}?{query}")
 }
 
@@ -132,9 +123,6 @@ mod tests {
 
     #[test]
     fn the_login_leads_back_to_where_one_was() {
-        assert_eq!(
-            login_path("/admin/users?q=a&b"),
-            "/login?next=%2Fadmin%2Fusers%3Fq%3Da%26b"
-        );
+        assert_eq!(login_path("/admin/users?q=a&b"), "/login?next=%2Fadmin%2Fusers%3Fq%3Da%26b");
     }
 }

@@ -37,11 +37,7 @@ impl Redirects {
         if next.len() > MAX_NEXT || next.contains(odd) {
             return None;
         }
-        if next.starts_with('/') {
-            self.path(next)
-        } else {
-            self.absolute(next)
-        }
+        if next.starts_with('/') { self.path(next) } else { self.absolute(next) }
     }
 
     fn path(&self, next: &str) -> Option<Target> {
@@ -49,10 +45,7 @@ impl Redirects {
         let location = &url[Position::BeforePath..];
         // Dots within the path may have brought two slashes to its beginning.
         let ours = url.origin() == self.own.origin() && !location.starts_with("//");
-        ours.then(|| Target {
-            location: location.to_owned(),
-            shown: url.path().to_owned(),
-        })
+        ours.then(|| Target { location: location.to_owned(), shown: url.path().to_owned() })
     }
 
     fn absolute(&self, next: &str) -> Option<Target> {

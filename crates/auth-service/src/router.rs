@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use axum::Router;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, Extension, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
-use axum::{Json, Router};
 use server_runtime::page::style_sheet;
 use server_runtime::{Readiness, RequestLayer};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
@@ -18,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::body::{self, BODY_LIMIT};
 use crate::credential::{once, scheme};
 use crate::error::ApiError;
 use crate::handlers as h;
@@ -33,10 +35,7 @@ fn public_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(h::logout::logout))
         .routes(routes!(h::session::get_session))
         .routes(routes!(h::rotate::rotate_session))
-        .routes(routes!(
-            h::sessions::list_sessions,
-            h::sessions::end_sessions
-        ))
+        .routes(routes!(h::sessions::list_sessions, h::sessions::end_sessions))
         .routes(routes!(h::sessions::end_session))
         .routes(routes!(h::tokens::mint_token))
         .routes(routes!(h::revoke::revoke))
@@ -48,11 +47,7 @@ fn users_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(h::status::get_status))
         .routes(routes!(h::status::get_stats))
         .routes(routes!(h::users::list_users, h::users::create_user))
-        .routes(routes!(
-            h::users::get_user,
-            h::users::update_user,
-            h::users::delete_user
-        ))
+        .routes(routes!(h::users::get_user, h::users::update_user, h::users::delete_user))
         .routes(routes!(h::password::change_password))
         .routes(routes!(
             h::admin_sessions::list_user_sessions,
@@ -66,20 +61,16 @@ fn users_routes() -> OpenApiRouter<Arc<App>> {
 fn page_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(p::account::show_account))
-        .routes(routes!(p::admin_users::show_users))
+        .routes(routes!(p::admin_users::show_users, p::admin_users::create_user))
         .route("/account/name", post(p::account::profile::change_name))
         .route("/account/password", post(p::account::profile::change_password))
         .route("/account/sessions/end-others", post(p::account::sessions::end_others))
         .route("/account/sessions/{id}/end", post(p::account::sessions::end_one))
         .route("/account/tokens", post(p::account::tokens::mint_token))
         .route("/.well-known/change-password", get(p::account::go_to_password))
-        .route("/admin/users", post(p::admin_users::create_user))
         .route("/admin/users/new", get(p::admin_users::show_new_user))
         .route("/admin/users/{id}", get(p::admin_user::show_user))
-        .route(
-            "/admin/users/{id}/{action}",
-            get(p::admin_action::ask).post(p::admin_action::act),
-        )
+        .route("/admin/users/{id}/{action}", get(p::admin_action::ask).post(p::admin_action::act))
 }
 
 /// What backends and proxies ask.
@@ -103,78 +94,84 @@ fn authz_routes(demo: bool) -> OpenApiRouter<Arc<App>> {
         .route("/authz/ext-authz-role/{role}", envoy_role())
         .route("/authz/ext-authz-role/{role}/", envoy_role())
         .route("/authz/ext-authz-role/{role}/{*path}", envoy_role());
-    if demo {
-        doors.route("/authz/check", any(h::authz::check::check))
-    } else {
-        doors
-    }
+    if demo { doors.route("/authz/check", any(h::authz::check::check)) } else { doors }
 }
 
 /// What backends ask with a user's token, so that their key comes in a header of its own.
 fn session_data_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(h::session_data::get_values)).routes(routes!(
+        h::session_data::get_value,
+        h::session_data::put_value,
+        h::session_data::delete_value
+    ))
+}
+
+/// What there is, for people and programs.
+fn index_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(h::session_data::get_values))
-        .routes(routes!(
-            h::session_data::get_value,
-            h::session_data::put_value,
-            h::session_data::delete_value
-        ))
+        .routes(routes!(h::index::show_index))
+        .routes(routes!(h::docs::show_docs))
+        .routes(routes!(h::docs::show_docs_file))
+}
+
+/// The document, of this service alone.
+fn document_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(h::docs::show_document))
 }
 
 /// What is asked by whoever runs the process.
 fn probe_routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(h::probes::livez))
-        .routes(routes!(h::probes::readyz))
+    OpenApiRouter::new().routes(routes!(h::probes::livez)).routes(routes!(h::probes::readyz))
 }
 
 /// The document of both listeners.
 pub(crate) fn document() -> OpenApi {
+    let mut document = public_document();
+    document.merge(openapi::elsewhere(internal_document()));
+    openapi::with_optional_bodies(document)
+}
+
+/// The document of the public listener.
+pub(crate) fn public_document() -> OpenApi {
     public_routes()
         .merge(users_routes())
         .merge(page_routes())
-        .merge(internal_routes())
-        .merge(session_data_routes())
-        .merge(authz_routes(false))
+        .merge(index_routes())
+        .merge(document_routes())
         .merge(probe_routes())
         .into_openapi()
+}
+
+/// The document of the internal listener, without what both have.
+pub(crate) fn internal_document() -> OpenApi {
+    internal_routes().merge(session_data_routes()).merge(authz_routes(false)).into_openapi()
 }
 
 /// The public listener's routes with their own layers, but without the probes and without what
 /// every request gets: for a process that joins two services on one listener.
 pub(crate) fn public_part(app: &Arc<App>) -> Router {
-    let trusting = [
-        app.allowed_origins.as_slice(),
-        app.redirect_origins.as_slice(),
-    ]
-    .concat();
-    let open = Router::from(public_routes()).layer(cross_site(&trusting));
+    let trusting = [app.allowed_origins.as_slice(), app.redirect_origins.as_slice()].concat();
+    // Set before the layers, so that a preflight, which no route knows, goes through them.
+    let open = Router::from(public_routes())
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(cross_site(&trusting));
     let open = match cors(&app.allowed_origins) {
         Some(cors) => open.layer(cors),
         None => open,
     };
     let strict = users_routes().merge(page_routes());
     let strict = Router::from(strict).layer(cross_site(&[]));
-    let routes = open.merge(strict).with_state(Arc::clone(app));
-    if app.https {
-        routes.layer(hsts())
-    } else {
-        routes
-    }
+    let index = Router::from(index_routes());
+    let routes = open.merge(strict).merge(index).with_state(Arc::clone(app));
+    let routes = routes.layer(middleware::from_fn(take_body_first));
+    if app.https { routes.layer(hsts()) } else { routes }
 }
 
 /// The public listener.
 pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
-    let described = Router::new().route(
-        auth_api_types::paths::OPENAPI,
-        axum::routing::get(async || Json(document())),
-    );
-    let probes = Router::from(probe_routes()).with_state(Arc::clone(app));
-    finished(
-        public_part(app).merge(described).merge(probes),
-        app,
-        readiness,
-    )
+    let described = Router::from(document_routes().merge(probe_routes()));
+    let described = described.with_state(Arc::clone(app));
+    finished(public_part(app).merge(described), app, readiness)
 }
 
 /// The internal listener.
@@ -182,12 +179,13 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
     let state = || Arc::clone(app);
     let guarded = Router::from(internal_routes())
         .route_layer(middleware::from_fn_with_state(state(), require_key));
-    let with_token = Router::from(session_data_routes()).route_layer(
-        middleware::from_fn_with_state(state(), require_key_beside_token),
-    );
+    let with_token = Router::from(session_data_routes())
+        .route_layer(middleware::from_fn(take_body_first))
+        .route_layer(middleware::from_fn_with_state(state(), require_key_beside_token));
     let routes = guarded
         .merge(with_token)
         .merge(Router::from(authz_routes(app.demo)))
+        .route("/", get(h::index::show_internal_index))
         .merge(Router::from(probe_routes()));
     finished(routes.with_state(state()), app, readiness)
 }
@@ -201,6 +199,20 @@ pub(crate) fn finished(routes: Router, app: &App, readiness: &Readiness) -> Rout
         .layer(Extension(readiness.clone()))
         .layer(DefaultBodyLimit::disable())
         .layer(RequestLayer::new(&app.metrics, Arc::clone(&app.clock)))
+}
+
+/// Takes the whole body before anything looks at the token.
+///
+/// INVARIANT: what a request does, it does with a token that lived when the request had arrived
+/// whole. One that is held back half-sent would otherwise act with a session that ended meanwhile.
+async fn take_body_first(request: Request, next: Next) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let body = if body.is_end_stream() {
+        body
+    } else {
+        Body::from(body::read(body, BODY_LIMIT).await?)
+    };
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 /// The rule of Go's `CrossOriginProtection`: an unsafe request that a browser sent from elsewhere
@@ -221,9 +233,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
         return None;
     }
-    let origins = origins
-        .iter()
-        .filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_credentials(true)

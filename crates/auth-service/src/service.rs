@@ -6,12 +6,24 @@ use std::time::Duration;
 use axum::Router;
 use clock::Clock;
 use server_runtime::{Lifecycle, Listener, Metrics, Readiness};
+use session::StoreError;
 use users::OpenError;
 use utoipa::openapi::OpenApi;
 
 use crate::app::App;
 use crate::config::{Config, Secret};
 use crate::router;
+
+/// A store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFailure {
+    /// The users' one.
+    #[error(transparent)]
+    Users(#[from] OpenError),
+    /// The sessions' one.
+    #[error("the session store cannot be reached: {}", .0.0)]
+    Sessions(#[from] StoreError),
+}
 
 /// The auth service, opened and not yet listening.
 #[derive(Clone)]
@@ -31,11 +43,12 @@ impl Service {
         config: Config,
         clock: Arc<dyn Clock>,
         lifecycle: &Lifecycle,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, OpenFailure> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         warn_of_risks(&config);
         let sweep_interval = config.sweep_interval;
         let app = Arc::new(App::open(config, clock, metrics).await?);
+        app.warn_of_risks();
         let readiness = app.readiness(lifecycle);
         Ok(Self {
             app,

@@ -80,7 +80,7 @@ pub async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let metrics = Metrics::new(VERSION);
     let app = App::build(config, &lifecycle, &metrics, Arc::new(SystemClock::new()))?;
     let public = Listener::bind("business", config.addr).await?;
-    let internal = Listener::bind("business-internal", config.internal_addr).await?;
+    let internal = Listener::bind("business-internal", config.internal_addr).await?.with_reserve();
     public.serve(app.public_router(), &lifecycle);
     internal.serve(app.internal_router(), &lifecycle);
     Ok(shutdown::run(&lifecycle, signals).await)

@@ -15,6 +15,7 @@ const INTERNAL_ADDR: &str = "BUSINESS_INTERNAL_ADDR";
 const AUTH_URL: &str = "BUSINESS_AUTH_URL";
 const AUTH_KEY: &str = "BUSINESS_AUTH_KEY";
 const AUTH_TIMEOUT: &str = "BUSINESS_AUTH_TIMEOUT";
+const AUTH_CALLS: &str = "BUSINESS_AUTH_CALLS";
 const AUTH_CLIENT: &str = "BUSINESS_AUTH_CLIENT";
 const TRUSTED_PROXIES: &str = "BUSINESS_TRUSTED_PROXIES";
 const COOKIE_NAME: &str = "BUSINESS_COOKIE_NAME";
@@ -39,6 +40,14 @@ const OWN: &[Setting] = &[
     Setting::variable(AUTH_TIMEOUT, DURATION, "The whole budget of one validation, above 0")
         .with_flag("auth-timeout")
         .with_default("1s"),
+    Setting::variable(
+        AUTH_CALLS,
+        "a number from 0 to 64",
+        "Calls under way at once to each auth service, which share the validations that come \
+         meanwhile; 0: a call for each validation",
+    )
+    .with_flag("auth-calls")
+    .with_default("2"),
     Setting::variable(
         AUTH_CLIENT,
         "any of ip, user-agent, separated by commas",
@@ -112,13 +121,14 @@ impl Config {
 fn read_auth(settings: &Settings) -> Result<AuthClientOptions, BadSetting> {
     let urls = settings.required(AUTH_URL, |text| settings::list(text, parse_base_url))?;
     let defaults = AuthClientOptions::new(urls);
+    let calls_under_way = settings.required(AUTH_CALLS, calls)?;
     let cookie_name = settings.value(COOKIE_NAME, cookie_name)?;
     Ok(AuthClientOptions {
         key: settings.value(AUTH_KEY, |text| InternalKey::new(text).ok())?,
         timeout: settings.required(AUTH_TIMEOUT, above_zero)?,
-        tell: settings
-            .value(AUTH_CLIENT, |text| text.parse::<Tell>().ok())?
-            .unwrap_or_default(),
+        batching: calls_under_way > 0,
+        calls_under_way,
+        tell: settings.value(AUTH_CLIENT, |text| text.parse::<Tell>().ok())?.unwrap_or_default(),
         trusted_proxies: settings
             .value(TRUSTED_PROXIES, |text| settings::list(text, network))?
             .unwrap_or_default(),
@@ -131,10 +141,7 @@ fn read_auth(settings: &Settings) -> Result<AuthClientOptions, BadSetting> {
 }
 
 fn peer(parts: &Parts) -> Option<IpAddr> {
-    parts
-        .extensions
-        .get()
-        .map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip())
+    parts.extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip())
 }
 
 fn traceparent(trace: &TraceParent) -> Option<&str> {
@@ -145,10 +152,12 @@ fn above_zero(text: &str) -> Option<Duration> {
     settings::duration(text).filter(|duration| !duration.is_zero())
 }
 
+fn calls(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|calls| *calls <= 64)
+}
+
 fn network(text: &str) -> Option<IpNet> {
-    text.parse()
-        .ok()
-        .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 fn login_url(text: &str) -> Option<Url> {
@@ -161,9 +170,7 @@ fn login_url(text: &str) -> Option<Url> {
 ///
 /// [RFC 9110 §5.6.2]: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2
 fn cookie_name(text: &str) -> Option<String> {
-    let token = text
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    let token = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
     (token && !text.is_empty()).then(|| text.to_owned())
 }
 
@@ -178,9 +185,7 @@ mod tests {
         let matches = Settings::command(clap::Command::new("business-service"), &table)
             .get_matches_from(["business-service"]);
         let env = |name: &str| {
-            env.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| OsString::from(value))
+            env.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
         };
         let settings = Settings::read(&table, &matches, &env).map_err(|bad| bad.to_string())?;
         Config::read(&settings).map_err(|bad| bad.to_string())
@@ -193,6 +198,8 @@ mod tests {
         assert_eq!(config.internal_addr.to_string(), "127.0.0.1:8091");
         assert_eq!(config.auth.urls.len(), 1);
         assert_eq!(config.auth.timeout, Duration::from_secs(1));
+        assert!(config.auth.batching);
+        assert_eq!(config.auth.calls_under_way, 2);
         assert_eq!(config.auth.tell, Tell::default());
         assert_eq!(config.auth.cookie_names.len(), 3);
         assert_eq!(config.login_url.as_str(), "http://localhost:8080/login");
@@ -213,13 +220,7 @@ mod tests {
         assert_eq!(config.addr.to_string(), "0.0.0.0:5000");
         assert_eq!(config.auth.urls.len(), 2);
         assert_eq!(config.auth.timeout, Duration::from_millis(300));
-        assert_eq!(
-            config.auth.tell,
-            Tell {
-                ip: true,
-                user_agent: true
-            }
-        );
+        assert_eq!(config.auth.tell, Tell { ip: true, user_agent: true });
         assert_eq!(config.auth.trusted_proxies.len(), 2);
         assert_eq!(config.auth.cookie_names, ["sid"]);
         assert!(!format!("{config:?}").contains("geheim"));
@@ -237,6 +238,8 @@ mod tests {
             (AUTH_KEY, "geheim\n"),
             (AUTH_TIMEOUT, "0"),
             (AUTH_TIMEOUT, "1"),
+            (AUTH_CALLS, "-1"),
+            (AUTH_CALLS, "65"),
             (AUTH_CLIENT, "mac"),
             (TRUSTED_PROXIES, "10.0.0.0/33"),
             (COOKIE_NAME, "a b"),
@@ -247,14 +250,8 @@ mod tests {
             ("PORT", "http"),
         ] {
             let error = read(&[(name, value)]).unwrap_err();
-            assert!(
-                error.starts_with(&format!("{name}: ")),
-                "{name}={value}: {error}"
-            );
-            assert!(
-                !error.contains("geheim") && !error.contains('\n'),
-                "{error}"
-            );
+            assert!(error.starts_with(&format!("{name}: ")), "{name}={value}: {error}");
+            assert!(!error.contains("geheim") && !error.contains('\n'), "{error}");
         }
     }
 }

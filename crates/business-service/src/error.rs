@@ -41,10 +41,9 @@ impl Error {
     fn problem(self) -> Problem {
         match self {
             Self::Refused(refusal) => refused(refusal),
-            Self::CrossSite => problem(
-                ErrorCode::CrossSiteRequest,
-                "a browser sent this from another site",
-            ),
+            Self::CrossSite => {
+                problem(ErrorCode::CrossSiteRequest, "a browser sent this from another site")
+            }
             Self::Form(rejection) => unreadable(&rejection),
             Self::NoNote => problem(
                 ErrorCode::Unprocessable,
@@ -56,10 +55,9 @@ impl Error {
                 "this is a defect of the service; its log tells more under the request's id",
             ),
             Self::NotFound => problem(ErrorCode::NotFound, "nothing stands at this path"),
-            Self::MethodNotAllowed => problem(
-                ErrorCode::MethodNotAllowed,
-                "this path knows only the methods of `Allow`",
-            ),
+            Self::MethodNotAllowed => {
+                problem(ErrorCode::MethodNotAllowed, "this path knows only the methods of `Allow`")
+            }
         }
     }
 }
@@ -91,7 +89,9 @@ fn refused(refusal: Refusal) -> Problem {
 
 fn unreadable(rejection: &FormRejection) -> Problem {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => problem(ErrorCode::PayloadTooLarge, "the form is too long"),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            problem(ErrorCode::PayloadTooLarge, "the form is too long")
+        }
         StatusCode::UNSUPPORTED_MEDIA_TYPE => problem(
             ErrorCode::UnsupportedMediaType,
             "send the body as application/x-www-form-urlencoded",

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use auth_client::{AuthClient, Stats};
+use auth_client::{AuthClient, BatchSizes, Stats};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -25,10 +25,8 @@ impl Collector for AuthClientMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let stats = self.client.stats();
         encode_validations(&mut encoder, &stats)?;
-        let left_out = stats
-            .upstreams
-            .iter()
-            .map(|one| (&*one.name, i64::from(one.left_out)));
+        encode_batch_sizes(&mut encoder, &stats.batches)?;
+        let left_out = stats.upstreams.iter().map(|one| (&*one.name, i64::from(one.left_out)));
         encode_gauge(
             &mut encoder,
             "auth_client_breaker_open",
@@ -42,7 +40,7 @@ impl Collector for AuthClientMetrics {
         encode_gauge(
             &mut encoder,
             "auth_client_in_flight",
-            "How many calls to an auth service are under way",
+            "How many validations wait for an auth service or are under way to it",
             in_flight,
         )
     }
@@ -57,6 +55,21 @@ fn encode_validations(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt
         ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a metric is a float; so many questions are never asked"
+)]
+fn encode_batch_sizes(encoder: &mut DescriptorEncoder<'_>, sizes: &BatchSizes) -> fmt::Result {
+    let help = "How many validations one call to an auth service held";
+    let name = "auth_client_batch_size";
+    let mut histogram = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+    let steps = sizes.steps.iter().map(|(most, calls)| (*most as f64, *calls));
+    // No call holds more than the last step: the exposition format wants this one all the same.
+    let buckets: Vec<_> = steps.chain([(f64::INFINITY, 0)]).collect();
+    let calls = buckets.iter().map(|(_, calls)| calls).sum();
+    histogram.encode_histogram::<NoLabelSet>(sizes.questions as f64, calls, &buckets, None)
 }
 
 fn encode_gauge<'a>(

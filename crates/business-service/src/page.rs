@@ -6,14 +6,16 @@ use askama::Template;
 use auth_api_types::SessionView;
 use auth_client::Url;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, Uri};
+use http::header::{CACHE_CONTROL, SET_COOKIE};
+use http::{HeaderValue, StatusCode, Uri};
+use server_runtime::RequestId;
 use server_runtime::page::{PageHeaders, in_words, style_answer};
 
 use crate::Config;
 use crate::error::Error;
 use crate::notes::NOTE_CHARS;
 
-/// Where the part of the style sheet stands that knows how long a countdown takes.
+/// Where the part of the style sheet stands that differs from page to page.
 pub(crate) const COUNTDOWN: &str = "/countdown.css";
 /// Longer times, in seconds, are told and not counted down.
 pub(crate) const LONGEST_COUNTDOWN: u64 = 600;
@@ -38,7 +40,7 @@ pub(crate) struct Page(Response);
 
 #[derive(Template)]
 #[template(path = "dashboard.html")]
-struct Dashboard<'a> {
+struct DashboardPage<'a> {
     site: &'a Site,
     here: &'static str,
     session: &'a SessionView,
@@ -48,7 +50,7 @@ struct Dashboard<'a> {
 
 #[derive(Template)]
 #[template(path = "protected.html")]
-struct Protected<'a> {
+struct ProtectedPage<'a> {
     site: &'a Site,
     here: &'static str,
     session: &'a SessionView,
@@ -57,7 +59,7 @@ struct Protected<'a> {
 
 #[derive(Template)]
 #[template(path = "notes.html")]
-struct Notes<'a> {
+struct NotesPage<'a> {
     site: &'a Site,
     here: &'static str,
     session: &'a SessionView,
@@ -69,32 +71,22 @@ impl Pages {
         let public = config.public_url.as_str().trim_end_matches('/').to_owned();
         let login = config.login_url.clone();
         let beside_login = |page| login.join(page).map(Into::into).unwrap_or_default();
-        let site = Site {
-            account: beside_login("account"),
-            logout: beside_login("logout"),
-        };
+        let site = Site { account: beside_login("account"), logout: beside_login("logout") };
         let auth_origin = login.origin().ascii_serialization();
-        Self {
-            public,
-            site,
-            headers: PageHeaders::new([auth_origin.as_str()]),
-            login,
-        }
+        Self { public, site, headers: PageHeaders::new([auth_origin.as_str()]), login }
     }
 
     /// The login that leads back to `uri` of this service.
     pub(crate) fn login_url(&self, uri: &Uri) -> String {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let mut login = self.login.clone();
-        login
-            .query_pairs_mut()
-            .append_pair("next", &format!("{}{path}", self.public));
+        login.query_pairs_mut().append_pair("next", &format!("{}{path}", self.public));
         login.into()
     }
 
     pub(crate) fn dashboard(&self, session: &SessionView) -> Result<Page, Error> {
         let ends = session.absolute_expires_at.to_string();
-        self.render(&Dashboard {
+        self.render(&DashboardPage {
             site: &self.site,
             here: "/dashboard",
             session,
@@ -104,7 +96,7 @@ impl Pages {
     }
 
     pub(crate) fn protected(&self, session: &SessionView) -> Result<Page, Error> {
-        self.render(&Protected {
+        self.render(&ProtectedPage {
             site: &self.site,
             here: "/protected",
             session,
@@ -113,12 +105,7 @@ impl Pages {
     }
 
     pub(crate) fn notes(&self, session: &SessionView, notes: &[String]) -> Result<Page, Error> {
-        self.render(&Notes {
-            site: &self.site,
-            here: "/notes",
-            session,
-            notes,
-        })
+        self.render(&NotesPage { site: &self.site, here: "/notes", session, notes })
     }
 
     fn render(&self, template: &impl Template) -> Result<Page, Error> {
@@ -137,8 +124,21 @@ impl IntoResponse for Page {
 }
 
 /// The style sheet of a countdown that takes so many seconds.
-pub(crate) fn countdown(seconds: u64) -> Response {
-    style_answer(format!(":root {{ --seconds: {} }}\n", seconds.min(LONGEST_COUNTDOWN)))
+///
+/// Browsers may keep even a page that is not to be stored, to show it again by the back button, as
+/// long as no cookie has changed since. Chromium 156 miscounts the changes of a page that the login
+/// has led to from another origin, and would show it after the log-out. With this cookie, which
+/// means nothing, there is always one change too many.
+pub(crate) fn countdown(seconds: u64, request: &RequestId) -> Response {
+    let css = format!(":root {{ --seconds: {} }}\n", seconds.min(LONGEST_COUNTDOWN));
+    let cookie = format!("shown={}; Path=/; HttpOnly; SameSite=Lax; Max-Age=1", request.as_str());
+    let mut response = style_answer(css);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        headers.insert(SET_COOKIE, cookie);
+    }
+    response
 }
 
 fn time_left(session: &SessionView) -> String {

@@ -71,13 +71,14 @@ impl Listeners {
     async fn bind(plan: &Plan) -> Result<Self, StartError> {
         Ok(Self {
             public: Listener::bind("public", plan.auth.public_addr).await?,
-            internal: Listener::bind("internal", plan.auth.internal_addr).await?,
+            internal: Listener::bind("internal", plan.auth.internal_addr).await?.with_reserve(),
             business: match plan.joined {
                 true => None,
                 false => Some(Listener::bind("business", plan.business.addr).await?),
             },
             business_internal: Listener::bind("business-internal", plan.business.internal_addr)
-                .await?,
+                .await?
+                .with_reserve(),
         })
     }
 

@@ -3,13 +3,29 @@
 
 use std::net::SocketAddr;
 
-use server_runtime::settings::{boolean, with_long_flags};
+use server_runtime::settings::{boolean, socket_addr, with_long_flags};
 use server_runtime::{BadSetting, Setting, Settings};
+
+/// Users of a pair are gone with it unless told otherwise.
+const USERS_IN_MEMORY: &str = "sqlite::memory:";
 
 /// The settings of both services. Their short flags would collide, so each flag is its variable.
 pub(crate) fn table() -> Vec<Setting> {
     let both = [auth_service::TABLE, &business_service::settings_table()].concat();
-    with_long_flags(&both)
+    with_long_flags(&both).into_iter().map(as_a_pair).collect()
+}
+
+/// What being a pair changes of a setting's default.
+fn as_a_pair(setting: Setting) -> Setting {
+    match setting.variable {
+        "AUTH_DATABASE_URL" => setting.with_default(USERS_IN_MEMORY),
+        "AUTH_DEMO" => Setting {
+            default: None,
+            help: "The demo user exists; by default while only this machine reaches the listeners",
+            ..setting
+        },
+        _ => setting,
+    }
 }
 
 /// The settings of both services, understood.
@@ -30,15 +46,18 @@ impl Plan {
         let joined = settings.is_set("PORT")
             && !settings.is_set("AUTH_PUBLIC_ADDR")
             && !settings.is_set("BUSINESS_ADDR");
-        settings.set_default("AUTH_DATABASE_URL", "sqlite::memory:");
         if let Some(key) = settings.value("AUTH_INTERNAL_KEY", |key| Some(key.to_owned()))? {
             settings.set_default("BUSINESS_AUTH_KEY", key);
         }
-        let auth = auth_service::Config::read(&settings)?;
         let business = business_service::Config::read(&settings)?;
-        let local = auth.is_on_loopback()
-            && business.addr.ip().is_loopback()
-            && business.internal_addr.ip().is_loopback();
+        let local = [
+            settings.public_addr("AUTH_PUBLIC_ADDR")?,
+            settings.required("AUTH_INTERNAL_ADDR", socket_addr)?,
+            business.addr,
+            business.internal_addr,
+        ]
+        .iter()
+        .all(|addr| addr.ip().is_loopback());
         settings.set_default("AUTH_DEMO", local.to_string());
         Ok(Self {
             auth: auth_service::Config::read(&settings)?,

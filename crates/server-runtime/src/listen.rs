@@ -38,6 +38,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// The longest head of a request, in bytes; 100 headers at most are always the limit too.
     pub head_bytes: usize,
+    /// Whether connections may take the last quarter of the process's open files.
+    pub all_files: bool,
     /// How many connections one listener holds; past it idle ones make room, else the answer is 503.
     pub connections: usize,
     /// How long a connection must have been idle before it has to make room for another.
@@ -55,6 +57,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             head_bytes: 16 * 1024,
+            all_files: false,
             connections: 10_000,
             yield_after: Duration::from_secs(1),
             linger: Duration::from_secs(1),
@@ -108,6 +111,14 @@ impl Listener {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same, with a right to what a crowd at the process's other listeners leaves of its open
+    /// files: for those on whom others depend, and for the probes.
+    #[must_use]
+    pub fn with_reserve(mut self) -> Self {
+        self.limits.all_files = true;
+        self
     }
 
     /// The address that it really listens on, with its port.

@@ -23,12 +23,13 @@ type Ask = Arc<dyn Fn() -> Answer + Send + Sync>;
 pub struct Readiness {
     lifecycle: Lifecycle,
     checks: Vec<(&'static str, Ask)>,
+    notes: Vec<String>,
 }
 
 impl Readiness {
     /// Ready while the lifecycle is.
     pub fn new(lifecycle: &Lifecycle) -> Self {
-        Self { lifecycle: lifecycle.clone(), checks: Vec::new() }
+        Self { lifecycle: lifecycle.clone(), checks: Vec::new(), notes: Vec::new() }
     }
 
     /// The same, and only while `ask` succeeds; `name` is what the answer calls it. An error is
@@ -48,10 +49,19 @@ impl Readiness {
         self
     }
 
+    /// The same, with something that the operator should know and that keeps nobody from being
+    /// ready: it stands in the answer.
+    #[must_use]
+    pub fn note(mut self, note: String) -> Self {
+        self.notes.push(note);
+        self
+    }
+
     /// Both services' checks, for a process that runs two.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         self.checks.extend(other.checks.iter().cloned());
+        self.notes.extend(other.notes.iter().cloned());
         self
     }
 
@@ -62,7 +72,7 @@ impl Readiness {
         }
         let failed = self.failed().await;
         if failed.is_empty() {
-            fine("ready")
+            fine("ready", &self.notes)
         } else {
             not_ready(format!("no answer from: {}", failed.join(", ")))
         }
@@ -102,12 +112,17 @@ impl Readiness {
 
 /// The answer to `GET /livez`: 200 while the process lives.
 pub async fn live() -> Response {
-    fine("alive")
+    fine("alive", &[])
 }
 
-fn fine(status: &str) -> Response {
+fn fine(status: &str, notes: &[String]) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-    (headers, format!("{{\"status\":\"{status}\"}}")).into_response()
+    let body = if notes.is_empty() {
+        serde_json::json!({ "status": status })
+    } else {
+        serde_json::json!({ "status": status, "notes": notes })
+    };
+    (headers, body.to_string()).into_response()
 }
 
 fn not_ready(detail: String) -> Response {
@@ -138,6 +153,17 @@ mod tests {
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
         assert_eq!(detail(response).await, "no answer from: sessions, broken");
+    }
+
+    #[tokio::test]
+    async fn a_note_is_told_and_keeps_nobody_from_being_ready() {
+        let life = Lifecycle::new(Duration::ZERO);
+        let ready = Readiness::new(&life).note("a \"risk\"".to_owned());
+        let response = Readiness::new(&life).and(&ready).answer().await;
+        assert_eq!(response.status(), 200);
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(json, serde_json::json!({"status": "ready", "notes": ["a \"risk\""]}));
     }
 
     #[tokio::test]

@@ -276,7 +276,7 @@ mod tests {
         let life = Lifecycle::with_deadline(Duration::ZERO, SHORT);
         life.connections().spawn(std::future::pending::<()>());
         life.drain();
-        let run = tokio::time::timeout(LONG, run(&life)).await;
+        let run = tokio::time::timeout(LONG, run(&life, Signals::catch().unwrap())).await;
         assert!(is(run.expect("the deadline holds"), ExitCode::SUCCESS));
     }
 
@@ -284,10 +284,10 @@ mod tests {
     async fn a_critical_task_that_ends_or_panics_takes_the_process_down() {
         let ended = Lifecycle::new(LONG);
         ended.spawn_critical("sweeper", async {});
-        assert!(is(run(&ended).await, ExitCode::FAILURE));
+        assert!(is(run(&ended, Signals::catch().unwrap()).await, ExitCode::FAILURE));
         let panicked = Lifecycle::new(LONG);
         panicked.spawn_critical("sweeper", async { panic!("on purpose") });
-        assert!(is(run(&panicked).await, ExitCode::FAILURE));
+        assert!(is(run(&panicked, Signals::catch().unwrap()).await, ExitCode::FAILURE));
     }
 
     #[tokio::test]

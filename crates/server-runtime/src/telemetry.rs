@@ -54,11 +54,13 @@ fn format(text: &str) -> Option<Format> {
     }
 }
 
-/// The filter that the text describes, widened so that it never silences [`ALWAYS`].
+/// The filter that the text describes, widened so that it never silences [`ALWAYS`], and narrowed
+/// by what writes whole paths, in which a caller may have put a token.
 fn filter(text: &str) -> Option<EnvFilter> {
     let filter = EnvFilter::builder().parse(text).ok()?;
     let always: Directive = format!("{ALWAYS}=info").parse().ok()?;
-    Some(filter.add_directive(always))
+    let paths: Directive = "tower_http::csrf=off".parse().ok()?;
+    Some(filter.add_directive(always).add_directive(paths))
 }
 
 fn usual_filter() -> EnvFilter {

@@ -4,10 +4,11 @@
 //! logins, and which limits there are, is the caller's business.
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 mod held;
 mod memory;
 mod pace;
+mod redis;
 mod table;
 
 use std::num::NonZeroU32;
@@ -19,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use crate::StoreError;
 
 pub use memory::MemoryAttempts;
+pub use redis::RedisAttempts;
 
 /// What attempts are counted by: a digest, so that no store holds a user name or an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -44,17 +44,11 @@ mod tests {
     use super::*;
 
     fn origin(ip: &str, agent: &str) -> Origin {
-        Origin {
-            ip: Some(ip.parse().unwrap()),
-            user_agent: Some(agent.into()),
-        }
+        Origin { ip: Some(ip.parse().unwrap()), user_agent: Some(agent.into()) }
     }
 
     fn seen(ip: Option<&str>, agent: Option<&str>) -> SeenAt {
-        SeenAt {
-            ip: ip.map(|ip| ip.parse().unwrap()),
-            user_agent: agent.map(Into::into),
-        }
+        SeenAt { ip: ip.map(|ip| ip.parse().unwrap()), user_agent: agent.map(Into::into) }
     }
 
     #[test]
@@ -62,34 +56,16 @@ mod tests {
         let origin = origin("192.0.2.1", "a");
         let other = seen(Some("192.0.2.2"), Some("b"));
         assert!(Binding::default().holds(&origin, &other));
-        assert!(
-            !Binding {
-                ip: true,
-                user_agent: false
-            }
-            .holds(&origin, &other)
-        );
-        assert!(
-            !Binding {
-                ip: false,
-                user_agent: true
-            }
-            .holds(&origin, &other)
-        );
-        let both = Binding {
-            ip: true,
-            user_agent: true,
-        };
+        assert!(!Binding { ip: true, user_agent: false }.holds(&origin, &other));
+        assert!(!Binding { ip: false, user_agent: true }.holds(&origin, &other));
+        let both = Binding { ip: true, user_agent: true };
         assert!(both.holds(&origin, &seen(None, None)));
         assert!(both.holds(&origin, &seen(Some("192.0.2.1"), Some("a"))));
     }
 
     #[test]
     fn a_client_that_sends_no_user_agent_is_another_one() {
-        let bound = Binding {
-            ip: false,
-            user_agent: true,
-        };
+        let bound = Binding { ip: false, user_agent: true };
         assert!(!bound.holds(&origin("192.0.2.1", "a"), &seen(None, Some(""))));
         assert!(bound.holds(&Origin::default(), &seen(None, Some(""))));
     }

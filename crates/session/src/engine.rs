@@ -38,13 +38,7 @@ impl Sessions {
         lifetimes: Lifetimes,
         binding: Binding,
     ) -> Self {
-        Self {
-            store,
-            clock,
-            random: Arc::new(system_randomness),
-            lifetimes,
-            binding,
-        }
+        Self { store, clock, random: Arc::new(system_randomness), lifetimes, binding }
     }
 
     /// The same engine with another source of randomness.
@@ -102,20 +96,14 @@ impl Sessions {
             return Err(SessionError::WrongKind);
         }
         if maker.login_age > self.lifetimes.fresh_for {
-            return Err(SessionError::Stale {
-                max_age: self.lifetimes.fresh_for,
-            });
+            return Err(SessionError::Stale { max_age: self.lifetimes.fresh_for });
         }
         let (usual, longest) = self.minted_ttl(mint.kind);
         let ttl = mint.ttl.unwrap_or(usual);
         if ttl.is_zero() || ttl > longest {
             return Err(SessionError::Ttl(longest));
         }
-        let max_lifetime = if mint.kind == Kind::Sliding {
-            self.lifetimes.token.1
-        } else {
-            ttl
-        };
+        let max_lifetime = if mint.kind == Kind::Sliding { self.lifetimes.token.1 } else { ttl };
         let new = NewSession {
             id: Uuid::nil().into(),
             digest: SecretDigest::from_bytes([0; 32]),
@@ -173,10 +161,7 @@ impl Sessions {
     ///
     /// [`StoreError`] where the store did not answer.
     pub async fn validate_one(&self, presented: Presented, seen: SeenAt) -> Outcome {
-        self.validate(&[presented], &[seen])
-            .await
-            .pop()
-            .unwrap_or_else(|| Err(no_answer()))
+        self.validate(&[presented], &[seen]).await.pop().unwrap_or_else(|| Err(no_answer()))
     }
 
     /// Gives a live sliding session a new token; the old one is dead at once. The caller has
@@ -203,13 +188,7 @@ impl Sessions {
     ///
     /// [`StoreError`] where the store did not answer: the session may live.
     pub async fn log_out(&self, presented: Presented) -> Result<Option<Session>, StoreError> {
-        match self
-            .answer(Presented {
-                intent: Intent::Look,
-                ..presented
-            })
-            .await?
-        {
+        match self.answer(Presented { intent: Intent::Look, ..presented }).await? {
             Verdict::Alive(session) => {
                 self.store.remove(session.id).await?;
                 Ok(Some(session))
@@ -257,10 +236,7 @@ impl Sessions {
     pub async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
         let mut sessions = self.store.list(subject).await?;
         sessions.sort_by_key(|session| {
-            (
-                std::cmp::Reverse(session.last_used_at_ms),
-                std::cmp::Reverse(session.id),
-            )
+            (std::cmp::Reverse(session.last_used_at_ms), std::cmp::Reverse(session.id))
         });
         Ok(sessions)
     }
@@ -278,24 +254,14 @@ impl Sessions {
             new.id = SessionId::new(self.clock.unix_ms(), &random);
             let (token, digest) = self.new_token(new.id)?;
             new.digest = digest;
-            match self
-                .store
-                .insert(&new, self.lifetimes.max_per_subject)
-                .await?
-            {
+            match self.store.insert(&new, self.lifetimes.max_per_subject).await? {
                 Insertion::Created { session, ended } => {
-                    return Ok(Issued {
-                        token,
-                        session,
-                        ended,
-                    });
+                    return Ok(Issued { token, session, ended });
                 }
                 Insertion::Taken => tracing::warn!("a session id was drawn twice; drawing again"),
             }
         }
-        Err(SessionError::Randomness(
-            "the source repeats itself".to_owned(),
-        ))
+        Err(SessionError::Randomness("the source repeats itself".to_owned()))
     }
 
     fn new_token(&self, id: SessionId) -> Result<(Token, SecretDigest), SessionError> {
@@ -305,11 +271,7 @@ impl Sessions {
     }
 
     async fn answer(&self, presented: Presented) -> Outcome {
-        self.store
-            .touch(&[presented])
-            .await
-            .pop()
-            .unwrap_or_else(|| Err(no_answer()))
+        self.store.touch(&[presented]).await.pop().unwrap_or_else(|| Err(no_answer()))
     }
 
     async fn end_if_elsewhere(&self, outcome: &mut Outcome, seen: &SeenAt) {
@@ -317,11 +279,7 @@ impl Sessions {
             return;
         };
         if !self.binding.holds(&session.origin, seen) {
-            *outcome = self
-                .store
-                .remove(session.id)
-                .await
-                .map(|_| Verdict::Dead(Dead::Revoked));
+            *outcome = self.store.remove(session.id).await.map(|_| Verdict::Dead(Dead::Revoked));
         }
     }
 

@@ -51,20 +51,13 @@ impl Expiry {
         if idle.get() == 0 {
             return Self::fixed(now, Duration::ZERO);
         }
-        Self {
-            idle,
-            ..Self::fixed(now, max_lifetime)
-        }
+        Self { idle, ..Self::fixed(now, max_lifetime) }
     }
 
     /// A session that ends `lifetime` from `now`, used or not.
     pub(crate) fn fixed(now: Moment, lifetime: Duration) -> Self {
         let end = Ms::of(now).get().saturating_add(Ms::of(lifetime).get());
-        Self {
-            idle: Ms::new(0),
-            used: Ms::of(now),
-            absolute: Ms::new(end),
-        }
+        Self { idle: Ms::new(0), used: Ms::of(now), absolute: Ms::new(end) }
     }
 
     /// Whether the session has ended. The moment `expires_at` itself is past the end.
@@ -103,11 +96,7 @@ impl Expiry {
     const fn expires_ms(&self) -> u64 {
         let (idle, absolute) = (self.idle.get(), self.absolute.get());
         let slid = self.used.get() + idle;
-        if idle == 0 || slid > absolute {
-            absolute
-        } else {
-            slid
-        }
+        if idle == 0 || slid > absolute { absolute } else { slid }
     }
 }
 

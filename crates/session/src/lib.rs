@@ -8,7 +8,7 @@
 //! ```text
 //! Sessions ──► SessionStore ◄── Sweeper
 //!    │             ▲
-//!  token        MemoryStore      expiry: when a session ends, as pure arithmetic
+//!  token   MemoryStore, RedisStore   expiry: when a session ends, as pure arithmetic
 //! ```
 //!
 //! What a store must do is written at [`SessionStore`], and each sentence of it is a test that
@@ -19,19 +19,24 @@ mod binding;
 mod engine;
 mod expiry;
 mod issue;
+mod link;
 mod session;
 mod store;
 mod sweeper;
 mod token;
 
-pub use attempts::{AttemptKey, AttemptLimit, AttemptStore, MemoryAttempts, Reservation};
+pub use attempts::{
+    AttemptKey, AttemptLimit, AttemptStore, MemoryAttempts, RedisAttempts, Reservation,
+};
 pub use binding::{Binding, SeenAt};
 pub use engine::{RandomSource, Sessions};
 pub use issue::{Issued, Lifetimes, Login, Mint, Rotation, SessionError};
+pub use link::{BadRedisAddress, RedisAddress, RedisLink, RedisOptions};
 pub use session::{
     Dead, Intent, Kind, NewSession, Origin, Presented, Session, Subject, Transport, Verdict,
 };
 pub use store::memory::MemoryStore;
+pub use store::redis::RedisStore;
 pub use store::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, VALUES_LIMIT,
     ValueChange, ValueWrite, Values,

@@ -68,10 +68,7 @@ impl RedisLink {
             let host = address.hosts.first().ok_or_else(|| unreachable("nowhere"))?;
             To::One(Node::new(&address, host)?)
         };
-        let link = Self {
-            to: Arc::new(to),
-            wait_for_replica: options.wait_for_replica,
-        };
+        let link = Self { to: Arc::new(to), wait_for_replica: options.wait_for_replica };
         link.ping().await?;
         Ok(link)
     }
@@ -87,10 +84,21 @@ impl RedisLink {
         let mut answers = self.everywhere(|| Call::plain("PING", b"")).await;
         match answers.iter().position(Result::is_ok) {
             Some(_) => Ok(()),
-            None => answers
-                .pop()
-                .map_or_else(|| Err(unreachable("it")), |answer| answer.map(|_| ())),
+            None => {
+                answers.pop().map_or_else(|| Err(unreachable("it")), |answer| answer.map(|_| ()))
+            }
         }
+    }
+
+    /// Looks whether connections are there, and has those come back that broke unused.
+    pub(crate) async fn wake(&self) -> Result<(), StoreError> {
+        if self.wait_for_replica {
+            match &*self.to {
+                To::One(node) => node.wake().await?,
+                To::Many(cluster) => cluster.wake().await,
+            }
+        }
+        self.ping().await
     }
 
     /// Makes all calls at once, in their order on each server; an answer for each.
@@ -101,11 +109,7 @@ impl RedisLink {
     /// The same for what must not come undone: if so demanded, it has succeeded only once a replica
     /// has it, and whatever was done there before.
     pub(crate) async fn run_kept(&self, calls: &[Call]) -> Vec<Answer> {
-        let kept = if self.wait_for_replica {
-            Kept::OnReplica
-        } else {
-            Kept::Here
-        };
+        let kept = if self.wait_for_replica { Kept::OnReplica } else { Kept::Here };
         self.run_and(calls, kept).await
     }
 
@@ -127,12 +131,12 @@ impl RedisLink {
         }
     }
 
-    /// The places of `keys`, in runs of those that one script may work on together.
-    pub(crate) fn places<'a, T>(&self, items: &'a [T], same: fn(&T, &T) -> bool) -> Vec<&'a [T]> {
+    /// The items in runs of those whose keys one script may work on together: all on a single
+    /// server; in a cluster, each key is in a place of its own.
+    pub(crate) fn places<'a, T>(&self, items: &'a [T]) -> Vec<&'a [T]> {
         match &*self.to {
-            To::One(_) if items.is_empty() => Vec::new(),
-            To::One(_) => vec![items],
-            To::Many(_) => items.chunk_by(same).collect(),
+            To::One(_) => items.chunks(items.len().max(1)).collect(),
+            To::Many(_) => items.chunks(1).collect(),
         }
     }
 
@@ -152,9 +156,7 @@ impl RedisLink {
 
 /// The one answer; none at all is a failure.
 pub(crate) fn only(mut answers: Vec<Answer>) -> Answer {
-    answers
-        .pop()
-        .unwrap_or_else(|| Err(StoreError("no answer".to_owned())))
+    answers.pop().unwrap_or_else(|| Err(StoreError("no answer".to_owned())))
 }
 
 /// What a server that is alone has to say; one that sends us elsewhere has failed.

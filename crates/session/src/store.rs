@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 pub(crate) mod memory;
+pub(crate) mod redis;
 
 use std::collections::BTreeMap;
 

@@ -30,12 +30,7 @@ impl Sweeper {
         clock: Arc<dyn Clock>,
         observe: Observer,
     ) -> Self {
-        Self {
-            store,
-            interval,
-            clock,
-            observe,
-        }
+        Self { store, interval, clock, observe }
     }
 
     /// Sweeps until `cancel`. A sweep that outlasts the interval delays the next one; one that
@@ -93,11 +88,7 @@ mod tests {
             let clock = Arc::new(clock::SystemClock::new());
             let sweeper = Sweeper::new(Arc::clone(&bench.store), interval, clock, observe);
             let cancel = CancellationToken::new();
-            Self {
-                task: tokio::spawn(sweeper.run(cancel.clone())),
-                cancel,
-                swept,
-            }
+            Self { task: tokio::spawn(sweeper.run(cancel.clone())), cancel, swept }
         }
 
         async fn next(&mut self) -> Swept {

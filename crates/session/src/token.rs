@@ -43,10 +43,7 @@ impl Token {
         let mut text = Zeroizing::new([0_u8; LENGTH]);
         text[..4].copy_from_slice(PREFIX);
         encode(id.0.as_u128(), &mut text[4..ID_END]);
-        for (place, draw) in text[ID_END..SECRET_END]
-            .iter_mut()
-            .zip(random.chunks_exact(4))
-        {
+        for (place, draw) in text[ID_END..SECRET_END].iter_mut().zip(random.chunks_exact(4)) {
             let draw = u32::from_le_bytes([draw[0], draw[1], draw[2], draw[3]]);
             let digit = (u64::from(draw) * 62) >> 32;
             *place = BASE62[usize::try_from(digit).unwrap_or_default()];
@@ -69,18 +66,12 @@ impl Token {
             return Err(Malformed);
         }
         let mut checksum = [0; LENGTH - SECRET_END];
-        encode(
-            u128::from(crc32fast::hash(&text[..SECRET_END])),
-            &mut checksum,
-        );
+        encode(u128::from(crc32fast::hash(&text[..SECRET_END])), &mut checksum);
         if checksum != text[SECRET_END..] {
             return Err(Malformed);
         }
         let id = decode(&text[4..ID_END]).ok_or(Malformed)?;
-        Ok((
-            SessionId(Uuid::from_u128(id)),
-            SecretDigest::of(&text[ID_END..SECRET_END]),
-        ))
+        Ok((SessionId(Uuid::from_u128(id)), SecretDigest::of(&text[ID_END..SECRET_END])))
     }
 
     /// The token itself, for the one reply that hands it out.
@@ -99,9 +90,7 @@ impl SessionId {
 
     /// The id written as a UUID, if `text` is one in its hyphenated form.
     pub fn parse(text: &str) -> Option<Self> {
-        (text.len() == 36)
-            .then(|| Uuid::try_parse(text).ok().map(Self))
-            .flatten()
+        (text.len() == 36).then(|| Uuid::try_parse(text).ok().map(Self)).flatten()
     }
 
     /// The id as a UUID.
@@ -189,11 +178,7 @@ mod tests {
     use super::*;
 
     fn token(seed: u8) -> Token {
-        Token::new(
-            SessionId(Uuid::from_u128(u128::from(seed) << 96 | 7)),
-            &[seed; 128],
-        )
-        .0
+        Token::new(SessionId(Uuid::from_u128(u128::from(seed) << 96 | 7)), &[seed; 128]).0
     }
 
     /// Puts the right checksum behind 58 characters.
@@ -254,10 +239,7 @@ mod tests {
     #[test]
     fn debug_shows_neither_a_token_nor_a_digest() {
         let (token, digest) = Token::new(SessionId(Uuid::from_u128(1)), &[200; 128]);
-        assert_eq!(
-            format!("{token:?} {digest:?}"),
-            "Token(hidden) SecretDigest(hidden)"
-        );
+        assert_eq!(format!("{token:?} {digest:?}"), "Token(hidden) SecretDigest(hidden)");
     }
 
     proptest! {

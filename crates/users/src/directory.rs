@@ -74,13 +74,14 @@ impl Directory {
         self.check(record, password).await
     }
 
-    /// Whether this is the password of that user, who may log in.
+    /// That user, if this is their password and they may log in; as they were before the password
+    /// was looked at.
     ///
     /// # Errors
     /// `Unavailable`, `Busy`.
-    pub async fn verify(&self, id: Uuid, password: &Password) -> Result<bool, UsersError> {
+    pub async fn verify(&self, id: Uuid, password: &Password) -> Result<Option<User>, UsersError> {
         let record = self.inner.store.by_id(id).await?;
-        Ok(self.check(record, password).await?.is_some())
+        self.check(record, password).await
     }
 
     /// What ends sessions, in order, from the one after `seq` on: a thousand at most, so call again

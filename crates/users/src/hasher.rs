@@ -84,6 +84,10 @@ impl Recipe {
 
     /// INVARIANT: whatever is stored, and for nobody at all, an Argon2id of today's parameters is
     /// computed unless an older hash matched; then it is computed for the replacement.
+    ///
+    /// So nobody answers faster than others. Slower is who still has a hash that costs something
+    /// itself (bcrypt, PBKDF2), by that cost, until the next login replaces it: what it costs
+    /// cannot be spent on everybody, and waiting instead would show itself under load.
     fn judge(&self, stored: Option<&str>, password: &Password, memory: &mut [Block]) -> Verdict {
         let stored = stored.and_then(|stored| StoredHash::parse(stored).ok());
         match stored {

@@ -8,7 +8,8 @@
 //! A login costs the same whether the name is unknown, the password wrong or the account disabled:
 //! each runs one Argon2id on the hashing lane, a bounded number at a time, each in a buffer that is
 //! kept and used again. Hashes made elsewhere are recognised by how they begin and replaced when
-//! their owner next logs in.
+//! their owner next logs in; until then a wrong password costs their own work as well, which shows
+//! for bcrypt and PBKDF2 and is nothing for SHA-256.
 
 mod blocklist;
 mod directory;

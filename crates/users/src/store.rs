@@ -35,6 +35,15 @@ pub(crate) struct Page<'a> {
     pub(crate) limit: u32,
 }
 
+/// Another password for a user.
+pub(crate) struct NewPassword {
+    pub(crate) hash: String,
+    /// The session that goes on.
+    pub(crate) kept_session: Option<Uuid>,
+    /// The generation that the user must still have, where that matters.
+    pub(crate) only_at: Option<Generation>,
+}
+
 /// When something changes, and who counts as an admin then.
 #[derive(Clone, Copy)]
 pub(crate) struct Occasion {
@@ -72,8 +81,7 @@ pub(crate) trait UserStore: Send + Sync + 'static {
     async fn set_password(
         &self,
         id: Uuid,
-        hash: &str,
-        kept_session: Option<Uuid>,
+        new: &NewPassword,
         occasion: Occasion,
     ) -> Result<User, UsersError>;
 

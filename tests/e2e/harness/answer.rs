@@ -24,16 +24,8 @@ impl Answer {
     #[track_caller]
     pub(crate) fn expect_problem(self, status: u16, code: &str) -> Self {
         assert_eq!(self.status, status, "{self:?}");
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json"),
-            "{self:?}"
-        );
-        assert_eq!(
-            self.header("x-content-type-options"),
-            Some("nosniff"),
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{self:?}");
         let problem = self.json();
         assert_eq!(problem["code"], code, "{self:?}");
         assert_eq!(problem["status"], status, "{self:?}");
@@ -62,10 +54,7 @@ impl Answer {
 
     /// The first header of this name, which is given in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
     /// Every header of this name.
@@ -76,8 +65,7 @@ impl Answer {
 
     /// Everything but what differs from one request to the next.
     pub(crate) fn without_id_and_date(mut self) -> Self {
-        self.headers
-            .retain(|(name, _)| name != "x-request-id" && name != "date");
+        self.headers.retain(|(name, _)| name != "x-request-id" && name != "date");
         self
     }
 

@@ -34,12 +34,7 @@ impl AuthService {
     pub(crate) fn launch(launch: &Launch) -> Self {
         let mut process = launch.start();
         let (public, internal) = (process.listener("public"), process.listener("internal"));
-        Self {
-            process,
-            public,
-            internal,
-            database: None,
-        }
+        Self { process, public, internal, database: None }
     }
 
     /// With Ann and Bob, who have the role `user`, beside the demo user.
@@ -65,10 +60,7 @@ impl AuthService {
             let added = add.run_with_input(&format!("{LONG_PASSWORD}\n"));
             assert_eq!(added.code, Some(0), "{added:?}");
         }
-        Self {
-            database: Some(directory),
-            ..Self::launch(&launch)
-        }
+        Self { database: Some(directory), ..Self::launch(&launch) }
     }
 
     /// Where the users are, if that is a file.
@@ -89,11 +81,8 @@ impl AuthService {
     pub(crate) fn try_users_command(&self, arguments: &[&str], input: &str) -> Output {
         let database = format!("sqlite:{}", self.database().display());
         let launch = Launch::auth().var("AUTH_DATABASE_URL", database);
-        let launch = arguments
-            .iter()
-            .fold(launch.arg("users"), |launch, argument| {
-                launch.arg(*argument)
-            });
+        let launch =
+            arguments.iter().fold(launch.arg("users"), |launch, argument| launch.arg(*argument));
         launch.run_with_input(input)
     }
 
@@ -132,9 +121,7 @@ impl AuthService {
 
     /// The answer to `POST /tokens`.
     pub(crate) fn try_mint(&self, token: &str, body: &Value) -> Answer {
-        let answer = self
-            .public
-            .send(Request::post("/tokens").bearer(token).json(body));
+        let answer = self.public.send(Request::post("/tokens").bearer(token).json(body));
         self.keep_token_secret(&answer);
         answer
     }
@@ -154,22 +141,17 @@ impl AuthService {
     /// The verdict on one token without a use of it.
     #[track_caller]
     pub(crate) fn look_at(&self, token: &str) -> Value {
-        self.ask(&json!({"token": token, "touch": false}))
-            .expect(200)
-            .json()
+        self.ask(&json!({"token": token, "touch": false})).expect(200).json()
     }
 
     /// The answer to any body at `/validateToken`.
     pub(crate) fn ask(&self, body: &Value) -> Answer {
-        self.internal
-            .send(Request::post("/validateToken").json(body))
+        self.internal.send(Request::post("/validateToken").json(body))
     }
 
     #[track_caller]
     pub(crate) fn logout(&self, token: &str) {
-        self.public
-            .send(Request::post("/logout").bearer(token))
-            .expect(204);
+        self.public.send(Request::post("/logout").bearer(token)).expect(204);
     }
 
     /// The caller's own session, as the public listener shows it.
@@ -180,13 +162,7 @@ impl AuthService {
     /// The value of a metric; `series` is its name with its labels as they are printed.
     pub(crate) fn metric(&self, series: &str) -> Option<f64> {
         let text = self.internal.get("/metrics").expect(200).text();
-        let value = |line: &str| {
-            line.strip_prefix(series)?
-                .strip_prefix(' ')?
-                .trim()
-                .parse()
-                .ok()
-        };
+        let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok();
         text.lines().find_map(value)
     }
 

@@ -21,11 +21,7 @@ impl BusinessService {
         let mut process = launch.start();
         let public = process.listener("business");
         let internal = process.listener("business-internal");
-        Self {
-            process,
-            public,
-            internal,
-        }
+        Self { process, public, internal }
     }
 
     /// `GET /data` with this token.

@@ -16,14 +16,12 @@ impl Listener {
     /// Sends one request on a connection of its own.
     pub(crate) fn send(self, request: Request) -> Answer {
         let line = format!("{} to port {}", request.method, self.port);
-        self.try_send(request)
-            .unwrap_or_else(|error| panic!("{line}: no answer: {error}"))
+        self.try_send(request).unwrap_or_else(|error| panic!("{line}: no answer: {error}"))
     }
 
     /// The same, for tests in which there may be no answer.
     pub(crate) fn try_send(self, request: Request) -> io::Result<Answer> {
-        self.try_connect()?
-            .try_send(&request.header("Connection", "close"))
+        self.try_connect()?.try_send(&request.header("Connection", "close"))
     }
 
     pub(crate) fn get(self, target: &str) -> Answer {
@@ -40,10 +38,7 @@ impl Listener {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Connection {
-            stream: BufReader::new(stream),
-            port: self.port,
-        })
+        Ok(Connection { stream: BufReader::new(stream), port: self.port })
     }
 
     /// Sends these bytes and returns what comes back until the end, lossily. After a while of
@@ -70,8 +65,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn send(&mut self, request: &Request) -> Answer {
-        self.try_send(request)
-            .expect("an answer on the open connection")
+        self.try_send(request).expect("an answer on the open connection")
     }
 
     pub(crate) fn try_send(&mut self, request: &Request) -> io::Result<Answer> {
@@ -94,10 +88,7 @@ impl Connection {
     }
 
     pub(crate) fn set_patience(&mut self, patience: Duration) {
-        self.stream
-            .get_ref()
-            .set_read_timeout(Some(patience))
-            .expect("a timeout can be set");
+        self.stream.get_ref().set_read_timeout(Some(patience)).expect("a timeout can be set");
     }
 
     /// Everything until the other side closes or resets.
@@ -105,10 +96,8 @@ impl Connection {
         let mut bytes = Vec::new();
         let end = self.stream.read_to_end(&mut bytes);
         if let Err(error) = end {
-            let timed_out = matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-            );
+            let timed_out =
+                matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
             assert!(
                 !timed_out,
                 "the connection was left open: {}",
@@ -121,10 +110,7 @@ impl Connection {
     /// Reads one answer.
     pub(crate) fn read_answer(&mut self, head_only: bool) -> io::Result<Answer> {
         let status_line = self.read_line()?;
-        let status = status_line
-            .split(' ')
-            .nth(1)
-            .and_then(|code| code.parse().ok());
+        let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| bad(&format!("no status line: {status_line:?}")))?;
         let mut headers = Vec::new();
         loop {
@@ -132,16 +118,11 @@ impl Connection {
             if line.is_empty() {
                 break;
             }
-            let (name, value) = line
-                .split_once(':')
-                .ok_or_else(|| bad("a header without a colon"))?;
+            let (name, value) =
+                line.split_once(':').ok_or_else(|| bad("a header without a colon"))?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
-        let mut answer = Answer {
-            status,
-            headers,
-            body: Vec::new(),
-        };
+        let mut answer = Answer { status, headers, body: Vec::new() };
         if !head_only && !matches!(status, 100..=199 | 204 | 304) {
             answer.body = self.read_body(&answer)?;
         }
@@ -182,10 +163,7 @@ impl Connection {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line)?;
         if line.pop() != Some(b'\n') || line.pop() != Some(b'\r') {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the connection was closed",
-            ));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed"));
         }
         Ok(String::from_utf8_lossy(&line).into_owned())
     }

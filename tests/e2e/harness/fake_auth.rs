@@ -20,9 +20,7 @@ impl FakeAuth {
     /// Answers with exactly these bytes.
     pub(crate) fn answering(bytes: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        listener
-            .set_nonblocking(true)
-            .expect("the listener can be polled");
+        listener.set_nonblocking(true).expect("the listener can be polled");
         let port = listener.local_addr().expect("it is bound").port();
         let (requests, stopped) = (Arc::default(), Arc::new(AtomicBool::new(false)));
         let (heard, stop, bytes) = (Arc::clone(&requests), Arc::clone(&stopped), bytes.into());
@@ -37,12 +35,7 @@ impl FakeAuth {
                 }
             }
         });
-        Self {
-            port,
-            requests,
-            stopped,
-            thread: Some(thread),
-        }
+        Self { port, requests, stopped, thread: Some(thread) }
     }
 
     /// Answers with this status line's rest and this body.
@@ -73,12 +66,8 @@ impl Drop for FakeAuth {
 }
 
 fn serve(mut stream: TcpStream, answer: &[u8], heard: &Mutex<Vec<String>>) {
-    stream
-        .set_nonblocking(false)
-        .expect("the connection can be waited for");
-    stream
-        .set_read_timeout(Some(Duration::from_secs(2)))
-        .expect("a timeout can be set");
+    stream.set_nonblocking(false).expect("the connection can be waited for");
+    stream.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout can be set");
     if let Some(request) = read_request(&mut stream) {
         heard.lock().unwrap().push(request);
         // The client may be gone: that is its right.
@@ -94,9 +83,7 @@ fn read_request(stream: &mut TcpStream) -> Option<String> {
     loop {
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:"));
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
             let length = length.map_or(0, |length| length.trim().parse().unwrap_or(0));
             if body.len() >= length {
                 return Some(String::from_utf8_lossy(&bytes).into_owned());

@@ -59,19 +59,11 @@ impl Launch {
 
     /// The name of the listener that people use.
     pub(crate) fn front_door(&self) -> &'static str {
-        if self.binary == BUSINESS_SERVICE {
-            "business"
-        } else {
-            "public"
-        }
+        if self.binary == BUSINESS_SERVICE { "business" } else { "public" }
     }
 
     fn new(binary: &'static str) -> Self {
-        let launch = Self {
-            binary,
-            arguments: Vec::new(),
-            variables: BTreeMap::new(),
-        };
+        let launch = Self { binary, arguments: Vec::new(), variables: BTreeMap::new() };
         let level = std::env::var("E2E_RUST_LOG").unwrap_or_else(|_| "debug".to_owned());
         launch.var("RUST_LOG", level).var("DRAIN_DELAY", "100ms")
     }
@@ -106,21 +98,14 @@ impl Launch {
     /// The same, with this on its standard input.
     pub(crate) fn run_with_input(&self, input: &str) -> Output {
         let (mut command, home) = self.command();
-        let mut child = command
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
+        let mut child = command.stdin(Stdio::piped()).spawn().expect("the binary starts");
         let mut stdin = child.stdin.take().expect("standard input is a pipe");
         // Fails only where the process does not read its input.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         let mut process = Process::own(child, home);
         let code = process.wait_for_end(PATIENCE).code();
-        Output {
-            code,
-            stdout: process.output().join("\n"),
-            stderr: process.errors().join("\n"),
-        }
+        Output { code, stdout: process.output().join("\n"), stderr: process.errors().join("\n") }
     }
 
     fn command(&self) -> (Command, TempDir) {

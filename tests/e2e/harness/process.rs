@@ -30,23 +30,10 @@ impl Process {
     pub(super) fn own(mut child: Child, home: TempDir) -> Self {
         let (output, errors) = (Lines::default(), Lines::default());
         let readers = vec![
-            keep(
-                child.stdout.take().expect("standard output is a pipe"),
-                &output,
-            ),
-            keep(
-                child.stderr.take().expect("standard error is a pipe"),
-                &errors,
-            ),
+            keep(child.stdout.take().expect("standard output is a pipe"), &output),
+            keep(child.stderr.take().expect("standard error is a pipe"), &errors),
         ];
-        Self {
-            child,
-            output,
-            errors,
-            readers,
-            secrets: Mutex::default(),
-            _home: home,
-        }
+        Self { child, output, errors, readers, secrets: Mutex::default(), _home: home }
     }
 
     /// The listener of this name, once the process says that it accepts.
@@ -80,15 +67,11 @@ impl Process {
     /// The lines of the log that hold this text, once there are `count` of them.
     #[track_caller]
     pub(crate) fn log_lines_with(&self, text: &str, count: usize) -> Vec<String> {
-        eventually(
-            &format!("{count} log lines with {text:?}"),
-            PATIENCE,
-            || {
-                let mut lines = self.output();
-                lines.retain(|line| line.contains(text));
-                (lines.len() >= count).then_some(lines)
-            },
-        )
+        eventually(&format!("{count} log lines with {text:?}"), PATIENCE, || {
+            let mut lines = self.output();
+            lines.retain(|line| line.contains(text));
+            (lines.len() >= count).then_some(lines)
+        })
     }
 
     /// What must never stand in the output; a word so short that it may stand there by chance
@@ -102,17 +85,9 @@ impl Process {
     /// Sends a signal, by its name without `SIG`.
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("sh")
-            .args([
-                "-c",
-                "kill -s \"$0\" \"$1\"",
-                signal,
-                &self.child.id().to_string(),
-            ])
+            .args(["-c", "kill -s \"$0\" \"$1\"", signal, &self.child.id().to_string()])
             .status();
-        assert!(
-            sent.is_ok_and(|status| status.success()),
-            "{signal} could not be sent"
-        );
+        assert!(sent.is_ok_and(|status| status.success()), "{signal} could not be sent");
     }
 
     /// Stops it in its tracks, as a machine that hangs would; `CONT` sets it going again.
@@ -155,9 +130,7 @@ impl Process {
     #[track_caller]
     pub(crate) fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
         let child = &mut self.child;
-        let ended = eventually("the process ends", within, || {
-            child.try_wait().expect("ours")
-        });
+        let ended = eventually("the process ends", within, || child.try_wait().expect("ours"));
         self.read_to_the_end();
         ended
     }
@@ -172,9 +145,7 @@ impl Process {
     fn leaked(&self) -> Option<String> {
         let secrets = self.secrets.lock().unwrap();
         let lines = self.output().into_iter().chain(self.errors());
-        lines
-            .into_iter()
-            .find(|line| secrets.iter().any(|secret| line.contains(secret)))
+        lines.into_iter().find(|line| secrets.iter().any(|secret| line.contains(secret)))
     }
 }
 
@@ -196,10 +167,7 @@ fn keep(pipe: impl Read + Send + 'static, lines: &Lines) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     thread::spawn(move || {
         for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-            lines
-                .lock()
-                .unwrap()
-                .push(String::from_utf8_lossy(&line).into_owned());
+            lines.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
         }
     })
 }

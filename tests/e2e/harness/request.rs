@@ -41,8 +41,7 @@ impl Request {
 
     /// Adds a header, also where one of the name is there already.
     pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.headers
-            .push((name.to_owned(), value.as_ref().to_vec()));
+        self.headers.push((name.to_owned(), value.as_ref().to_vec()));
         self
     }
 
@@ -88,11 +87,7 @@ impl Request {
     /// The bytes that go out.
     pub(crate) fn encode(&self, port: u16) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
-        if !self
-            .headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
-        {
+        if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             bytes.extend_from_slice(format!("Host: localhost:{port}\r\n").as_bytes());
         }
         for (name, value) in &self.headers {

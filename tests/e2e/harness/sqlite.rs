@@ -14,10 +14,7 @@ pub(crate) fn query(database: &Path, sql: &str) -> String {
         .output()
         .expect("sqlite3 starts");
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout)
-        .expect("UTF-8")
-        .trim_end()
-        .to_owned()
+    String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
 }
 
 /// A database that another process keeps to itself, until dropped.
@@ -26,23 +23,9 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Nobody else may write.
-    pub(crate) fn for_writing(database: &Path) -> Self {
-        Self::by(database, "BEGIN IMMEDIATE;")
-    }
-
-    /// Nobody else may read either.
-    pub(crate) fn altogether(database: &Path) -> Self {
-        // In WAL mode readers go on unless the whole file is taken out of sharing.
-        Self::by(
-            database,
-            "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; \
-             UPDATE users SET disabled = disabled WHERE 0;",
-        )
-    }
-
+    /// Nobody else may write; in WAL mode they may read.
     #[track_caller]
-    fn by(database: &Path, sql: &str) -> Self {
+    pub(crate) fn for_writing(database: &Path) -> Self {
         let mut process = Command::new("sqlite3")
             .args(["-bail", "-cmd", ".timeout 10000"])
             .arg(database)
@@ -51,7 +34,7 @@ impl Held {
             .spawn()
             .expect("sqlite3 starts");
         let input = process.stdin.as_mut().expect("its input is a pipe");
-        writeln!(input, "{sql}\nSELECT 'held';").expect("sqlite3 reads");
+        writeln!(input, "BEGIN IMMEDIATE;\nSELECT 'held';").expect("sqlite3 reads");
         let output = process.stdout.take().expect("its output is a pipe");
         let mut lines = BufReader::new(output).lines().map_while(Result::ok);
         assert!(lines.any(|line| line == "held"), "the lock was not given");

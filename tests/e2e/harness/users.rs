@@ -6,7 +6,13 @@ use super::{Answer, AuthService, LONG_PASSWORD, Request};
 
 impl AuthService {
     /// The answer to a request of the users API; `path` is what follows `/api/v1`.
-    pub(crate) fn api(&self, method: &str, path: &str, token: &str, body: Option<&Value>) -> Answer {
+    pub(crate) fn api(
+        &self,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Answer {
         let request = Request::new(method, &format!("/api/v1{path}")).bearer(token);
         let request = match body {
             Some(body) => request.json(body),
@@ -48,8 +54,7 @@ impl AuthService {
     #[track_caller]
     pub(crate) fn create_with_roles(&self, admin: &str, email: &str, roles: &Value) -> String {
         let id = self.create(admin, email);
-        self.api_put(&format!("/users/{id}"), admin, &json!({"roles": roles}))
-            .expect(200);
+        self.api_put(&format!("/users/{id}"), admin, &json!({"roles": roles})).expect(200);
         id
     }
 

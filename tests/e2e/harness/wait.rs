@@ -9,10 +9,7 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The present moment: these tests watch real processes in real time.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "real processes cannot be given a manual clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "real processes cannot be given a manual clock")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
@@ -46,10 +43,7 @@ pub(crate) fn skip_unless_installed(program: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if !found {
-        assert!(
-            std::env::var_os("REQUIRE_ALL").is_none(),
-            "{program} is not installed"
-        );
+        assert!(std::env::var_os("REQUIRE_ALL").is_none(), "{program} is not installed");
         eprintln!("skipped: {program} is not installed");
     }
     !found

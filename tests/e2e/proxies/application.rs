@@ -20,9 +20,7 @@ pub(super) struct Application {
 impl Application {
     pub(super) fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        listener
-            .set_nonblocking(true)
-            .expect("the listener can be polled");
+        listener.set_nonblocking(true).expect("the listener can be polled");
         let port = listener.local_addr().expect("it is bound").port();
         let (heard, stopped) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
         let (count, stop) = (Arc::clone(&heard), Arc::clone(&stopped));
@@ -40,12 +38,7 @@ impl Application {
                 }
             }
         });
-        Self {
-            port,
-            heard,
-            stopped,
-            thread: Some(thread),
-        }
+        Self { port, heard, stopped, thread: Some(thread) }
     }
 
     /// How many requests have reached it.
@@ -66,12 +59,8 @@ impl Drop for Application {
 
 /// One request a connection.
 fn serve(stream: TcpStream, count: &AtomicUsize) {
-    stream
-        .set_nonblocking(false)
-        .expect("the connection can be waited for");
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .expect("a timeout can be set");
+    stream.set_nonblocking(false).expect("the connection can be waited for");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -81,19 +70,14 @@ fn serve(stream: TcpStream, count: &AtomicUsize) {
     }
     count.fetch_add(1, Ordering::SeqCst);
     let length = head.to_ascii_lowercase().lines().find_map(|line| {
-        line.strip_prefix("content-length:")
-            .map(|length| length.trim().parse().unwrap())
+        line.strip_prefix("content-length:").map(|length| length.trim().parse().unwrap())
     });
     let mut body = vec![0; length.unwrap_or(0)];
     if stream.read_exact(&mut body).is_err() {
         return;
     }
     let target = head.split(' ').nth(1).unwrap_or_default();
-    let status = if target.starts_with("/fail") {
-        "500 Broken"
-    } else {
-        "200 OK"
-    };
+    let status = if target.starts_with("/fail") { "500 Broken" } else { "200 OK" };
     let no_body = head.starts_with("HEAD ");
     let echo = [head.trim_end().as_bytes(), b"\r\n\r\n", &body].concat();
     let mut answer = format!(
@@ -130,28 +114,15 @@ impl Heard {
         let headers = headers
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        Self {
-            line,
-            headers,
-            body: body.to_owned(),
-        }
+        Self { line, headers, body: body.to_owned() }
     }
 
     /// The one value of a header, named in lower case.
     #[track_caller]
     pub(super) fn header(&self, name: &str) -> &str {
-        let values: Vec<&str> = self
-            .headers
-            .iter()
-            .filter(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
-            .collect();
-        assert_eq!(
-            values.len(),
-            1,
-            "{name} is there {} times: {self:?}",
-            values.len()
-        );
+        let values: Vec<&str> =
+            self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
+        assert_eq!(values.len(), 1, "{name} is there {} times: {self:?}", values.len());
         values[0]
     }
 

@@ -72,9 +72,8 @@ fn an_upgrade_passes_caddy_and_other_hop_by_hop_headers_do_not() {
         return;
     };
     let request = || Request::get("/").token(&stage.auth.token());
-    let asked = request()
-        .header("Connection", "keep-alive, Upgrade")
-        .header("Upgrade", "websocket");
+    let asked =
+        request().header("Connection", "keep-alive, Upgrade").header("Upgrade", "websocket");
     let heard = Heard::of(&stage.send(asked));
     assert_eq!(heard.header("upgrade"), "websocket");
     assert_eq!(heard.header("connection").to_lowercase(), "upgrade");

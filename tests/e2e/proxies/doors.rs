@@ -37,24 +37,13 @@ fn every_door_lets_a_live_session_pass_with_any_method() {
     let auth = AuthService::start();
     let token = auth.token();
     for door in DOORS {
-        for method in [
-            "GET",
-            "HEAD",
-            "POST",
-            "OPTIONS",
-            "DELETE",
-            "PROPFIND",
-            "REINFLATE",
-        ] {
+        for method in ["GET", "HEAD", "POST", "OPTIONS", "DELETE", "PROPFIND", "REINFLATE"] {
             let answer = ask(&auth, Request::new(method, door).token(&token)).expect(200);
             assert!(answer.body.is_empty(), "{door} {answer:?}");
             assert_eq!(answer.header("cache-control"), Some("no-store"), "{door}");
             for name in IDENTITY {
                 let values = answer.all(name);
-                assert!(
-                    values.len() == 1 && !values[0].is_empty(),
-                    "{door}: {answer:?}"
-                );
+                assert!(values.len() == 1 && !values[0].is_empty(), "{door}: {answer:?}");
             }
         }
     }
@@ -88,11 +77,7 @@ fn a_use_at_any_door_re_inflates() {
     for door in DOORS {
         let token = auth.token();
         ask(&auth, Request::get(door).token(&token)).expect(200);
-        assert_eq!(
-            auth.look_at(&token)["session"]["refresh_count"],
-            1,
-            "{door}"
-        );
+        assert_eq!(auth.look_at(&token)["session"]["refresh_count"], 1, "{door}");
         let once = auth.mint(&token, &json!({"kind": "single_use"}));
         ask(&auth, Request::get(door).token(&once)).expect(200);
         ask(&auth, Request::get(door).token(&once)).expect_problem(401, "invalid_token");
@@ -116,10 +101,7 @@ fn what_is_no_live_token_is_401_at_every_door() {
             Request::get(door).token(&token).token(&token),
             Request::get(door).bearer(&token).bearer(&token),
             Request::get(door).token(&token).bearer(&dead),
-            Request::get(door)
-                .token(&token)
-                .header("Authorization", "Basic eDp5")
-                .bearer(&token),
+            Request::get(door).token(&token).header("Authorization", "Basic eDp5").bearer(&token),
             Request::get(door).header("Token", b"\xff\xfe"),
         ] {
             ask(&auth, request)
@@ -129,11 +111,7 @@ fn what_is_no_live_token_is_401_at_every_door() {
         let cookies = format!("reinflate={token}; reinflate={dead}");
         ask(&auth, Request::get(door).header("Cookie", cookies))
             .expect_problem(401, "missing_token");
-        let query = if door.contains('?') {
-            "&token="
-        } else {
-            "?token="
-        };
+        let query = if door.contains('?') { "&token=" } else { "?token=" };
         ask(&auth, Request::get(&format!("{door}{query}{token}")))
             .expect_problem(401, "missing_token");
     }
@@ -145,11 +123,7 @@ fn a_role_is_the_one_that_the_session_acts_in() {
     let admin = auth.token();
     let ann = auth.login(ANN, LONG_PASSWORD);
     let login = json!({"username": DEMO.0, "password": DEMO.1, "role": "user"});
-    let acting = auth
-        .public
-        .send(Request::post("/login").json(&login))
-        .expect(200)
-        .json();
+    let acting = auth.public.send(Request::post("/login").json(&login)).expect(200).json();
     let acting = acting["token"].as_str().unwrap();
     for door in role_doors("admin") {
         ask(&auth, Request::get(&door).token(&admin)).expect(200);
@@ -164,24 +138,12 @@ fn a_role_is_the_one_that_the_session_acts_in() {
         ask(&auth, Request::get(&door).token(&ann)).expect(200);
         ask(&auth, Request::get(&door).token(&admin)).expect(403);
     }
-    for role in [
-        "Admin",
-        "admin%20",
-        "%61dmin%00",
-        "admin,user",
-        "%ff",
-        "..",
-        "adminx",
-        "*",
-    ] {
+    for role in ["Admin", "admin%20", "%61dmin%00", "admin,user", "%ff", "..", "adminx", "*"] {
         for door in role_doors(role) {
             ask(&auth, Request::get(&door).token(&admin)).expect(403);
         }
     }
-    for door in [
-        "/authz/auth-request?role=",
-        "/authz/forward-auth?role=admin&role=user",
-    ] {
+    for door in ["/authz/auth-request?role=", "/authz/forward-auth?role=admin&role=user"] {
         ask(&auth, Request::get(door).token(&admin)).expect(403);
     }
 }
@@ -190,31 +152,16 @@ fn a_role_is_the_one_that_the_session_acts_in() {
 fn envoys_query_is_the_clients_and_asks_for_nothing() {
     let auth = AuthService::with_users();
     let ann = auth.login(ANN, LONG_PASSWORD);
-    ask(
-        &auth,
-        Request::get("/authz/ext-authz/a?role=admin").token(&ann),
-    )
-    .expect(200);
-    ask(
-        &auth,
-        Request::get("/authz/ext-authz?role=admin").token(&ann),
-    )
-    .expect(200);
-    ask(
-        &auth,
-        Request::get("/authz/ext-authz-role/admin/a?role=user").token(&ann),
-    )
-    .expect(403);
+    ask(&auth, Request::get("/authz/ext-authz/a?role=admin").token(&ann)).expect(200);
+    ask(&auth, Request::get("/authz/ext-authz?role=admin").token(&ann)).expect(200);
+    ask(&auth, Request::get("/authz/ext-authz-role/admin/a?role=user").token(&ann)).expect(403);
 }
 
 #[test]
 fn a_name_is_told_in_printable_ascii() {
     let auth = AuthService::with_users();
     let bob = auth.login_answer(BOB, LONG_PASSWORD);
-    let path = format!(
-        "/api/v1/users/{}",
-        bob["session"]["user"]["id"].as_str().unwrap()
-    );
+    let path = format!("/api/v1/users/{}", bob["session"]["user"]["id"].as_str().unwrap());
     let bob = bob["token"].as_str().unwrap();
     for (first, last, told) in [
         (json!("Zoë"), json!("山 100%"), "Zo%C3%AB %E5%B1%B1 100%25"),
@@ -223,9 +170,7 @@ fn a_name_is_told_in_printable_ascii() {
         (json!(" "), json!(""), BOB),
     ] {
         let names = json!({"first_name": first, "last_name": last});
-        auth.public
-            .send(Request::put(&path).bearer(bob).json(&names))
-            .expect(200);
+        auth.public.send(Request::put(&path).bearer(bob).json(&names)).expect(200);
         let token = auth.login(BOB, LONG_PASSWORD);
         let answer = ask(&auth, Request::get("/authz/forward-auth").token(&token)).expect(200);
         assert_eq!(answer.header("remote-name"), Some(told), "{answer:?}");
@@ -250,17 +195,13 @@ fn nginx_gets_no_redirect_and_the_others_do() {
             let answer = answer.expect(401);
             assert_eq!(answer.header("location"), None);
             assert!(
-                answer
-                    .header("x-auth-login")
-                    .is_some_and(|login| login.contains("/login?next="))
+                answer.header("x-auth-login").is_some_and(|login| login.contains("/login?next="))
             );
         } else {
             let answer = answer.expect(302);
             let login = "http://localhost:8080/login?next=https%3A%2F%2Fapp.example.com%2F";
             assert!(
-                answer
-                    .header("location")
-                    .is_some_and(|to| to.starts_with(login)),
+                answer.header("location").is_some_and(|to| to.starts_with(login)),
                 "{answer:?}"
             );
             assert!(answer.body.is_empty());
@@ -275,24 +216,15 @@ fn a_bound_session_is_held_to_the_client_that_a_trusted_proxy_names() {
     let launch = Launch::auth().var("AUTH_BIND_SESSIONS", "ip,user-agent");
     let trusting = AuthService::launch(&launch.clone().var("AUTH_TRUSTED_PROXIES", "127.0.0.1"));
     let from = |request: Request, ip: &str, agent: &str| {
-        request
-            .header("X-Forwarded-For", ip)
-            .header("User-Agent", agent)
+        request.header("X-Forwarded-For", ip).header("User-Agent", agent)
     };
     let login = |auth: &AuthService| {
         let request = from(Request::post("/login"), "203.0.113.9", "kettle/1.0");
-        let answer = auth
-            .public
-            .send(request.basic(DEMO.0, DEMO.1))
-            .expect(200)
-            .json();
+        let answer = auth.public.send(request.basic(DEMO.0, DEMO.1)).expect(200).json();
         answer["token"].as_str().unwrap().to_owned()
     };
     for door in DOORS {
-        for (ip, agent) in [
-            ("198.51.100.7", "kettle/1.0"),
-            ("203.0.113.9", "teapot/2.0"),
-        ] {
+        for (ip, agent) in [("198.51.100.7", "kettle/1.0"), ("203.0.113.9", "teapot/2.0")] {
             let token = login(&trusting);
             let question = || Request::get(door).token(&token);
             ask(&trusting, from(question(), "203.0.113.9", "kettle/1.0")).expect(200);
@@ -302,11 +234,7 @@ fn a_bound_session_is_held_to_the_client_that_a_trusted_proxy_names() {
     }
     let wary = AuthService::launch(&launch);
     let token = login(&wary);
-    let claimed = from(
-        Request::get(DOORS[0]).token(&token),
-        "198.51.100.7",
-        "kettle/1.0",
-    );
+    let claimed = from(Request::get(DOORS[0]).token(&token), "198.51.100.7", "kettle/1.0");
     ask(&wary, claimed).expect(200);
 }
 
@@ -315,8 +243,6 @@ fn the_doors_are_on_the_internal_listener_only() {
     let auth = AuthService::start();
     let token = auth.token();
     for door in DOORS.into_iter().chain(["/authz/check"]) {
-        auth.public
-            .send(Request::get(door).token(&token))
-            .expect_problem(404, "not_found");
+        auth.public.send(Request::get(door).token(&token)).expect_problem(404, "not_found");
     }
 }

@@ -13,35 +13,24 @@ pub(super) fn identity_headers_are_overwritten(stage: &Stage) {
     for name in IDENTITY {
         for spelling in spellings(name) {
             let request = Request::get("/").token(&ann).header(&spelling, FORGED);
-            let twice = request
-                .clone()
-                .header(&spelling, "admin")
-                .header(name, FORGED);
+            let twice = request.clone().header(&spelling, "admin").header(name, FORGED);
             for request in [request, twice] {
                 let heard = Heard::of(&stage.send(request));
                 assert_eq!(heard.aliases(name), [name], "{spelling}: {heard:?}");
-                assert!(
-                    !heard.header(name).contains("forged"),
-                    "{spelling}: {heard:?}"
-                );
+                assert!(!heard.header(name).contains("forged"), "{spelling}: {heard:?}");
             }
         }
     }
-    let all = spellings("remote-user")
-        .into_iter()
-        .chain(spellings("x-auth-user-id"));
-    let request = all.fold(Request::get("/").token(&ann), |request, name| {
-        request.header(&name, FORGED)
-    });
+    let all = spellings("remote-user").into_iter().chain(spellings("x-auth-user-id"));
+    let request =
+        all.fold(Request::get("/").token(&ann), |request, name| request.header(&name, FORGED));
     let heard = Heard::of(&stage.send(request));
     assert_eq!(heard.header("remote-user"), ANN);
     assert_eq!(heard.aliases("x-auth-user-id"), ["x-auth-user-id"]);
     // A header that its sender calls hop-by-hop is dropped on the way; ours must not be.
     for name in IDENTITY {
         let connection = format!("keep-alive, {name}");
-        let request = Request::get("/")
-            .token(&ann)
-            .header("Connection", &connection);
+        let request = Request::get("/").token(&ann).header("Connection", &connection);
         assert!(!Heard::of(&stage.send(request)).header(name).is_empty());
     }
 }
@@ -67,9 +56,7 @@ pub(super) fn forwarded_headers_change_no_decision(stage: &Stage) {
     ] {
         let with = |request: Request| request.header(name, value).header(name, value);
         stage.send(with(Request::get("/admin/"))).expect(401);
-        stage
-            .send(with(Request::get("/admin/").token(&ann)))
-            .expect(403);
+        stage.send(with(Request::get("/admin/").token(&ann))).expect(403);
         stage.send(with(Request::get("/").token(&ann))).expect(200);
         let browser = Request::get("/here").header("Accept", "text/html");
         let answer = stage.send(with(browser));
@@ -89,9 +76,7 @@ fn spellings(name: &str) -> Vec<String> {
         .collect::<Vec<_>>()
         .join("-");
     let first = name.replacen('-', "_", 1);
-    let last = name
-        .rfind('-')
-        .map(|at| format!("{}_{}", &name[..at], &name[at + 1..]));
+    let last = name.rfind('-').map(|at| format!("{}_{}", &name[..at], &name[at + 1..]));
     [
         name.to_owned(),
         name.to_uppercase(),

@@ -17,8 +17,8 @@ pub(super) const HOST: &str = "app.example.com";
 pub(super) const AUTH_HOST: &str = "auth.example.com";
 
 /// A proxy, the auth service, and the application.
-pub(super) struct Stage {
-    pub(super) auth: AuthService,
+pub(crate) struct Stage {
+    pub(crate) auth: AuthService,
     pub(super) application: Application,
     pub(super) front: Listener,
     proxy: Child,
@@ -26,14 +26,14 @@ pub(super) struct Stage {
 }
 
 /// How to start one of the proxies.
-pub(super) struct Kind {
+pub(crate) struct Kind {
     program: &'static str,
     /// What to make of what `proxy` printed, for a front on this port.
     adapt: fn(&str, u16) -> Vec<(&'static str, String)>,
     arguments: &'static [&'static str],
 }
 
-pub(super) const NGINX: Kind = Kind {
+pub(crate) const NGINX: Kind = Kind {
     program: "nginx",
     adapt: |printed, port| {
         let around = "daemon off;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n\
@@ -52,9 +52,7 @@ pub(super) const CADDY: Kind = Kind {
         let around = "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n";
         let hosts = ["app", "auth"].map(|host| format!("\n{host}.example.com {{"));
         let site = hosts.iter().fold(printed.to_owned(), |site, host| {
-            let here = host
-                .replace('\n', "\nhttp://")
-                .replace(" {", &format!(":{port} {{"));
+            let here = host.replace('\n', "\nhttp://").replace(" {", &format!(":{port} {{"));
             site.replace(host, &here)
         });
         vec![("Caddyfile", format!("{around}{site}"))]
@@ -65,17 +63,27 @@ pub(super) const CADDY: Kind = Kind {
 impl Stage {
     /// With users who are no admins, for a cookie of one host.
     pub(super) fn set(kind: &Kind) -> Option<Self> {
-        Self::set_with(kind, &[], |launch, _| launch)
+        Self::set_with(kind, &[], |launch, _| launch, None)
+    }
+
+    /// In front of another application, on this port.
+    pub(crate) fn set_before(kind: &Kind, application: u16) -> Option<Self> {
+        Self::set_with(kind, &[], |launch, _| launch, Some(application))
     }
 
     /// For several hosts of one domain.
     pub(super) fn set_for_domain(kind: &Kind) -> Option<Self> {
-        Self::set_with(kind, &["--domain-cookie"], |launch, port| {
-            launch
-                .var("AUTH_PUBLIC_URL", format!("http://{AUTH_HOST}:{port}"))
-                .var("AUTH_COOKIE_DOMAIN", "example.com")
-                .var("AUTH_REDIRECT_ORIGINS", format!("http://{HOST}:{port}"))
-        })
+        Self::set_with(
+            kind,
+            &["--domain-cookie"],
+            |launch, port| {
+                launch
+                    .var("AUTH_PUBLIC_URL", format!("http://{AUTH_HOST}:{port}"))
+                    .var("AUTH_COOKIE_DOMAIN", "example.com")
+                    .var("AUTH_REDIRECT_ORIGINS", format!("http://{HOST}:{port}"))
+            },
+            None,
+        )
     }
 
     /// The same with more arguments to `proxy`, and more settings for a front on a port.
@@ -83,6 +91,7 @@ impl Stage {
         kind: &Kind,
         arguments: &[&str],
         settings: fn(Launch, u16) -> Launch,
+        behind: Option<u16>,
     ) -> Option<Self> {
         if skip_unless_installed(kind.program) {
             return None;
@@ -94,16 +103,13 @@ impl Stage {
         let auth = AuthService::launch_with_users(settings(launch, port));
         let application = Application::start();
         let proxy = Launch::auth().arg("proxy").arg(kind.program);
-        let printed = arguments
-            .iter()
-            .fold(proxy, |proxy, more| proxy.arg(*more))
-            .run();
+        let printed = arguments.iter().fold(proxy, |proxy, more| proxy.arg(*more)).run();
         assert_eq!(printed.code, Some(0), "{printed:?}");
         let mut site = printed.stdout;
         for (usual, here) in [
             (8080, auth.public.port),
             (8081, auth.internal.port),
-            (3000, application.port),
+            (3000, behind.unwrap_or(application.port)),
         ] {
             let usual = format!("127.0.0.1:{usual}");
             assert!(site.contains(&usual), "{usual} is missing");
@@ -114,28 +120,19 @@ impl Stage {
             std::fs::write(home.path().join(name), text).expect("it can be written");
         }
         let proxy = start(kind, &home);
-        let stage = Self {
-            auth,
-            application,
-            front: Listener { port },
-            proxy,
-            _home: home,
-        };
-        eventually("the proxy accepts", PATIENCE, || {
-            stage.front.try_connect().ok()
-        });
+        let stage = Self { auth, application, front: Listener { port }, proxy, _home: home };
+        eventually("the proxy accepts", PATIENCE, || stage.front.try_connect().ok());
         Some(stage)
     }
 
     /// A request to the application's host.
-    pub(super) fn send(&self, request: Request) -> Answer {
+    pub(crate) fn send(&self, request: Request) -> Answer {
         self.send_to(HOST, request)
     }
 
     /// A request to any host.
     pub(super) fn send_to(&self, host: &str, request: Request) -> Answer {
-        self.front
-            .send(request.header("Host", format!("{host}:{}", self.front.port)))
+        self.front.send(request.header("Host", format!("{host}:{}", self.front.port)))
     }
 }
 
@@ -157,11 +154,7 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // nginx's master takes its workers along only where it is asked to end.
         let id = self.proxy.id().to_string();
-        let _ = Command::new("sh")
-            .args(["-c", "kill -s TERM \"$0\"", &id])
-            .status();
-        eventually("the proxy ends", PATIENCE, || {
-            self.proxy.try_wait().expect("it is ours")
-        });
+        let _ = Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &id]).status();
+        eventually("the proxy ends", PATIENCE, || self.proxy.try_wait().expect("it is ours"));
     }
 }

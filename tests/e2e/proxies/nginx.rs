@@ -18,9 +18,7 @@ fn nobody_else_passes_nginx() {
         through::nobody_else_passes(&stage);
         through::the_doors_are_not_open_to_clients(&stage);
         for path in ["/.reinflate/any", "/.reinflate/admin"] {
-            stage
-                .send(Request::get(path).token(&stage.auth.token()))
-                .expect(404);
+            stage.send(Request::get(path).token(&stage.auth.token())).expect(404);
         }
     }
 }

@@ -3,11 +3,8 @@
 use crate::harness::Launch;
 
 fn printed(name: &str, more: &[&str]) -> String {
-    let launch = more
-        .iter()
-        .fold(Launch::auth().arg("proxy").arg(name), |launch, more| {
-            launch.arg(*more)
-        });
+    let launch =
+        more.iter().fold(Launch::auth().arg("proxy").arg(name), |launch, more| launch.arg(*more));
     let output = launch.run();
     assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(output.stderr, "");
@@ -27,11 +24,8 @@ fn each_configuration_is_the_file_of_its_name() {
             let text = std::fs::read_to_string(path).unwrap();
             assert_eq!(printed(name, more).trim_end(), text.trim_end(), "{file}");
             for needed in ["8081", "8080", "3000", "app.example.com", "role=admin"] {
-                let needed = if name == "envoy" && needed == "role=admin" {
-                    "role/admin"
-                } else {
-                    needed
-                };
+                let needed =
+                    if name == "envoy" && needed == "role=admin" { "role/admin" } else { needed };
                 assert!(text.contains(needed), "{file}: {needed}");
             }
         }
@@ -41,9 +35,8 @@ fn each_configuration_is_the_file_of_its_name() {
 #[test]
 fn another_proxy_is_a_mistake() {
     for arguments in [&["proxy"][..], &["proxy", "apache"]] {
-        let launch = arguments
-            .iter()
-            .fold(Launch::auth(), |launch, argument| launch.arg(*argument));
+        let launch =
+            arguments.iter().fold(Launch::auth(), |launch, argument| launch.arg(*argument));
         let output = launch.run();
         assert_eq!(output.code, Some(2), "{output:?}");
         assert_eq!(output.lines().len(), 1, "{output:?}");

@@ -45,26 +45,15 @@ fn traefik_gets_the_answers_that_it_acts_on() {
     let auth = start();
     let token = auth.token();
     for method in ["GET", "POST", "PROPFIND"] {
-        let answer = auth
-            .internal
-            .send(traefik(method, "/a?b=c").cookie(&token))
-            .expect(200);
+        let answer = auth.internal.send(traefik(method, "/a?b=c").cookie(&token)).expect(200);
         assert!(answer.header("remote-user").is_some() && answer.body.is_empty());
-        auth.internal
-            .send(traefik(method, "/a?b=c"))
-            .expect_problem(401, "missing_token");
+        auth.internal.send(traefik(method, "/a?b=c")).expect_problem(401, "missing_token");
     }
-    let answer = auth
-        .internal
-        .send(traefik("GET", "/a?b=c").header(PAGE.0, PAGE.1))
-        .expect(302);
+    let answer = auth.internal.send(traefik("GET", "/a?b=c").header(PAGE.0, PAGE.1)).expect(302);
     assert_eq!(answer.header("location"), Some(LOGIN));
-    auth.internal
-        .send(traefik("POST", "/a?b=c").header(PAGE.0, PAGE.1))
-        .expect(401);
-    let socket = traefik("GET", "/a")
-        .header("Connection", "Upgrade")
-        .header("Upgrade", "websocket");
+    auth.internal.send(traefik("POST", "/a?b=c").header(PAGE.0, PAGE.1)).expect(401);
+    let socket =
+        traefik("GET", "/a").header("Connection", "Upgrade").header("Upgrade", "websocket");
     auth.internal.send(socket).expect(401);
 }
 
@@ -74,10 +63,8 @@ fn envoy_gets_the_answers_that_it_acts_on() {
     let token = auth.token();
     for door in ["/authz/ext-authz", "/authz/ext-authz-role/admin"] {
         for method in ["GET", "POST", "PUT", "DELETE", "PROPFIND"] {
-            let answer = auth
-                .internal
-                .send(envoy(method, door, "/a?b=c").cookie(&token))
-                .expect(200);
+            let answer =
+                auth.internal.send(envoy(method, door, "/a?b=c").cookie(&token)).expect(200);
             assert!(answer.header("remote-user").is_some() && answer.body.is_empty());
             assert!(
                 auth.internal
@@ -88,15 +75,9 @@ fn envoy_gets_the_answers_that_it_acts_on() {
             );
         }
         let page = envoy("GET", door, "/a?b=c").header(PAGE.0, PAGE.1);
-        assert_eq!(
-            auth.internal.send(page).expect(302).header("location"),
-            Some(LOGIN),
-            "{door}"
-        );
+        assert_eq!(auth.internal.send(page).expect(302).header("location"), Some(LOGIN), "{door}");
         let page = envoy("POST", door, "/a?b=c").header(PAGE.0, PAGE.1);
         auth.internal.send(page).expect(401);
     }
-    auth.internal
-        .send(envoy("GET", "/authz/ext-authz-role/user", "/a").cookie(&token))
-        .expect(403);
+    auth.internal.send(envoy("GET", "/authz/ext-authz-role/user", "/a").cookie(&token)).expect(403);
 }

@@ -16,10 +16,7 @@ async fn a_clear_yes_is_alive_and_a_clear_no_is_dead() {
     let Ok(Answer::Alive(session)) = client.validate(Question::new("T")).await else {
         panic!("a clear yes was not understood");
     };
-    assert_eq!(
-        (session.user.username.as_str(), session.refresh_count),
-        ("ann@example.com", 3)
-    );
+    assert_eq!((session.user.username.as_str(), session.refresh_count), ("ann@example.com", 3));
 
     for (word, reason) in [
         ("malformed", Reason::Malformed),
@@ -29,10 +26,7 @@ async fn a_clear_yes_is_alive_and_a_clear_no_is_dead() {
         ("a newer one", Reason::Unknown),
     ] {
         upstream.goes_on_with(no(word));
-        assert_eq!(
-            client.validate(Question::new("T")).await,
-            Ok(Answer::Dead(reason))
-        );
+        assert_eq!(client.validate(Question::new("T")).await, Ok(Answer::Dead(reason)));
     }
     assert_eq!(upstream.count("\"T\""), 6);
 }
@@ -50,61 +44,21 @@ async fn whatever_is_neither_yes_nor_no_is_no_answer_and_is_not_asked_again() {
         ("no JSON", Act::Say(json("yes")), Unclear),
         ("an empty body", Act::Say(json("")), Unclear),
         ("an empty object", Act::Say(json("{}")), Unclear),
-        (
-            "yes without a session",
-            Act::Say(json(r#"{"authenticated":true}"#)),
-            Unclear,
-        ),
+        ("yes without a session", Act::Say(json(r#"{"authenticated":true}"#)), Unclear),
         ("yes with a reason", Act::Say(json(&both)), Unclear),
         ("yes and no", Act::Say(json(&twice)), Unclear),
-        (
-            "an error",
-            Act::Say(json(r#"{"error":"unavailable"}"#)),
-            Unclear,
-        ),
-        (
-            "nested brackets",
-            Act::Say(json(&"[".repeat(10_000))),
-            Unclear,
-        ),
-        (
-            "another type",
-            Act::Say(http("200 OK", "text/html", &clear)),
-            Unclear,
-        ),
-        (
-            "another 2xx",
-            Act::Say(http("203 Other", "application/json", &clear)),
-            Unclear,
-        ),
-        (
-            "a 401",
-            Act::Say(http("401 Unauthorized", "application/json", &clear)),
-            Unclear,
-        ),
-        (
-            "a 404",
-            Act::Say(http("404 Not Found", "application/json", &clear)),
-            Unclear,
-        ),
-        (
-            "a 500",
-            Act::Say(http("500 Oops", "application/json", &clear)),
-            Unclear,
-        ),
-        (
-            "a 503",
-            Act::Say(http("503 Busy", "application/problem+json", "{}")),
-            Unclear,
-        ),
+        ("an error", Act::Say(json(r#"{"error":"unavailable"}"#)), Unclear),
+        ("nested brackets", Act::Say(json(&"[".repeat(10_000))), Unclear),
+        ("another type", Act::Say(http("200 OK", "text/html", &clear)), Unclear),
+        ("another 2xx", Act::Say(http("203 Other", "application/json", &clear)), Unclear),
+        ("a 401", Act::Say(http("401 Unauthorized", "application/json", &clear)), Unclear),
+        ("a 404", Act::Say(http("404 Not Found", "application/json", &clear)), Unclear),
+        ("a 500", Act::Say(http("500 Oops", "application/json", &clear)), Unclear),
+        ("a 503", Act::Say(http("503 Busy", "application/problem+json", "{}")), Unclear),
         ("too long", Act::SayAndClose(json(&long)), Unclear),
         ("truncated", Act::SayAndClose(truncated), Broken),
         ("no answer", Act::SayAndClose(String::new()), Broken),
-        (
-            "no HTTP",
-            Act::SayAndClose("SSH-2.0-OpenSSH_9.2\r\n".to_owned()),
-            Broken,
-        ),
+        ("no HTTP", Act::SayAndClose("SSH-2.0-OpenSSH_9.2\r\n".to_owned()), Broken),
         ("a reset", Act::Reset, Broken),
         ("nothing", Act::Hang, TimedOut),
         ("half an answer", Act::Say(head.to_owned()), TimedOut),
@@ -113,14 +67,9 @@ async fn whatever_is_neither_yes_nor_no_is_no_answer_and_is_not_asked_again() {
         let upstream = Upstream::that(act.clone()).await;
         let other = Upstream::that(act).await;
         let started = Instant::now();
-        let outcome = client(&[&upstream, &other])
-            .validate(Question::new("T"))
-            .await;
+        let outcome = client(&[&upstream, &other]).validate(Question::new("T")).await;
         assert_eq!(outcome, Err(expected), "{name}");
-        assert!(
-            started.elapsed() < BUDGET + Duration::from_millis(200),
-            "{name}"
-        );
+        assert!(started.elapsed() < BUDGET + Duration::from_millis(200), "{name}");
         assert_eq!(upstream.count("\"T\"") + other.count("\"T\""), 1, "{name}");
     }
 }
@@ -140,18 +89,13 @@ async fn a_redirect_is_not_followed() {
 
 #[tokio::test]
 async fn a_connection_that_was_closed_while_idle_costs_nothing() {
-    let Act::Say(answer) = yes() else {
-        unreachable!()
-    };
+    let Act::Say(answer) = yes() else { unreachable!() };
     // It says nothing of closing, and closes all the same.
     let upstream = Upstream::that(Act::SayAndClose(answer)).await;
     let client = client(&[&upstream]);
     for nth in 1..=50 {
         let outcome = client.validate(Question::new("T")).await;
-        assert!(
-            matches!(outcome, Ok(Answer::Alive(_))),
-            "{nth}: {outcome:?}"
-        );
+        assert!(matches!(outcome, Ok(Answer::Alive(_))), "{nth}: {outcome:?}");
         assert_eq!(upstream.count("\"T\""), nth);
         // The end of the connection has to get to this side, as it does while one is idle.
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -166,10 +110,7 @@ async fn connections_are_kept_and_used_again() {
         client.validate(Question::new("T")).await.unwrap();
     }
     upstream.goes_on_with(Act::Reset);
-    assert_eq!(
-        client.validate(Question::new("U")).await,
-        Err(AuthUnavailable::Broken)
-    );
+    assert_eq!(client.validate(Question::new("U")).await, Err(AuthUnavailable::Broken));
     assert_eq!(upstream.count("\"U\""), 1);
 }
 
@@ -177,35 +118,17 @@ async fn connections_are_kept_and_used_again() {
 async fn a_question_carries_what_it_was_given_and_nothing_else() {
     let upstream = Upstream::that(yes()).await;
     let key = Some(InternalKey::new("k-1").unwrap());
-    let client = client_with(auth_client::AuthClientOptions {
-        key,
-        ..options(&[&upstream])
-    });
+    let client = client_with(auth_client::AuthClientOptions { key, ..options(&[&upstream]) });
 
     client.validate(Question::new("T\"\\")).await.unwrap();
     let bare = upstream.requests_with("").remove(0).to_lowercase();
-    assert!(
-        bare.starts_with("post /validatetoken http/1.1\r\n"),
-        "{bare}"
-    );
+    assert!(bare.starts_with("post /validatetoken http/1.1\r\n"), "{bare}");
     assert!(bare.contains("\r\nauthorization: bearer k-1\r\n"), "{bare}");
-    assert!(
-        bare.contains("\r\ncontent-type: application/json\r\n"),
-        "{bare}"
-    );
-    assert!(
-        bare.ends_with("\r\n\r\n{\"token\":\"t\\\"\\\\\"}"),
-        "{bare}"
-    );
-    assert!(
-        !bare.contains("x-request-id") && !bare.contains("traceparent"),
-        "{bare}"
-    );
+    assert!(bare.contains("\r\ncontent-type: application/json\r\n"), "{bare}");
+    assert!(bare.ends_with("\r\n\r\n{\"token\":\"t\\\"\\\\\"}"), "{bare}");
+    assert!(!bare.contains("x-request-id") && !bare.contains("traceparent"), "{bare}");
 
-    let told = Client {
-        ip: Some("203.0.113.9".to_owned()),
-        user_agent: None,
-    };
+    let told = Client { ip: Some("203.0.113.9".to_owned()), user_agent: None };
     let question = Question {
         token: "T",
         touch: false,
@@ -216,10 +139,7 @@ async fn a_question_carries_what_it_was_given_and_nothing_else() {
     client.validate(question).await.unwrap();
     let full = upstream.requests_with("").remove(1);
     assert!(full.contains("\r\nx-request-id: r-1\r\n"), "{full}");
-    assert!(
-        full.contains("\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-"),
-        "{full}"
-    );
+    assert!(full.contains("\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-"), "{full}");
     let body = r#"{"token":"T","touch":false,"client":{"ip":"203.0.113.9"},"request_id":"r-1"}"#;
     assert!(full.ends_with(body), "{full}");
 }
@@ -233,10 +153,7 @@ async fn only_an_absurdly_long_token_is_told_malformed_without_asking() {
     assert_eq!(outcome, Ok(Answer::Dead(Reason::Malformed)));
     assert_eq!(upstream.count(""), 0);
     for token in ["", "no token of ours", &long[1..]] {
-        assert!(matches!(
-            client.validate(Question::new(token)).await,
-            Ok(Answer::Alive(_))
-        ));
+        assert!(matches!(client.validate(Question::new(token)).await, Ok(Answer::Alive(_))));
     }
     assert_eq!(upstream.count(""), 3);
 }
@@ -247,10 +164,7 @@ async fn what_cannot_have_been_received_is_asked_elsewhere() {
     let client = client(&[&down, &up]);
     for nth in 1..=100 {
         let outcome = client.validate(Question::new("T")).await;
-        assert!(
-            matches!(outcome, Ok(Answer::Alive(_))),
-            "{nth}: {outcome:?}"
-        );
+        assert!(matches!(outcome, Ok(Answer::Alive(_))), "{nth}: {outcome:?}");
         assert_eq!(up.count("\"T\""), nth);
     }
 }
@@ -259,16 +173,8 @@ async fn what_cannot_have_been_received_is_asked_elsewhere() {
 async fn ready_means_that_a_question_is_answered() {
     let (up, down) = (Upstream::that(no("unknown")).await, nobody().await);
     assert!(client(&[&down, &up]).ready().await);
-    assert!(
-        up.requests_with("")
-            .iter()
-            .all(|request| request.contains("\"touch\":false"))
-    );
+    assert!(up.requests_with("").iter().all(|request| request.contains("\"touch\":false")));
     assert!(!client(&[&down]).ready().await);
-    up.goes_on_with(Act::Say(http(
-        "401 Unauthorized",
-        "application/problem+json",
-        "{}",
-    )));
+    up.goes_on_with(Act::Say(http("401 Unauthorized", "application/problem+json", "{}")));
     assert!(!client(&[&up]).ready().await);
 }

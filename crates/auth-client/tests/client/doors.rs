@@ -23,18 +23,11 @@ async fn send(router: &Router, headers: &[(&str, &str)]) -> Response<Body> {
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    router
-        .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap()
+    router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
 fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
-    response
-        .headers()
-        .get(name)
-        .map(|value| value.to_str().unwrap())
+    response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
 #[tokio::test]
@@ -47,10 +40,7 @@ async fn both_doors_refuse_alike() {
     for router in [by_extractor(client), layered] {
         let none = send(&router, &[]).await;
         assert_eq!(none.status(), StatusCode::UNAUTHORIZED);
-        assert_eq!(
-            header(&none, "www-authenticate"),
-            Some(r#"Bearer realm="reinflate""#)
-        );
+        assert_eq!(header(&none, "www-authenticate"), Some(r#"Bearer realm="reinflate""#));
 
         let two = send(&router, &[("token", "T"), ("authorization", "Bearer U")]).await;
         assert_eq!(two.status(), StatusCode::BAD_REQUEST);
@@ -58,11 +48,7 @@ async fn both_doors_refuse_alike() {
         upstream.goes_on_with(no("expired"));
         let dead = send(&router, &[("cookie", "reinflate=T")]).await;
         assert_eq!(dead.status(), StatusCode::UNAUTHORIZED);
-        assert!(
-            header(&dead, "www-authenticate")
-                .unwrap()
-                .contains(r#"error="invalid_token""#)
-        );
+        assert!(header(&dead, "www-authenticate").unwrap().contains(r#"error="invalid_token""#));
 
         upstream.goes_on_with(Act::Reset);
         let unknown = send(&router, &[("token", "T")]).await;
@@ -70,10 +56,7 @@ async fn both_doors_refuse_alike() {
         assert_eq!(header(&unknown, "retry-after"), Some("1"));
 
         upstream.goes_on_with(yes());
-        assert_eq!(
-            send(&router, &[("token", "T")]).await.status(),
-            StatusCode::OK
-        );
+        assert_eq!(send(&router, &[("token", "T")]).await.status(), StatusCode::OK);
     }
 }
 
@@ -84,10 +67,7 @@ async fn a_layer_and_an_extractor_on_one_way_are_one_use() {
     let router = by_extractor(client.clone())
         .layer(RequireSession::new(client.clone()))
         .layer(RequireSession::new(client).with_role("admin"));
-    assert_eq!(
-        send(&router, &[("token", "T")]).await.status(),
-        StatusCode::OK
-    );
+    assert_eq!(send(&router, &[("token", "T")]).await.status(), StatusCode::OK);
     assert_eq!(upstream.count("\"T\""), 1);
 }
 
@@ -98,11 +78,7 @@ async fn a_session_that_acts_in_another_role_is_forbidden() {
         .layer(RequireSession::new(client(&[&upstream])).with_role("user"));
     let refused = send(&router, &[("token", "T")]).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
-    assert!(
-        header(&refused, "www-authenticate")
-            .unwrap()
-            .contains("insufficient_scope")
-    );
+    assert!(header(&refused, "www-authenticate").unwrap().contains("insufficient_scope"));
 }
 
 #[tokio::test]
@@ -112,14 +88,9 @@ async fn a_handler_may_take_the_refusal_instead() {
         Ok(_) => "in".to_owned(),
         Err(refusal) => refusal.code().as_str().to_owned(),
     };
-    let router = Router::new()
-        .route("/", get(answer))
-        .with_state(client(&[&upstream]));
+    let router = Router::new().route("/", get(answer)).with_state(client(&[&upstream]));
     let body = send(&router, &[("token", "T")]).await.into_body();
-    assert_eq!(
-        axum::body::to_bytes(body, 100).await.unwrap(),
-        "invalid_token"
-    );
+    assert_eq!(axum::body::to_bytes(body, 100).await.unwrap(), "invalid_token");
 }
 
 #[tokio::test]
@@ -134,10 +105,7 @@ async fn the_service_is_told_of_the_client_what_was_chosen() {
     ];
     for (tell, expected) in [
         ("ip", r#""client":{"ip":"203.0.113.9"},"#.to_owned()),
-        (
-            "user-agent",
-            format!(r#""client":{{"user_agent":"{}"}},"#, "x".repeat(256)),
-        ),
+        ("user-agent", format!(r#""client":{{"user_agent":"{}"}},"#, "x".repeat(256))),
     ] {
         let options = AuthClientOptions {
             tell: tell.parse().unwrap(),

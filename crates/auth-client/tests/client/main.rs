@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod answers;
+mod batches;
+mod crowds;
 #[cfg(feature = "axum")]
 mod doors;
 mod resilience;
+mod service;
 mod upstream;
+mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +22,8 @@ use upstream::Upstream;
 const BUDGET: Duration = Duration::from_millis(400);
 
 fn options(upstreams: &[&Upstream]) -> AuthClientOptions {
-    let urls = upstreams
-        .iter()
-        .map(|upstream| upstream.url.parse().unwrap())
-        .collect();
-    AuthClientOptions {
-        timeout: BUDGET,
-        ..AuthClientOptions::new(urls)
-    }
+    let urls = upstreams.iter().map(|upstream| upstream.url.parse().unwrap()).collect();
+    AuthClientOptions { timeout: BUDGET, ..AuthClientOptions::new(urls) }
 }
 
 fn client_with(options: AuthClientOptions) -> AuthClient {
@@ -34,4 +32,9 @@ fn client_with(options: AuthClientOptions) -> AuthClient {
 
 fn client(upstreams: &[&Upstream]) -> AuthClient {
     client_with(options(upstreams))
+}
+
+/// One call for each question.
+fn one_by_one(upstreams: &[&Upstream]) -> AuthClient {
+    client_with(AuthClientOptions { batching: false, ..options(upstreams) })
 }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::upstream::{Act, Upstream, nobody, yes};
-use crate::{BUDGET, client, client_with, options};
+use crate::{BUDGET, client, client_with, one_by_one, options};
 
 const AT_ONCE: Duration = Duration::from_millis(50);
 const SLACK: Duration = Duration::from_millis(100);
@@ -21,10 +21,7 @@ async fn ask(client: &AuthClient) -> Result<Answer, AuthUnavailable> {
 async fn until_alive(client: &AuthClient) -> Duration {
     let started = Instant::now();
     while !matches!(ask(client).await, Ok(Answer::Alive(_))) {
-        assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "it does not come back"
-        );
+        assert!(started.elapsed() < Duration::from_secs(5), "it does not come back");
         sleep(Duration::from_millis(5)).await;
     }
     started.elapsed()
@@ -49,7 +46,7 @@ async fn crowd(
 #[tokio::test]
 async fn a_hung_service_costs_the_budget_and_then_nothing() {
     let upstream = Upstream::that(Act::Hang).await;
-    let client = client(&[&upstream]);
+    let client = one_by_one(&[&upstream]);
     for (outcome, took) in crowd(&client, 100).await {
         assert_eq!(outcome, Err(AuthUnavailable::TimedOut));
         assert!(took < BUDGET + SLACK, "{took:?}");
@@ -68,6 +65,29 @@ async fn a_hung_service_costs_the_budget_and_then_nothing() {
 }
 
 #[tokio::test]
+async fn a_service_that_hangs_in_the_middle_of_batches_costs_the_budget_and_then_nothing() {
+    for calls_under_way in [1, 2, 4] {
+        let upstream = Upstream::that(Act::Hang).await;
+        let client = client_with(AuthClientOptions { calls_under_way, ..options(&[&upstream]) });
+        for (outcome, took) in crowd(&client, 100).await {
+            assert_eq!(outcome, Err(AuthUnavailable::TimedOut));
+            assert!(took < BUDGET + SLACK, "{took:?}");
+        }
+        for (outcome, took) in crowd(&client, 100).await {
+            assert_eq!(outcome, Err(AuthUnavailable::LeftOut));
+            assert!(took < AT_ONCE, "{took:?}");
+        }
+        let uses = upstream.requests_with("\"T\"");
+        let uses: usize = uses.iter().map(|call| call.matches("\"T\"").count()).sum();
+        assert_eq!(uses, 100, "each question is asked once");
+
+        upstream.goes_on_with(yes());
+        let healed = until_alive(&client).await;
+        assert!(healed < BUDGET + Duration::from_millis(600), "{healed:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_is_gone_is_refused_at_once_and_back_within_a_second() {
     let gone = nobody().await;
     let client = client(&[&gone]);
@@ -76,10 +96,7 @@ async fn a_service_that_is_gone_is_refused_at_once_and_back_within_a_second() {
         let outcome = ask(&client).await;
         assert!(started.elapsed() < AT_ONCE);
         assert!(
-            matches!(
-                outcome,
-                Err(AuthUnavailable::Unreachable | AuthUnavailable::LeftOut)
-            ),
+            matches!(outcome, Err(AuthUnavailable::Unreachable | AuthUnavailable::LeftOut)),
             "{outcome:?}"
         );
     }
@@ -96,17 +113,9 @@ async fn a_service_that_is_gone_is_refused_at_once_and_back_within_a_second() {
 #[tokio::test]
 async fn one_of_two_that_hangs_is_soon_left_out_and_taken_back() {
     let (well, ill) = (Upstream::that(yes()).await, Upstream::that(Act::Hang).await);
-    let client = client(&[&well, &ill]);
-    let failed = crowd(&client, 100)
-        .await
-        .iter()
-        .filter(|(outcome, _)| outcome.is_err())
-        .count();
-    assert_eq!(
-        failed,
-        ill.count("\"T\""),
-        "only what it was asked may fail"
-    );
+    let client = one_by_one(&[&well, &ill]);
+    let failed = crowd(&client, 100).await.iter().filter(|(outcome, _)| outcome.is_err()).count();
+    assert_eq!(failed, ill.count("\"T\""), "only what it was asked may fail");
     for (outcome, took) in crowd(&client, 100).await {
         assert!(matches!(outcome, Ok(Answer::Alive(_))), "{outcome:?}");
         assert!(took < BUDGET, "{took:?}");
@@ -125,40 +134,24 @@ async fn one_of_two_that_hangs_is_soon_left_out_and_taken_back() {
 #[tokio::test]
 async fn past_what_may_be_under_way_and_wait_questions_are_shed_at_once() {
     let upstream = Upstream::that(Act::Hang).await;
-    let small = AuthClientOptions {
-        max_in_flight: 2,
-        max_waiting: 3,
-        ..options(&[&upstream])
-    };
+    let small = AuthClientOptions { max_in_flight: 2, max_waiting: 3, ..options(&[&upstream]) };
     let client = client_with(small);
     let outcomes = crowd(&client, 20).await;
     let shed = outcomes
         .iter()
         .filter(|(outcome, took)| *outcome == Err(AuthUnavailable::Overloaded) && *took < AT_ONCE);
     assert_eq!(shed.count(), 15);
-    assert!(
-        outcomes
-            .iter()
-            .all(|(outcome, took)| outcome.is_err() && *took < BUDGET + SLACK)
-    );
+    assert!(outcomes.iter().all(|(outcome, took)| outcome.is_err() && *took < BUDGET + SLACK));
     assert_eq!(client.stats().upstreams[0].in_flight, 0);
 }
 
 #[tokio::test]
 async fn callers_that_go_away_give_back_their_places_and_count_for_nothing() {
     let upstream = Upstream::that(Act::Hang).await;
-    let small = AuthClientOptions {
-        max_in_flight: 2,
-        max_waiting: 0,
-        ..options(&[&upstream])
-    };
+    let small = AuthClientOptions { max_in_flight: 2, max_waiting: 0, ..options(&[&upstream]) };
     let client = client_with(small);
     for _ in 0..20 {
-        assert!(
-            timeout(Duration::from_millis(5), ask(&client))
-                .await
-                .is_err()
-        );
+        assert!(timeout(Duration::from_millis(5), ask(&client)).await.is_err());
     }
     upstream.goes_on_with(yes());
     assert!(matches!(ask(&client).await, Ok(Answer::Alive(_))));
@@ -174,20 +167,13 @@ async fn a_token_that_breaks_its_own_question_does_not_break_the_others() {
     }
     upstream.goes_on_with(yes());
     let healed = until_alive(&client).await;
-    assert!(
-        healed < Duration::from_millis(250),
-        "the first probe comes at once: {healed:?}"
-    );
+    assert!(healed < Duration::from_millis(250), "the first probe comes at once: {healed:?}");
 }
 
 #[tokio::test]
 async fn nothing_goes_on_once_the_client_is_dropped() {
     let gone = nobody().await;
-    let tasks = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     let client = client(&[&gone]);
     while ask(&client).await != Err(AuthUnavailable::LeftOut) {}
@@ -211,11 +197,7 @@ async fn every_outcome_is_counted() {
     ask(&client).await.unwrap();
     upstream.goes_on_with(Act::Reset);
     ask(&client).await.unwrap_err();
-    let counted: Vec<_> = client
-        .stats()
-        .validations
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .collect();
+    let counted: Vec<_> =
+        client.stats().validations.into_iter().filter(|(_, count)| *count > 0).collect();
     assert_eq!(counted, [("alive", 1), ("revoked", 1), ("broken", 1)]);
 }

@@ -40,12 +40,7 @@ impl Upstream {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let act = Arc::new(Mutex::new(act));
         let task = tokio::spawn(accept(listener, Arc::clone(&requests), Arc::clone(&act)));
-        Self {
-            url,
-            requests,
-            act,
-            task,
-        }
+        Self { url, requests, act, task }
     }
 
     pub(crate) fn goes_on_with(&self, act: Act) {
@@ -54,12 +49,7 @@ impl Upstream {
 
     /// The requests that arrived and held `needle`, head and body.
     pub(crate) fn requests_with(&self, needle: &str) -> Vec<String> {
-        self.requests
-            .lock()
-            .iter()
-            .filter(|request| request.contains(needle))
-            .cloned()
-            .collect()
+        self.requests.lock().iter().filter(|request| request.contains(needle)).cloned().collect()
     }
 
     pub(crate) fn count(&self, needle: &str) -> usize {
@@ -123,19 +113,14 @@ async fn drip(stream: &mut TcpStream, bytes: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = head
                 .lines()
-                .find_map(|line| {
-                    line.to_lowercase()
-                        .strip_prefix("content-length: ")?
-                        .parse()
-                        .ok()
-                })
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok())
                 .unwrap_or(0);
             if body.len() >= length {
                 return Some(text);
@@ -165,13 +150,9 @@ pub(crate) fn json(body: &str) -> String {
 }
 
 pub(crate) fn yes() -> Act {
-    Act::Say(json(&format!(
-        r#"{{"authenticated":true,"session":{SESSION}}}"#
-    )))
+    Act::Say(json(&format!(r#"{{"authenticated":true,"session":{SESSION}}}"#)))
 }
 
 pub(crate) fn no(reason: &str) -> Act {
-    Act::Say(json(&format!(
-        r#"{{"authenticated":false,"reason":"{reason}"}}"#
-    )))
+    Act::Say(json(&format!(r#"{{"authenticated":false,"reason":"{reason}"}}"#)))
 }

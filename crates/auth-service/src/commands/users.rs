@@ -1,18 +1,28 @@
 //! `auth-service users …`: accounts from the command line, on the database that the settings name.
-//! A running node obeys a change within two seconds.
+//! What a change ends, ends at once where sessions are in Redis; otherwise a running node obeys it
+//! within two seconds.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use auth_api_types::UserView;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clock::{Clock, SystemClock};
+use session::Sessions;
 use users::{ADMIN, Directory, ListQuery, NewUser, USER, User, UserChanges};
 
 use super::{email, import, output, password};
+use crate::backend::Backend;
+use crate::config::{Config, SessionBackend};
+use crate::endings::Endings;
+use crate::service::OpenFailure;
 use crate::view;
 
 const PAGE: u32 = 500;
+/// The commands after which sessions end.
+const ENDS_SESSIONS: [&str; 4] = ["passwd", "disable", "delete", "roles"];
 
 /// The subcommand and its own.
 pub(super) fn command() -> Command {
@@ -56,9 +66,44 @@ pub(super) fn command() -> Command {
         .subcommand(import::command())
 }
 
-/// Does what the command line says.
-pub(super) async fn run(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+/// Does what the command line says, and ends the sessions that it ends.
+pub(super) async fn run(config: Config, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let directory = Directory::open(config.directory.clone(), Arc::clone(&clock))
+        .await
+        .map_err(OpenFailure::Users)?;
     let (name, matches) = matches.subcommand().context("no command was given")?;
+    let in_reach = matches!(config.session_store, SessionBackend::Redis { .. });
+    let endings = if in_reach && ENDS_SESSIONS.contains(&name) {
+        Some(endings(config, &directory, clock).await?)
+    } else {
+        None
+    };
+    let code = change_users(&directory, name, matches).await?;
+    if let Some(mut endings) = endings {
+        let told = "it is done, but sessions may live for two seconds more";
+        endings.catch_up().await.map_err(|error| anyhow!(error).context(told))?;
+    }
+    Ok(code)
+}
+
+/// What will end the sessions in Redis.
+async fn endings(
+    config: Config,
+    directory: &Directory,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Endings> {
+    let backend =
+        Backend::open(config.session_store, &clock).await.map_err(OpenFailure::Sessions)?;
+    let sessions = Sessions::new(backend.sessions, clock, config.lifetimes, config.binding);
+    Ok(Endings::from_now(directory.clone(), sessions).await?)
+}
+
+async fn change_users(
+    directory: &Directory,
+    name: &str,
+    matches: &ArgMatches,
+) -> anyhow::Result<ExitCode> {
     let as_json = matches
         .get_one::<String>("output")
         .is_some_and(|format| format == "json");
@@ -69,7 +114,7 @@ pub(super) async fn run(directory: &Directory, matches: &ArgMatches) -> anyhow::
             let id = find(directory, matches).await?.id;
             let password = password::read(file(matches))?;
             one(
-                &directory.change_password(id, &password, None).await?,
+                &directory.change_password(id, &password).await?,
                 as_json,
             )?
         }

@@ -5,17 +5,35 @@ use std::time::Duration;
 use ipnet::IpNet;
 use server_runtime::settings::{boolean, duration, list, rate};
 use server_runtime::{BadSetting, Settings};
-use session::{Binding, Lifetimes};
+use session::{Binding, Lifetimes, RedisAddress};
 use url::Url;
 use users::{DatabaseUrl, DirectoryOptions, HashingOptions};
 use zeroize::Zeroizing;
 
-use super::{AttemptRates, COOKIE_TTL, DEMO_COOKIE_TTL, SINGLE_USE_MAX, network};
+use super::{
+    AttemptRates, COOKIE_TTL, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend, network,
+};
 use crate::cookie::SessionCookie;
 
-pub(super) fn session_store(settings: &Settings) -> Result<(), BadSetting> {
-    settings.required("AUTH_SESSION_STORE", |text| {
-        (text == "memory").then_some(())
+pub(super) fn session_store(settings: &Settings) -> Result<SessionBackend, BadSetting> {
+    let address = settings.required("AUTH_SESSION_STORE", |text| match text {
+        "memory" => Some(None),
+        text => text.parse::<RedisAddress>().ok().map(Some),
+    })?;
+    let username = settings.value("AUTH_REDIS_USERNAME", |text| Some(text.to_owned()))?;
+    let password =
+        settings.value("AUTH_REDIS_PASSWORD", |text| Some(Zeroizing::new(text.to_owned())))?;
+    let wait_for_replica = settings.required("AUTH_REDIS_WAIT", |text| match text {
+        "0" => Some(false),
+        "1" => Some(true),
+        text => boolean(text),
+    })?;
+    Ok(match address {
+        None => SessionBackend::Memory,
+        Some(address) => SessionBackend::Redis {
+            address: address.with_credentials(username, password),
+            wait_for_replica,
+        },
     })
 }
 

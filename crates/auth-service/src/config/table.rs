@@ -46,10 +46,28 @@ pub const TABLE: &[Setting] = &[
     flag(
         "AUTH_SESSION_STORE",
         "session-store",
-        "memory",
-        "Where sessions live",
+        "memory, redis://HOST:PORT, rediss://HOST:PORT or redis-cluster://HOST:PORT,HOST:PORT",
+        "Where sessions live, and the counts of failed logins",
     )
     .with_default("memory"),
+    flag(
+        "AUTH_REDIS_USERNAME",
+        "redis-username",
+        "the name of an ACL user",
+        "Who we are to Redis, where the address does not say",
+    ),
+    Setting::secret(
+        "AUTH_REDIS_PASSWORD",
+        "a password",
+        "The password for Redis, rather than within the address",
+    ),
+    flag(
+        "AUTH_REDIS_WAIT",
+        "redis-wait",
+        BOOLEAN,
+        "A logout or revocation succeeds only once a replica of Redis has it",
+    )
+    .with_default("false"),
     flag(
         "AUTH_DATABASE_URL",
         "database-url",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auth_api_types::SessionList;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use session::Ending;
@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::{AdminProblems, OneProblems};
+use crate::path::Path;
 use crate::{reply, view};
 
 /// How many users are walked at a time.
@@ -37,10 +38,7 @@ pub(crate) async fn list_user_sessions(
     app.users.get(id).await?.ok_or(ApiError::NotFound)?;
     let own = Some(caller.session.id);
     let sessions = app.sessions.list(id).await?;
-    let sessions = sessions
-        .iter()
-        .map(|session| view::session(session, own))
-        .collect();
+    let sessions = sessions.iter().map(|session| view::session(session, own)).collect();
     reply::json(StatusCode::OK, &SessionList { sessions })
 }
 
@@ -67,7 +65,7 @@ pub(crate) async fn end_all_of(app: &App, caller: &Caller, id: Uuid) -> Result<(
     app.users.get(id).await?.ok_or(ApiError::NotFound)?;
     let ended = app.sessions.end_all(id, Ending::default()).await?;
     tracing::info!(target: "audit", event = "sessions_ended", user_id = %id, count = ended.len(),
-        by = %caller.session.subject.id);
+        by = %caller.session.subject.id, ip = caller.ip.map(tracing::field::display));
     Ok(())
 }
 
@@ -81,15 +79,8 @@ pub(crate) async fn end_everybodys_sessions(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,
 ) -> Result<Response, ApiError> {
-    let ending = Ending {
-        below_generation: None,
-        keep: Some(caller.session.id),
-    };
-    let mut query = ListQuery {
-        contains: None,
-        limit: PAGE,
-        after: None,
-    };
+    let ending = Ending { below_generation: None, keep: Some(caller.session.id) };
+    let mut query = ListQuery { contains: None, limit: PAGE, after: None };
     let mut count = 0;
     loop {
         let page = app.users.list(&query).await?;
@@ -102,6 +93,6 @@ pub(crate) async fn end_everybodys_sessions(
         }
     }
     tracing::info!(target: "audit", event = "all_sessions_ended", count,
-        by = %caller.session.subject.id);
+        by = %caller.session.subject.id, ip = caller.ip.map(tracing::field::display));
     Ok(reply::no_content())
 }

@@ -47,7 +47,7 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 /// browser's navigation names the login page in `X-Auth-Login` instead.
 #[utoipa::path(
     get, path = "/authz/auth-request", tag = "Forward auth",
-    params(("role" = Option<String>, Query, description = "The role that the session must act in")),
+    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in")),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
@@ -75,7 +75,7 @@ pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) 
 /// is sent to the login page, with the URL of `X-Forwarded-Proto`, `-Host` and `-Uri` as `next`.
 #[utoipa::path(
     get, path = "/authz/forward-auth", tag = "Forward auth",
-    params(("role" = Option<String>, Query, description = "The role that the session must act in")),
+    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in")),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
@@ -151,9 +151,7 @@ async fn live_session(app: &App, parts: &Parts, intent: Intent) -> Result<Sessio
     let carried = Carried::find(&parts.headers, &app.cookie.name)
         .map_err(refused)?
         .ok_or(ApiError::MissingToken)?;
-    let presented = carried
-        .read(intent)
-        .inspect_err(|_| app.figures.count_malformed())?;
+    let presented = carried.read(intent).inspect_err(|_| app.figures.count_malformed())?;
     // Looking changes nothing, so it must not end a session that is bound to another place.
     let seen = match intent {
         Intent::Use => Client::behind_proxy(parts, &app.client_addresses),
@@ -170,12 +168,13 @@ async fn live_session(app: &App, parts: &Parts, intent: Intent) -> Result<Sessio
 /// Proxies know a refusal by 401 or 403 and take anything else for a failure.
 fn refused(error: ApiError) -> ApiError {
     match error {
-        ApiError::Invalid(_) => ApiError::InvalidToken("the request carries more than one token"),
+        ApiError::TwoTokens(_) => ApiError::InvalidToken("the request carries more than one token"),
         error => error,
     }
 }
 
-/// The roles that the proxy's configuration asks for.
+/// The roles that the proxy's configuration asks for. Other parameters are not a typing error in
+/// it: Caddy adds the client's own query where its configuration has none.
 fn queried_roles(parts: &Parts) -> Vec<Cow<'_, str>> {
     let query = parts.uri.query().unwrap_or_default();
     form_urlencoded::parse(query.as_bytes())
@@ -189,11 +188,10 @@ fn answer(app: &App, decision: Result<Session, ApiError>, asked: &Asked) -> Resp
         Err(error) => error,
     };
     match asked.login(&app.public_url, &error) {
-        Some(login) => (
-            StatusCode::FOUND,
-            [(header::LOCATION, login), (header::CACHE_CONTROL, NO_STORE)],
-        )
-            .into_response(),
+        Some(login) => {
+            (StatusCode::FOUND, [(header::LOCATION, login), (header::CACHE_CONTROL, NO_STORE)])
+                .into_response()
+        }
         None => error.into_response(),
     }
 }

@@ -1,15 +1,17 @@
 //! `GET /docs`: the page that shows the document and tries its requests out. All of it is in the
 //! binary; no address but our own is asked for anything.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use axum::extract::Path;
+use axum::body::Bytes;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use utoipa_swagger_ui::Config;
 
 use crate::error::ApiError;
 use crate::openapi::DocsProblems;
+use crate::path::Path;
+use crate::router;
 
 const PAGE: &str = include_str!("docs/page.html");
 const START: &str = include_str!("docs/start.js");
@@ -38,6 +40,20 @@ pub(crate) async fn show_docs() -> Response {
     (headers, PAGE).into_response()
 }
 
+/// This document.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "Documentation", security(()),
+    responses((status = 200, description = "OpenAPI 3.1, of both listeners", body = serde_json::Value))
+)]
+pub(crate) async fn show_document() -> Response {
+    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
+        let json = router::document().to_json();
+        Bytes::from(json.unwrap_or_default())
+    });
+    let headers = [(header::CONTENT_TYPE, "application/json")];
+    (headers, DOCUMENT.clone()).into_response()
+}
+
 /// A part of the documentation's page.
 #[utoipa::path(
     get, path = "/docs/{file}", tag = "Documentation", security(()),
@@ -48,7 +64,7 @@ pub(crate) async fn show_docs() -> Response {
 )]
 pub(crate) async fn show_docs_file(Path(file): Path<String>) -> Result<Response, ApiError> {
     let body = match file.as_str() {
-        "start.js" => START.into(),
+        "start.js" => START.as_bytes().into(),
         "swagger-ui.css" | "swagger-ui-bundle.js" => embedded(&file)?,
         _ => return Err(ApiError::NotFound),
     };
@@ -58,10 +74,7 @@ pub(crate) async fn show_docs_file(Path(file): Path<String>) -> Result<Response,
     };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("public, max-age=3600"),
-        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
     ];
     Ok((headers, axum::body::Body::from(body)).into_response())
 }

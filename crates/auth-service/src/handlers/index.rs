@@ -3,19 +3,16 @@
 
 use std::sync::LazyLock;
 
-use askama::Template;
 use auth_api_types::paths::OPENAPI;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
-use server_runtime::page::PageHeaders;
 use server_runtime::problem::wants_page;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{Operation, PathItem};
 
 use crate::error::ApiError;
-use crate::pages::Frame;
-use crate::{reply, router};
+use crate::{pages, reply, router};
 
 /// What there is.
 #[derive(Serialize, ToSchema)]
@@ -40,24 +37,18 @@ pub(crate) struct Index {
 pub(crate) struct Entry {
     /// The method.
     #[schema(example = "GET")]
-    method: &'static str,
+    pub(crate) method: &'static str,
     /// The path, with its parameters in braces.
     #[schema(example = "/session")]
-    path: String,
+    pub(crate) path: String,
     /// What it is for.
-    summary: String,
+    pub(crate) summary: String,
     #[serde(skip)]
     tag: String,
 }
 
-#[derive(Template)]
-#[template(path = "index.html")]
-struct IndexPage<'a> {
-    frame: Option<Frame>,
-    groups: Vec<(&'a str, Vec<&'a Entry>)>,
-}
-
-static PUBLIC: LazyLock<Index> = LazyLock::new(|| Index::of(&router::public_document().paths.paths));
+static PUBLIC: LazyLock<Index> =
+    LazyLock::new(|| Index::of(&router::public_document().paths.paths));
 static INTERNAL: LazyLock<Index> =
     LazyLock::new(|| Index::of(&router::internal_document().paths.paths));
 
@@ -95,11 +86,8 @@ impl Index {
     }
 
     fn answer(&self, headers: &HeaderMap) -> Result<Response, ApiError> {
-        let mut response = if wants_page(headers) {
-            self.page()?
-        } else {
-            reply::json(StatusCode::OK, self)?
-        };
+        let mut response =
+            if wants_page(headers) { self.page()? } else { reply::json(StatusCode::OK, self)? };
         let vary = HeaderValue::from_static("accept");
         response.headers_mut().insert(header::VARY, vary);
         Ok(response)
@@ -113,12 +101,7 @@ impl Index {
                 None => groups.push((&entry.tag, vec![entry])),
             }
         }
-        let page = IndexPage { frame: None, groups };
-        let html = page.render().map_err(|error| {
-            tracing::error!(%error, "a page cannot be written");
-            ApiError::Internal
-        })?;
-        Ok(PageHeaders::default().answer(StatusCode::OK, html))
+        pages::index::page(groups)
     }
 }
 

@@ -50,9 +50,7 @@ pub(crate) async fn login(
     let credentials = match (basic, body.is_empty(), media) {
         (Some(basic), true, _) => from_basic(basic)?,
         (Some(_), false, _) => {
-            return Err(ApiError::Invalid(
-                "send either HTTP Basic or a body, not both".to_owned(),
-            ));
+            return Err(ApiError::Invalid("send either HTTP Basic or a body, not both".to_owned()));
         }
         (None, _, Media::Json) => from_json(&body)?,
         (None, _, Media::Form) => return log_in_by_form(&app, &parts, &body, &client).await,
@@ -62,9 +60,7 @@ pub(crate) async fn login(
             ));
         }
         (None, ..) => {
-            return Err(ApiError::MediaType {
-                wanted: "application/json",
-            });
+            return Err(ApiError::MediaType { wanted: "application/json" });
         }
     };
     let issued = log_in(&app, credentials, &client).await?;
@@ -72,11 +68,7 @@ pub(crate) async fn login(
 }
 
 fn from_json(body: &[u8]) -> Result<Credentials, ApiError> {
-    let LoginRequest {
-        username,
-        password,
-        role,
-    } = body::json(body)?;
+    let LoginRequest { username, password, role } = body::json(body)?;
     let password = Password::from(password);
     Ok(Credentials {
         username,
@@ -91,10 +83,7 @@ fn from_json(body: &[u8]) -> Result<Credentials, ApiError> {
 /// [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617), with UTF-8.
 fn from_basic(encoded: &[u8]) -> Result<Credentials, ApiError> {
     let refused = ApiError::InvalidCredentials { basic: true };
-    let decoded = STANDARD
-        .decode(encoded)
-        .map(Zeroizing::new)
-        .map_err(|_| refused.clone())?;
+    let decoded = STANDARD.decode(encoded).map(Zeroizing::new).map_err(|_| refused.clone())?;
     let text = std::str::from_utf8(&decoded).map_err(|_| refused.clone())?;
     let (username, password) = text.split_once(':').ok_or(refused)?;
     Ok(Credentials {

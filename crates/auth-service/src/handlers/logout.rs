@@ -10,6 +10,7 @@ use session::Intent;
 
 use crate::app::App;
 use crate::body::Media;
+use crate::client_address::Client;
 use crate::credential::Carried;
 use crate::error::ApiError;
 use crate::openapi::LogoutProblems;
@@ -30,11 +31,12 @@ use crate::reply;
 )]
 pub(crate) async fn logout(
     State(app): State<Arc<App>>,
+    client: Client,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let carried = Carried::find(&headers, &app.cookie.name)?;
     if let Some(carried) = carried {
-        end(&app, carried).await?;
+        end(&app, carried, &client).await?;
     }
     let in_header = carried.is_some_and(|carried| !carried.by_cookie);
     if is_form(&headers) && !in_header {
@@ -51,20 +53,18 @@ pub(crate) async fn logout(
 }
 
 /// Ends the session that a token opens, if it opens one.
-async fn end(app: &App, carried: Carried<'_>) -> Result<(), ApiError> {
+async fn end(app: &App, carried: Carried<'_>, client: &Client) -> Result<(), ApiError> {
     if let Ok(presented) = carried.read(Intent::Look)
         && let Some(session) = app.sessions.log_out(presented).await?
     {
         tracing::info!(target: "audit", event = "logout", user_id = %session.subject.id,
-            session_id = %session.id);
+            session_id = %session.id, ip = client.ip.map(tracing::field::display));
     }
     Ok(())
 }
 
 /// Whether a person pressed a button: they want to see a page next.
 fn is_form(headers: &HeaderMap) -> bool {
-    let navigates = headers
-        .get("sec-fetch-mode")
-        .is_some_and(|mode| mode == "navigate");
+    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
     Media::of(headers) == Media::Form || navigates || wants_page(headers)
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use auth_api_types::ChangePasswordRequest;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::response::Response;
 use session::{Ending, Kind, Rotation, SessionId};
-use users::Password;
+use users::{Password, User};
 use uuid::Uuid;
 
 use crate::admin::visible;
@@ -17,6 +17,7 @@ use crate::client_address::Client;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::PasswordProblems;
+use crate::path::Path;
 use crate::{reply, view};
 
 /// Change a password.
@@ -37,11 +38,7 @@ pub(crate) async fn change_password(
     Json(change): Json<ChangePasswordRequest>,
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
-    let asked = Change {
-        id,
-        current: change.current_password,
-        new: change.new_password,
-    };
+    let asked = Change { id, current: change.current_password, new: change.new_password };
     let cookie = self::change(&app, &caller, &client, asked).await?;
     let mut response = reply::no_content();
     reply::set_cookie(&mut response, cookie);
@@ -66,26 +63,21 @@ pub(crate) async fn change(
 ) -> Result<Option<HeaderValue>, ApiError> {
     let id = change.id;
     let own = id == caller.session.subject.id;
-    if own {
+    let new = Password::from(change.new);
+    let user = if own {
         let current = change.current.ok_or_else(|| {
             ApiError::Invalid("the field `current_password` is missing".to_owned())
         })?;
-        check_current(app, caller, client, Password::from(current)).await?;
-    }
+        let verified = check_current(app, caller, client, Password::from(current)).await?;
+        app.users.change_own_password(&verified, &new, caller.session.id.uuid()).await?
+    } else {
+        app.users.change_password(id, &new).await?
+    };
     let kept = own.then_some(caller.session.id);
-    let new = Password::from(change.new);
-    let user = app
-        .users
-        .change_password(id, &new, kept.map(SessionId::uuid))
-        .await?;
     tracing::info!(target: "audit", event = "password_changed", user_id = %id,
         by = %caller.session.subject.id, ip = client.ip.map(tracing::field::display));
     end_others(app, id, user.generation, kept).await?;
-    if own && caller.by_cookie {
-        another_cookie(app, caller).await
-    } else {
-        Ok(None)
-    }
+    if own && caller.by_cookie { another_cookie(app, caller).await } else { Ok(None) }
 }
 
 /// A cookie with another token of the same session, where it can have one.
@@ -94,9 +86,7 @@ async fn another_cookie(app: &App, caller: &Caller) -> Result<Option<HeaderValue
         return Ok(None);
     }
     match app.sessions.rotate(caller.presented, None).await? {
-        Rotation::Rotated(token, session) => {
-            Ok(app.cookie.set(&token, view::cookie_age(&session)))
-        }
+        Rotation::Rotated(token, session) => Ok(app.cookie.set(&token, view::cookie_age(&session))),
         Rotation::Dead(dead) => Err(dead.into()),
     }
 }
@@ -107,23 +97,18 @@ async fn check_current(
     caller: &Caller,
     client: &Client,
     current: Password,
-) -> Result<(), ApiError> {
-    let ticket = app
-        .throttle
-        .admit(&caller.session.subject.username, client)
-        .await?;
+) -> Result<User, ApiError> {
+    let ticket = app.throttle.admit(&caller.session.subject.username, client).await?;
     match app.users.verify(caller.session.subject.id, &current).await {
-        Ok(true) => {
+        Ok(Some(user)) => {
             app.throttle.succeeded(ticket).await;
-            Ok(())
+            Ok(user)
         }
-        Ok(false) => {
+        Ok(None) => {
             app.figures.login_failure.inc();
             tracing::info!(target: "audit", event = "wrong_current_password",
                 user_id = %caller.session.subject.id, ip = client.ip.map(tracing::field::display));
-            Err(ApiError::Unprocessable(
-                "`current_password` is wrong".to_owned(),
-            ))
+            Err(ApiError::Unprocessable("`current_password` is wrong".to_owned()))
         }
         Err(error) => {
             app.throttle.undecided(ticket).await;
@@ -138,10 +123,7 @@ async fn end_others(
     generation: i64,
     keep: Option<SessionId>,
 ) -> Result<(), ApiError> {
-    let ending = Ending {
-        below_generation: Some(generation),
-        keep,
-    };
+    let ending = Ending { below_generation: Some(generation), keep };
     app.sessions.end_all(id, ending).await?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::body::Form;
+use crate::client_address::Client;
 use crate::error::ApiError;
 use crate::openapi::FormProblems;
 
@@ -35,17 +36,15 @@ pub(crate) struct RevokeForm {
 )]
 pub(crate) async fn revoke(
     State(app): State<Arc<App>>,
+    client: Client,
     Form(form): Form<RevokeForm>,
 ) -> Result<Response, ApiError> {
     if let Ok((id, digest)) = Token::read(&form.token) {
-        let presented = Presented {
-            id,
-            digest,
-            intent: Intent::Look,
-        };
+        let presented = Presented { id, digest, intent: Intent::Look };
         if let Some(session) = app.sessions.log_out(presented).await? {
             tracing::info!(target: "audit", event = "token_revoked",
-                user_id = %session.subject.id, session_id = %session.id);
+                user_id = %session.subject.id, session_id = %session.id,
+                ip = client.ip.map(tracing::field::display));
         }
     }
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response())

@@ -37,25 +37,16 @@ pub(crate) async fn rotate_session(
     let caller = Caller::present(&app, &parts, Intent::Look).await?;
     let request = Request::from_parts(parts, body);
     let OptionalJson(RotateRequest { role }) = OptionalJson::from_request(request, &()).await?;
-    let role = role
-        .map(|role| role_of(&caller.session, &role))
-        .transpose()?;
+    let role = role.map(|role| role_of(&caller.session, &role)).transpose()?;
     if caller.session.kind != Kind::Sliding {
         return Err(ApiError::Forbidden("only a sliding session rotates"));
     }
     match app.sessions.rotate(caller.presented, role).await? {
         Rotation::Rotated(token, session) => {
             tracing::info!(target: "audit", event = "session_rotated",
-                user_id = %session.subject.id, session_id = %session.id, role = session.role());
-            reply::token(
-                &app,
-                StatusCode::OK,
-                &Issued {
-                    token,
-                    session,
-                    ended: Vec::new(),
-                },
-            )
+                user_id = %session.subject.id, session_id = %session.id, role = session.role(),
+                ip = caller.ip.map(tracing::field::display));
+            reply::token(&app, StatusCode::OK, &Issued { token, session, ended: Vec::new() })
         }
         Rotation::Dead(dead) => Err(dead.into()),
     }
@@ -64,9 +55,7 @@ pub(crate) async fn rotate_session(
 /// The place of a role that the session may take up.
 fn role_of(session: &Session, wanted: &str) -> Result<usize, ApiError> {
     if wanted == ADMIN && session.role() != ADMIN {
-        return Err(ApiError::Forbidden(
-            "the role admin is taken up by a login only",
-        ));
+        return Err(ApiError::Forbidden("the role admin is taken up by a login only"));
     }
     session
         .subject

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use auth_api_types::SessionValues;
-use axum::extract::{FromRef, FromRequestParts, Path, Request, State};
+use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -20,6 +20,7 @@ use crate::body::{self, BODY_LIMIT, Media};
 use crate::credential::{Caller, once};
 use crate::error::ApiError;
 use crate::openapi::{ValueProblems, ValueWriteProblems, ValuesProblems};
+use crate::path::Path;
 use crate::reply;
 
 /// The session whose values a backend asks for. What is seen at this door is the backend, so that
@@ -35,9 +36,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let app = Arc::<App>::from_ref(state);
-        Caller::present_from(&app, parts, Intent::Use, SeenAt::default())
-            .await
-            .map(Self)
+        Caller::present_from(&app, parts, Intent::Use, SeenAt::default()).await.map(Self)
     }
 }
 
@@ -53,22 +52,15 @@ pub(crate) async fn get_values(
 ) -> Result<Response, ApiError> {
     let values = values_of(&app, &caller).await?;
     let data = values.into_iter().filter_map(|(key, (_, json))| {
-        RawValue::from_string(json.into_string())
-            .ok()
-            .map(|json| (key, json))
+        RawValue::from_string(json.into_string()).ok().map(|json| (key, json))
     });
-    reply::json(
-        StatusCode::OK,
-        &SessionValues {
-            data: data.collect::<BTreeMap<_, _>>(),
-        },
-    )
+    reply::json(StatusCode::OK, &SessionValues { data: data.collect::<BTreeMap<_, _>>() })
 }
 
 /// One value of the session.
 #[utoipa::path(
     get, path = "/session/data/{key}", tag = "Internal",
-    params(("key" = String, Path, description = "1 to 64 of `A-Za-z0-9._-`")),
+    params(("key" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "1 to 64 of `A-Za-z0-9._-`", example = "cart")),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses(
         (status = 200, description = "The value", body = Value, headers(("ETag" = String, description = "Its version"))),
@@ -83,25 +75,17 @@ pub(crate) async fn get_value(
     check_key(&key)?;
     let mut values = values_of(&app, &caller).await?;
     let (version, json) = values.remove(&key).ok_or(ApiError::NotFound)?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((
-        headers,
-        [(header::ETAG, reply::etag(version))],
-        json.into_string(),
-    )
-        .into_response())
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, [(header::ETAG, reply::etag(version))], json.into_string()).into_response())
 }
 
 /// Write one value of the session.
 #[utoipa::path(
     put, path = "/session/data/{key}", tag = "Internal",
     params(
-        ("key" = String, Path, description = "1 to 64 of `A-Za-z0-9._-`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the value to replace, or `*` for any"),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: only where there is no value")
+        ("key" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "1 to 64 of `A-Za-z0-9._-`", example = "cart"),
+        ("If-Match" = Option<String>, Header, nullable = false, pattern = r#"^(\*|"[0-9]+")$"#, description = "The `ETag` of the value to replace, or `*` for any"),
+        ("If-None-Match" = Option<String>, Header, nullable = false, pattern = r"^\*$", description = "`*`: only where there is no value")
     ),
     request_body(content = Value, description = "Any JSON", content_type = "application/json"),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
@@ -126,8 +110,8 @@ pub(crate) async fn put_value(
 #[utoipa::path(
     delete, path = "/session/data/{key}", tag = "Internal",
     params(
-        ("key" = String, Path, description = "1 to 64 of `A-Za-z0-9._-`"),
-        ("If-Match" = Option<String>, Header, description = "The `ETag` of the value to delete, or `*` for any")
+        ("key" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "1 to 64 of `A-Za-z0-9._-`", example = "cart"),
+        ("If-Match" = Option<String>, Header, nullable = false, pattern = r#"^(\*|"[0-9]+")$"#, description = "The `ETag` of the value to delete, or `*` for any")
     ),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 204, description = "There is none now"), ValueWriteProblems)
@@ -139,14 +123,7 @@ pub(crate) async fn delete_value(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     check_key(&key)?;
-    write(
-        &app,
-        &caller,
-        &key,
-        ValueChange::Delete,
-        condition(&headers)?,
-    )
-    .await
+    write(&app, &caller, &key, ValueChange::Delete, condition(&headers)?).await
 }
 
 async fn write(
@@ -157,24 +134,15 @@ async fn write(
     condition: Condition,
 ) -> Result<Response, ApiError> {
     let id = keeper(caller)?;
-    match app
-        .sessions
-        .store()
-        .write_value(id, key, change, condition)
-        .await?
-    {
+    match app.sessions.store().write_value(id, key, change, condition).await? {
         ValueWrite::Put(version) => {
             let mut response = reply::no_content();
-            response
-                .headers_mut()
-                .insert(header::ETAG, reply::etag(version));
+            response.headers_mut().insert(header::ETAG, reply::etag(version));
             Ok(response)
         }
         ValueWrite::Deleted => Ok(reply::no_content()),
         ValueWrite::ConditionFailed => Err(ApiError::PreconditionFailed),
-        ValueWrite::TooLarge => Err(ApiError::TooLarge {
-            limit: VALUES_LIMIT,
-        }),
+        ValueWrite::TooLarge => Err(ApiError::TooLarge { limit: VALUES_LIMIT }),
         ValueWrite::Gone => Err(Dead::Unknown.into()),
     }
 }
@@ -197,9 +165,7 @@ fn check_key(key: &str) -> Result<(), ApiError> {
     if (1..=64).contains(&key.len()) && key.bytes().all(allowed) {
         return Ok(());
     }
-    Err(ApiError::Invalid(
-        "`key` is 1 to 64 of A-Za-z0-9._-".to_owned(),
-    ))
+    Err(ApiError::Invalid("`key` is 1 to 64 of A-Za-z0-9._-".to_owned()))
 }
 
 /// The condition of a write ([RFC 9110 §13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)).
@@ -215,9 +181,9 @@ fn condition(headers: &HeaderMap) -> Result<Condition, ApiError> {
         (None, Some("*")) => Ok(Condition::Absent),
         (None | Some(_), Some(_)) => Err(wrong(&header::IF_NONE_MATCH)),
         (Some("*"), None) => Ok(Condition::Present),
-        (Some(tags), None) => versions(tags)
-            .map(Condition::Version)
-            .ok_or_else(|| wrong(&header::IF_MATCH)),
+        (Some(tags), None) => {
+            versions(tags).map(Condition::Version).ok_or_else(|| wrong(&header::IF_MATCH))
+        }
     }
 }
 
@@ -242,9 +208,7 @@ struct RawJson(Box<str>);
 impl RawJson {
     async fn read(request: Request) -> Result<Self, ApiError> {
         if Media::of(request.headers()) != Media::Json {
-            return Err(ApiError::MediaType {
-                wanted: "application/json",
-            });
+            return Err(ApiError::MediaType { wanted: "application/json" });
         }
         let bytes = body::read(request.into_body(), BODY_LIMIT).await?;
         // Read for its nesting and its numbers too, so that whoever gets it can read it.
@@ -260,24 +224,15 @@ mod tests {
 
     fn of(headers: &[(HeaderName, &'static str)]) -> Result<Condition, ApiError> {
         condition(
-            &headers
-                .iter()
-                .map(|(name, value)| (name.clone(), value.parse().unwrap()))
-                .collect(),
+            &headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect(),
         )
     }
 
     #[test]
     fn conditions_are_read_as_http_means_them() {
         assert!(matches!(of(&[]), Ok(Condition::None)));
-        assert!(matches!(
-            of(&[(header::IF_MATCH, "*")]),
-            Ok(Condition::Present)
-        ));
-        assert!(matches!(
-            of(&[(header::IF_NONE_MATCH, "*")]),
-            Ok(Condition::Absent)
-        ));
+        assert!(matches!(of(&[(header::IF_MATCH, "*")]), Ok(Condition::Present)));
+        assert!(matches!(of(&[(header::IF_NONE_MATCH, "*")]), Ok(Condition::Absent)));
         let versions = |value| match of(&[(header::IF_MATCH, value)]) {
             Ok(Condition::Version(versions)) => Some(versions),
             _ => None,

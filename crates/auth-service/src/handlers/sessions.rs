@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auth_api_types::SessionList;
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::{ListProblems, OneProblems, TokenProblems};
+use crate::path::Path;
 use crate::{body, reply, view};
 
 /// Which of the caller's sessions to end.
@@ -21,6 +22,7 @@ use crate::{body, reply, view};
 #[into_params(parameter_in = Query)]
 pub(crate) struct EndQuery {
     /// The one that is kept: the caller's own.
+    #[param(inline)]
     keep: Option<Keep>,
 }
 
@@ -42,10 +44,7 @@ pub(crate) async fn list_sessions(
 ) -> Result<Response, ApiError> {
     let own = Some(caller.session.id);
     let sessions = app.sessions.list(caller.session.subject.id).await?;
-    let sessions = sessions
-        .iter()
-        .map(|session| view::session(session, own))
-        .collect();
+    let sessions = sessions.iter().map(|session| view::session(session, own)).collect();
     reply::json(StatusCode::OK, &SessionList { sessions })
 }
 
@@ -78,7 +77,7 @@ pub(crate) async fn end_own(app: &App, caller: &Caller, id: &str) -> Result<bool
     }
     app.sessions.end(id).await?;
     tracing::info!(target: "audit", event = "session_ended", user_id = %caller.session.subject.id,
-        session_id = %id, by = %caller.session.id);
+        session_id = %id, by = %caller.session.id, ip = caller.ip.map(tracing::field::display));
     Ok(id == caller.session.id)
 }
 
@@ -110,13 +109,10 @@ pub(crate) async fn end_all_own(
     caller: &Caller,
     keep: Option<SessionId>,
 ) -> Result<(), ApiError> {
-    let ending = Ending {
-        below_generation: None,
-        keep,
-    };
+    let ending = Ending { below_generation: None, keep };
     let user = caller.session.subject.id;
     let ended = app.sessions.end_all(user, ending).await?;
     tracing::info!(target: "audit", event = "sessions_ended", user_id = %user,
-        count = ended.len(), by = %caller.session.id);
+        count = ended.len(), by = %caller.session.id, ip = caller.ip.map(tracing::field::display));
     Ok(())
 }

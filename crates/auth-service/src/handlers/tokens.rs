@@ -51,10 +51,7 @@ pub(crate) async fn mint(
         name: request.name.map(name).transpose()?,
         origin: client.origin(),
     };
-    let issued = app
-        .sessions
-        .mint(&caller.session, caller.presented, mint)
-        .await?;
+    let issued = app.sessions.mint(&caller.session, caller.presented, mint).await?;
     tracing::info!(target: "audit", event = "token_minted", user_id = %caller.session.subject.id,
         session_id = %issued.session.id, by = %caller.session.id, ip = client.ip.map(tracing::field::display));
     Ok(issued)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auth_api_types::{CreateUserRequest, UpdateUserRequest, UserList, UserView};
-use axum::extract::{FromRequest as _, OriginalUri, Path, Request, State};
+use axum::extract::{FromRequest as _, OriginalUri, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Deserialize;
@@ -21,6 +21,7 @@ use crate::error::ApiError;
 use crate::openapi::{
     CreateUserProblems, DeleteUserProblems, ListUsersProblems, OneProblems, UpdateUserProblems,
 };
+use crate::path::Path;
 use crate::{body, reply, view};
 
 /// Which users to list.
@@ -30,7 +31,7 @@ pub(crate) struct UsersQuery {
     /// Only those whose address or name contains this.
     q: Option<String>,
     /// How many, 1 to 500; by default 50.
-    #[param(minimum = 1, maximum = 500)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 500)]
     limit: Option<String>,
     /// Only those after this `next`.
     #[param(format = Uuid)]
@@ -53,22 +54,13 @@ pub(crate) async fn list_users(
         None => 50,
         Some(Ok(limit @ 1..=500)) => limit,
         Some(_) => {
-            return Err(ApiError::Invalid(
-                "`limit` is a number from 1 to 500".to_owned(),
-            ));
+            return Err(ApiError::Invalid("`limit` is a number from 1 to 500".to_owned()));
         }
     };
     let after = after.map(|after| Uuid::try_parse(&after)).transpose();
     let after =
         after.map_err(|_| ApiError::Invalid("`after` is no `next` of a page".to_owned()))?;
-    let page = app
-        .users
-        .list(&ListQuery {
-            contains: q,
-            limit,
-            after,
-        })
-        .await?;
+    let page = app.users.list(&ListQuery { contains: q, limit, after }).await?;
     let users = page.users.iter().map(view::user).collect();
     let next = page.next.map(|next| next.to_string());
     reply::json(StatusCode::OK, &UserList { users, next })
@@ -96,13 +88,9 @@ pub(crate) async fn create_user(
         Err(ApiError::MissingToken) if app.open_signup => None,
         Err(error) => return Err(error),
     };
-    let by_admin = caller
-        .as_ref()
-        .is_some_and(|caller| is_admin(&caller.session));
+    let by_admin = caller.as_ref().is_some_and(|caller| is_admin(&caller.session));
     if !by_admin && !app.open_signup {
-        return Err(ApiError::Forbidden(
-            "sign-up is closed: this needs the role admin",
-        ));
+        return Err(ApiError::Forbidden("sign-up is closed: this needs the role admin"));
     }
     let Json(new): Json<CreateUserRequest> =
         Json::from_request(Request::from_parts(parts, body), &()).await?;
@@ -173,20 +161,10 @@ pub(crate) async fn update_user(
     if changes.roles.is_some() || changes.disabled.is_some() {
         require_admin(&caller.session)?;
     }
-    let UpdateUserRequest {
-        first_name,
-        last_name,
-        roles,
-        disabled,
-    } = changes;
-    let changes = UserChanges {
-        first_name,
-        last_name,
-        roles,
-        disabled,
-    };
-    let changed = change(&app, &caller, id, changes).await?;
-    reply::json(StatusCode::OK, &view::user(&changed))
+    let UpdateUserRequest { first_name, last_name, roles, disabled } = changes;
+    let changes = UserChanges { first_name, last_name, roles, disabled };
+    let user = change(&app, &caller, id, changes).await?;
+    reply::json(StatusCode::OK, &view::user(&user))
 }
 
 /// Changes a user, for a caller who may. Other roles, and disabling, end all of the user's
@@ -199,18 +177,11 @@ pub(crate) async fn change(
 ) -> Result<User, ApiError> {
     let updated = app.users.update(id, changes).await?;
     tracing::info!(target: "audit", event = "user_changed", user_id = %id,
-        by = %caller.session.subject.id, disabled = updated.user.disabled);
+        by = %caller.session.subject.id, ip = caller.ip.map(tracing::field::display),
+        roles = updated.user.roles.join(","), disabled = updated.user.disabled);
     if updated.ends_sessions {
         let below_generation = Some(updated.user.generation);
-        app.sessions
-            .end_all(
-                id,
-                Ending {
-                    below_generation,
-                    keep: None,
-                },
-            )
-            .await?;
+        app.sessions.end_all(id, Ending { below_generation, keep: None }).await?;
     }
     Ok(updated.user)
 }
@@ -240,7 +211,7 @@ pub(crate) async fn delete_user(
 pub(crate) async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
     app.users.delete(id).await?;
     tracing::info!(target: "audit", event = "user_deleted", user_id = %id,
-        by = %caller.session.subject.id);
+        by = %caller.session.subject.id, ip = caller.ip.map(tracing::field::display));
     app.sessions.end_all(id, Ending::default()).await?;
     Ok(())
 }

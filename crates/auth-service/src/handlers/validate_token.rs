@@ -10,6 +10,9 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use session::{Intent, Outcome, Presented, SeenAt, Token};
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::app::App;
 use crate::body::{self, Media, VALIDATE_LIMIT};
@@ -36,9 +39,7 @@ pub(crate) async fn validate_token(
     request: Request,
 ) -> Result<Response, ApiError> {
     if Media::of(request.headers()) != Media::Json {
-        return Err(ApiError::MediaType {
-            wanted: "application/json",
-        });
+        return Err(ApiError::MediaType { wanted: "application/json" });
     }
     let bytes = body::read(request.into_body(), VALIDATE_LIMIT).await?;
     let question: ValidateRequest<'_> = body::json(&bytes)?;
@@ -57,11 +58,32 @@ pub(crate) async fn validate_token(
 }
 
 /// One verdict, or `results` with one for each token.
-#[derive(serde::Serialize, utoipa::ToSchema)]
+#[derive(serde::Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "it is written out at once")]
 pub(crate) enum ValidateAnswer {
     One(Verdict),
     Many(Results),
+}
+
+/// "Any of" and not "one of": both take members that they do not know, the other's included.
+impl PartialSchema for ValidateAnswer {
+    fn schema() -> RefOr<Schema> {
+        AnyOfBuilder::new()
+            .item(Ref::from_schema_name(Verdict::name()))
+            .item(Ref::from_schema_name(Results::name()))
+            .description(Some("One verdict, or `results` with one for each token."))
+            .into()
+    }
+}
+
+impl ToSchema for ValidateAnswer {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Verdict::name().into(), Verdict::schema()));
+        schemas.push((Results::name().into(), Results::schema()));
+        Verdict::schemas(schemas);
+        Results::schemas(schemas);
+    }
 }
 
 /// A verdict for each item, in order; only well-formed tokens reach the store, in one batch.
@@ -72,11 +94,7 @@ async fn answer(app: &App, items: &[ValidateItem<'_>]) -> Vec<Verdict> {
     let mut seen = Vec::with_capacity(items.len());
     for (place, item) in items.iter().enumerate() {
         if let Ok((id, digest)) = Token::read(&item.token) {
-            let intent = if item.touch.unwrap_or(true) {
-                Intent::Use
-            } else {
-                Intent::Look
-            };
+            let intent = if item.touch.unwrap_or(true) { Intent::Use } else { Intent::Look };
             places.push(place);
             batch.push(Presented { id, digest, intent });
             seen.push(seen_at(item.client.as_ref()));

@@ -73,10 +73,8 @@ pub(crate) async fn go_to_password() -> Response {
 /// The page again, with why something was not done; or the plain error where there is no page to
 /// show any more.
 pub(super) async fn refused(app: &App, caller: &Caller, error: ApiError) -> Response {
-    let about_the_caller = matches!(
-        error,
-        ApiError::MissingToken | ApiError::InvalidToken(_) | ApiError::Internal
-    );
+    let about_the_caller =
+        matches!(error, ApiError::MissingToken | ApiError::InvalidToken(_) | ApiError::Internal);
     if about_the_caller {
         return error.into_response();
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -18,6 +18,7 @@ use crate::body::Form;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::handlers::{admin_sessions, users as accounts};
+use crate::path::Path;
 
 /// What an admin may do to a user.
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
@@ -79,7 +80,9 @@ impl Action {
                 "A login acts in the first role unless it asks for another. All sessions and \
                  tokens of the user end at once."
             }
-            Self::EndSessions => "All of their sessions and tokens end at once. They may log in again.",
+            Self::EndSessions => {
+                "All of their sessions and tokens end at once. They may log in again."
+            }
         }
     }
 
@@ -134,14 +137,10 @@ async fn carry_out(
     let changes = match action {
         Action::Delete => return accounts::delete(app, caller, user.id).await,
         Action::EndSessions => return admin_sessions::end_all_of(app, caller, user.id).await,
-        Action::Disable | Action::Enable => UserChanges {
-            disabled: Some(action == Action::Disable),
-            ..UserChanges::default()
-        },
-        Action::Roles => UserChanges {
-            roles: Some(listed(roles)),
-            ..UserChanges::default()
-        },
+        Action::Disable | Action::Enable => {
+            UserChanges { disabled: Some(action == Action::Disable), ..UserChanges::default() }
+        }
+        Action::Roles => UserChanges { roles: Some(listed(roles)), ..UserChanges::default() },
     };
     accounts::change(app, caller, user.id, changes).await.map(drop)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use users::User;
@@ -16,6 +16,7 @@ use super::{ADMIN_USERS, After, Frame, Notice, page};
 use crate::app::App;
 use crate::body;
 use crate::error::ApiError;
+use crate::path::Path;
 
 #[derive(Template)]
 #[template(path = "admin_user.html")]

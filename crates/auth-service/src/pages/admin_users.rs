@@ -18,7 +18,7 @@ use crate::body::{self, Form};
 use crate::client_address::Client;
 use crate::error::ApiError;
 use crate::handlers::users as accounts;
-use crate::openapi::AccountProblems;
+use crate::openapi::{AccountProblems, CreateUserProblems};
 
 /// How many users a page shows.
 const PAGE: u32 = 25;
@@ -38,7 +38,7 @@ pub(crate) struct Search {
 }
 
 /// The form that creates a user.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, utoipa::ToSchema)]
 pub(crate) struct NewUserForm {
     email: String,
     password: String,
@@ -116,6 +116,13 @@ pub(crate) async fn show_new_user(
     page(&app, StatusCode::OK, &template)
 }
 
+/// Create a user by the form of the page.
+#[utoipa::path(
+    post, path = "/admin/users", tag = "Pages", operation_id = "create_user_by_form",
+    request_body(content = NewUserForm, content_type = "application/x-www-form-urlencoded"),
+    security(("cookie" = []), ("bearer" = []), ("token" = [])),
+    responses((status = 303, description = "To the user's page, or to the login"), CreateUserProblems)
+)]
 pub(crate) async fn create_user(
     State(app): State<Arc<App>>,
     AdminVisitor(caller): AdminVisitor,

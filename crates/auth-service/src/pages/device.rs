@@ -54,16 +54,8 @@ pub(crate) fn device(user_agent: Option<&str>) -> String {
 /// The name of a program: `curl` of `curl/8.5`.
 fn program(agent: &str) -> String {
     let name = agent.split(['/', ' ', '(']).next().unwrap_or_default();
-    let name: String = name
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(NAME_CHARS)
-        .collect();
-    if name.is_empty() {
-        "Unknown device".to_owned()
-    } else {
-        name
-    }
+    let name: String = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect();
+    if name.is_empty() { "Unknown device".to_owned() } else { name }
 }
 
 #[cfg(test)]

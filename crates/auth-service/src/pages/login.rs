@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{OriginalUri, State};
-use axum::http::request::Parts;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use serde::Deserialize;
 use server_runtime::page::in_words;
@@ -81,12 +81,7 @@ pub(crate) async fn log_in_by_form(
     body: &[u8],
     client: &Client,
 ) -> Result<Response, ApiError> {
-    let LoginForm {
-        username,
-        password,
-        next,
-        role,
-    } = body::form(body)?;
+    let LoginForm { username, password, next, role } = body::form(body)?;
     let credentials = Credentials {
         username: username.clone(),
         password: Password::from(password),
@@ -127,7 +122,8 @@ fn again(
         ApiError::TooMany { retry_after } => {
             notice.text = format!("Too many attempts. Try again in {}.", in_words(*retry_after));
         }
-        ApiError::InvalidCredentials { .. } | ApiError::Forbidden(_) | ApiError::Unavailable(_) => {}
+        ApiError::InvalidCredentials { .. } | ApiError::Forbidden(_) | ApiError::Unavailable(_) => {
+        }
         other => return Err(other.clone()),
     }
     let mut response = show(app, error.status(), username, query, Some(notice))?;

@@ -18,16 +18,14 @@ pub(crate) struct Moment {
 impl Moment {
     /// The date and the time of day.
     pub(crate) fn date(unix_ms: i64) -> Self {
-        let format =
-            format_description!("[day padding:none] [month repr:short] [year], [hour]:[minute] UTC");
+        let format = format_description!(
+            "[day padding:none] [month repr:short] [year], [hour]:[minute] UTC"
+        );
         let datetime = Timestamp::from_unix_ms(unix_ms).to_string();
         let shown = OffsetDateTime::from_unix_timestamp(unix_ms.div_euclid(1000))
             .ok()
             .and_then(|moment| moment.format(format).ok());
-        Self {
-            shown: shown.unwrap_or_else(|| datetime.clone()),
-            datetime,
-        }
+        Self { shown: shown.unwrap_or_else(|| datetime.clone()), datetime }
     }
 
     /// How long ago it was.
@@ -37,10 +35,7 @@ impl Moment {
             0..5 => "just now".to_owned(),
             seconds => format!("{} ago", in_words(Duration::from_secs(seconds))),
         };
-        Self {
-            shown,
-            ..Self::date(unix_ms)
-        }
+        Self { shown, ..Self::date(unix_ms) }
     }
 }
 

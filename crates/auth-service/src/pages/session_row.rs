@@ -24,10 +24,10 @@ pub(crate) struct SessionRow {
 
 impl SessionRow {
     pub(crate) fn new(session: &Session, own: SessionId, now_ms: i64) -> Self {
-        let title = session.name.as_deref().map_or_else(
-            || device(session.origin.user_agent.as_deref()),
-            str::to_owned,
-        );
+        let title = session
+            .name
+            .as_deref()
+            .map_or_else(|| device(session.origin.user_agent.as_deref()), str::to_owned);
         let kind = match session.kind {
             Kind::Sliding if session.name.is_some() => "sliding token",
             Kind::Sliding => "",

@@ -59,9 +59,8 @@ pub(crate) struct Inflation {
 
 impl From<SessionView> for Data {
     fn from(session: SessionView) -> Self {
-        let (name, seconds) = (&session.user.username, session.expires_in);
         Self {
-            message: format!("Hello {name}, your session is alive for another {seconds} s."),
+            message: greeting(&session),
             user: Owner {
                 id: session.user.id,
                 username: session.user.username,
@@ -77,6 +76,15 @@ impl From<SessionView> for Data {
                 refresh_count: session.refresh_count,
             },
         }
+    }
+}
+
+fn greeting(session: &SessionView) -> String {
+    let (name, seconds) = (&session.user.username, session.expires_in);
+    match session.kind {
+        Kind::Sliding => format!("Hello {name}, your session is alive for another {seconds} s."),
+        Kind::Fixed => format!("Hello {name}, your token ends in {seconds} s, used or not."),
+        Kind::SingleUse => format!("Hello {name}, this was the one use of your token."),
     }
 }
 

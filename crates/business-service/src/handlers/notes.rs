@@ -44,9 +44,7 @@ pub(crate) async fn show_notes(
     let values = values.map_err(|refusal| away(&app, refusal, &parts))?;
     let notes = notes::list(&values).await;
     let notes = notes.map_err(|error| refused(&app, error, &parts))?;
-    app.pages
-        .notes(&session, &notes)
-        .map_err(IntoResponse::into_response)
+    app.pages.notes(&session, &notes).map_err(IntoResponse::into_response)
 }
 
 /// Add a note.

@@ -3,10 +3,11 @@
 use auth_api_types::{ErrorCode, Problem};
 use auth_client::{Authenticated, Refusal};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{OriginalUri, Query, State};
+use axum::extract::{Extension, OriginalUri, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, Uri};
 use serde::Deserialize;
+use server_runtime::RequestId;
 use server_runtime::problem::wants_page;
 
 use crate::app::AppState;
@@ -32,9 +33,7 @@ pub(crate) async fn show_dashboard(
 ) -> Result<Page, Response> {
     let Authenticated(session) =
         caller.map_err(|refusal| turn_away(&app, refusal, &headers, &uri))?;
-    app.pages
-        .dashboard(&session)
-        .map_err(IntoResponse::into_response)
+    app.pages.dashboard(&session).map_err(IntoResponse::into_response)
 }
 
 /// A page that only a live session may see.
@@ -56,9 +55,7 @@ pub(crate) async fn show_protected(
 ) -> Result<Page, Response> {
     let Authenticated(session) =
         caller.map_err(|refusal| turn_away(&app, refusal, &headers, &uri))?;
-    app.pages
-        .protected(&session)
-        .map_err(IntoResponse::into_response)
+    app.pages.protected(&session).map_err(IntoResponse::into_response)
 }
 
 /// A browser that a login would help is sent there; everybody else is told what is wrong.
@@ -68,10 +65,7 @@ pub(super) fn turn_away(
     headers: &HeaderMap,
     uri: &Uri,
 ) -> Response {
-    let login_helps = matches!(
-        refusal.code(),
-        ErrorCode::MissingToken | ErrorCode::InvalidToken
-    );
+    let login_helps = matches!(refusal.code(), ErrorCode::MissingToken | ErrorCode::InvalidToken);
     if login_helps && wants_page(headers) {
         Redirect::to(&app.pages.login_url(uri)).into_response()
     } else {
@@ -93,7 +87,8 @@ pub(crate) struct Countdown {
 /// The part of the style sheet that differs from look to look.
 pub(crate) async fn show_countdown(
     query: Result<Query<Countdown>, QueryRejection>,
+    Extension(request): Extension<RequestId>,
 ) -> Result<Response, Error> {
     let Query(Countdown { seconds }) = query.map_err(|_| Error::NotFound)?;
-    Ok(page::countdown(seconds))
+    Ok(page::countdown(seconds, &request))
 }

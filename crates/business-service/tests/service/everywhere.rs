@@ -10,22 +10,13 @@ use crate::{ALIVE, BROWSER, Service, header, json, send, text};
 #[tokio::test]
 async fn an_unknown_path_and_an_unknown_method_are_told_as_such() {
     let service = Service::start().await;
-    for path in [
-        "/nothing", "/data/", "/data/x", "/metrics", "//data", "/%00",
-    ] {
+    for path in ["/nothing", "/data/", "/data/x", "/metrics", "//data", "/%00"] {
         let response = service.get(path, &[ALIVE]).await;
         assert_eq!(response.status(), 404, "{path}");
         assert_eq!(header(&response, "x-content-type-options"), "nosniff");
         assert_eq!(json(response).await["code"], "not_found");
     }
-    for path in [
-        "/data",
-        "/protected-resource",
-        "/dashboard",
-        "/readyz",
-        "/openapi.json",
-        "/",
-    ] {
+    for path in ["/data", "/protected-resource", "/dashboard", "/readyz", "/openapi.json", "/"] {
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"] {
             let response = service.send(method, path, &[ALIVE]).await;
             assert_eq!(response.status(), 405, "{method} {path}");
@@ -76,11 +67,9 @@ async fn the_metrics_say_how_validations_end_and_which_service_is_left_out() {
         "auth_client_validations_total{result=\"expired\"} 1\n".to_owned(),
         "auth_client_validations_total{result=\"revoked\"} 0\n".to_owned(),
         "auth_client_validations_total{result=\"unclear\"} 5\n".to_owned(),
+        "auth_client_batch_size_bucket{le=\"+Inf\"} 7\n".to_owned(),
         "auth_client_validations_total{result=\"left_out\"} 1\n".to_owned(),
-        format!(
-            "auth_client_breaker_open{{upstream=\"{}\"}} 1\n",
-            service.auth.url
-        ),
+        format!("auth_client_breaker_open{{upstream=\"{}\"}} 1\n", service.auth.url),
         "http_server_request_duration_seconds_count{".to_owned(),
         "build_info".to_owned(),
     ] {
@@ -125,11 +114,6 @@ async fn its_routes_can_be_served_beside_others() {
         .route("/livez", axum::routing::get(async || "both"))
         .fallback(async || "nothing here");
     let joined = others.merge(routes);
-    assert_eq!(
-        send(joined.clone(), "GET", "/data", &[ALIVE])
-            .await
-            .status(),
-        200
-    );
+    assert_eq!(send(joined.clone(), "GET", "/data", &[ALIVE]).await.status(), 200);
     assert_eq!(text(send(joined, "GET", "/livez", &[]).await).await, "both");
 }

@@ -53,12 +53,12 @@ impl Accept {
         Self {
             name,
             protocol: Arc::new(connection::protocol(&limits)),
+            files: share_of(file_limit(), limits.all_files),
             limits,
             router,
             lifecycle,
             registry: Arc::default(),
             refuser: Refuser::new(),
-            files: file_limit(),
             last_look: None,
             last_warning: None,
         }
@@ -204,6 +204,12 @@ impl Drop for Open {
 fn of_the_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// How many of the process's connections there may be when another one comes in: a quarter is left
+/// to the listeners that may take all, so that a crowd at the others does not shut them.
+const fn share_of(files: usize, all: bool) -> usize {
+    if all { files } else { files - files / 4 }
 }
 
 /// How many connections the process's limit of open files leaves room for.

@@ -3,8 +3,9 @@
 /// What stands in the place of anything secret.
 pub(super) const MASK: &str = "****";
 
-/// Parameters of a URL's query that databases take a password from.
-const SECRET_PARAMETERS: [&str; 5] = ["password=", "passwd=", "pwd=", "secret=", "token="];
+/// Parameters of a URL's query that take a secret.
+const SECRET_PARAMETERS: [&str; 6] =
+    ["password=", "passwd=", "pwd=", "secret=", "token=", "key="];
 
 /// The text with every password of a URL in it masked: `redis://ann:****@host/0`.
 ///

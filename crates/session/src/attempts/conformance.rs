@@ -22,21 +22,13 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(store: Arc<dyn AttemptStore>, pass: Pass) -> Self {
-        Self {
-            store,
-            pass,
-            salt: RandomState::new().hash_one(0).to_be_bytes(),
-        }
+        Self { store, pass, salt: RandomState::new().hash_one(0).to_be_bytes() }
     }
 
     /// `burst` at once, one more each second.
     fn limit(&self, name: &str, burst: u32) -> AttemptLimit {
         let per = Duration::from_secs(burst.into());
-        AttemptLimit {
-            key: self.key(name),
-            burst: burst.try_into().unwrap(),
-            per,
-        }
+        AttemptLimit { key: self.key(name), burst: burst.try_into().unwrap(), per }
     }
 
     fn key(&self, name: &str) -> AttemptKey {
@@ -150,50 +142,32 @@ pub(crate) async fn an_attempt_that_one_limit_refuses_counts_under_none(rig: &Ri
     assert_eq!(rig.admitted(&[wide], 20).await, 8);
     rig.store.clear(wide.key).await.unwrap();
     rig.store.clear(narrow.key).await.unwrap();
-    assert_eq!(
-        rig.admitted(&[narrow, wide], 50).await,
-        2,
-        "in whatever order"
-    );
+    assert_eq!(rig.admitted(&[narrow, wide], 50).await, 2, "in whatever order");
     assert_eq!(rig.admitted(&[wide], 20).await, 8);
 }
 
 pub(crate) async fn the_longest_wait_is_told(rig: &Rig) {
     let second = rig.limit("second", 5);
-    let hour = AttemptLimit {
-        per: Duration::from_hours(5),
-        ..rig.limit("hour", 5)
-    };
+    let hour = AttemptLimit { per: Duration::from_hours(5), ..rig.limit("hour", 5) };
     for limits in [[second, hour], [hour, second]] {
         assert_eq!(rig.admitted(&limits, 5).await, 5);
         let wait = rig.wait_for(&limits).await.unwrap();
-        assert!(
-            wait > Duration::from_mins(59) && wait <= Duration::from_hours(1),
-            "{wait:?}"
-        );
+        assert!(wait > Duration::from_mins(59) && wait <= Duration::from_hours(1), "{wait:?}");
         rig.store.clear(second.key).await.unwrap();
         rig.store.clear(hour.key).await.unwrap();
     }
 }
 
 pub(crate) async fn of_concurrent_attempts_exactly_what_is_left_is_admitted(rig: &Rig) {
-    let hours = |name| AttemptLimit {
-        per: Duration::from_hours(10),
-        ..rig.limit(name, 10)
-    };
+    let hours = |name| AttemptLimit { per: Duration::from_hours(10), ..rig.limit(name, 10) };
     assert_eq!(rig.admitted_of_64_at_once(&[hours("a")]).await, 10);
     assert_eq!(rig.admitted(&[hours("b")], 3).await, 3);
-    assert_eq!(
-        rig.admitted_of_64_at_once(&[hours("c"), hours("b")]).await,
-        7
-    );
+    assert_eq!(rig.admitted_of_64_at_once(&[hours("c"), hours("b")]).await, 7);
 }
 
 pub(crate) async fn concurrent_attempts_that_one_limit_refuses_count_under_none(rig: &Rig) {
-    let hours = |name, burst| AttemptLimit {
-        per: Duration::from_hours(99),
-        ..rig.limit(name, burst)
-    };
+    let hours =
+        |name, burst| AttemptLimit { per: Duration::from_hours(99), ..rig.limit(name, burst) };
     let (narrow, wide) = (hours("narrow", 5), hours("wide", 99));
     assert_eq!(rig.admitted_of_64_at_once(&[wide, narrow]).await, 5);
     assert_eq!(rig.admitted(&[wide], 99).await, 94);
@@ -203,11 +177,7 @@ pub(crate) async fn a_refund_takes_back_one_attempt(rig: &Rig) {
     let limits = [rig.limit("a", 10), rig.limit("b", 10)];
     assert_eq!(rig.admitted(&limits, 20).await, 10);
     rig.store.refund(&limits[..1]).await.unwrap();
-    assert_eq!(
-        rig.admitted(&limits[1..], 5).await,
-        0,
-        "the other key is as it was"
-    );
+    assert_eq!(rig.admitted(&limits[1..], 5).await, 0, "the other key is as it was");
     assert_eq!(rig.admitted(&limits[..1], 5).await, 1);
     rig.store.refund(&limits).await.unwrap();
     assert_eq!(rig.admitted(&limits, 5).await, 1);
@@ -234,10 +204,7 @@ pub(crate) async fn a_cleared_key_starts_anew(rig: &Rig) {
 pub(crate) async fn a_key_is_remembered_until_its_time_is_over(rig: &Rig) {
     let key = rig.key("a");
     assert!(!rig.store.knows(key).await.unwrap());
-    rig.store
-        .remember(key, Duration::from_secs(2))
-        .await
-        .unwrap();
+    rig.store.remember(key, Duration::from_secs(2)).await.unwrap();
     assert!(rig.store.knows(key).await.unwrap());
     assert!(!rig.store.knows(rig.key("b")).await.unwrap());
     rig.seconds(2).await;
@@ -246,18 +213,9 @@ pub(crate) async fn a_key_is_remembered_until_its_time_is_over(rig: &Rig) {
 
 pub(crate) async fn remembering_again_prolongs_and_never_shortens(rig: &Rig) {
     let key = rig.key("a");
-    rig.store
-        .remember(key, Duration::from_secs(1))
-        .await
-        .unwrap();
-    rig.store
-        .remember(key, Duration::from_secs(9))
-        .await
-        .unwrap();
-    rig.store
-        .remember(key, Duration::from_secs(1))
-        .await
-        .unwrap();
+    rig.store.remember(key, Duration::from_secs(1)).await.unwrap();
+    rig.store.remember(key, Duration::from_secs(9)).await.unwrap();
+    rig.store.remember(key, Duration::from_secs(1)).await.unwrap();
     rig.seconds(2).await;
     assert!(rig.store.knows(key).await.unwrap());
 }

@@ -49,11 +49,7 @@ impl Entry for Known {
     }
 
     fn worth(&self, now_us: u64) -> Worth {
-        if self.until_us <= now_us {
-            Worth::Over
-        } else {
-            Worth::Some(self.until_us)
-        }
+        if self.until_us <= now_us { Worth::Over } else { Worth::Some(self.until_us) }
     }
 }
 
@@ -82,15 +78,9 @@ impl Shards {
         let shards = capacity.div_ceil(SHARD_CAPACITY).max(1);
         let shard = || {
             let capacity = capacity / shards;
-            Mutex::new(Shard {
-                counts: Table::new(capacity),
-                known: Table::new(capacity),
-            })
+            Mutex::new(Shard { counts: Table::new(capacity), known: Table::new(capacity) })
         };
-        Self {
-            shards: (0..shards).map(|_| shard()).collect(),
-            hasher: RandomState::new(),
-        }
+        Self { shards: (0..shards).map(|_| shard()).collect(), hasher: RandomState::new() }
     }
 
     /// The shard of one key, locked.
@@ -103,10 +93,7 @@ impl Shards {
         let mut wanted: Vec<usize> = limits.iter().map(|limit| self.index(limit.key)).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        let guards = wanted
-            .into_iter()
-            .map(|index| (index, self.shards[index].lock()))
-            .collect();
+        let guards = wanted.into_iter().map(|index| (index, self.shards[index].lock())).collect();
         Held { of: self, guards }
     }
 
@@ -119,11 +106,7 @@ impl Shards {
     pub(super) fn size(&self) -> (usize, usize, usize) {
         self.shards.iter().fold((0, 0, 0), |sum, shard| {
             let Shard { counts, known } = &*shard.lock();
-            (
-                sum.0 + counts.len(),
-                sum.1 + known.len(),
-                sum.2 + counts.bytes() + known.bytes(),
-            )
+            (sum.0 + counts.len(), sum.1 + known.len(), sum.2 + counts.bytes() + known.bytes())
         })
     }
 }
@@ -161,14 +144,7 @@ impl Held<'_> {
             count.pace = pace;
         } else {
             let free_at_us = pace.counted(0, now_us);
-            counts.insert(
-                Count {
-                    key: limit.key,
-                    free_at_us,
-                    pace,
-                },
-                now_us,
-            );
+            counts.insert(Count { key: limit.key, free_at_us, pace }, now_us);
         }
     }
 

@@ -23,10 +23,7 @@ impl MemoryAttempts {
     /// bytes each where they are many. What is over
     /// is dropped as others come.
     pub fn new(clock: Arc<dyn Clock>, capacity: usize) -> Self {
-        Self {
-            clock,
-            shards: Shards::new(capacity),
-        }
+        Self { clock, shards: Shards::new(capacity) }
     }
 
     fn now_us(&self) -> u64 {
@@ -38,9 +35,7 @@ impl MemoryAttempts {
         let now_us = self.now_us();
         let wait_us = held.longest_wait_us(limits, now_us);
         if wait_us > 0 {
-            return Ok(Reservation::Throttled {
-                retry_after: Duration::from_micros(wait_us),
-            });
+            return Ok(Reservation::Throttled { retry_after: Duration::from_micros(wait_us) });
         }
         if !held.make_room(limits, now_us) {
             return Err(StoreError(
@@ -90,10 +85,7 @@ impl AttemptStore for MemoryAttempts {
 
     async fn knows(&self, key: AttemptKey) -> Result<bool, StoreError> {
         let shard = self.shards.lock(key);
-        Ok(shard
-            .known
-            .find(key)
-            .is_some_and(|known| known.until_us > self.now_us()))
+        Ok(shard.known.find(key).is_some_and(|known| known.until_us > self.now_us()))
     }
 }
 
@@ -115,10 +107,7 @@ mod tests {
 
     fn store(capacity: usize) -> (MemoryAttempts, ManualClock) {
         let clock = ManualClock::new();
-        (
-            MemoryAttempts::new(Arc::new(clock.clone()), capacity),
-            clock,
-        )
+        (MemoryAttempts::new(Arc::new(clock.clone()), capacity), clock)
     }
 
     fn key(name: u32) -> AttemptKey {
@@ -128,11 +117,7 @@ mod tests {
     /// Ten at once, one more each 30 s.
     fn limit(name: u32) -> AttemptLimit {
         let burst = 10.try_into().unwrap();
-        AttemptLimit {
-            key: key(name),
-            burst,
-            per: Duration::from_mins(5),
-        }
+        AttemptLimit { key: key(name), burst, per: Duration::from_mins(5) }
     }
 
     fn admits(store: &MemoryAttempts, limit: AttemptLimit) -> bool {
@@ -155,16 +140,11 @@ mod tests {
         const KEYS: u32 = 4000;
         let (store, _) = store(100_000);
         let try_all = || -> Vec<usize> {
-            (0..KEYS)
-                .map(|name| (0..4).filter(|_| admits(&store, limit(name))).count())
-                .collect()
+            (0..KEYS).map(|name| (0..4).filter(|_| admits(&store, limit(name))).count()).collect()
         };
         let by_thread: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(try_all)).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect()
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         for name in 0..KEYS as usize {
             let admitted: usize = by_thread.iter().map(|admitted| admitted[name]).sum();
@@ -221,10 +201,7 @@ mod tests {
             assert!(!admits(&store, limit(name)), "{name}");
         }
         for name in 100..200 {
-            assert!(
-                admits(&store, limit(name)) && !admits(&store, limit(name)),
-                "{name}"
-            );
+            assert!(admits(&store, limit(name)) && !admits(&store, limit(name)), "{name}");
         }
     }
 
@@ -243,10 +220,7 @@ mod tests {
         let (store, clock) = store(4);
         (0..4).for_each(|name| exhaust(&store, limit(name)));
         assert!(store.reserve_now(&[limit(9)]).is_err());
-        assert!(
-            !admits(&store, limit(0)),
-            "those that are kept are answered for"
-        );
+        assert!(!admits(&store, limit(0)), "those that are kept are answered for");
         clock.advance(Duration::from_secs(30));
         assert!(admits(&store, limit(9)));
     }
@@ -259,11 +233,7 @@ mod tests {
         exhaust(&store, limit(8));
         store.reserve_now(&all[..1]).unwrap();
         assert!(store.reserve_now(&all).is_err());
-        assert_eq!(
-            left(&store, limit(1)),
-            9,
-            "nothing was counted, and nothing forgotten"
-        );
+        assert_eq!(left(&store, limit(1)), 9, "nothing was counted, and nothing forgotten");
     }
 
     #[test]

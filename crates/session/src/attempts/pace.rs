@@ -17,10 +17,12 @@ pub(super) struct Pace {
 impl Pace {
     pub(super) fn of(limit: &AttemptLimit) -> Self {
         let burst = limit.burst.get();
-        Self {
-            interval_us: (micros(limit.per) / u64::from(burst)).max(1),
-            burst,
-        }
+        Self { interval_us: (micros(limit.per) / u64::from(burst)).max(1), burst }
+    }
+
+    /// How long an attempt counts.
+    pub(super) const fn interval_us(self) -> u64 {
+        self.interval_us
     }
 
     /// How long it takes from `now_us` until an attempt is admitted: 0 if it is.
@@ -66,11 +68,7 @@ mod tests {
 
     fn pace(burst: u32, per: Duration) -> Pace {
         let burst = burst.try_into().unwrap();
-        Pace::of(&AttemptLimit {
-            key: AttemptKey::of(&[]),
-            burst,
-            per,
-        })
+        Pace::of(&AttemptLimit { key: AttemptKey::of(&[]), burst, per })
     }
 
     #[test]

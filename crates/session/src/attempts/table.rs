@@ -45,22 +45,15 @@ pub(super) struct Table<E> {
 
 impl<E: Entry> Table<E> {
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            entries: HashTable::new(),
-            capacity,
-            hand: 0,
-            hasher: RandomState::new(),
-        }
+        Self { entries: HashTable::new(), capacity, hand: 0, hasher: RandomState::new() }
     }
 
     pub(super) fn find(&self, key: AttemptKey) -> Option<&E> {
-        self.entries
-            .find(self.hasher.hash_one(key), |entry| entry.key() == key)
+        self.entries.find(self.hasher.hash_one(key), |entry| entry.key() == key)
     }
 
     pub(super) fn find_mut(&mut self, key: AttemptKey) -> Option<&mut E> {
-        self.entries
-            .find_mut(self.hasher.hash_one(key), |entry| entry.key() == key)
+        self.entries.find_mut(self.hasher.hash_one(key), |entry| entry.key() == key)
     }
 
     pub(super) fn remove(&mut self, key: AttemptKey) {
@@ -75,8 +68,7 @@ impl<E: Entry> Table<E> {
         self.purge(now_us);
         let hasher = &self.hasher;
         let hash = hasher.hash_one(entry.key());
-        self.entries
-            .insert_unique(hash, entry, |entry| hasher.hash_one(entry.key()));
+        self.entries.insert_unique(hash, entry, |entry| hasher.hash_one(entry.key()));
     }
 
     /// Drops what is most dispensable, except for the keys that `keep` names, until there is room
@@ -108,11 +100,7 @@ impl<E: Entry> Table<E> {
     fn purge(&mut self, now_us: u64) {
         for _ in 0..PURGED.min(self.entries.num_buckets()) {
             let at = self.advance();
-            if self
-                .entries
-                .get_bucket(at)
-                .is_some_and(|entry| entry.worth(now_us) == Worth::Over)
-            {
+            if self.entries.get_bucket(at).is_some_and(|entry| entry.worth(now_us) == Worth::Over) {
                 self.remove_at(at);
             }
         }
@@ -152,9 +140,6 @@ impl<E: Entry> Table<E> {
     }
 
     fn remove_at(&mut self, at: usize) -> bool {
-        self.entries
-            .get_bucket_entry(at)
-            .map(OccupiedEntry::remove)
-            .is_ok()
+        self.entries.get_bucket_entry(at).map(OccupiedEntry::remove).is_ok()
     }
 }

@@ -134,12 +134,15 @@ async fn only_a_fresh_sliding_session_mints_and_only_within_the_maximum() {
     let (sessions, clock) = engine(Binding::default());
     let maker = sessions.issue(login("192.0.2.1")).await.unwrap();
     let by = presented(&maker.token);
-    for (kind, ttl) in [(Kind::Fixed, 9001), (Kind::SingleUse, 1001), (Kind::Sliding, 31), (Kind::Fixed, 0)] {
+    for (kind, ttl) in
+        [(Kind::Fixed, 9001), (Kind::SingleUse, 1001), (Kind::Sliding, 31), (Kind::Fixed, 0)]
+    {
         let refused = sessions.mint(&maker.session, by, mint(kind, Some(ttl * S))).await;
         assert!(matches!(refused, Err(SessionError::Ttl(_))), "{kind:?} {ttl}");
     }
     let once = sessions.mint(&maker.session, by, mint(Kind::SingleUse, None)).await.unwrap();
-    let refused = sessions.mint(&once.session, presented(&once.token), mint(Kind::Fixed, None)).await;
+    let refused =
+        sessions.mint(&once.session, presented(&once.token), mint(Kind::Fixed, None)).await;
     assert!(matches!(refused, Err(SessionError::WrongKind)));
     for _ in 0..3 {
         clock.advance(21 * S);

@@ -49,12 +49,7 @@ impl RedisAddress {
     pub(super) fn connection(&self, host: &Host) -> redis::RedisResult<ConnectionInfo> {
         let Host(name, port) = host.clone();
         let address = if self.tls {
-            ConnectionAddr::TcpTls {
-                host: name,
-                port,
-                insecure: false,
-                tls_params: None,
-            }
+            ConnectionAddr::TcpTls { host: name, port, insecure: false, tls_params: None }
         } else {
             ConnectionAddr::Tcp(name, port)
         };
@@ -68,10 +63,7 @@ impl RedisAddress {
         let tcp = TcpSettings::default().set_nodelay(true);
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(UNACKNOWLEDGED);
-        Ok(address
-            .into_connection_info()?
-            .set_redis_settings(redis)
-            .set_tcp_settings(tcp))
+        Ok(address.into_connection_info()?.set_redis_settings(redis).set_tcp_settings(tcp))
     }
 
     /// Whether it is reached through TLS.
@@ -112,11 +104,7 @@ impl Host {
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(name, port) = self;
-        if name.contains(':') {
-            write!(f, "[{name}]:{port}")
-        } else {
-            write!(f, "{name}:{port}")
-        }
+        if name.contains(':') { write!(f, "[{name}]:{port}") } else { write!(f, "{name}:{port}") }
     }
 }
 
@@ -164,11 +152,7 @@ fn host(text: &str) -> Option<Host> {
     let name = url.host_str().filter(|_| plain)?;
     let name = name.trim_start_matches('[').trim_end_matches(']');
     // Port 80 is the default of the scheme that this was read as.
-    let port = if text.ends_with(":80") {
-        80
-    } else {
-        url.port().unwrap_or(6379)
-    };
+    let port = if text.ends_with(":80") { 80 } else { url.port().unwrap_or(6379) };
     Some(Host(name.to_owned(), port))
 }
 
@@ -186,10 +170,7 @@ mod tests {
         assert_eq!(hosts("redis://cache"), ["cache:6379"]);
         assert_eq!(hosts("redis://127.0.0.1:7000/3"), ["127.0.0.1:7000"]);
         assert_eq!(hosts("rediss://[::1]:80"), ["[::1]:80"]);
-        assert_eq!(
-            hosts("redis-cluster://u:p%40@a:1,b:2, c"),
-            ["a:1", "b:2", "c:6379"]
-        );
+        assert_eq!(hosts("redis-cluster://u:p%40@a:1,b:2, c"), ["a:1", "b:2", "c:6379"]);
     }
 
     #[test]

@@ -108,6 +108,13 @@ impl Cluster {
         answers
     }
 
+    /// Wakes each server's connection for what waits.
+    pub(super) async fn wake(&self) {
+        let nodes: Vec<Arc<Node>> = self.nodes.read().values().cloned().collect();
+        // One that fails is tried again, and fails again, when it is used.
+        join_all(nodes.iter().map(|node| node.wake())).await;
+    }
+
     /// Sends each call to its host, those of one host together.
     async fn send(
         &self,
@@ -131,11 +138,7 @@ impl Cluster {
     }
 
     /// The calls that were sent elsewhere, and where; nobody has carried them out.
-    fn redirected(
-        &self,
-        calls: &[Call],
-        replies: &[Option<Reply>],
-    ) -> Vec<(usize, Host, bool)> {
+    fn redirected(&self, calls: &[Call], replies: &[Option<Reply>]) -> Vec<(usize, Host, bool)> {
         let mut next = Vec::new();
         for (at, reply) in replies.iter().enumerate() {
             match reply {
@@ -254,7 +257,8 @@ impl Layout {
             let [first, last, servers @ ..] = array(range)? else {
                 return None;
             };
-            let hosts: Vec<Host> = servers.iter().filter_map(|server| host(server, asked)).collect();
+            let hosts: Vec<Host> =
+                servers.iter().filter_map(|server| host(server, asked)).collect();
             let master = host(servers.first()?, asked)?;
             layout.ranges.push((number(first)?, number(last)?, master));
             layout.hosts.extend(hosts);
@@ -311,7 +315,9 @@ mod tests {
     fn each_slot_has_the_owner_that_the_cluster_names() {
         let told = Value::Array(vec![range(100, 199, 2), range(0, 99, 1)]);
         let layout = Layout::read(&told, &at(9)).unwrap();
-        for (slot, owner) in [(0, Some(1)), (99, Some(1)), (100, Some(2)), (199, Some(2)), (200, None)] {
+        for (slot, owner) in
+            [(0, Some(1)), (99, Some(1)), (100, Some(2)), (199, Some(2)), (200, None)]
+        {
             assert_eq!(layout.owner(slot), owner.map(at).as_ref(), "{slot}");
         }
         assert_eq!(Layout::read(&Value::Array(vec![]), &at(9)), None);

@@ -74,6 +74,16 @@ impl Node {
         replies.unwrap_or_else(|error| all(&error))
     }
 
+    /// Has the connection for what waits come back, if it broke while nobody used it.
+    pub(super) async fn wake(&self) -> Result<(), StoreError> {
+        let mut ping = Pipeline::new();
+        ping.ignore_errors().cmd("PING");
+        match tokio::time::timeout(ANSWER, self.exchange(&self.patient, &ping)).await {
+            Ok(answered) => answered.map(|_| ()),
+            Err(_) => Err(StoreError(format!("{} does not answer in time", self.host))),
+        }
+    }
+
     async fn ask(
         &self,
         calls: &[&Call],
@@ -81,9 +91,8 @@ impl Node {
         asking: bool,
     ) -> Result<Vec<Reply>, StoreError> {
         let mut replies = self.send(calls, kept, asking, false).await?;
-        let unknown: Vec<usize> = (0..replies.len())
-            .filter(|at| matches!(replies[*at], Reply::NoScript))
-            .collect();
+        let unknown: Vec<usize> =
+            (0..replies.len()).filter(|at| matches!(replies[*at], Reply::NoScript)).collect();
         if unknown.is_empty() {
             return Ok(replies);
         }
@@ -125,7 +134,7 @@ impl Node {
             }
         };
         let mut answers = self.exchange(line, &pipeline).await?;
-        let missed = kept == Kept::OnReplica && !has_replica(answers.pop());
+        let missed = kept == Kept::OnReplica && !has_replica(answers.pop().as_ref());
         let mut replies = Vec::with_capacity(calls.len());
         for (at, answer) in answers.into_iter().enumerate() {
             if wanted.binary_search(&at).is_ok() {
@@ -147,9 +156,10 @@ impl Node {
             // The connection's owner tries again by itself only after errors of the network.
             Err(error) => !error.is_io_error(),
             // Its master has become a replica. Its name may lead to another one now.
-            Ok(answers) => answers.iter().flat_map(|answer| answer.as_ref().err()).any(|error| {
-                error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
-            }),
+            Ok(answers) => answers
+                .iter()
+                .filter_map(|answer| answer.as_ref().err())
+                .any(|error| error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)),
         };
         if stale && let Ok(fresh) = connection_to(&self.client) {
             *line.0.write() = fresh;
@@ -176,7 +186,9 @@ impl Node {
         let failed = || Reply::Failed(StoreError(format!("{}: {error}", self.host)));
         match error.kind() {
             ErrorKind::Server(ServerErrorKind::NoScript) => Reply::NoScript,
-            ErrorKind::Server(ServerErrorKind::Moved) => elsewhere().map_or_else(failed, Reply::Moved),
+            ErrorKind::Server(ServerErrorKind::Moved) => {
+                elsewhere().map_or_else(failed, Reply::Moved)
+            }
             ErrorKind::Server(ServerErrorKind::Ask) => elsewhere().map_or_else(failed, Reply::Ask),
             _ => failed(),
         }
@@ -226,6 +238,6 @@ fn load_scripts(pipeline: &mut Pipeline, calls: &[&Call]) -> usize {
 }
 
 /// Whether the answer to `WAIT` says that a replica has it.
-fn has_replica(answer: Option<RedisResult<Value>>) -> bool {
-    matches!(answer, Some(Ok(Value::Int(replicas))) if replicas > 0)
+fn has_replica(answer: Option<&RedisResult<Value>>) -> bool {
+    matches!(answer, Some(Ok(Value::Int(replicas))) if *replicas > 0)
 }

@@ -22,7 +22,9 @@ fn risks_of(info: &str, wait: bool) -> Vec<String> {
     };
     let mut risks = Vec::new();
     let limited = field("maxmemory").is_some_and(|bytes| bytes != "0");
-    if let Some(policy) = field("maxmemory_policy").filter(|policy| *policy != "noeviction" && limited) {
+    if let Some(policy) =
+        field("maxmemory_policy").filter(|policy| *policy != "noeviction" && limited)
+    {
         risks.push(format!(
             "maxmemory-policy is {policy}: live sessions may be dropped when memory is short; \
              noeviction keeps them"

@@ -24,10 +24,7 @@ pub(crate) struct Call {
 impl Script {
     /// The script of this text; the first line of which says what it may do.
     pub(crate) const fn new(text: &'static str, digest: fn() -> String) -> Self {
-        Self {
-            text,
-            digest: LazyLock::new(digest),
-        }
+        Self { text, digest: LazyLock::new(digest) }
     }
 
     /// The command that makes a server know it.
@@ -67,22 +64,14 @@ impl Call {
         for key in keys {
             command.arg(*key);
         }
-        Self {
-            command,
-            script: Some(script),
-            slot: keys.first().map_or(0, |key| slot_of(key)),
-        }
+        Self { command, script: Some(script), slot: keys.first().map_or(0, |key| slot_of(key)) }
     }
 
     /// A command on one key.
     pub(crate) fn plain(name: &str, key: &[u8]) -> Self {
         let mut command = redis::cmd(name);
         command.arg(key);
-        Self {
-            command,
-            script: None,
-            slot: slot_of(key),
-        }
+        Self { command, script: None, slot: slot_of(key) }
     }
 
     /// The same with an argument more.

@@ -87,10 +87,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
-        batch
-            .iter()
-            .map(|presented| Ok(self.touch_one(presented)))
-            .collect()
+        batch.iter().map(|presented| Ok(self.touch_one(presented))).collect()
     }
 
     async fn rotate(

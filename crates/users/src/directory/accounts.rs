@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Directory;
 use crate::policy::Owner;
-use crate::store::{Page, Record};
+use crate::store::{NewPassword, Page, Record};
 use crate::{
     Generation, ListQuery, NewUser, Password, Updated, User, UserChanges, UserPage, UsersError,
     email, rules,
@@ -102,26 +102,46 @@ impl Directory {
         self.inner.store.change(id, &changes, self.occasion()).await
     }
 
-    /// Gives the user another password and raises the generation; `kept_session` is named in the
-    /// ending as the one session that goes on.
+    /// Gives the user another password and raises the generation.
     ///
     /// # Errors
     /// `Rule`, `NotFound`, `Busy`, `Unavailable`.
-    pub async fn change_password(
+    pub async fn change_password(&self, id: Uuid, new: &Password) -> Result<User, UsersError> {
+        let user = self.get(id).await?.ok_or(UsersError::NotFound)?;
+        self.set_password(&user, new, None, None).await
+    }
+
+    /// The same for a user who has just shown the present password: not where anything else has
+    /// ended the user's sessions since, for then somebody else may have shown it. `kept_session`
+    /// is named in the ending as the one session that goes on.
+    ///
+    /// # Errors
+    /// As [`change_password`](Self::change_password).
+    pub async fn change_own_password(
         &self,
-        id: Uuid,
+        verified: &User,
+        new: &Password,
+        kept_session: Uuid,
+    ) -> Result<User, UsersError> {
+        self.set_password(verified, new, Some(kept_session), Some(verified.generation)).await
+    }
+
+    async fn set_password(
+        &self,
+        user: &User,
         new: &Password,
         kept_session: Option<Uuid>,
+        only_at: Option<Generation>,
     ) -> Result<User, UsersError> {
-        let user = self.get(id).await?.ok_or(UsersError::NotFound)?;
         if !user.demo {
-            self.inner.policy.check(new, &Owner::from(&user))?;
+            self.inner.policy.check(new, &Owner::from(user))?;
         }
-        let hash = self.inner.hasher.hash(new).await?;
-        self.inner
-            .store
-            .set_password(id, &hash, kept_session, self.occasion())
-            .await
+        let change = NewPassword {
+            hash: self.inner.hasher.hash(new).await?,
+            kept_session,
+            only_at,
+        };
+        self.inner.store.set_password(user.id, &change, self.occasion()).await
     }
 
     /// Deletes a user. Every session of theirs is below the generation that comes back.

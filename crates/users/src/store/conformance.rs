@@ -149,6 +149,7 @@ suite![
     accounts::the_last_admin_stays,
     accounts::concurrent_removals_leave_one_admin,
     endings::what_ends_sessions_raises_the_generation_and_says_so,
+    endings::a_password_that_was_shown_before_an_ending_is_too_late,
     endings::what_changes_nothing_ends_nothing,
     endings::a_follower_misses_no_ending_while_others_write,
     endings::a_change_that_is_given_up_happens_wholly_or_not_at_all,

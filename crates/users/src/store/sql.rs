@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::fault::limited;
 use super::row::{by_id, by_key, ending, insert, like, update, user};
-use super::{KEPT_ENDINGS, Occasion, Page, Record, UserStore};
+use super::{KEPT_ENDINGS, NewPassword, Occasion, Page, Record, UserStore};
 use crate::user::change;
 use crate::{ADMIN, Generation, SessionEnding, Updated, User, UserChanges, UsersError};
 
@@ -43,6 +43,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than a write waits for the writer before it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(7);
 const BULK_TIMEOUT: Duration = Duration::from_mins(1);
+
+const CHANGED_MEANWHILE: &str = "the account was changed by somebody else meanwhile: try again";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -81,8 +83,7 @@ impl SqlStore {
         &self,
         id: Uuid,
         occasion: Occasion,
-        kept_session: Option<Uuid>,
-        hash: Option<&str>,
+        password: Option<&NewPassword>,
         decide: impl FnOnce(&mut User) -> bool + Send,
     ) -> Result<Updated, UsersError> {
         limited(WRITE_TIMEOUT, async {
@@ -90,6 +91,10 @@ impl SqlStore {
             let Some(before) = by_id(&mut transaction, id).await? else {
                 return Ok(Err(UsersError::NotFound));
             };
+            let expected = password.and_then(|new| new.only_at);
+            if expected.is_some_and(|generation| generation != before.user.generation) {
+                return Ok(Err(UsersError::Rule(CHANGED_MEANWHILE.to_owned())));
+            }
             let mut user = before.user.clone();
             let ends_sessions = decide(&mut user);
             if ends_sessions {
@@ -105,14 +110,12 @@ impl SqlStore {
                 user.updated_at_ms = occasion.now_ms;
                 update(&mut transaction, &user).await?;
             }
-            if let Some(hash) = hash {
+            if let Some(new) = password {
                 let query = sqlx::query(SET_PASSWORD).bind(id.to_string());
-                query
-                    .bind(hash.to_owned())
-                    .execute(&mut *transaction)
-                    .await?;
+                query.bind(new.hash.clone()).execute(&mut *transaction).await?;
             }
             if ends_sessions {
+                let kept_session = password.and_then(|new| new.kept_session);
                 append_ending(&mut transaction, id, user.generation, kept_session).await?;
             }
             transaction.commit().await?;
@@ -191,20 +194,17 @@ impl UserStore for SqlStore {
         changes: &UserChanges,
         occasion: Occasion,
     ) -> Result<Updated, UsersError> {
-        self.rewrite(id, occasion, None, None, |user| change(user, changes))
+        self.rewrite(id, occasion, None, |user| change(user, changes))
             .await
     }
 
     async fn set_password(
         &self,
         id: Uuid,
-        hash: &str,
-        kept_session: Option<Uuid>,
+        new: &NewPassword,
         occasion: Occasion,
     ) -> Result<User, UsersError> {
-        let updated = self
-            .rewrite(id, occasion, kept_session, Some(hash), |_| true)
-            .await?;
+        let updated = self.rewrite(id, occasion, Some(new), |_| true).await?;
         Ok(updated.user)
     }
 
@@ -231,7 +231,8 @@ impl UserStore for SqlStore {
             user.disabled = false;
             true
         };
-        self.rewrite(id, occasion, None, Some(hash), decide)
+        let password = NewPassword { hash: hash.to_owned(), kept_session: None, only_at: None };
+        self.rewrite(id, occasion, Some(&password), decide)
             .await
             .map(|_| ())
     }

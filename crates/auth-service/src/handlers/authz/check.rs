@@ -20,13 +20,8 @@ use crate::openapi::CheckProblems;
 use crate::reply;
 
 /// Headers of which only the name is shown.
-const SECRET: &[&str] = &[
-    "authorization",
-    "proxy-authorization",
-    "token",
-    "x-internal-key",
-    "set-cookie",
-];
+const SECRET: &[&str] =
+    &["authorization", "proxy-authorization", "token", "x-internal-key", "set-cookie"];
 /// How a token begins, wherever it stands.
 const TOKEN_PREFIX: &str = "rfl_";
 const MASK: &str = "…";
@@ -89,7 +84,7 @@ pub(crate) struct Decision {
 /// does not tell whether a session is bound to another place.
 #[utoipa::path(
     get, path = "/authz/check", tag = "Forward auth",
-    params(("role" = Option<String>, Query, description = "The role that the session must act in")),
+    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in")),
     security((), ("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "What it sent, and what was decided", body = Check), CheckProblems)
 )]
@@ -113,11 +108,9 @@ pub(crate) async fn check(
 
 fn told(decision: Result<Session, ApiError>) -> Decision {
     match decision {
-        Ok(session) => Decision {
-            status: 200,
-            detail: None,
-            headers: shown(&identity::headers(&session)),
-        },
+        Ok(session) => {
+            Decision { status: 200, detail: None, headers: shown(&identity::headers(&session)) }
+        }
         Err(error) => Decision {
             status: error.status().as_u16(),
             detail: Some(error.detail()),
@@ -130,10 +123,7 @@ fn client(app: &App, parts: &Parts) -> DerivedClient {
     let addresses = &app.client_addresses;
     let header = &addresses.header;
     let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
-        return DerivedClient {
-            ip: None,
-            why: "the connection has no address".to_owned(),
-        };
+        return DerivedClient { ip: None, why: "the connection has no address".to_owned() };
     };
     let peer: IpAddr = peer.ip().to_canonical();
     let named = parts.headers.contains_key(header);
@@ -153,10 +143,7 @@ fn client(app: &App, parts: &Parts) -> DerivedClient {
              not one too"
         ),
     };
-    DerivedClient {
-        ip: Some(found.to_string()),
-        why,
-    }
+    DerivedClient { ip: Some(found.to_string()), why }
 }
 
 fn shown(headers: &HeaderMap) -> Vec<Header> {
@@ -177,11 +164,7 @@ fn masked(name: &str, value: &str) -> String {
         let names = value.split(';').map(|pair| {
             let name = pair.split('=').next().unwrap_or_default().trim();
             // What has no `=` may be all value.
-            if pair.contains('=') {
-                format!("{name}={MASK}")
-            } else {
-                MASK.to_owned()
-            }
+            if pair.contains('=') { format!("{name}={MASK}") } else { MASK.to_owned() }
         });
         return names.collect::<Vec<_>>().join("; ");
     }
@@ -215,11 +198,7 @@ mod tests {
             ("authorization", "rfl_x", "…"),
             ("token", "rfl_x y", "…"),
             ("x-internal-key", "k", "…"),
-            (
-                "x-forwarded-uri",
-                "/a?t=rfl_Ab9&u=rfl_",
-                "/a?t=rfl_…&u=rfl_…",
-            ),
+            ("x-forwarded-uri", "/a?t=rfl_Ab9&u=rfl_", "/a?t=rfl_…&u=rfl_…"),
             ("accept", "text/html", "text/html"),
         ] {
             assert_eq!(masked(name, value), shown, "{name}: {value}");

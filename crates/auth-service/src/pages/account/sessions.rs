@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 
 use super::refused;
@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::handlers::sessions;
 use crate::pages::visitor::Visitor;
 use crate::pages::{LOGIN, see_other};
+use crate::path::Path;
 use crate::reply;
 
 pub(crate) async fn end_one(
@@ -28,10 +29,7 @@ pub(crate) async fn end_one(
     }
 }
 
-pub(crate) async fn end_others(
-    State(app): State<Arc<App>>,
-    Visitor(caller): Visitor,
-) -> Response {
+pub(crate) async fn end_others(State(app): State<Arc<App>>, Visitor(caller): Visitor) -> Response {
     match sessions::end_all_own(&app, &caller, Some(caller.session.id)).await {
         Ok(()) => see_other("/account?done=others"),
         Err(error) => refused(&app, &caller, error).await,

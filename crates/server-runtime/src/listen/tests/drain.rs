@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
-use crate::shutdown::run;
+use crate::shutdown::{Signals, run};
 
 const LONG: Duration = Duration::from_mins(10);
 
@@ -15,7 +15,7 @@ fn patient() -> Limits {
 fn spawn_run(life: &Lifecycle) -> tokio::task::JoinHandle<()> {
     let life = life.clone();
     tokio::spawn(async move {
-        run(&life).await;
+        run(&life, Signals::catch().unwrap()).await;
     })
 }
 
@@ -206,7 +206,7 @@ async fn no_request_fails_in_a_drain_under_load() {
             tokio::task::yield_now().await;
         }
         server.life.drain();
-        run(&server.life).await;
+        run(&server.life, Signals::catch().unwrap()).await;
         over.store(true, Ordering::Relaxed);
         for client in clients {
             assert_eq!(client.await.unwrap(), 0, "round {round}");

@@ -36,11 +36,13 @@ impl Bench {
             clock.advance(time);
             Box::pin(std::future::ready(()))
         });
-        Self {
-            store,
-            unit: Duration::from_secs(10),
-            wait,
-        }
+        Self { store, unit: Duration::from_secs(10), wait }
+    }
+
+    /// A bench for a store whose time is real.
+    pub(crate) fn real(store: Arc<dyn SessionStore>, unit: Duration) -> Self {
+        let wait: Wait = Box::new(|time| Box::pin(tokio::time::sleep(time)));
+        Self { store, unit, wait }
     }
 
     /// A bench for a memory store.
@@ -75,26 +77,14 @@ impl Bench {
     /// The same of another kind, ending after `units`.
     pub(crate) fn ending(&self, kind: Kind, units: u32) -> NewSession {
         let ttl = self.unit * units;
-        let max_lifetime = if kind == Kind::Sliding {
-            ttl * 100
-        } else {
-            ttl
-        };
-        NewSession {
-            kind,
-            ttl,
-            max_lifetime,
-            ..self.new_session()
-        }
+        let max_lifetime = if kind == Kind::Sliding { ttl * 100 } else { ttl };
+        NewSession { kind, ttl, max_lifetime, ..self.new_session() }
     }
 
     /// Puts a session in that must be created, without a cap.
     pub(crate) async fn insert(&self, new: &NewSession) -> Held {
         let insertion = self.store.insert(new, 0).await.unwrap();
-        assert!(
-            matches!(insertion, Insertion::Created { .. }),
-            "{insertion:?}"
-        );
+        assert!(matches!(insertion, Insertion::Created { .. }), "{insertion:?}");
         held(new)
     }
 
@@ -106,11 +96,7 @@ impl Bench {
     /// Puts a session of `subject` in that ends after `units`.
     pub(crate) async fn open_for(&self, subject: &Arc<Subject>, units: u32) -> Held {
         let new = self.ending(Kind::Sliding, units);
-        self.insert(&NewSession {
-            subject: Arc::clone(subject),
-            ..new
-        })
-        .await
+        self.insert(&NewSession { subject: Arc::clone(subject), ..new }).await
     }
 
     pub(crate) async fn touch(&self, presented: Presented) -> Verdict {
@@ -147,25 +133,15 @@ impl Bench {
 }
 
 pub(crate) fn held(new: &NewSession) -> Held {
-    Held {
-        id: new.id,
-        digest: new.digest,
-    }
+    Held { id: new.id, digest: new.digest }
 }
 
 pub(crate) fn use_of(held: Held) -> Presented {
-    Presented {
-        id: held.id,
-        digest: held.digest,
-        intent: Intent::Use,
-    }
+    Presented { id: held.id, digest: held.digest, intent: Intent::Use }
 }
 
 pub(crate) fn look(held: Held) -> Presented {
-    Presented {
-        intent: Intent::Look,
-        ..use_of(held)
-    }
+    Presented { intent: Intent::Look, ..use_of(held) }
 }
 
 /// Presents many at once.
@@ -179,10 +155,7 @@ pub(crate) async fn batch(bench: &Bench, presented: &[Presented]) -> Vec<Verdict
 pub(crate) fn mistaken(held: Held) -> Held {
     let mut digest = *held.digest.as_bytes();
     digest[31] ^= 1;
-    Held {
-        digest: SecretDigest::from_bytes(digest),
-        ..held
-    }
+    Held { digest: SecretDigest::from_bytes(digest), ..held }
 }
 
 pub(crate) fn fresh_id() -> SessionId {

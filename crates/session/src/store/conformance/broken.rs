@@ -50,29 +50,16 @@ pub(crate) fn failing_sweeper() -> Bench {
 impl Broken {
     fn bench(fault: Fault) -> Bench {
         let time = ManualClock::new();
-        let inner_time = if fault == Fault::TrustsItsSweeper {
-            ManualClock::new()
-        } else {
-            time.clone()
-        };
+        let inner_time =
+            if fault == Fault::TrustsItsSweeper { ManualClock::new() } else { time.clone() };
         let inner = MemoryStore::new(Arc::new(inner_time.clone()));
         let (copies, sweeps) = (Mutex::default(), AtomicU64::new(0));
-        let store = Self {
-            fault,
-            inner,
-            time: time.clone(),
-            inner_time,
-            copies,
-            sweeps,
-        };
+        let store = Self { fault, inner, time: time.clone(), inner_time, copies, sweeps };
         Bench::manual(Arc::new(store), time)
     }
 
     async fn touch_one(&self, presented: Presented) -> Outcome {
-        let look = Presented {
-            intent: Intent::Look,
-            ..presented
-        };
+        let look = Presented { intent: Intent::Look, ..presented };
         let loaded = self.inner.touch(&[look]).await.remove(0)?;
         if matches!(loaded, Verdict::Alive(_)) && presented.intent == Intent::Use {
             tokio::task::yield_now().await;
@@ -151,8 +138,7 @@ impl SessionStore for Broken {
 
     async fn sweep(&self) -> Result<Swept, StoreError> {
         if self.fault == Fault::TrustsItsSweeper {
-            self.inner_time
-                .advance(self.time.now().saturating_sub(self.inner_time.now()));
+            self.inner_time.advance(self.time.now().saturating_sub(self.inner_time.now()));
         }
         if self.sweeps.fetch_add(1, SeqCst) == 0 && self.fault == Fault::FailsToSweep {
             return Err(StoreError("out of order".into()));
@@ -171,10 +157,7 @@ impl SessionStore for Broken {
 
 #[tokio::test]
 async fn the_suite_finds_nothing_wrong_with_a_store_without_a_fault() {
-    assert_eq!(
-        failures(|| Broken::bench(Fault::Nothing)).await,
-        Vec::<&str>::new()
-    );
+    assert_eq!(failures(|| Broken::bench(Fault::Nothing)).await, Vec::<&str>::new());
     assert_eq!(failures(Bench::memory).await, Vec::<&str>::new());
 }
 

@@ -10,10 +10,8 @@ use super::{Bench, Held, look};
 use crate::{Insertion, Kind, NewSession, Origin, Session, Transport};
 
 pub(crate) async fn a_new_session_stands_as_it_was_given(bench: &Bench) {
-    let origin = Origin {
-        ip: Some("2001:db8::9".parse().unwrap()),
-        user_agent: Some("curl/8.5".into()),
-    };
+    let origin =
+        Origin { ip: Some("2001:db8::9".parse().unwrap()), user_agent: Some("curl/8.5".into()) };
     let new = NewSession {
         transport: Transport::Cookie,
         role: 1,
@@ -36,27 +34,14 @@ pub(crate) async fn a_new_session_stands_as_it_was_given(bench: &Bench) {
 
 fn assert_given(session: &Session, new: &NewSession) {
     let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap();
-    let Session {
-        id,
-        kind,
-        transport,
-        role,
-        generation,
-        ..
-    } = *session;
+    let Session { id, kind, transport, role, generation, .. } = *session;
     assert_eq!((id, kind, transport), (new.id, new.kind, new.transport));
-    assert_eq!(
-        (role, generation, session.refresh_count),
-        (new.role, new.generation, 0)
-    );
+    assert_eq!((role, generation, session.refresh_count), (new.role, new.generation, 0));
     assert_eq!((&session.subject, &session.name), (&new.subject, &new.name));
     assert_eq!(session.origin, new.origin);
     assert_eq!(session.last_used_at_ms, session.created_at_ms);
     assert_eq!(session.expires_at_ms, session.created_at_ms + ms(new.ttl));
-    assert_eq!(
-        session.absolute_expires_at_ms,
-        session.created_at_ms + ms(new.max_lifetime)
-    );
+    assert_eq!(session.absolute_expires_at_ms, session.created_at_ms + ms(new.max_lifetime));
     assert!(session.expires_in > new.ttl / 2 && session.expires_in <= new.ttl);
     assert!(session.login_age >= new.login_age);
     assert!(session.login_age < new.login_age + new.ttl);
@@ -65,10 +50,7 @@ fn assert_given(session: &Session, new: &NewSession) {
 pub(crate) async fn a_fixed_session_expires_at_its_absolute_end(bench: &Bench) {
     for kind in [Kind::Fixed, Kind::SingleUse] {
         // The idle time is ignored.
-        let new = NewSession {
-            kind,
-            ..bench.new_session()
-        };
+        let new = NewSession { kind, ..bench.new_session() };
         let session = bench.look_live(bench.insert(&new).await).await;
         assert_eq!(session.expires_at_ms, session.absolute_expires_at_ms);
         assert!(session.expires_in > new.ttl && session.expires_in <= new.max_lifetime);
@@ -92,14 +74,7 @@ pub(crate) async fn an_id_in_use_is_taken_and_nothing_changes(bench: &Bench) {
     assert_eq!((after.subject, after.role), (before.subject, before.role));
     assert_eq!(after.generation, before.generation);
     assert!(!bench.lives(held(&second)).await);
-    assert!(
-        bench
-            .store
-            .list(second.subject.id)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(bench.store.list(second.subject.id).await.unwrap().is_empty());
     assert_eq!(bench.store.list(first.subject.id).await.unwrap().len(), 1);
     assert_eq!(bench.store.count().await.unwrap(), 1);
 }
@@ -108,10 +83,7 @@ pub(crate) async fn an_expired_id_that_is_taken_stays_dead(bench: &Bench) {
     let first = bench.new_session();
     let old = bench.insert(&first).await;
     bench.pass(5).await;
-    let second = NewSession {
-        id: first.id,
-        ..bench.new_session()
-    };
+    let second = NewSession { id: first.id, ..bench.new_session() };
     let insertion = bench.store.insert(&second, 0).await.unwrap();
     // A store may have let go of it by itself, and then the id is free.
     let created = matches!(insertion, Insertion::Created { .. });
@@ -123,10 +95,7 @@ pub(crate) async fn of_many_inserts_of_one_id_one_creates_it(bench: &Bench) {
     let template = bench.new_session();
     let mut inserts = JoinSet::new();
     for _ in 0..16 {
-        let new = NewSession {
-            digest: fresh_digest(),
-            ..template.clone()
-        };
+        let new = NewSession { digest: fresh_digest(), ..template.clone() };
         let store = Arc::clone(&bench.store);
         inserts.spawn(async move { (held(&new), store.insert(&new, 0).await.unwrap()) });
     }

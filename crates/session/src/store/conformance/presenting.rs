@@ -12,19 +12,13 @@ pub(crate) async fn a_wrong_secret_is_unknown_and_changes_nothing(bench: &Bench)
         assert_eq!(bench.touch(presented).await, Verdict::Dead(Dead::Unknown));
     }
     let seen = bench.look_live(held).await;
-    assert_eq!(
-        (seen.refresh_count, seen.expires_at_ms),
-        (0, opened.expires_at_ms)
-    );
+    assert_eq!((seen.refresh_count, seen.expires_at_ms), (0, opened.expires_at_ms));
     assert_eq!(seen.last_used_at_ms, opened.last_used_at_ms);
 }
 
 pub(crate) async fn a_wrong_secret_does_not_use_up_a_single_use_session(bench: &Bench) {
     let held = bench.insert(&bench.ending(Kind::SingleUse, 50)).await;
-    assert_eq!(
-        bench.touch(use_of(mistaken(held))).await,
-        Verdict::Dead(Dead::Unknown)
-    );
+    assert_eq!(bench.touch(use_of(mistaken(held))).await, Verdict::Dead(Dead::Unknown));
     assert_eq!(bench.use_live(held).await.refresh_count, 1);
 }
 
@@ -38,10 +32,7 @@ pub(crate) async fn a_wrong_secret_of_an_expired_session_is_unknown(bench: &Benc
 
 pub(crate) async fn an_id_that_never_was_is_unknown(bench: &Bench) {
     bench.open().await;
-    let made_up = Held {
-        id: fresh_id(),
-        digest: fresh_digest(),
-    };
+    let made_up = Held { id: fresh_id(), digest: fresh_digest() };
     for presented in [use_of(made_up), look(made_up)] {
         assert_eq!(bench.touch(presented).await, Verdict::Dead(Dead::Unknown));
     }
@@ -81,13 +72,7 @@ pub(crate) async fn an_empty_batch_gets_no_answers(bench: &Bench) {
 pub(crate) async fn a_token_named_twice_is_used_twice(bench: &Bench) {
     let held = bench.open().await;
     let once = bench.insert(&bench.ending(Kind::SingleUse, 50)).await;
-    let tokens = [
-        use_of(held),
-        use_of(once),
-        look(held),
-        use_of(held),
-        use_of(once),
-    ];
+    let tokens = [use_of(held), use_of(once), look(held), use_of(held), use_of(once)];
     let mut answers = batch(bench, &tokens).await.into_iter();
     let mut next = || answers.next().unwrap();
     assert_eq!(alive(next()).refresh_count, 1);
@@ -131,10 +116,7 @@ pub(crate) async fn a_large_mixed_batch_is_answered_in_order(bench: &Bench) {
         };
         helds.push(match item {
             Item::Repeated => repeated,
-            Item::NeverWas => Held {
-                id: fresh_id(),
-                digest: fresh_digest(),
-            },
+            Item::NeverWas => Held { id: fresh_id(), digest: fresh_digest() },
             _ => bench.insert(&bench.ending(kind, units)).await,
         });
     }

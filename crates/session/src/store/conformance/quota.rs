@@ -14,10 +14,7 @@ async fn open_within(
     cap: usize,
 ) -> (Held, Vec<SessionId>) {
     let new = bench.ending(Kind::Sliding, units);
-    let new = NewSession {
-        subject: Arc::clone(subject),
-        ..new
-    };
+    let new = NewSession { subject: Arc::clone(subject), ..new };
     match bench.store.insert(&new, cap).await.unwrap() {
         Insertion::Created { mut ended, .. } => {
             ended.sort_unstable();
@@ -124,11 +121,7 @@ pub(crate) async fn a_taken_id_ends_nothing_at_the_cap(bench: &Bench) {
     let (first, _) = open_within(bench, &ann, 5, 2).await;
     let (second, _) = open_within(bench, &ann, 6, 2).await;
     let foreign = bench.open().await;
-    let new = NewSession {
-        id: foreign.id,
-        subject: Arc::clone(&ann),
-        ..bench.new_session()
-    };
+    let new = NewSession { id: foreign.id, subject: Arc::clone(&ann), ..bench.new_session() };
     let insertion = bench.store.insert(&new, 2).await.unwrap();
     assert!(matches!(insertion, Insertion::Taken), "{insertion:?}");
     assert!(bench.lives(first).await && bench.lives(second).await && bench.lives(foreign).await);

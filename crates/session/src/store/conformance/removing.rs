@@ -37,10 +37,7 @@ pub(crate) async fn a_removed_session_is_not_revived_by_a_later_touch(bench: &Be
     bench.use_live(held).await;
     bench.store.remove(held.id).await.unwrap();
     for _ in 0..3 {
-        assert_eq!(
-            bench.touch(use_of(held)).await,
-            Verdict::Dead(Dead::Unknown)
-        );
+        assert_eq!(bench.touch(use_of(held)).await, Verdict::Dead(Dead::Unknown));
     }
     bench.assert_dead(held, new.subject.id).await;
     assert_eq!(bench.store.count().await.unwrap(), 0);
@@ -71,10 +68,7 @@ pub(crate) async fn a_removed_session_is_not_revived_by_a_concurrent_touch(bench
 
 pub(crate) async fn a_removed_session_is_not_revived_by_a_concurrent_rotation(bench: &Bench) {
     assert_stays_removed(bench, |held| async move {
-        bench
-            .store
-            .rotate(&use_of(held), fresh_digest(), None)
-            .await
+        bench.store.rotate(&use_of(held), fresh_digest(), None).await
     })
     .await;
 }
@@ -82,15 +76,8 @@ pub(crate) async fn a_removed_session_is_not_revived_by_a_concurrent_rotation(be
 pub(crate) async fn a_removed_session_is_not_revived_by_a_concurrent_write(bench: &Bench) {
     assert_stays_removed(bench, |held| async move {
         let put = ValueChange::Put("1".into());
-        let written = bench
-            .store
-            .write_value(held.id, "k", put, Condition::None)
-            .await
-            .unwrap();
-        assert!(
-            matches!(written, ValueWrite::Put(_) | ValueWrite::Gone),
-            "{written:?}"
-        );
+        let written = bench.store.write_value(held.id, "k", put, Condition::None).await.unwrap();
+        assert!(matches!(written, ValueWrite::Put(_) | ValueWrite::Gone), "{written:?}");
     })
     .await;
 }

@@ -12,13 +12,7 @@ use crate::{Condition, Dead, Intent, Presented, Session, ValueChange, Verdict};
 async fn rotate(bench: &Bench, presented: Presented, role: Option<usize>) -> (Verdict, Held) {
     let digest = fresh_digest();
     let verdict = bench.store.rotate(&presented, digest, role).await.unwrap();
-    (
-        verdict,
-        Held {
-            id: presented.id,
-            digest,
-        },
-    )
+    (verdict, Held { id: presented.id, digest })
 }
 
 pub(crate) async fn a_rotation_replaces_the_secret_and_nothing_else(bench: &Bench) {
@@ -46,15 +40,7 @@ pub(crate) async fn a_rotation_is_a_use_whatever_the_intent(bench: &Bench) {
     for intent in [Intent::Use, Intent::Look] {
         let held = bench.open().await;
         bench.pass(3).await;
-        let (verdict, rotated) = rotate(
-            bench,
-            Presented {
-                intent,
-                ..use_of(held)
-            },
-            None,
-        )
-        .await;
+        let (verdict, rotated) = rotate(bench, Presented { intent, ..use_of(held) }, None).await;
         let session = alive(verdict);
         assert_eq!(session.refresh_count, 1);
         assert!(session.expires_in > bench.unit * 3);
@@ -75,11 +61,7 @@ pub(crate) async fn a_rotation_gives_another_role_if_one_is_named(bench: &Bench)
 pub(crate) async fn a_rotation_keeps_the_values(bench: &Bench) {
     let held = bench.open().await;
     let put = ValueChange::Put("1".into());
-    bench
-        .store
-        .write_value(held.id, "cart", put, Condition::None)
-        .await
-        .unwrap();
+    bench.store.write_value(held.id, "cart", put, Condition::None).await.unwrap();
     let before = bench.store.values(held.id).await.unwrap();
     rotate(bench, use_of(held), None).await;
     assert_eq!(bench.store.values(held.id).await.unwrap(), before);
@@ -93,10 +75,7 @@ pub(crate) async fn of_many_rotations_at_once_one_succeeds(bench: &Bench) {
         let (store, digest) = (Arc::clone(&bench.store), fresh_digest());
         rotations.spawn(async move {
             let verdict = store.rotate(&use_of(held), digest, None).await.unwrap();
-            matches!(verdict, Verdict::Alive(_)).then_some(Held {
-                id: held.id,
-                digest,
-            })
+            matches!(verdict, Verdict::Alive(_)).then_some(Held { id: held.id, digest })
         });
     }
     let won: Vec<Held> = rotations.join_all().await.into_iter().flatten().collect();
@@ -109,10 +88,7 @@ pub(crate) async fn a_rotation_of_what_is_dead_creates_nothing(bench: &Bench) {
     bench.pass(5).await;
     assert!(!bench.store.remove(removed.id).await.unwrap());
     let live = bench.open().await;
-    let made_up = Held {
-        id: fresh_id(),
-        digest: fresh_digest(),
-    };
+    let made_up = Held { id: fresh_id(), digest: fresh_digest() };
     for dead in [expired, removed, made_up, mistaken(live)] {
         let (verdict, rotated) = rotate(bench, use_of(dead), Some(1)).await;
         assert!(matches!(verdict, Verdict::Dead(_)), "{verdict:?}");

@@ -24,22 +24,13 @@ fn sorted(mut ids: Vec<SessionId>) -> Vec<SessionId> {
 
 async fn open_with(bench: &Bench, subject: &Arc<Subject>, generation: i64) -> Held {
     let subject = Arc::clone(subject);
-    bench
-        .insert(&NewSession {
-            subject,
-            generation,
-            ..bench.new_session()
-        })
-        .await
+    bench.insert(&NewSession { subject, generation, ..bench.new_session() }).await
 }
 
 pub(crate) async fn a_list_shows_a_subjects_live_sessions_and_only_looks(bench: &Bench) {
     let ann = someone();
     let one = bench.open_for(&ann, 5).await;
-    let ticket = NewSession {
-        subject: Arc::clone(&ann),
-        ..bench.ending(Kind::SingleUse, 5)
-    };
+    let ticket = NewSession { subject: Arc::clone(&ann), ..bench.ending(Kind::SingleUse, 5) };
     let ticket = bench.insert(&ticket).await;
     bench.open().await;
     bench.pass(1).await;
@@ -47,10 +38,7 @@ pub(crate) async fn a_list_shows_a_subjects_live_sessions_and_only_looks(bench: 
         assert_eq!(listed(bench, ann.id).await, sorted(vec![one.id, ticket.id]));
     }
     let sessions = bench.store.list(ann.id).await.unwrap();
-    let shown = sessions
-        .iter()
-        .find(|session| session.id == one.id)
-        .unwrap();
+    let shown = sessions.iter().find(|session| session.id == one.id).unwrap();
     assert_eq!((shown.refresh_count, &shown.subject), (0, &ann));
     assert_eq!(shown.last_used_at_ms, shown.created_at_ms);
     assert_eq!(bench.use_live(ticket).await.refresh_count, 1);
@@ -107,15 +95,9 @@ pub(crate) async fn only_sessions_of_a_lower_generation_end(bench: &Bench) {
     let lower = open_with(bench, &ann, 3).await;
     let equal = open_with(bench, &ann, 4).await;
     let higher = open_with(bench, &ann, 5).await;
-    let ending = Ending {
-        below_generation: Some(4),
-        keep: None,
-    };
+    let ending = Ending { below_generation: Some(4), keep: None };
     assert_eq!(end(bench, ann.id, ending).await, [lower.id]);
-    assert_eq!(
-        listed(bench, ann.id).await,
-        sorted(vec![equal.id, higher.id])
-    );
+    assert_eq!(listed(bench, ann.id).await, sorted(vec![equal.id, higher.id]));
     assert_eq!(bench.look_live(equal).await.generation, 4);
 }
 
@@ -123,16 +105,10 @@ pub(crate) async fn the_kept_session_lives_on_and_is_raised(bench: &Bench) {
     let ann = someone();
     let kept = open_with(bench, &ann, 3).await;
     let other = open_with(bench, &ann, 3).await;
-    let ending = Ending {
-        below_generation: Some(4),
-        keep: Some(kept.id),
-    };
+    let ending = Ending { below_generation: Some(4), keep: Some(kept.id) };
     assert_eq!(end(bench, ann.id, ending).await, [other.id]);
     assert_eq!(bench.look_live(kept).await.generation, 4);
-    let again = Ending {
-        below_generation: Some(4),
-        keep: None,
-    };
+    let again = Ending { below_generation: Some(4), keep: None };
     assert_eq!(end(bench, ann.id, again).await, []);
     assert_eq!(bench.look_live(kept).await.refresh_count, 0);
 }
@@ -140,10 +116,7 @@ pub(crate) async fn the_kept_session_lives_on_and_is_raised(bench: &Bench) {
 pub(crate) async fn a_kept_session_of_a_higher_generation_is_not_lowered(bench: &Bench) {
     let ann = someone();
     let kept = open_with(bench, &ann, 9).await;
-    let ending = Ending {
-        below_generation: Some(4),
-        keep: Some(kept.id),
-    };
+    let ending = Ending { below_generation: Some(4), keep: Some(kept.id) };
     assert_eq!(end(bench, ann.id, ending).await, []);
     assert_eq!(bench.look_live(kept).await.generation, 9);
 }
@@ -152,15 +125,9 @@ pub(crate) async fn a_kept_session_stays_as_it_is_without_a_generation(bench: &B
     let ann = someone();
     let kept = open_with(bench, &ann, 3).await;
     let other = open_with(bench, &ann, 7).await;
-    let ending = Ending {
-        below_generation: None,
-        keep: Some(kept.id),
-    };
+    let ending = Ending { below_generation: None, keep: Some(kept.id) };
     assert_eq!(end(bench, ann.id, ending).await, [other.id]);
     assert_eq!(bench.look_live(kept).await.generation, 3);
-    let foreign = Ending {
-        below_generation: None,
-        keep: Some(fresh_id()),
-    };
+    let foreign = Ending { below_generation: None, keep: Some(fresh_id()) };
     assert_eq!(end(bench, ann.id, foreign).await, [kept.id]);
 }

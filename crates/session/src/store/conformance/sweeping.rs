@@ -52,10 +52,8 @@ pub(crate) async fn a_sweep_spares_what_was_used_since(bench: &Bench) {
 
 pub(crate) async fn a_sweep_changes_no_answer_but_expired_to_unknown(bench: &Bench) {
     let new = bench.new_session();
-    let (held, live) = (
-        bench.insert(&new).await,
-        bench.insert(&bench.ending(Kind::Fixed, 50)).await,
-    );
+    let (held, live) =
+        (bench.insert(&new).await, bench.insert(&bench.ending(Kind::Fixed, 50)).await);
     bench.pass(5).await;
     for _ in 0..2 {
         assert_over(&bench.touch(use_of(held)).await);

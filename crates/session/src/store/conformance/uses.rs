@@ -39,10 +39,7 @@ pub(crate) async fn a_use_is_counted_and_dated(bench: &Bench) {
     for count in 1..4 {
         bench.pass(1).await;
         let session = bench.use_live(held).await;
-        assert_eq!(
-            (session.refresh_count, session.created_at_ms),
-            (count, created_at_ms)
-        );
+        assert_eq!((session.refresh_count, session.created_at_ms), (count, created_at_ms));
         assert!(session.last_used_at_ms > last);
         last = session.last_used_at_ms;
     }
@@ -71,10 +68,7 @@ pub(crate) async fn a_fixed_session_ends_at_its_moment_however_it_is_used(bench:
     for count in 1..4 {
         bench.pass(1).await;
         let session = bench.use_live(held).await;
-        assert_eq!(
-            (session.refresh_count, session.expires_at_ms),
-            (count, opened.expires_at_ms)
-        );
+        assert_eq!((session.refresh_count, session.expires_at_ms), (count, opened.expires_at_ms));
         assert!(session.last_used_at_ms > opened.last_used_at_ms);
         assert!(session.expires_in < opened.expires_in);
     }
@@ -117,10 +111,7 @@ pub(crate) async fn of_many_uses_of_a_single_use_session_at_once_one_succeeds(be
 pub(crate) async fn uses_at_once_are_all_counted(bench: &Bench) {
     let held = bench.insert(&bench.ending(Kind::Sliding, 50)).await;
     let sessions = use_at_once(bench, held, 64).await;
-    let mut counts: Vec<u64> = sessions
-        .iter()
-        .map(|session| session.refresh_count)
-        .collect();
+    let mut counts: Vec<u64> = sessions.iter().map(|session| session.refresh_count).collect();
     counts.sort_unstable();
     assert_eq!(counts, (1..=64).collect::<Vec<_>>());
 }
@@ -131,10 +122,7 @@ pub(crate) async fn a_look_changes_nothing(bench: &Bench) {
         let opened = bench.look_live(held).await;
         bench.pass(3).await;
         let seen = bench.look_live(held).await;
-        assert_eq!(
-            (seen.refresh_count, seen.last_used_at_ms),
-            (0, opened.last_used_at_ms)
-        );
+        assert_eq!((seen.refresh_count, seen.last_used_at_ms), (0, opened.last_used_at_ms));
         assert_eq!(seen.expires_at_ms, opened.expires_at_ms);
         assert!(seen.expires_in < opened.expires_in);
         bench.pass(2).await;

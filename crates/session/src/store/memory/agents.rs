@@ -43,21 +43,13 @@ impl Agents {
         let hash = self.hasher.hash_one(text);
         let mut stripe = self.stripes[stripe_of(hash)].lock();
         let same = |known: &Known| {
-            known
-                .agent
-                .upgrade()
-                .filter(|agent| known.hash == hash && agent.text == *text)
+            known.agent.upgrade().filter(|agent| known.hash == hash && agent.text == *text)
         };
         if let Some(agent) = stripe.iter_hash(hash).find_map(same) {
             return agent;
         }
-        let agent = Arc::new(Agent {
-            text: Arc::clone(text),
-        });
-        let known = Known {
-            hash,
-            agent: Arc::downgrade(&agent),
-        };
+        let agent = Arc::new(Agent { text: Arc::clone(text) });
+        let known = Known { hash, agent: Arc::downgrade(&agent) };
         stripe.insert_unique(hash, known, |known| known.hash);
         agent
     }
@@ -84,20 +76,13 @@ mod tests {
     #[test]
     fn equal_texts_share_one_agent_until_nobody_names_it() {
         let agents = Agents::new();
-        let (one, two) = (
-            agents.intern(&"curl/8".into()),
-            agents.intern(&"curl/8".into()),
-        );
+        let (one, two) = (agents.intern(&"curl/8".into()), agents.intern(&"curl/8".into()));
         let other = agents.intern(&"Lynx".into());
         assert!(Arc::ptr_eq(&one, &two));
         assert_eq!(&*other.text, "Lynx");
         drop((one, two));
         (0..STRIPES).for_each(|_| agents.tidy());
-        let known: usize = agents
-            .stripes
-            .iter()
-            .map(|stripe| stripe.lock().len())
-            .sum();
+        let known: usize = agents.stripes.iter().map(|stripe| stripe.lock().len()).sum();
         assert_eq!(known, 1);
     }
 }

@@ -80,10 +80,7 @@ impl Keys {
 
 impl Many {
     fn new() -> Self {
-        Self {
-            parts: (0..PARTS).map(|_| HashTable::new()).collect(),
-            len: 0,
-        }
+        Self { parts: (0..PARTS).map(|_| HashTable::new()).collect(), len: 0 }
     }
 
     fn add(&mut self, key: Key) {
@@ -141,10 +138,7 @@ mod tests {
         let mut keys = Keys::One(key(7));
         keys.add(key(7));
         keys.add(key(8));
-        assert_eq!(
-            (keys.len(), sorted(&keys)),
-            (3, vec![key(7), key(7), key(8)])
-        );
+        assert_eq!((keys.len(), sorted(&keys)), (3, vec![key(7), key(7), key(8)]));
         assert!(!keys.remove(key(7)));
         assert!(!keys.remove(key(9)));
         assert_eq!((keys.len(), sorted(&keys)), (2, vec![key(7), key(8)]));
@@ -158,9 +152,7 @@ mod tests {
         (1..10_000).for_each(|number| keys.add(key(number)));
         assert!(matches!(keys, Keys::Many(_)));
         assert_eq!(sorted(&keys), (0..10_000).map(key).collect::<Vec<_>>());
-        let emptied: Vec<usize> = (0..10_000)
-            .filter(|number| keys.remove(key(*number)))
-            .collect();
+        let emptied: Vec<usize> = (0..10_000).filter(|number| keys.remove(key(*number))).collect();
         assert_eq!(emptied, [9_999]);
     }
 }

@@ -20,13 +20,7 @@ const SUBJECTS: usize = 20_000;
 
 fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm
-        .split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        * 4096
+    statm.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
 /// How long some calls took, in a form that takes no memory of its own.
@@ -44,10 +38,7 @@ impl Times {
         let began = system.now();
         let result = call();
         let time = system.now().saturating_sub(began);
-        let scale = time
-            .as_nanos()
-            .checked_ilog2()
-            .map_or(0, |scale| scale as usize + 1);
+        let scale = time.as_nanos().checked_ilog2().map_or(0, |scale| scale as usize + 1);
         self.by_scale[scale.min(31)] += 1;
         self.calls += 1;
         self.total += time;
@@ -66,12 +57,7 @@ impl Times {
     }
 
     fn print(&self, what: &str) {
-        let Self {
-            total,
-            longest,
-            calls,
-            ..
-        } = self;
+        let Self { total, longest, calls, .. } = self;
         let (half, most) = (self.below(500), self.below(999));
         println!(
             "{what}: {calls} in {total:.1?}; half < {half:?}, 99.9 % < {most:?}, longest {longest:.1?}"
@@ -91,18 +77,10 @@ impl Load {
         let clock = ManualClock::new();
         let store = MemoryStore::new(Arc::new(clock.clone()));
         let named = |number: usize| {
-            subject(
-                uuid::Uuid::from_u128(number as u128),
-                &format!("user{number}@example.com"),
-            )
+            subject(uuid::Uuid::from_u128(number as u128), &format!("user{number}@example.com"))
         };
         let subjects = (0..SUBJECTS).map(named).collect();
-        Self {
-            store,
-            clock,
-            subjects,
-            template: Bench::memory().new_session(),
-        }
+        Self { store, clock, subjects, template: Bench::memory().new_session() }
     }
 
     fn new_session(&self, number: usize, lifetime: Duration) -> NewSession {
@@ -155,9 +133,7 @@ impl Load {
 #[ignore = "measures: for a release build on a quiet machine"]
 fn memory_and_times_of_a_million_sessions() {
     let timer = SystemClock::new();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let load = Load::new();
     let before = resident_bytes();
     let inserts = load.fill(SESSIONS, Duration::from_hours(7 * 24), &timer);
@@ -172,15 +148,11 @@ fn memory_and_times_of_a_million_sessions() {
     }
     idle.print("sweeps with nothing due");
 
-    load.fill(EXPIRING, Duration::from_secs(30), &timer)
-        .print("inserts");
+    load.fill(EXPIRING, Duration::from_secs(30), &timer).print("inserts");
     load.clock.advance(Duration::from_mins(1));
     let began = timer.now();
     let (holds, removed) = load.sweep_timed(&timer);
-    println!(
-        "swept {removed} in {:.1?}",
-        timer.now().saturating_sub(began)
-    );
+    println!("swept {removed} in {:.1?}", timer.now().saturating_sub(began));
     holds.print("lock holds");
 
     let tokens: Vec<_> = (0..200_000)
@@ -194,10 +166,7 @@ fn memory_and_times_of_a_million_sessions() {
     for batch in tokens.chunks(1024) {
         drop(runtime.block_on(load.store.touch(batch)));
     }
-    println!(
-        "a use: {:.0?}",
-        (timer.now().saturating_sub(began)) / 200_000
-    );
+    println!("a use: {:.0?}", (timer.now().saturating_sub(began)) / 200_000);
 
     let full = resident_bytes();
     load.clock.advance(Duration::from_hours(31 * 24));

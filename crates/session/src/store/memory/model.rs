@@ -13,38 +13,14 @@ use crate::{Intent, Kind, SessionStore as _};
 /// Something that is done. Ids, secrets and subjects are small numbers, so that they meet.
 #[derive(Clone, Debug)]
 enum Step {
-    Insert {
-        plain: Plain,
-        cap: usize,
-    },
-    Present {
-        id: u8,
-        secret: u8,
-        intent: Intent,
-    },
-    Rotate {
-        id: u8,
-        secret: u8,
-        next: u8,
-        role: Option<usize>,
-    },
-    Remove {
-        id: u8,
-    },
-    RemoveSubject {
-        subject: u8,
-        below: Option<i64>,
-        keep: Option<u8>,
-    },
-    List {
-        subject: u8,
-    },
-    Pass {
-        ms: u64,
-    },
-    JumpDate {
-        ms: i64,
-    },
+    Insert { plain: Plain, cap: usize },
+    Present { id: u8, secret: u8, intent: Intent },
+    Rotate { id: u8, secret: u8, next: u8, role: Option<usize> },
+    Remove { id: u8 },
+    RemoveSubject { subject: u8, below: Option<i64>, keep: Option<u8> },
+    List { subject: u8 },
+    Pass { ms: u64 },
+    JumpDate { ms: i64 },
     Sweep,
 }
 
@@ -92,21 +68,14 @@ impl Model {
 
     fn live_of(&self, subject: u8) -> Vec<Plain> {
         let all = self.sessions.values();
-        all.filter(|plain| plain.subject == subject && self.is_live(plain))
-            .cloned()
-            .collect()
+        all.filter(|plain| plain.subject == subject && self.is_live(plain)).cloned().collect()
     }
 
     fn take(&mut self, step: &Step) -> Answer {
         match step {
             Step::Insert { plain, cap } => self.insert(plain.clone(), *cap),
             Step::Present { id, secret, intent } => self.present(*id, *secret, *intent),
-            Step::Rotate {
-                id,
-                secret,
-                next,
-                role,
-            } => {
+            Step::Rotate { id, secret, next, role } => {
                 let Some(plain) = self.live(*id, *secret) else {
                     return Answer::Dead;
                 };
@@ -118,11 +87,7 @@ impl Model {
                 let removed = self.sessions.remove(id);
                 Answer::Flag(removed.is_some_and(|plain| self.is_live(&plain)))
             }
-            Step::RemoveSubject {
-                subject,
-                below,
-                keep,
-            } => self.end(*subject, *below, *keep),
+            Step::RemoveSubject { subject, below, keep } => self.end(*subject, *below, *keep),
             Step::List { subject } => Answer::Sessions(self.live_of(*subject)),
             Step::Pass { ms } => {
                 self.now_ms += ms;
@@ -133,11 +98,7 @@ impl Model {
     }
 
     fn insert(&mut self, mut plain: Plain, cap: usize) -> Answer {
-        if self
-            .sessions
-            .get(&plain.id)
-            .is_some_and(|there| self.is_live(there))
-        {
+        if self.sessions.get(&plain.id).is_some_and(|there| self.is_live(there)) {
             return Answer::Taken;
         }
         let mut others = self.live_of(plain.subject);
@@ -145,11 +106,7 @@ impl Model {
         (plain.created_ms, plain.used_ms) = (self.now_ms, self.now_ms);
         plain.expires_ms = self.now_ms + plain.lasting();
         self.sessions.insert(plain.id, plain.clone());
-        let excess = if cap == 0 {
-            0
-        } else {
-            (others.len() + 1).saturating_sub(cap)
-        };
+        let excess = if cap == 0 { 0 } else { (others.len() + 1).saturating_sub(cap) };
         let mut ended: Vec<u8> = others.iter().take(excess).map(|other| other.id).collect();
         ended.sort_unstable();
         self.sessions.retain(|id, _| !ended.contains(id));
@@ -205,11 +162,7 @@ impl Model {
 
 impl Plain {
     fn lasting(&self) -> u64 {
-        if self.kind == Kind::Sliding {
-            self.ttl_ms.min(self.max_ms)
-        } else {
-            self.max_ms
-        }
+        if self.kind == Kind::Sliding { self.ttl_ms.min(self.max_ms) } else { self.max_ms }
     }
 }
 
@@ -220,12 +173,7 @@ fn shown(answer: Answer) -> Answer {
         Answer::Alive(plain) => Answer::Alive(hide(plain)),
         Answer::Created(plain, ended) => Answer::Created(hide(plain), ended),
         Answer::Sessions(all) => Answer::Sessions(
-            all.into_iter()
-                .map(|plain| Plain {
-                    secret: u8::MAX,
-                    ..hide(plain)
-                })
-                .collect(),
+            all.into_iter().map(|plain| Plain { secret: u8::MAX, ..hide(plain) }).collect(),
         ),
         other => other,
     }

@@ -18,9 +18,7 @@ pub(super) struct Quotas {
 
 impl Quotas {
     pub(super) fn new() -> Self {
-        Self {
-            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
-        }
+        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect() }
     }
 
     fn lock(&self, subject: Uuid) -> MutexGuard<'_, ()> {
@@ -34,14 +32,12 @@ impl MemoryStore {
         let _alone = (cap > 0).then(|| self.quotas.lock(new.subject.id));
         match self.create(new) {
             None => Insertion::Taken,
-            Some((session, keys)) if cap == 0 || keys <= cap => Insertion::Created {
-                session,
-                ended: Vec::new(),
-            },
-            Some((session, _)) => Insertion::Created {
-                session,
-                ended: self.enforce(new.subject.id, new.id, cap),
-            },
+            Some((session, keys)) if cap == 0 || keys <= cap => {
+                Insertion::Created { session, ended: Vec::new() }
+            }
+            Some((session, _)) => {
+                Insertion::Created { session, ended: self.enforce(new.subject.id, new.id, cap) }
+            }
         }
     }
 
@@ -49,19 +45,13 @@ impl MemoryStore {
     /// live. Those that are over already are taken out on the way.
     fn enforce(&self, subject: Uuid, newest: SessionId, cap: usize) -> Vec<SessionId> {
         let keys = self.subjects.keys(subject);
-        let ids = keys
-            .into_iter()
-            .flat_map(|key| self.ids(key))
-            .filter(|id| *id != newest);
-        let mut live: Vec<(Moment, SessionId)> = ids
-            .filter_map(|id| Some((self.end_of(subject, id)?, id)))
-            .collect();
+        let ids = keys.into_iter().flat_map(|key| self.ids(key)).filter(|id| *id != newest);
+        let mut live: Vec<(Moment, SessionId)> =
+            ids.filter_map(|id| Some((self.end_of(subject, id)?, id))).collect();
         let excess = (live.len() + 1).saturating_sub(cap);
         live.sort_unstable();
         let soonest = live.into_iter().take(excess).map(|(_, id)| id);
-        soonest
-            .filter(|id| self.take_if(*id, |record| record.subject.id == subject))
-            .collect()
+        soonest.filter(|id| self.take_if(*id, |record| record.subject.id == subject)).collect()
     }
 
     /// When the session `id` of `subject` ends unused; one that is over is taken out.

@@ -13,17 +13,12 @@ const TOUCHERS: usize = 8;
 const WINDOW: usize = 4;
 
 fn store() -> (MemoryStore, Bench) {
-    (
-        MemoryStore::new(Arc::new(clock::ManualClock::new())),
-        Bench::memory(),
-    )
+    (MemoryStore::new(Arc::new(clock::ManualClock::new())), Bench::memory())
 }
 
 /// Runs a call to its end on this thread.
 fn now<T>(call: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(call)
 }
 
@@ -54,10 +49,7 @@ impl Race {
         let (store, bench) = store();
         let new = |_| {
             let new = bench.ending(Kind::Sliding, 50);
-            assert!(matches!(
-                store.insert_within(&new, 0),
-                Insertion::Created { .. }
-            ));
+            assert!(matches!(store.insert_within(&new, 0), Insertion::Created { .. }));
             new
         };
         Self {
@@ -183,10 +175,7 @@ fn inserts_at_once_leave_exactly_the_cap() {
                 start.wait();
                 for _ in 0..200 {
                     let new = bench.ending(Kind::Sliding, 50);
-                    let new = NewSession {
-                        subject: Arc::clone(&ann),
-                        ..new
-                    };
+                    let new = NewSession { subject: Arc::clone(&ann), ..new };
                     store.insert_within(&new, 3);
                 }
             });
@@ -210,13 +199,8 @@ fn sweeps_during_inserts_and_removals_lose_nothing() {
                 now(store.sweep()).unwrap();
             }
         });
-        let workers: Vec<_> = (0..4)
-            .map(|_| threads.spawn(|| churn(&store, &bench)))
-            .collect();
-        let lasting = workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap())
-            .collect();
+        let workers: Vec<_> = (0..4).map(|_| threads.spawn(|| churn(&store, &bench))).collect();
+        let lasting = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
         working.store(false, SeqCst);
         lasting
     });

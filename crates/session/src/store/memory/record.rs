@@ -92,29 +92,19 @@ impl Record {
 
     /// What backends keep in it, for writing.
     pub(super) fn values_mut(&mut self) -> &mut Kept {
-        self.extra
-            .get_or_insert_default()
-            .values
-            .get_or_insert_default()
+        self.extra.get_or_insert_default().values.get_or_insert_default()
     }
 
     /// The session as it stands at `now`.
     pub(super) fn view(&self, now: Now) -> Session {
         let created = Duration::from_millis(self.created.get());
-        let login_age = self
-            .extra
-            .as_ref()
-            .map_or(Duration::ZERO, |extra| extra.login_age);
+        let login_age = self.extra.as_ref().map_or(Duration::ZERO, |extra| extra.login_age);
         Session {
             id: self.id,
             kind: self.kind,
             transport: self.transport,
             subject: Arc::clone(&self.subject),
-            role: if self.role == NO_ROLE {
-                usize::MAX
-            } else {
-                usize::from(self.role)
-            },
+            role: if self.role == NO_ROLE { usize::MAX } else { usize::from(self.role) },
             generation: self.generation,
             name: self.extra.as_ref().and_then(|extra| extra.name.clone()),
             origin: Origin {
@@ -136,11 +126,7 @@ impl Extra {
     fn of(new: &NewSession) -> Option<Box<Self>> {
         let rare = new.name.is_some() || !new.login_age.is_zero();
         rare.then(|| {
-            Box::new(Self {
-                name: new.name.clone(),
-                login_age: new.login_age,
-                values: None,
-            })
+            Box::new(Self { name: new.name.clone(), login_age: new.login_age, values: None })
         })
     }
 }

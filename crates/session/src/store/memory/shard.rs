@@ -22,18 +22,12 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) fn new(now: Moment) -> Self {
         let wheel = Wheel::new(Ms::of(now).get());
-        Self {
-            index: HashTable::new(),
-            slab: Slab::default(),
-            wheel,
-        }
+        Self { index: HashTable::new(), slab: Slab::default(), wheel }
     }
 
     /// Where the session `id` is.
     pub(super) fn find(&self, id: SessionId) -> Option<u32> {
-        self.index
-            .find(Key::of(id).hash(), |place| self.slab.at(*place).id == id)
-            .copied()
+        self.index.find(Key::of(id).hash(), |place| self.slab.at(*place).id == id).copied()
     }
 
     /// Where the sessions with this key are: one, if ids are as random as they should be.
@@ -52,14 +46,10 @@ impl Shard {
 
     /// Takes in a record whose id is not here yet, and says where it is.
     pub(super) fn insert(&mut self, record: Record) -> u32 {
-        let (hash, end) = (
-            Key::of(record.id).hash(),
-            Ms::of(record.expiry.expires_at()),
-        );
+        let (hash, end) = (Key::of(record.id).hash(), Ms::of(record.expiry.expires_at()));
         let place = self.slab.push(record);
         let slab = &self.slab;
-        self.index
-            .insert_unique(hash, place, |place| Key::of(slab.at(*place).id).hash());
+        self.index.insert_unique(hash, place, |place| Key::of(slab.at(*place).id).hash());
         self.wheel.link(&mut self.slab, place, end.get());
         place
     }
@@ -83,8 +73,7 @@ impl Shard {
             if expiry.is_over(now) {
                 over.push(self.take_unlinked(place));
             } else {
-                self.wheel
-                    .link(&mut self.slab, place, Ms::of(expiry.expires_at()).get());
+                self.wheel.link(&mut self.slab, place, Ms::of(expiry.expires_at()).get());
             }
         }
         true
@@ -122,8 +111,7 @@ impl Shard {
             self.wheel.release();
         } else if self.index.capacity() > 16 && len < self.index.capacity() / 8 {
             let slab = &self.slab;
-            self.index
-                .shrink_to(2 * len, |place| Key::of(slab.at(*place).id).hash());
+            self.index.shrink_to(2 * len, |place| Key::of(slab.at(*place).id).hash());
         }
     }
 }
@@ -210,24 +198,14 @@ mod tests {
 
     #[test]
     fn many_records_come_and_go_without_a_trace() {
-        let template = NewSession {
-            subject: someone(),
-            ..Bench::memory().ending(Kind::Fixed, 9)
-        };
+        let template = NewSession { subject: someone(), ..Bench::memory().ending(Kind::Fixed, 9) };
         let mut shard = Shard::new(BEGINNING);
         let id = |number: u128| SessionId::from(Uuid::from_u128(number));
         for number in 0..3_000 {
-            let new = NewSession {
-                id: id(number),
-                ..template.clone()
-            };
+            let new = NewSession { id: id(number), ..template.clone() };
             shard.insert(Record::new(&new, Arc::clone(&new.subject), None, BEGINNING));
         }
-        for number in (0..3_000)
-            .rev()
-            .step_by(3)
-            .chain((0..3_000).filter(|n| n % 3 != 2))
-        {
+        for number in (0..3_000).rev().step_by(3).chain((0..3_000).filter(|n| n % 3 != 2)) {
             let place = shard.find(id(number)).unwrap();
             assert_eq!(shard.take(place).id, id(number));
             assert!(shard.find(id(number)).is_none());

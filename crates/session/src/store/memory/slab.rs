@@ -15,9 +15,7 @@ pub(super) struct Slab {
 
 impl Slab {
     pub(super) fn len(&self) -> usize {
-        self.chunks
-            .last()
-            .map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
+        self.chunks.last().map_or(0, |last| (self.chunks.len() - 1) * CHUNK + last.len())
     }
 
     /// Puts a record at the end and says where that is.
@@ -38,11 +36,7 @@ impl Slab {
 
     /// Takes out the record at `place` and moves the last one there, if that is another one.
     pub(super) fn swap_remove(&mut self, place: u32) -> Record {
-        let last = self
-            .chunks
-            .last_mut()
-            .and_then(Vec::pop)
-            .expect("the slab is not empty");
+        let last = self.chunks.last_mut().and_then(Vec::pop).expect("the slab is not empty");
         if self.chunks.last().is_some_and(Vec::is_empty) {
             self.chunks.pop();
             if self.chunks.is_empty() || self.chunks.capacity() > 4 * self.chunks.len() {

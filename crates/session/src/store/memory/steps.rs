@@ -136,9 +136,7 @@ impl MemoryStore {
                 record.generation = record.generation.max(raised);
                 return false;
             }
-            ending
-                .below_generation
-                .is_none_or(|below| record.generation < below)
+            ending.below_generation.is_none_or(|below| record.generation < below)
         })
     }
 
@@ -148,12 +146,7 @@ impl MemoryStore {
         if record.expiry.is_over(self.dates.moment()) {
             return None;
         }
-        Some(
-            record
-                .values()
-                .map(|kept| kept.values().clone())
-                .unwrap_or_default(),
-        )
+        Some(record.values().map(|kept| kept.values().clone()).unwrap_or_default())
     }
 
     pub(super) fn write_one(
@@ -165,16 +158,11 @@ impl MemoryStore {
     ) -> ValueWrite {
         let mut shard = self.shard(Key::of(id)).lock();
         let now = self.dates.moment();
-        let place = shard
-            .find(id)
-            .filter(|place| !shard.at(*place).expiry.is_over(now));
+        let place = shard.find(id).filter(|place| !shard.at(*place).expiry.is_over(now));
         let Some(place) = place else {
             return ValueWrite::Gone;
         };
-        shard
-            .at_mut(place)
-            .values_mut()
-            .write(key, change, condition)
+        shard.at_mut(place).values_mut().write(key, change, condition)
     }
 
     /// Takes one slice of what is over out of a shard. `true` if there may be more.
@@ -192,9 +180,5 @@ fn live(shard: &Shard, presented: &Presented, now: Moment) -> Result<u32, Dead> 
     if !record.digest.matches(&presented.digest) {
         return Err(Dead::Unknown);
     }
-    if record.expiry.is_over(now) {
-        Err(Dead::Expired)
-    } else {
-        Ok(place)
-    }
+    if record.expiry.is_over(now) { Err(Dead::Expired) } else { Ok(place) }
 }

@@ -30,9 +30,7 @@ pub(super) struct Subjects {
 
 impl Subjects {
     pub(super) fn new() -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-        }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
     /// Enters a session. Returns the subject, shared with its other sessions where it is equal,
@@ -50,10 +48,7 @@ impl Subjects {
                 (Arc::clone(&known.subject), known.keys.len())
             }
             Entry::Vacant(entry) => {
-                entry.insert(Known {
-                    subject: Arc::clone(subject),
-                    keys: Keys::One(key),
-                });
+                entry.insert(Known { subject: Arc::clone(subject), keys: Keys::One(key) });
                 (Arc::clone(subject), 1)
             }
         }

@@ -20,11 +20,7 @@ for_each_case!(conformance_tests);
 fn store() -> (Arc<MemoryStore>, ManualClock, Bench) {
     let clock = ManualClock::new();
     let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
-    (
-        Arc::clone(&store),
-        clock.clone(),
-        Bench::manual(store, clock),
-    )
+    (Arc::clone(&store), clock.clone(), Bench::manual(store, clock))
 }
 
 /// What the store keeps: sessions, places in its shards, subjects.
@@ -42,16 +38,10 @@ async fn an_expired_session_is_told_as_such_and_its_id_stays_taken_until_it_is_s
     bench.pass(4).await;
     assert_eq!(bench.touch(use_of(old)).await, Verdict::Dead(Dead::Expired));
     assert_eq!(bench.touch(look(old)).await, Verdict::Dead(Dead::Expired));
-    assert!(matches!(
-        store.insert(&new, 0).await.unwrap(),
-        Insertion::Taken
-    ));
+    assert!(matches!(store.insert(&new, 0).await.unwrap(), Insertion::Taken));
     assert_eq!(store.sweep().await.unwrap().removed, 1);
     assert_eq!(bench.touch(use_of(old)).await, Verdict::Dead(Dead::Unknown));
-    assert!(matches!(
-        store.insert(&new, 0).await.unwrap(),
-        Insertion::Created { .. }
-    ));
+    assert!(matches!(store.insert(&new, 0).await.unwrap(), Insertion::Created { .. }));
 }
 
 #[tokio::test]
@@ -59,11 +49,7 @@ async fn a_session_is_swept_by_the_first_sweep_after_its_end_and_by_none_before(
     let (store, clock, bench) = store();
     for ttl_ms in [1, 63, 64, 65, 4_095, 4_096, 30_000, 604_800_000, 1 << 40] {
         let ttl = Duration::from_millis(ttl_ms);
-        let new = NewSession {
-            ttl,
-            max_lifetime: ttl,
-            ..bench.new_session()
-        };
+        let new = NewSession { ttl, max_lifetime: ttl, ..bench.new_session() };
         bench.insert(&new).await;
         clock.advance(Duration::from_millis(ttl_ms - 1));
         assert_eq!(store.sweep().await.unwrap().removed, 0, "{ttl_ms}");
@@ -75,10 +61,7 @@ async fn a_session_is_swept_by_the_first_sweep_after_its_end_and_by_none_before(
 #[tokio::test]
 async fn a_jump_of_the_date_neither_ends_nor_prolongs_a_session() {
     let (store, clock, bench) = store();
-    let (short, long) = (
-        bench.open().await,
-        bench.insert(&bench.ending(Kind::Fixed, 50)).await,
-    );
+    let (short, long) = (bench.open().await, bench.insert(&bench.ending(Kind::Fixed, 50)).await);
     let before = bench.look_live(short).await;
     clock.jump_date(3_600_000);
     store.sweep().await.unwrap();
@@ -87,10 +70,7 @@ async fn a_jump_of_the_date_neither_ends_nor_prolongs_a_session() {
     assert_eq!(after.expires_at_ms, before.expires_at_ms + 3_600_000);
     clock.jump_date(-7_200_000);
     bench.pass(4).await;
-    assert_eq!(
-        bench.touch(use_of(short)).await,
-        Verdict::Dead(Dead::Expired)
-    );
+    assert_eq!(bench.touch(use_of(short)).await, Verdict::Dead(Dead::Expired));
     assert!(bench.lives(long).await);
 }
 
@@ -99,15 +79,8 @@ async fn nothing_is_left_of_sessions_that_are_gone_however_they_went() {
     let (store, _, bench) = store();
     let ann = someone();
     for number in 0..40 {
-        let kind = if number % 2 == 0 {
-            Kind::Sliding
-        } else {
-            Kind::SingleUse
-        };
-        let new = NewSession {
-            subject: Arc::clone(&ann),
-            ..bench.ending(kind, 3 + number % 5)
-        };
+        let kind = if number % 2 == 0 { Kind::Sliding } else { Kind::SingleUse };
+        let new = NewSession { subject: Arc::clone(&ann), ..bench.ending(kind, 3 + number % 5) };
         store.insert(&new, 20).await.unwrap();
         store.insert(&new, 20).await.unwrap();
         bench.touch(use_of(held(&new))).await;
@@ -117,10 +90,7 @@ async fn nothing_is_left_of_sessions_that_are_gone_however_they_went() {
         bench.open().await;
     }
     assert_eq!(kept(&store).2, 41);
-    store
-        .remove_subject(ann.id, Ending::default())
-        .await
-        .unwrap();
+    store.remove_subject(ann.id, Ending::default()).await.unwrap();
     assert_eq!(kept(&store), (40, 40, 40));
     bench.pass(4).await;
     store.sweep().await.unwrap();
@@ -145,27 +115,12 @@ async fn ids_that_differ_only_in_their_upper_half_are_kept_apart() {
     for number in 0..6_u128 {
         let id = uuid::Uuid::from_u128(number << 64 | 7).into();
         let subject = Arc::clone(if number % 2 == 0 { &ann } else { &bob });
-        helds.push(
-            bench
-                .insert(&NewSession {
-                    id,
-                    subject,
-                    ..bench.new_session()
-                })
-                .await,
-        );
+        helds.push(bench.insert(&NewSession { id, subject, ..bench.new_session() }).await);
     }
     assert_eq!(store.list(ann.id).await.unwrap().len(), 3);
     assert!(store.remove(helds[0].id).await.unwrap());
     assert_eq!(store.list(ann.id).await.unwrap().len(), 2);
-    assert_eq!(
-        store
-            .remove_subject(ann.id, Ending::default())
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(store.remove_subject(ann.id, Ending::default()).await.unwrap().len(), 2);
     for (number, held) in helds.into_iter().enumerate() {
         assert_eq!(bench.lives(held).await, number % 2 == 1);
     }
@@ -184,9 +139,6 @@ async fn a_subject_may_have_very_many_sessions() {
     bench.pass(6).await;
     assert_eq!(store.sweep().await.unwrap().removed, 5_000);
     assert_eq!(kept(&store), (1, 1, 1));
-    let ended = store
-        .remove_subject(ann.id, Ending::default())
-        .await
-        .unwrap();
+    let ended = store.remove_subject(ann.id, Ending::default()).await.unwrap();
     assert_eq!(ended, [last.id]);
 }

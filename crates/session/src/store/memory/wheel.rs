@@ -26,10 +26,7 @@ pub(super) struct Links {
 }
 
 impl Links {
-    pub(super) const NONE: Self = Self {
-        next: END,
-        prev: END,
-    };
+    pub(super) const NONE: Self = Self { next: END, prev: END };
 }
 
 /// The slots. It owns no record; what it links lives in a [`Slab`].
@@ -44,11 +41,7 @@ pub(super) struct Wheel {
 
 impl Wheel {
     pub(super) fn new(now_ms: u64) -> Self {
-        Self {
-            at_ms: now_ms,
-            occupied: [0; LEVELS as usize],
-            heads: Vec::new(),
-        }
+        Self { at_ms: now_ms, occupied: [0; LEVELS as usize], heads: Vec::new() }
     }
 
     /// Files the record at `place`, which is in no slot, under its end.
@@ -63,10 +56,7 @@ impl Wheel {
         self.occupied[level as usize] |= 1 << digit;
         let slot = level * SLOTS + digit;
         let next = std::mem::replace(&mut self.heads[slot as usize], place);
-        slab.at_mut(place).links = Links {
-            next,
-            prev: FIRST | slot,
-        };
+        slab.at_mut(place).links = Links { next, prev: FIRST | slot };
         if next != END {
             slab.at_mut(next).links.prev = place;
         }

@@ -7,12 +7,12 @@ if not is_record(text) then
   redis.call('DEL', KEYS[1])
   return 0
 end
-if text:sub(69, 84) ~= ARGV[1] then return 0 end
-local generation = struct.unpack('>i6', text, 61)
+if text:sub(67, 82) ~= ARGV[1] then return 0 end
+local generation = struct.unpack('>i4', text, 61)
 local below = tonumber(ARGV[3])
 if ARGV[2] == 'keep' then
   if below and generation < below then
-    redis.call('SETRANGE', KEYS[1], 60, struct.pack('>i6', below))
+    redis.call('SETRANGE', KEYS[1], 60, struct.pack('>i4', below))
   end
   return 2
 end

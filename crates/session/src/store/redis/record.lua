@@ -1,6 +1,6 @@
 -- A session's record, as every script reads it; the layout is in record.rs. Places count from 1.
 -- Each script that this stands before works on KEYS[1] alone.
-local HEAD = 68
+local HEAD = 66
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -8,7 +8,9 @@ local function now_ms()
 end
 
 local function is_record(text)
-  return type(text) == 'string' and #text >= HEAD + 16 and text:byte(1) == 1
+  if type(text) ~= 'string' or #text < HEAD or text:byte(1) ~= 1 then return false end
+  local length = struct.unpack('>I2', text, 65)
+  return length >= 16 and #text >= HEAD + length
 end
 
 local UNREADABLE = redis.error_reply('UNREADABLE what stands under the key of a session is none')
@@ -27,7 +29,7 @@ end
 
 -- All but the values that backends keep in it.
 local function without_values(text)
-  return text:sub(1, HEAD + struct.unpack('>I2', text, 67))
+  return text:sub(1, HEAD + struct.unpack('>I2', text, 65))
 end
 
 -- Whether two digests are the same, in a time that does not depend on where they differ.

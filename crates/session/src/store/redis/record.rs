@@ -2,9 +2,11 @@
 //!
 //! Big-endian, places from 1 as in the scripts: version 1 (1), kind + 4 × transport (2), role (3),
 //! digest (4–35), when it began in ms since 1970 (36–41), and as ms from there its life (42–46), idle
-//! time or 0 (47–51) and last use (52–56), how often it was used (57–60), generation (61–66), the
-//! length of what follows up to the values (67–68), the subject's id (69–84), then fields, each a
-//! tag, a length and that many bytes. Fields that are not known are skipped here, and kept there.
+//! time or 0 (47–51) and last use (52–56), how often it was used (57–60), generation (61–64), the
+//! length of what follows up to the values (65–66), the subject's id (67–82), then fields: a tag × 32
+//! and the field's length in one byte, or 31 there and the length in two bytes more. Tag 0 is for what
+//! later versions add, and says by its first byte what that is; fields that are not known are skipped
+//! here, and kept there.
 //!
 //! After them, if there ever was one, stand the values: the latest version (4), and for each a
 //! key's length (1), the key, its version (4), the value's length (2) and the value.
@@ -15,14 +17,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::{
-    Kind, NewSession, Origin, SecretDigest, Session, SessionId, Subject, Transport, Values,
-};
+use crate::{Kind, NewSession, Origin, Session, SessionId, Subject, Transport, Values};
 
 /// The only version there has been.
 const VERSION: u8 = 1;
 /// How many bytes stand before the subject's id.
-const HEAD: usize = 68;
+const HEAD: usize = 66;
 /// The longest life and idle time in milliseconds: 34 years.
 const LONGEST_MS: u64 = (1 << 40) - 1;
 /// A role that no subject has.
@@ -35,6 +35,12 @@ const IP: u8 = 4;
 const USER_AGENT: u8 = 5;
 const NAME: u8 = 6;
 const LOGIN_AGE: u8 = 7;
+
+/// Roles that are so frequent that their place here, from 1, stands for them. Only ever add to it.
+const FREQUENT_ROLES: [&str; 2] = ["user", "admin"];
+
+/// The length in a field's first byte that says that two more bytes tell it.
+const LONG: u8 = 31;
 
 /// The record of a new session, for the script that dates it; `None` if it says too much.
 pub(super) fn encode(new: &NewSession) -> Option<Vec<u8>> {
@@ -74,7 +80,7 @@ pub(super) fn decode(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session
     let created = rest.number(6)?;
     let (life, idle, used) = (rest.number(5)?, rest.number(5)?, rest.number(5)?);
     let count = rest.number(4)?;
-    let generation = generation_of(*rest.array::<6>()?);
+    let generation = i32::from_be_bytes(*rest.array::<4>()?);
     let length = usize::try_from(rest.number(2)?).ok()?;
     let mut fields = Reader(rest.take(length)?);
     let subject_id = Uuid::from_bytes(*fields.array::<16>()?);
@@ -85,12 +91,8 @@ pub(super) fn decode(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session
         id,
         kind: kind_of(traits),
         transport: transport_of(traits),
-        role: if role == NO_ROLE {
-            usize::MAX
-        } else {
-            role.into()
-        },
-        generation,
+        role: if role == NO_ROLE { usize::MAX } else { role.into() },
+        generation: generation.into(),
         created_at_ms: date(0),
         last_used_at_ms: date(used),
         expires_at_ms: date(ends),
@@ -102,8 +104,8 @@ pub(super) fn decode(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session
         origin: known.origin,
         subject: Arc::new(Subject {
             id: subject_id,
+            display_name: known.display_name.unwrap_or_else(|| known.username.clone()),
             username: known.username,
-            display_name: known.display_name,
             roles: known.roles.into(),
         }),
     })
@@ -131,7 +133,8 @@ pub(super) fn decode_values(bytes: &[u8]) -> Option<Values> {
 #[derive(Default)]
 struct Known {
     username: Box<str>,
-    display_name: Box<str>,
+    /// The user name, where nothing else is said.
+    display_name: Option<Box<str>>,
     roles: Vec<Box<str>>,
     origin: Origin,
     name: Option<Box<str>>,
@@ -142,13 +145,12 @@ impl Known {
     fn read(fields: &mut Reader<'_>) -> Option<Self> {
         let mut known = Self::default();
         while !fields.0.is_empty() {
-            let tag = fields.number(1)?;
-            let length = fields.length()?;
+            let (tag, length) = fields.field()?;
             let mut field = Reader(fields.take(usize::try_from(length).ok()?)?);
-            match u8::try_from(tag).ok()? {
+            match tag {
                 USERNAME => known.username = field.text(length)?,
-                DISPLAY_NAME => known.display_name = field.text(length)?,
-                ROLE => known.roles.push(field.text(length)?),
+                DISPLAY_NAME => known.display_name = Some(field.text(length)?),
+                ROLE => known.roles.push(role_of(&field.text(length)?)),
                 IP => known.origin.ip = Some(field.address()?),
                 USER_AGENT => known.origin.user_agent = Some(field.text(length)?.into()),
                 NAME => known.name = Some(field.text(length)?),
@@ -164,9 +166,15 @@ fn fields_of(new: &NewSession) -> Vec<u8> {
     let subject = &new.subject;
     let mut fields = subject.id.as_bytes().to_vec();
     push_field(&mut fields, USERNAME, subject.username.as_bytes());
-    push_field(&mut fields, DISPLAY_NAME, subject.display_name.as_bytes());
+    if subject.display_name != subject.username {
+        push_field(&mut fields, DISPLAY_NAME, subject.display_name.as_bytes());
+    }
     for role in &subject.roles {
-        push_field(&mut fields, ROLE, role.as_bytes());
+        let frequent = FREQUENT_ROLES.iter().position(|frequent| **frequent == **role);
+        match frequent.and_then(|place| u8::try_from(place + 1).ok()) {
+            Some(number) => push_field(&mut fields, ROLE, &[number]),
+            None => push_field(&mut fields, ROLE, role.as_bytes()),
+        }
     }
     match new.origin.ip {
         Some(IpAddr::V4(ip)) => push_field(&mut fields, IP, &ip.octets()),
@@ -187,13 +195,20 @@ fn fields_of(new: &NewSession) -> Vec<u8> {
     fields
 }
 
-/// A tag, a length in one byte, or in three of which the first is 255, and the field.
+/// The role that a field names; a number that is none of ours stays what it is.
+fn role_of(text: &str) -> Box<str> {
+    let frequent = match text.as_bytes() {
+        [number] => FREQUENT_ROLES.get(usize::from(*number).wrapping_sub(1)),
+        _ => None,
+    };
+    frequent.map_or_else(|| text.into(), |role| (*role).into())
+}
+
 fn push_field(bytes: &mut Vec<u8>, tag: u8, field: &[u8]) {
-    bytes.push(tag);
     match u8::try_from(field.len()) {
-        Ok(length) if length < u8::MAX => bytes.push(length),
+        Ok(length) if length < LONG => bytes.push(tag * 32 + length),
         _ => {
-            bytes.push(u8::MAX);
+            bytes.push(tag * 32 + LONG);
             push(bytes, field.len() as u64, 2);
         }
     }
@@ -209,22 +224,13 @@ fn push(bytes: &mut Vec<u8>, number: u64, width: usize) {
 }
 
 fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis())
-        .unwrap_or(u64::MAX)
-        .min(LONGEST_MS)
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(LONGEST_MS)
 }
 
-/// A generation in six bytes; `None` if it does not fit, since a cut one would end the wrong
+/// A generation in four bytes; `None` if it does not fit, since a cut one would end the wrong
 /// sessions.
-fn generation_bytes(generation: i64) -> Option<[u8; 6]> {
-    let [_, _, bytes @ ..] = generation.to_be_bytes();
-    (generation_of(bytes) == generation).then_some(bytes)
-}
-
-fn generation_of(bytes: [u8; 6]) -> i64 {
-    let mut wide = [0; 8];
-    wide[..6].copy_from_slice(&bytes);
-    i64::from_be_bytes(wide) >> 16
+fn generation_bytes(generation: i64) -> Option<[u8; 4]> {
+    i32::try_from(generation).ok().map(i32::to_be_bytes)
 }
 
 const fn traits(new: &NewSession) -> u8 {
@@ -249,11 +255,7 @@ const fn kind_of(traits: u8) -> Kind {
 }
 
 const fn transport_of(traits: u8) -> Transport {
-    if traits / 4 % 2 == 0 {
-        Transport::Bearer
-    } else {
-        Transport::Cookie
-    }
+    if traits & 4 == 0 { Transport::Bearer } else { Transport::Cookie }
 }
 
 /// Bytes that are yet to be read.
@@ -275,11 +277,14 @@ impl<'a> Reader<'a> {
         Some(bytes.fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
-    fn length(&mut self) -> Option<u64> {
-        match self.number(1)? {
-            255 => self.number(2),
-            length => Some(length),
-        }
+    /// The tag and the length of the next field.
+    fn field(&mut self) -> Option<(u8, u64)> {
+        let [first] = *self.array::<1>()?;
+        let length = match first % 32 {
+            LONG => self.number(2)?,
+            length => length.into(),
+        };
+        Some((first / 32, length))
     }
 
     fn text(&mut self, length: u64) -> Option<Box<str>> {
@@ -310,9 +315,9 @@ mod tests {
     fn a_field_that_is_not_known_is_skipped() {
         let new = Bench::memory().new_session();
         let mut bytes = encode(&new).unwrap();
-        push_field(&mut bytes, 99, &[7; 300]);
+        push_field(&mut bytes, 0, &[7; 300]);
         let length = u16::try_from(bytes.len() - HEAD).unwrap();
-        bytes[66..68].copy_from_slice(&length.to_be_bytes());
+        bytes[64..66].copy_from_slice(&length.to_be_bytes());
         assert_eq!(decode(id(), &bytes, 5).unwrap().subject, new.subject);
     }
 
@@ -325,13 +330,10 @@ mod tests {
 
     #[test]
     fn a_generation_that_does_not_fit_is_refused_rather_than_cut() {
-        for generation in [0, 1, -1, (1 << 47) - 1, -(1 << 47)] {
-            assert_eq!(
-                generation_bytes(generation).map(generation_of),
-                Some(generation)
-            );
+        for generation in [0, 1, -1, i32::MAX, i32::MIN] {
+            assert_eq!(generation_bytes(generation.into()), Some(generation.to_be_bytes()));
         }
-        assert_eq!(generation_bytes(1 << 47), None);
+        assert_eq!(generation_bytes(1 << 31), None);
     }
 
     proptest! {

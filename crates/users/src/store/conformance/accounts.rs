@@ -132,7 +132,7 @@ pub(super) async fn what_breaks_a_rule_is_stored_nowhere(ground: Ground) {
         Err(UsersError::Rule(_))
     ));
     let short = directory
-        .change_password(ann.id, &"short".into(), None)
+        .change_password(ann.id, &"short".into())
         .await;
     assert!(matches!(short, Err(UsersError::Rule(_))));
     assert_eq!(directory.count().await.unwrap(), 1);

@@ -3,8 +3,8 @@
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::{Ground, add, disabled, roles};
-use crate::{DatabaseUrl, Directory, SessionEnding, UserChanges};
+use super::{Ground, PASSWORD, add, disabled, roles};
+use crate::{DatabaseUrl, Directory, SessionEnding, UserChanges, UsersError};
 
 pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground: Ground) {
     let directory = ground.open().await;
@@ -31,7 +31,7 @@ pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground:
     );
     let password = "another thousand balloons".into();
     let user = directory
-        .change_password(ann.id, &password, Some(kept))
+        .change_own_password(&update.user, &password, kept)
         .await
         .unwrap();
     assert_eq!(user.generation, 5);
@@ -51,6 +51,22 @@ pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground:
     assert_eq!(directory.delete(ann.id).await.unwrap(), 7);
 
     told_in_order(&directory, start, ann.id, kept).await;
+}
+
+pub(super) async fn a_password_that_was_shown_before_an_ending_is_too_late(ground: Ground) {
+    let directory = ground.open().await;
+    let ann = add(&directory, "ann@example.com", &["user"]).await;
+    let shown = directory.verify(ann.id, &PASSWORD.into()).await.unwrap().unwrap();
+    // The owner is faster: by another password, or by other roles.
+    directory.change_password(ann.id, &"another thousand balloons".into()).await.unwrap();
+    let last = directory.last_ending().await.unwrap();
+    let late = directory
+        .change_own_password(&shown, &"the thief's own balloons".into(), Uuid::from_u128(7))
+        .await;
+    assert!(matches!(late, Err(UsersError::Rule(_))), "{late:?}");
+    assert_eq!(directory.last_ending().await.unwrap(), last, "nothing has ended");
+    let owner = directory.verify(ann.id, &"another thousand balloons".into()).await.unwrap();
+    assert!(owner.is_some(), "the owner's stands");
 }
 
 async fn told_in_order(directory: &Directory, start: i64, id: Uuid, kept: Uuid) {

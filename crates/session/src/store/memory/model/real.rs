@@ -49,9 +49,7 @@ impl Real {
             store: MemoryStore::new(Arc::new(clock.clone())),
             beginning: clock.now(),
             clock,
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .build()
-                .unwrap(),
+            runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
         }
     }
 
@@ -69,24 +67,15 @@ impl Real {
                 self.verdict(run.block_on(rotated).unwrap(), *next)
             }
             Step::Remove { id } => Answer::Flag(run.block_on(store.remove(id_of(*id))).unwrap()),
-            Step::RemoveSubject {
-                subject,
-                below,
-                keep,
-            } => {
-                let ending = Ending {
-                    below_generation: *below,
-                    keep: keep.map(id_of),
-                };
+            Step::RemoveSubject { subject, below, keep } => {
+                let ending = Ending { below_generation: *below, keep: keep.map(id_of) };
                 let ended = run.block_on(store.remove_subject(subject_id(*subject), ending));
                 Answer::Ids(sorted(&ended.unwrap()))
             }
             Step::List { subject } => {
                 let listed = run.block_on(store.list(subject_id(*subject))).unwrap();
-                let mut plain: Vec<Plain> = listed
-                    .iter()
-                    .map(|session| self.plain(session, u8::MAX))
-                    .collect();
+                let mut plain: Vec<Plain> =
+                    listed.iter().map(|session| self.plain(session, u8::MAX)).collect();
                 plain.sort_by_key(|plain| plain.id);
                 Answer::Sessions(plain)
             }

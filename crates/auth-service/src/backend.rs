@@ -1,0 +1,60 @@
+//! Where sessions and the counts of failed logins live: in this process, or in a Redis that other
+//! nodes share.
+
+use std::sync::Arc;
+
+use clock::Clock;
+use session::{
+    AttemptStore, MemoryAttempts, MemoryStore, RedisAddress, RedisAttempts, RedisLink,
+    RedisOptions, RedisStore, SessionStore, StoreError,
+};
+
+use crate::config::SessionBackend;
+
+/// How many counts of failed logins are kept in memory.
+const ATTEMPTS_KEPT: usize = 250_000;
+
+/// Both stores, opened.
+pub(crate) struct Backend {
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) attempts: Arc<dyn AttemptStore>,
+    /// What may cost sessions, in words for the operator.
+    pub(crate) risks: Vec<String>,
+}
+
+impl Backend {
+    /// Opens what was chosen.
+    ///
+    /// # Errors
+    ///
+    /// It does not answer.
+    pub(crate) async fn open(
+        chosen: SessionBackend,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        match chosen {
+            SessionBackend::Memory => Ok(Self {
+                sessions: Arc::new(MemoryStore::new(Arc::clone(clock))),
+                attempts: Arc::new(MemoryAttempts::new(Arc::clone(clock), ATTEMPTS_KEPT)),
+                risks: Vec::new(),
+            }),
+            SessionBackend::Redis { address, wait_for_replica } => {
+                Self::redis(address, RedisOptions { wait_for_replica }, clock).await
+            }
+        }
+    }
+
+    async fn redis(
+        address: RedisAddress,
+        options: RedisOptions,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let link = RedisLink::open(address, options, Arc::clone(clock)).await?;
+        let risks = link.risks().await;
+        Ok(Self {
+            sessions: Arc::new(RedisStore::new(link.clone())),
+            attempts: Arc::new(RedisAttempts::new(link)),
+            risks,
+        })
+    }
+}

@@ -1,0 +1,232 @@
+//! The store in Redis or Valkey (7 or newer), a single one or a cluster, which many nodes share.
+//!
+//! A session is a string of bytes under `session:{id}`, with its time to live; every operation on it
+//! is one script on that one key, by the server's own clock. `subject:{id}` says where to look for a
+//! user's sessions, and nothing rests on its being exact.
+//!
+//! INVARIANT: only `CREATE` makes a session's key, and only where there is none. Everything else
+//! changes in the same step in which it found it there.
+
+mod count;
+mod index;
+mod record;
+mod reply;
+mod scripts;
+
+#[cfg(test)]
+mod cluster_tests;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod measure;
+#[cfg(test)]
+mod replicas;
+#[cfg(test)]
+pub(crate) mod server;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use redis::Value;
+use uuid::Uuid;
+
+use self::scripts::{CREATE, REMOVE, ROTATE, TOUCH, VALUES, WRITE_VALUE};
+use super::{
+    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
+    ValueWrite, Values,
+};
+use crate::link::{Answer, Call, RedisLink};
+use crate::{
+    Intent, Kind, NewSession, Presented, SecretDigest, Session, SessionId, VALUES_LIMIT, Verdict,
+};
+
+/// What the key of a session begins with.
+const SESSION: &str = "session:";
+
+/// Sessions in Redis.
+pub struct RedisStore {
+    link: RedisLink,
+}
+
+impl RedisStore {
+    /// A store there.
+    pub const fn new(link: RedisLink) -> Self {
+        Self { link }
+    }
+
+    /// Where replicas are waited for, what is told to be over must be over there as well: a
+    /// single-use token that was used up could be used once more after a failover, and a logout
+    /// that failed for want of a replica would succeed when it is tried again, because the token
+    /// is dead by then.
+    async fn confirm_endings(&self, batch: &[Presented], outcomes: &mut [Outcome]) {
+        if !self.link.waits_for_replica() {
+            return;
+        }
+        let says_over = |at: &usize| match (batch[*at].intent, &outcomes[*at]) {
+            (Intent::Use, Ok(Verdict::Alive(session))) => session.kind == Kind::SingleUse,
+            (Intent::Look, Ok(Verdict::Dead(_))) => true,
+            _ => false,
+        };
+        let places: Vec<usize> = (0..batch.len().min(outcomes.len())).filter(says_over).collect();
+        let call = |at: &usize| Call::plain("EXISTS", &session_key(batch[*at].id));
+        let calls: Vec<Call> = places.iter().map(call).collect();
+        for (at, answer) in places.into_iter().zip(self.link.run_kept(&calls).await) {
+            if let Err(error) = answer {
+                outcomes[at] = Err(error);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for RedisStore {
+    /// # Cancel safety
+    ///
+    /// Cancelled, it may have created a session whose token nobody has.
+    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
+        let bytes = record::encode(new)
+            .ok_or_else(|| StoreError("a session that is too large to keep".to_owned()))?;
+        self.enter(new).await?;
+        let call = Call::on(&CREATE, &session_key(new.id)).arg(bytes);
+        let answer = self.link.run_one(call).await?;
+        let Ok((now, bytes)) = reply::state(&answer)? else {
+            return Ok(Insertion::Taken);
+        };
+        let session = record::decode(new.id, bytes, now).ok_or_else(reply::odd)?;
+        let ended = self.settle(new, cap).await?;
+        Ok(Insertion::Created { session, ended })
+    }
+
+    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
+        let calls: Vec<Call> = batch.iter().map(touch).collect();
+        let answers = self.link.run(&calls).await;
+        let verdicts = batch.iter().zip(answers);
+        let mut outcomes: Vec<Outcome> =
+            verdicts.map(|(presented, answer)| verdict(presented.id, answer)).collect();
+        self.confirm_endings(batch, &mut outcomes).await;
+        outcomes
+    }
+
+    async fn rotate(
+        &self,
+        presented: &Presented,
+        digest: SecretDigest,
+        role: Option<usize>,
+    ) -> Outcome {
+        let role: Vec<u8> = role.map(record::role_byte).into_iter().collect();
+        let call = Call::on(&ROTATE, &session_key(presented.id))
+            .arg(presented.digest.as_bytes())
+            .arg(digest.as_bytes())
+            .arg(role);
+        // The old secret must not come back with an old copy of the record.
+        let answer = crate::link::only(self.link.run_kept(&[call]).await);
+        verdict(presented.id, answer)
+    }
+
+    async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
+        let call = Call::on(&REMOVE, &session_key(id));
+        let answer = crate::link::only(self.link.run_kept(&[call]).await)?;
+        Ok(reply::number(&answer)? == 1)
+    }
+
+    /// # Cancel safety
+    ///
+    /// Cancelled, it may have ended some of the sessions only.
+    async fn remove_subject(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        self.end_all(subject, ending).await
+    }
+
+    async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
+        self.list_live(subject).await
+    }
+
+    async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError> {
+        let answer = self.link.run_one(Call::on(&VALUES, &session_key(id))).await?;
+        match &answer {
+            Value::Int(0) => Ok(None),
+            Value::Array(items) if items.len() == 1 => {
+                let values = record::decode_values(reply::bytes(&items[0])?);
+                values.map(Some).ok_or_else(reply::odd)
+            }
+            _ => Err(reply::odd()),
+        }
+    }
+
+    async fn write_value(
+        &self,
+        id: SessionId,
+        key: &str,
+        change: ValueChange,
+        condition: Condition,
+    ) -> Result<ValueWrite, StoreError> {
+        if key.len() > usize::from(u8::MAX) {
+            return Err(StoreError("a value's key that is too long to keep".to_owned()));
+        }
+        let call = write(Call::on(&WRITE_VALUE, &session_key(id)).arg(key), &change, condition);
+        match reply::number(&self.link.run_one(call).await?)? {
+            0 => Ok(ValueWrite::Gone),
+            -1 => Ok(ValueWrite::Deleted),
+            -2 => Ok(ValueWrite::ConditionFailed),
+            -3 => Ok(ValueWrite::TooLarge),
+            version => u64::try_from(version).map(ValueWrite::Put).map_err(|_| reply::odd()),
+        }
+    }
+
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.estimate().await
+    }
+
+    /// There is nothing to do: what has expired goes by itself. Where a connection broke, this is
+    /// who finds out, and not the next request.
+    async fn sweep(&self) -> Result<Swept, StoreError> {
+        self.link.wake().await.map(|()| Swept::default())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.link.ping().await
+    }
+
+    fn backend(&self) -> &'static str {
+        "redis"
+    }
+}
+
+fn session_key(id: SessionId) -> Vec<u8> {
+    format!("{SESSION}{id}").into_bytes()
+}
+
+fn touch(presented: &Presented) -> Call {
+    let intent = match presented.intent {
+        Intent::Use => "use",
+        Intent::Look => "look",
+    };
+    Call::on(&TOUCH, &session_key(presented.id)).arg(presented.digest.as_bytes()).arg(intent)
+}
+
+fn write(call: Call, change: &ValueChange, condition: Condition) -> Call {
+    let call = match change {
+        ValueChange::Put(text) => call.arg("put").arg(&**text),
+        ValueChange::Delete => call.arg("delete").arg(""),
+    };
+    let (condition, versions) = match condition {
+        Condition::None => ("none", Vec::new()),
+        Condition::Present => ("present", Vec::new()),
+        Condition::Absent => ("absent", Vec::new()),
+        Condition::Version(versions) => ("version", versions),
+    };
+    let call = call.arg(condition).arg(VALUES_LIMIT);
+    versions.into_iter().fold(call, Call::arg)
+}
+
+fn verdict(id: SessionId, answer: Answer) -> Outcome {
+    Ok(match reply::state(&answer?)? {
+        Ok((now, bytes)) => Verdict::Alive(record::decode(id, bytes, now).ok_or_else(reply::odd)?),
+        Err(dead) => Verdict::Dead(dead),
+    })
+}

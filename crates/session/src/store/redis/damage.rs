@@ -1,0 +1,123 @@
+//! What stands under a session's key and is none, or is one of another version.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::server::{Server, link};
+use super::tests::UNIT;
+use super::{RedisStore, record, session_key};
+use crate::store::conformance::{Bench, Held, look, use_of};
+use crate::{Condition, Ending, Kind, NewSession, SecretDigest, ValueChange, Verdict};
+
+async fn bench(server: &Server) -> Bench {
+    Bench::real(Arc::new(RedisStore::new(link(&server.address()).await)), UNIT)
+}
+
+fn key(held: Held) -> String {
+    String::from_utf8(session_key(held.id)).unwrap()
+}
+
+/// A session, and commands that put something else in its place.
+fn replacements(key: &str) -> Vec<Vec<String>> {
+    let long = "x".repeat(5_000);
+    let wrong_length = format!("\u{1}{}", "\u{7f}".repeat(90));
+    let texts = ["", "x", "\u{1}", "\u{2}", long.as_str(), wrong_length.as_str()];
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    let mut commands: Vec<Vec<String>> =
+        texts.iter().map(|text| words(&["SET", key, text])).collect();
+    commands.push(words(&["LPUSH", key, "x"]));
+    commands.push(words(&["HSET", key, "digest", "x"]));
+    commands.push(words(&["SADD", key, "x"]));
+    commands.push(words(&["ZADD", key, "1", "x"]));
+    commands.push(words(&["XADD", key, "*", "a", "b"]));
+    commands
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_session_is_never_alive_and_can_be_removed() {
+    let Some(server) = Server::start(&[]) else { return };
+    let bench = bench(&server).await;
+    let count = replacements("").len();
+    for at in 0..count {
+        let new = bench.ending(Kind::Sliding, 1000);
+        let held = bench.insert(&new).await;
+        let command = &replacements(&key(held))[at];
+        server.cli(&["DEL", &key(held)]);
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        server.cli(&words);
+        let presented = [use_of(held), look(held)];
+        for answer in bench.store.touch(&presented).await {
+            assert!(!matches!(answer, Ok(Verdict::Alive(_))), "{command:?}: {answer:?}");
+        }
+        let digest = SecretDigest::from_bytes([7; 32]);
+        let rotated = bench.store.rotate(&use_of(held), digest, None).await;
+        assert!(!matches!(rotated, Ok(Verdict::Alive(_))), "{command:?}");
+        assert!(!matches!(bench.store.values(held.id).await, Ok(Some(_))), "{command:?}");
+        let put = ValueChange::Put("1".into());
+        let written = bench.store.write_value(held.id, "k", put, Condition::None).await;
+        assert!(written.is_err(), "{command:?}: {written:?}");
+        assert!(bench.store.list(new.subject.id).await.unwrap().is_empty(), "{command:?}");
+        let ended = bench.store.remove_subject(new.subject.id, Ending::default()).await;
+        assert!(ended.unwrap().is_empty(), "{command:?}");
+        assert_eq!(server.cli(&["EXISTS", &key(held)]), "0", "{command:?}");
+        server.cli(&words);
+        assert!(!bench.store.remove(held.id).await.unwrap());
+        assert_eq!(server.cli(&["EXISTS", &key(held)]), "0", "{command:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_changed_byte_of_a_record_is_dead_or_an_error_or_harmless_and_never_a_panic() {
+    let Some(server) = Server::start(&[]) else { return };
+    let bench = bench(&server).await;
+    let held = bench.insert(&bench.ending(Kind::Sliding, 1000)).await;
+    let length: usize = server.cli(&["STRLEN", &key(held)]).parse().unwrap();
+    for at in 0..length {
+        let held = bench.insert(&bench.ending(Kind::Sliding, 1000)).await;
+        server.cli(&["SETRANGE", &key(held), &at.to_string(), "\u{7f}"]);
+        let answer = bench.store.touch(&[use_of(held)]).await.remove(0);
+        // The version, the digest, and the length of what follows.
+        if at == 0 || (3..35).contains(&at) || at == 64 {
+            assert!(!matches!(answer, Ok(Verdict::Alive(_))), "{at}: {answer:?}");
+        }
+        if let Ok(Verdict::Alive(session)) = answer {
+            assert_eq!(session.id, held.id);
+        }
+        // Whatever it is now, it ends.
+        bench.store.remove(held.id).await.unwrap();
+        assert!(!bench.lives(held).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_of_a_later_version_survives_every_change() {
+    let Some(server) = Server::start(&[]) else { return };
+    let bench = bench(&server).await;
+    let new = NewSession {
+        ttl: Duration::from_hours(1),
+        max_lifetime: Duration::from_hours(9),
+        ..bench.new_session()
+    };
+    let held = bench.insert(&new).await;
+    // A field of the tag for what comes later, and the length that takes it in.
+    let length = record::encode(&new).unwrap().len() - 66;
+    let low = u8::try_from(length + 8).unwrap();
+    server.cli(&["APPEND", &key(held), "\u{7}tomorro"]);
+    server.cli(&[
+        "EVAL",
+        "return redis.call('SETRANGE', KEYS[1], 65, string.char(ARGV[1]))",
+        "1",
+        &key(held),
+        &low.to_string(),
+    ]);
+    bench.use_live(held).await;
+    let put = ValueChange::Put("1".into());
+    bench.store.write_value(held.id, "k", put, Condition::None).await.unwrap();
+    let digest = SecretDigest::from_bytes([7; 32]);
+    let verdict = bench.store.rotate(&use_of(held), digest, Some(1)).await.unwrap();
+    assert!(
+        matches!(verdict, Verdict::Alive(session) if session.subject == new.subject && session.refresh_count == 2)
+    );
+    assert!(server.cli(&["GET", &key(held)]).contains("tomorro"));
+    assert_eq!(bench.store.values(held.id).await.unwrap().map_or(0, |values| values.len()), 1);
+}

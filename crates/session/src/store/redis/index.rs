@@ -1,0 +1,225 @@
+//! A subject's sessions: a sorted set of their ids, each scored with when it is over in any case.
+//!
+//! The set only says where to look. An entry is written before its session and settled after it,
+//! which gives it another score: an entry that nobody found a session for is taken out only if it
+//! still has the score that it was seen with, so that no session loses its entry to somebody who
+//! looked a moment too early.
+
+use redis::Value;
+use uuid::Uuid;
+
+use super::scripts::{END, ENTER, ENTRIES, FORGET, LOOK, SETTLE};
+use super::{RedisStore, record, reply, session_key};
+use crate::link::{Answer, Call};
+use crate::{Ending, NewSession, Session, SessionId, StoreError};
+
+/// How much longer an entry stays than its session can: clocks of two servers differ.
+const MARGIN_MS: u64 = 60_000;
+/// How many sessions are looked up in one go.
+const LOOKED_UP: usize = 512;
+
+/// An id, and the score that it was seen with.
+#[derive(Clone)]
+pub(super) struct Entry {
+    id: SessionId,
+    score: Vec<u8>,
+}
+
+/// What `LOOK` found.
+enum Seen {
+    Live(Session),
+    Over,
+    /// Something else, or a session of a later version: its entry must stay.
+    Unreadable,
+}
+
+/// What `END` did.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Live,
+    Nothing,
+    Spared,
+}
+
+impl RedisStore {
+    /// Enters a session that is about to be created.
+    pub(super) async fn enter(&self, new: &NewSession) -> Result<(), StoreError> {
+        let call = Call::on(&ENTER, &subject_key(new.subject.id));
+        self.link.run_one(with_entry(call, new)).await.map(|_| ())
+    }
+
+    /// Settles the entry of a session that was created, and ends what is past the cap.
+    pub(super) async fn settle(
+        &self,
+        new: &NewSession,
+        cap: usize,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let call = with_entry(Call::on(&SETTLE, &subject_key(new.subject.id)), new).arg(cap);
+        let mut entries = entries(&self.link.run_one(call).await?)?;
+        entries.retain(|entry| entry.id != new.id);
+        Ok(self.enforce(new.subject.id, &entries, cap).await)
+    }
+
+    /// Ends those of the other sessions that would end soonest, until `cap` are left with the new
+    /// one. What does not answer is left alone: it is no reason to refuse a login.
+    ///
+    /// Of two inserts at once, the one that settles first sees nothing of the other, so that each
+    /// cannot end the other's session.
+    async fn enforce(&self, subject: Uuid, entries: &[Entry], cap: usize) -> Vec<SessionId> {
+        let mut live = Vec::new();
+        let mut over = Vec::new();
+        for (entry, seen) in self.look_up(subject, entries).await {
+            match seen {
+                Ok(Seen::Live(session)) => live.push((session.expires_at_ms, session.id)),
+                Ok(Seen::Over) => over.push(entry),
+                Ok(Seen::Unreadable) | Err(_) => {}
+            }
+        }
+        self.forget(subject, &over).await;
+        let excess = (live.len() + 1).saturating_sub(cap);
+        live.sort_unstable();
+        let ids: Vec<SessionId> = live.into_iter().take(excess).map(|(_, id)| id).collect();
+        let ended = self.end_each(subject, Ending::default(), &ids).await;
+        let ended = ids.into_iter().zip(ended);
+        ended.filter(|(_, ended)| matches!(ended, Ok(Ended::Live))).map(|(id, _)| id).collect()
+    }
+
+    /// A subject's live sessions.
+    pub(super) async fn list_live(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
+        let entries = self.entries(subject).await?;
+        let (mut live, mut over) = (Vec::new(), Vec::new());
+        for (entry, seen) in self.look_up(subject, &entries).await {
+            match seen? {
+                Seen::Live(session) => live.push(session),
+                Seen::Over => over.push(entry),
+                Seen::Unreadable => {}
+            }
+        }
+        self.forget(subject, &over).await;
+        Ok(live)
+    }
+
+    /// Ends a subject's sessions, all that answer even where some do not.
+    pub(super) async fn end_all(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let entries = self.entries(subject).await?;
+        let ids: Vec<SessionId> = entries.iter().map(|entry| entry.id).collect();
+        let (mut ended, mut over, mut failed) = (Vec::new(), Vec::new(), None);
+        let done = self.end_each(subject, ending, &ids).await;
+        for (entry, done) in entries.into_iter().zip(done) {
+            match done {
+                Ok(Ended::Live) => {
+                    ended.push(entry.id);
+                    over.push(entry);
+                }
+                Ok(Ended::Nothing) => over.push(entry),
+                Ok(Ended::Spared) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        self.forget(subject, &over).await;
+        failed.map_or(Ok(ended), Err)
+    }
+
+    async fn end_each(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+        ids: &[SessionId],
+    ) -> Vec<Result<Ended, StoreError>> {
+        // A record keeps a generation in four bytes, of either sign.
+        let clamp = |below: i64| below.clamp(i32::MIN.into(), i32::MAX.into()).to_string();
+        let below = ending.below_generation.map(clamp).unwrap_or_default();
+        let call = |id: &SessionId| {
+            let keep = if ending.keep == Some(*id) { "keep" } else { "" };
+            let call = Call::on(&END, &session_key(*id));
+            call.arg(subject.as_bytes()).arg(keep).arg(below.as_str())
+        };
+        let mut ended = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(LOOKED_UP) {
+            let calls: Vec<Call> = ids.iter().map(call).collect();
+            ended.extend(self.link.run_kept(&calls).await.into_iter().map(|answer| {
+                Ok(match reply::number(&answer?)? {
+                    1 => Ended::Live,
+                    2 => Ended::Spared,
+                    _ => Ended::Nothing,
+                })
+            }));
+        }
+        ended
+    }
+
+    /// Looks at the session of each entry.
+    async fn look_up(
+        &self,
+        subject: Uuid,
+        entries: &[Entry],
+    ) -> Vec<(Entry, Result<Seen, StoreError>)> {
+        let mut seen = Vec::with_capacity(entries.len());
+        for entries in entries.chunks(LOOKED_UP) {
+            let call =
+                |entry: &Entry| Call::on(&LOOK, &session_key(entry.id)).arg(subject.as_bytes());
+            let calls: Vec<Call> = entries.iter().map(call).collect();
+            let answers = self.link.run(&calls).await;
+            for (entry, answer) in entries.iter().zip(answers) {
+                seen.push((entry.clone(), found(entry.id, answer)));
+            }
+        }
+        seen
+    }
+
+    async fn entries(&self, subject: Uuid) -> Result<Vec<Entry>, StoreError> {
+        let call = Call::on(&ENTRIES, &subject_key(subject));
+        entries(&self.link.run_one(call).await?)
+    }
+
+    /// Takes entries out that no session was found for. That it fails does no harm.
+    async fn forget(&self, subject: Uuid, over: &[Entry]) {
+        for over in over.chunks(LOOKED_UP) {
+            let call = Call::on(&FORGET, &subject_key(subject));
+            let call = over
+                .iter()
+                .fold(call, |call, entry| call.arg(entry.id.uuid().as_bytes()).arg(&entry.score));
+            if let Err(error) = self.link.run_one(call).await {
+                tracing::debug!(%error, "entries of ended sessions stay until they are over");
+            }
+        }
+    }
+}
+
+fn subject_key(subject: Uuid) -> Vec<u8> {
+    format!("subject:{subject}").into_bytes()
+}
+
+fn with_entry(call: Call, new: &NewSession) -> Call {
+    let stays = record::life_ms(new).saturating_add(MARGIN_MS);
+    call.arg(new.id.uuid().as_bytes()).arg(stays)
+}
+
+fn found(id: SessionId, answer: Answer) -> Result<Seen, StoreError> {
+    Ok(match answer? {
+        Value::Int(0) => Seen::Over,
+        Value::Int(_) => Seen::Unreadable,
+        value => match reply::state(&value)? {
+            Ok((now, bytes)) => record::decode(id, bytes, now).map_or(Seen::Unreadable, Seen::Live),
+            Err(_) => Seen::Over,
+        },
+    })
+}
+
+/// The entries in a list of ids and scores by turns.
+fn entries(value: &Value) -> Result<Vec<Entry>, StoreError> {
+    let items = reply::array(value)?;
+    let mut entries = Vec::with_capacity(items.len() / 2);
+    for pair in items.chunks_exact(2) {
+        let id = Uuid::from_slice(reply::bytes(&pair[0])?);
+        entries.extend(id.ok().map(|id| Entry {
+            id: id.into(),
+            score: reply::bytes(&pair[1]).map(<[u8]>::to_vec).unwrap_or_default(),
+        }));
+    }
+    Ok(entries)
+}

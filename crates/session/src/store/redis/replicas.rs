@@ -1,0 +1,153 @@
+//! Replicas that are waited for, and a cluster that loses a master or moves its slots.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::RedisStore;
+use super::server::{Server, cluster, cluster_address, link, link_with, until};
+use super::tests::UNIT;
+use crate::store::conformance::{Bench, Held, held, look, use_of};
+use crate::{Ending, Kind, RedisOptions, Verdict};
+
+const WAIT: RedisOptions = RedisOptions { wait_for_replica: true };
+
+async fn waiting(address: &str) -> Bench {
+    Bench::real(Arc::new(RedisStore::new(link_with(address, WAIT).await)), UNIT)
+}
+
+/// A master and its replica, joined.
+fn pair() -> Option<(Server, Server)> {
+    let (master, replica) = (Server::start(&[])?, Server::start(&[])?);
+    replica.cli(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+    until("the replica follows", || master.cli(&["INFO", "replication"]).contains("state=online"));
+    Some((master, replica))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
+    let Some((master, replica)) = pair() else { return };
+    let bench = waiting(&master.address()).await;
+    let news: Vec<_> = (0..4).map(|_| bench.ending(Kind::Sliding, 10_000)).collect();
+    let once = bench.insert(&bench.ending(Kind::SingleUse, 10_000)).await;
+    let twice = bench.insert(&bench.ending(Kind::SingleUse, 10_000)).await;
+    for new in &news {
+        bench.insert(new).await;
+    }
+    assert!(bench.store.remove(news[0].id).await.unwrap());
+    assert_eq!(bench.use_live(once).await.refresh_count, 1);
+    replica.signal("STOP");
+    assert!(bench.store.remove(news[1].id).await.is_err());
+    let ended = bench.store.remove_subject(news[2].subject.id, Ending::default()).await;
+    assert!(ended.is_err());
+    assert!(bench.store.touch(&[use_of(twice)]).await.remove(0).is_err());
+    // Somebody who tries the logout again is not told that it is done.
+    let gone = look(held(&news[1]));
+    assert!(bench.store.touch(&[gone]).await.remove(0).is_err());
+    // What changes no truth goes on.
+    assert_eq!(bench.use_live(held(&news[3])).await.refresh_count, 1);
+    replica.signal("CONT");
+    until("it answers again", || replica.cli(&["PING"]) == "PONG");
+    assert!(bench.store.remove(news[3].id).await.unwrap());
+    assert!(!bench.lives(held(&news[1])).await);
+    for id in [news[0].id, news[1].id, news[2].id, once.id, twice.id] {
+        assert_eq!(replica.cli(&["EXISTS", &format!("session:{id}")]), "0");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_replica_nothing_that_must_have_one_succeeds() {
+    let Some(server) = Server::start(&[]) else { return };
+    let bench = waiting(&server.address()).await;
+    let held = bench.open().await;
+    assert!(bench.store.remove(held.id).await.is_err());
+    assert!(matches!(bench.touch(use_of(held)).await, Verdict::Dead(_)));
+}
+
+/// Uses each once; which of them failed.
+async fn use_all(bench: &Bench, helds: &[Held]) -> Vec<bool> {
+    let presented: Vec<_> = helds.iter().map(|held| use_of(*held)).collect();
+    let answers = bench.store.touch(&presented).await.into_iter();
+    answers
+        .map(|answer| match answer {
+            Ok(Verdict::Alive(_)) => false,
+            Ok(Verdict::Dead(dead)) => panic!("a live session is {dead:?}"),
+            Err(_) => true,
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_master_is_missed_by_its_own_sessions_only_until_its_replica_takes_over() {
+    let Some(mut servers) = tokio::task::spawn_blocking(|| cluster(1)).await.unwrap() else {
+        return;
+    };
+    let store = RedisStore::new(link(&cluster_address(&servers)).await);
+    let bench = Bench::real(Arc::new(store), UNIT);
+    let mut helds = Vec::new();
+    for _ in 0..60 {
+        helds.push(bench.insert(&bench.ending(Kind::Sliding, 10_000)).await);
+    }
+    let is_master = |server: &Server| server.cli(&["ROLE"]).starts_with("master");
+    let lost = servers.iter().position(is_master).unwrap();
+    let of_lost = servers[lost].cli(&["KEYS", "session:*"]);
+    let lives_there: Vec<bool> =
+        helds.iter().map(|held| of_lost.contains(&held.id.to_string())).collect();
+    assert!(lives_there.contains(&true) && lives_there.contains(&false));
+    until("replicas have it all", || {
+        let keys: usize =
+            servers.iter().map(|server| server.cli(&["DBSIZE"]).parse::<usize>().unwrap()).sum();
+        keys == 4 * helds.len()
+    });
+    servers[lost].kill();
+    assert_eq!(use_all(&bench, &helds).await, lives_there);
+    let mut rounds = 0;
+    loop {
+        let failed = use_all(&bench, &helds).await;
+        for (failed, there) in failed.iter().zip(&lives_there) {
+            assert!(!failed || *there, "a session of another master failed");
+        }
+        if !failed.contains(&true) {
+            break;
+        }
+        rounds += 1;
+        assert!(rounds < 2_000, "no replica took over");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    for held in helds {
+        assert!(bench.store.remove(held.id).await.unwrap());
+        assert!(!bench.lives(held).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_slots_move_each_use_counts_exactly_once() {
+    let Some(servers) = tokio::task::spawn_blocking(|| cluster(0)).await.unwrap() else {
+        return;
+    };
+    let store = RedisStore::new(link(&cluster_address(&servers)).await);
+    let bench = Bench::real(Arc::new(store), UNIT);
+    let mut helds = Vec::new();
+    for _ in 0..200 {
+        helds.push(bench.insert(&bench.ending(Kind::Sliding, 10_000)).await);
+    }
+    let id = |server: &Server| server.cli(&["CLUSTER", "MYID"]);
+    let (from, to) = (id(&servers[0]), id(&servers[1]));
+    let at = format!("127.0.0.1:{}", servers[0].port);
+    let moving = tokio::task::spawn_blocking(move || {
+        let moved = std::process::Command::new("redis-cli")
+            .args(["--cluster", "reshard", &at, "--cluster-from", &from, "--cluster-to", &to])
+            .args(["--cluster-slots", "3000", "--cluster-yes"])
+            .output()
+            .unwrap();
+        assert!(moved.status.success(), "{moved:?}");
+    });
+    let mut uses = 0;
+    while !moving.is_finished() || uses < 10 {
+        assert!(!use_all(&bench, &helds).await.contains(&true));
+        uses += 1;
+    }
+    moving.await.unwrap();
+    for held in helds {
+        assert_eq!(bench.use_live(held).await.refresh_count, uses + 1);
+    }
+}

@@ -1,0 +1,47 @@
+//! What scripts answer, read strictly: an answer of another form is no answer.
+
+use redis::Value;
+
+use crate::{Dead, StoreError};
+
+/// A record without its values, and the server's time; or why there is none.
+pub(super) fn state(value: &Value) -> Result<Result<(u64, &[u8]), Dead>, StoreError> {
+    match value {
+        Value::Int(0) => Ok(Err(Dead::Unknown)),
+        Value::Int(1) => Ok(Err(Dead::Expired)),
+        Value::Array(items) => match items.as_slice() {
+            [now, record] => {
+                let now = u64::try_from(number(now)?).map_err(|_| odd())?;
+                Ok(Ok((now, bytes(record)?)))
+            }
+            _ => Err(odd()),
+        },
+        _ => Err(odd()),
+    }
+}
+
+pub(super) fn number(value: &Value) -> Result<i64, StoreError> {
+    match value {
+        Value::Int(number) => Ok(*number),
+        _ => Err(odd()),
+    }
+}
+
+pub(super) fn bytes(value: &Value) -> Result<&[u8], StoreError> {
+    match value {
+        Value::BulkString(bytes) => Ok(bytes),
+        _ => Err(odd()),
+    }
+}
+
+pub(super) fn array(value: &Value) -> Result<&[Value], StoreError> {
+    match value {
+        Value::Array(items) => Ok(items),
+        _ => Err(odd()),
+    }
+}
+
+/// What stands in the store, or what the server says, makes no sense.
+pub(super) fn odd() -> StoreError {
+    StoreError("what stands under the key of a session is none".to_owned())
+}

@@ -1,0 +1,25 @@
+//! The scripts of the store. Each does one step on one key, and looks in that step whether there is
+//! what it changes: none creates a session but `CREATE`.
+//!
+//! INVARIANT: what only uses, looks or removes goes on when the server is out of memory.
+
+use crate::link::script;
+
+// The index of a subject.
+script!(ENTER, "", "enter.lua");
+script!(SETTLE, "", "settle.lua");
+script!(ENTRIES, " flags=allow-oom", "entries.lua");
+script!(FORGET, " flags=allow-oom", "forget.lua");
+
+// A session.
+script!(CREATE, "", "record.lua", "create.lua");
+script!(TOUCH, " flags=allow-oom", "record.lua", "touch.lua");
+script!(ROTATE, " flags=allow-oom", "record.lua", "rotate.lua");
+script!(REMOVE, " flags=allow-oom", "record.lua", "remove.lua");
+script!(LOOK, " flags=allow-oom", "record.lua", "look.lua");
+script!(END, " flags=allow-oom", "record.lua", "end.lua");
+script!(VALUES, " flags=allow-oom", "record.lua", "values.lua");
+script!(WRITE_VALUE, "", "record.lua", "write_value.lua");
+
+// The whole server.
+script!(COUNT, " flags=allow-oom", "count.lua");

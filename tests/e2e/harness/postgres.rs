@@ -1,0 +1,133 @@
+//! A PostgreSQL of a test's own: in a directory of its own, on a socket in it, gone when dropped.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::{PATIENCE, eventually};
+
+/// A server with one database, for whoever reaches its socket.
+pub(crate) struct Postgres {
+    home: TempDir,
+    binaries: PathBuf,
+    process: Option<Child>,
+}
+
+impl Postgres {
+    /// Starts one. `None` where there is none to start: the test is skipped, unless `REQUIRE_ALL`
+    /// is set, where it fails.
+    pub(crate) fn start() -> Option<Self> {
+        let Some(binaries) = binaries() else {
+            assert!(std::env::var_os("REQUIRE_ALL").is_none(), "PostgreSQL is not installed");
+            eprintln!("skipped: PostgreSQL is not installed");
+            return None;
+        };
+        // A socket's path is short.
+        let home = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").expect("a directory");
+        if is_root() {
+            run(Command::new("chown").arg("postgres").arg(home.path()));
+        }
+        let mut server = Self { home, binaries, process: None };
+        let mut initdb = server.command("initdb");
+        initdb.args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-D"]);
+        run(initdb.arg(server.data()));
+        server.resume();
+        Some(server)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@localhost/postgres?host={}", self.home.path().display())
+    }
+
+    /// Starts it, for the first time or again, and waits until it takes connections.
+    pub(crate) fn resume(&mut self) {
+        let mut postgres = self.command("postgres");
+        postgres.arg("-D").arg(self.data()).arg("-k").arg(self.home.path());
+        postgres.args(["-c", "listen_addresses=", "-c", "fsync=off"]);
+        self.process = Some(postgres.spawn().expect("PostgreSQL starts"));
+        eventually("PostgreSQL is ready", PATIENCE, || {
+            let state = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
+            state.lines().nth(7)?.trim().eq("ready").then_some(())
+        });
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn crash(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            signal("QUIT", &[process.id()]);
+            process.wait().expect("the child is ours");
+        }
+    }
+
+    /// Stops it and all that serve its connections, which stay open and silent.
+    pub(crate) fn freeze(&self) {
+        signal("STOP", &self.processes());
+    }
+
+    pub(crate) fn thaw(&self) {
+        signal("CONT", &self.processes());
+    }
+
+    fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// As the user `postgres` where we are root, whom it refuses to serve.
+    fn command(&self, name: &str) -> Command {
+        let binary = self.binaries.join(name);
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+            command.args(["--pdeathsig", "QUIT"]).arg(binary);
+            command
+        } else {
+            Command::new(binary)
+        };
+        command.current_dir("/").stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        let Some(main) = self.process.as_ref().map(Child::id) else { return Vec::new() };
+        let children = fs::read_to_string(format!("/proc/{main}/task/{main}/children"));
+        let children = children.unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|id| id.parse().ok());
+        std::iter::once(main).chain(children).collect()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.thaw();
+        self.crash();
+    }
+}
+
+fn binaries() -> Option<PathBuf> {
+    let packaged = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let packaged = packaged.map(|version| version.path().join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let has = |place: &Path, name: &str| place.join(name).is_file();
+    packaged
+        .chain(std::env::split_paths(&path))
+        .find(|place| has(place, "postgres") && has(place, "initdb"))
+}
+
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
+}
+
+fn signal(name: &str, processes: &[u32]) {
+    if !processes.is_empty() {
+        let ids = processes.iter().map(u32::to_string);
+        let _gone_already = Command::new("kill").arg(format!("-{name}")).args(ids).status();
+    }
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().expect("it starts");
+    assert!(status.success(), "{command:?} failed");
+}

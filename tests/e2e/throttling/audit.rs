@@ -1,0 +1,162 @@
+//! One line for each event that matters: who, from where, in which request, and no secret.
+
+use serde_json::{Value, json};
+
+use super::{ANN, WRONG, limits};
+use crate::harness::{
+    Answer, AuthService, DEMO, LONG_PASSWORD, Launch, PATIENCE, Request, eventually,
+};
+
+const NEW: &str = "eight purple trams ring";
+const FROM: &str = "192.0.2.7";
+
+/// Sends it from a known address, as the request of this id.
+fn send(
+    auth: &AuthService,
+    id: &str,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Answer {
+    for secret in [WRONG, LONG_PASSWORD, NEW, token.get(26..58).unwrap_or_default()] {
+        auth.keep_secret(secret);
+    }
+    let mut request =
+        Request::new(method, path).header("X-Request-Id", id).header("X-Forwarded-For", FROM);
+    if !token.is_empty() {
+        request = request.bearer(token);
+    }
+    if !body.is_null() {
+        request = request.json(body);
+    }
+    auth.public.send(request)
+}
+
+fn login(auth: &AuthService, id: &str, password: &str) -> Answer {
+    let body = json!({"username": "ANN@example.com", "password": password});
+    send(auth, id, "", "POST", "/login", &body)
+}
+
+/// The one audit line of this event in this request; it says where the request came from.
+#[track_caller]
+fn line(auth: &AuthService, event: &str, request: &str) -> Value {
+    let line = eventually(&format!("{event} of {request} in the log"), PATIENCE, || {
+        let mut lines = auth.log();
+        lines.retain(|line| line["target"] == "audit" && line["event"] == event);
+        lines.retain(|line| line["spans"][0]["request_id"] == request);
+        assert!(lines.len() < 2, "{lines:?}");
+        lines.pop()
+    });
+    assert_eq!(line["ip"], FROM, "{line}");
+    line
+}
+
+/// With audit lines although little else is logged, and an admin: the token, and the user's id.
+fn start() -> (AuthService, String, Value) {
+    let auth = AuthService::launch(&limits("3/1h", "0", "0").var("RUST_LOG", "info"));
+    let admin = auth.login_answer(DEMO.0, DEMO.1);
+    let token = admin["token"].as_str().unwrap().to_owned();
+    (auth, token, admin["session"]["user"]["id"].clone())
+}
+
+#[test]
+fn every_login_is_told_whatever_became_of_it() {
+    let (auth, admin, _) = start();
+    let ann = Value::from(auth.create(&admin, ANN));
+    let answer = login(&auth, "r-login", LONG_PASSWORD).expect(200).json();
+    let told = line(&auth, "login", "r-login");
+    assert_eq!((&told["user_id"], &told["username"]), (&ann, &json!(ANN)));
+    assert_eq!(told["session_id"], answer["session"]["id"]);
+    for n in 0..2 {
+        login(&auth, &format!("r-wrong-{n}"), WRONG).expect(401);
+        let failed = line(&auth, "login_failed", &format!("r-wrong-{n}"));
+        assert_eq!(failed["username"], "ANN@example.com", "as it was typed");
+    }
+    let wrong = json!({"current_password": WRONG, "new_password": NEW});
+    let token = answer["token"].as_str().unwrap();
+    send(&auth, "r-current", token, "PUT", "/api/v1/users/me/password", &wrong).expect(422);
+    assert_eq!(line(&auth, "wrong_current_password", "r-current")["user_id"], ann);
+    login(&auth, "r-throttled", LONG_PASSWORD).expect(429);
+    let throttled = line(&auth, "login_throttled", "r-throttled");
+    assert_eq!(throttled["username"], "ANN@example.com");
+}
+
+#[test]
+fn every_change_of_an_account_is_told_with_who_made_it() {
+    let (auth, admin, admin_id) = start();
+    let new = json!({"email": ANN, "password": LONG_PASSWORD});
+    let created = send(&auth, "r-create", &admin, "POST", "/api/v1/users", &new).expect(201);
+    let ann = created.json()["id"].clone();
+    let path = format!("/api/v1/users/{}", ann.as_str().unwrap());
+    let roles = json!({"first_name": "Ann", "roles": ["user", "team"]});
+    send(&auth, "r-roles", &admin, "PUT", &path, &roles).expect(200);
+    send(&auth, "r-disable", &admin, "PUT", &path, &json!({"disabled": true})).expect(200);
+    let password = json!({"new_password": NEW});
+    send(&auth, "r-password", &admin, "PUT", &format!("{path}/password"), &password).expect(204);
+    let sessions = format!("{path}/sessions");
+    send(&auth, "r-sessions", &admin, "DELETE", &sessions, &Value::Null).expect(204);
+    send(&auth, "r-delete", &admin, "DELETE", &path, &Value::Null).expect(204);
+    for (event, id) in [
+        ("user_created", "r-create"),
+        ("user_changed", "r-roles"),
+        ("user_changed", "r-disable"),
+        ("password_changed", "r-password"),
+        ("sessions_ended", "r-sessions"),
+        ("user_deleted", "r-delete"),
+    ] {
+        let told = line(&auth, event, id);
+        assert_eq!((&told["user_id"], &told["by"]), (&ann, &admin_id), "{told}");
+    }
+    assert_eq!(line(&auth, "user_changed", "r-roles")["roles"], "user,team");
+    assert_eq!(line(&auth, "user_changed", "r-disable")["disabled"], true);
+    send(&auth, "r-all", &admin, "DELETE", "/api/v1/sessions", &Value::Null).expect(204);
+    assert_eq!(line(&auth, "all_sessions_ended", "r-all")["by"], admin_id);
+}
+
+#[test]
+fn every_end_of_a_session_is_told_with_where_it_was_asked_for() {
+    let (auth, admin, _) = start();
+    let ann = Value::from(auth.create(&admin, ANN));
+    let open = || {
+        let answer = auth.login_answer(ANN, LONG_PASSWORD);
+        let id = answer["session"]["id"].as_str().unwrap().to_owned();
+        (answer["token"].as_str().unwrap().to_owned(), id)
+    };
+    let (token, first) = open();
+    send(&auth, "r-logout", &token, "POST", "/logout", &Value::Null).expect(204);
+    let (token, second) = open();
+    let revoke = Request::post("/revoke").header("X-Request-Id", "r-revoke");
+    let revoke = revoke.header("X-Forwarded-For", FROM).form(&format!("token={token}"));
+    auth.public.send(revoke).expect(200);
+    let (token, third) = open();
+    let answer = send(&auth, "r-rotate", &token, "POST", "/session/rotate", &Value::Null);
+    let token = answer.expect(200).json()["token"].as_str().unwrap().to_owned();
+    send(&auth, "r-end", &token, "DELETE", &format!("/sessions/{third}"), &Value::Null).expect(204);
+    let told = [
+        ("logout", "r-logout", &first),
+        ("token_revoked", "r-revoke", &second),
+        ("session_rotated", "r-rotate", &third),
+        ("session_ended", "r-end", &third),
+    ];
+    for (event, id, session) in told {
+        let told = line(&auth, event, id);
+        assert_eq!((&told["user_id"], &told["session_id"]), (&ann, &json!(session)), "{told}");
+    }
+    let (token, _) = open();
+    send(&auth, "r-ends", &token, "DELETE", "/sessions", &Value::Null).expect(204);
+    assert_eq!(line(&auth, "sessions_ended", "r-ends")["user_id"], ann);
+}
+
+#[test]
+fn a_password_typed_as_a_user_name_is_not_logged() {
+    let auth = AuthService::launch(&Launch::auth());
+    auth.keep_secret(LONG_PASSWORD);
+    let twice = format!("{LONG_PASSWORD}@here@there");
+    for name in [LONG_PASSWORD, &twice, "kettles-whistle-at-seven", "two\nlines@example.com"] {
+        auth.try_login(name, WRONG).expect(401);
+    }
+    let lines = auth.log_lines_with("login_failed", 4);
+    assert_eq!(lines.len(), 4, "a line break makes no line of its own");
+    assert!(lines.iter().all(|line| line.contains("(no address)")), "{lines:?}");
+}
