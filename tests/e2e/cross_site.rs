@@ -76,3 +76,20 @@ fn origins_that_are_named_are_excepted() {
         from("http://app.example").expect_problem(403, "cross_site_request");
     }
 }
+
+#[test]
+fn a_preflight_is_answered_for_the_named_origins_and_for_no_other() {
+    let auth =
+        AuthService::launch(&Launch::auth().var("AUTH_ALLOWED_ORIGINS", "https://spa.example"));
+    let preflight = |origin: &str, target: &str| {
+        let request = Request::new("OPTIONS", target)
+            .header("Origin", origin)
+            .header("Access-Control-Request-Method", "POST")
+            .header("Access-Control-Request-Headers", "content-type, token");
+        let answer = auth.public.send(request);
+        answer.header("access-control-allow-origin").map(str::to_owned)
+    };
+    assert_eq!(preflight("https://spa.example", "/tokens").as_deref(), Some("https://spa.example"));
+    assert_eq!(preflight("https://other.example", "/tokens"), None);
+    assert_eq!(preflight("https://spa.example", "/api/v1/users"), None);
+}

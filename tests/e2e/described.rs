@@ -150,12 +150,12 @@ fn every_route_is_described_or_a_page_s_own() {
     let document = document(auth.public);
     let paths: BTreeSet<String> =
         described(&document).into_iter().map(|described| described.path).collect();
-    let router = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/auth-service/src/router.rs");
-    let router = std::fs::read_to_string(router).unwrap();
-    let routes =
-        router.split(".route(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/auth-service/src/router.rs");
+    let table = std::fs::read_to_string(source).unwrap();
+    let names =
+        table.split(".route(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
     let routes: Vec<String> =
-        routes.map(|rest| rest.split('"').next().unwrap().replace("{*", "{")).collect();
+        names.map(|rest| rest.split('"').next().unwrap().replace("{*", "{")).collect();
     assert!(routes.len() > 10, "the table of routes was not found");
     for route in &routes {
         let known = paths.contains(route) || NOT_DESCRIBED.contains(&route.as_str());

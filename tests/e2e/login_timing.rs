@@ -53,7 +53,9 @@ fn times(auth: &AuthService, way: Way, names: &[&str], samples: usize) -> Vec<Ve
             }
         }
     }
-    times.iter_mut().for_each(|times| times.sort_unstable());
+    for times in &mut times {
+        times.sort_unstable();
+    }
     times
 }
 

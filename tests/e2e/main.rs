@@ -21,6 +21,7 @@ mod described;
 mod draining;
 mod every_door;
 mod expiry;
+mod held_requests;
 mod internal_key;
 mod logging;
 mod login;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use session::{Intent, Presented, SeenAt, Session, Token, Verdict};
+use session::{Dead, Intent, Kind, Presented, SeenAt, Session, Token, Verdict};
 
 use crate::app::App;
 use crate::client_address::Client;
@@ -90,6 +90,25 @@ impl Caller {
             Verdict::Alive(session) => {
                 Ok(Self { session, presented, by_cookie: carried.by_cookie, ip })
             }
+            Verdict::Dead(dead) => Err(dead.into()),
+        }
+    }
+
+    /// Whether the caller may still act, after something that took its time.
+    ///
+    /// INVARIANT: asked right before a write that had to wait for a password to be hashed, so that
+    /// nobody acts with a session that was ended while the hash was computed. A single-use one has
+    /// ended by this very request; what ends all of its user's sessions shows in the user.
+    pub(crate) async fn still_may(&self, app: &App) -> Result<(), ApiError> {
+        if self.session.kind == Kind::SingleUse {
+            let user = app.users.get(self.session.subject.id).await?;
+            let same =
+                user.is_some_and(|user| user.generation == self.session.generation && !user.disabled);
+            return if same { Ok(()) } else { Err(Dead::Revoked.into()) };
+        }
+        let look = Presented { intent: Intent::Look, ..self.presented };
+        match app.sessions.validate_one(look, SeenAt::default()).await? {
+            Verdict::Alive(_) => Ok(()),
             Verdict::Dead(dead) => Err(dead.into()),
         }
     }

@@ -4,6 +4,8 @@ mod accounts;
 mod demo;
 mod import;
 
+pub use accounts::{PreparedPassword, PreparedUser};
+
 use std::sync::Arc;
 
 use clock::Clock;

@@ -28,7 +28,7 @@ mod store;
 mod url;
 mod user;
 
-pub use directory::Directory;
+pub use directory::{Directory, PreparedPassword, PreparedUser};
 pub use email::fold_name;
 pub use error::{OpenError, UsersError};
 pub use import::{Format, Imported, ImportedUser, Row, Rows};

@@ -42,7 +42,7 @@ pub struct HashingOptions {
     pub passes: u32,
     /// Argon2id's lanes, by default 1.
     pub lanes: u32,
-    /// How many passwords are hashed at once, by default one a core.
+    /// How many passwords are hashed at once, by default one fewer than there are cores, at least one.
     pub permits: usize,
     /// How many may wait for that, by default 64 for each permit. One more is refused at once.
     pub waiting: usize,
@@ -54,7 +54,9 @@ pub struct HashingOptions {
 
 impl Default for HashingOptions {
     fn default() -> Self {
-        let permits = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // One core is left to those who are logged in already.
+        let permits = cores.saturating_sub(1).max(1);
         Self {
             memory_kib: 19_456,
             passes: 2,

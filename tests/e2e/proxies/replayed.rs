@@ -9,7 +9,7 @@ fn start() -> AuthService {
     AuthService::launch(&launch)
 }
 
-/// Traefik's ForwardAuth: GET whatever was asked for, the client's headers, and what was asked for
+/// Traefik's `forwardAuth`: GET whatever was asked for, the client's headers, and what was asked for
 /// in `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri` and `-For`.
 fn traefik(method: &str, uri: &str) -> Request {
     Request::get("/authz/forward-auth")
@@ -25,7 +25,7 @@ fn traefik(method: &str, uri: &str) -> Request {
         .header("X-Real-Ip", "203.0.113.9")
 }
 
-/// Envoy's ext_authz over HTTP: the method itself, the path behind the prefix, the host itself, an
+/// Envoy's `ext_authz` over HTTP: the method itself, the path behind the prefix, the host itself, an
 /// empty body, and of the client's headers those that the configuration allows.
 fn envoy(method: &str, door: &str, path: &str) -> Request {
     Request::new(method, &format!("{door}{path}"))

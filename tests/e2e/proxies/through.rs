@@ -3,7 +3,7 @@
 use super::IDENTITY;
 use super::application::Heard;
 use super::front::{HOST, Stage};
-use crate::harness::{ANN, DEMO, LONG_PASSWORD, Request, is_alive};
+use crate::harness::{ANN, DEMO, LONG_PASSWORD, PATIENCE, Request, eventually, is_alive};
 
 /// A live session passes, with any method, and the application hears who it is.
 pub(super) fn a_live_session_passes(stage: &Stage) {
@@ -140,10 +140,18 @@ pub(super) fn another_role_is_refused(stage: &Stage) {
 pub(super) fn an_outage_is_503(mut stage: Stage) {
     let token = stage.auth.token();
     stage.send(Request::get("/fail").token(&token)).expect(500);
+    // A signal takes effect in its own time.
+    let becomes = |status: u16| {
+        eventually(&format!("the answer is {status}"), PATIENCE, || {
+            let answer = stage.send(Request::get("/").token(&token));
+            assert!([200, 503].contains(&answer.status), "{answer:?}");
+            (answer.status == status).then_some(())
+        });
+    };
     stage.auth.signal("STOP");
-    stage.send(Request::get("/").token(&token)).expect(503);
+    becomes(503);
     stage.auth.signal("CONT");
-    stage.send(Request::get("/").token(&token)).expect(200);
+    becomes(200);
     let heard = stage.application.heard();
     stage.auth.kill();
     let browser = Request::get("/").cookie(&token).header("Accept", "text/html");
@@ -168,8 +176,8 @@ pub(super) fn a_person_logs_in_and_comes_back(stage: &Stage, login_host: &str) {
     let port = stage.front.port;
     let origin = format!("http://{login_host}:{port}");
     let page = |request: Request| request.header("Accept", "text/html");
-    let sent = stage.send(page(Request::get("/a?b=c"))).expect(302);
-    let login = sent.header("location").unwrap().strip_prefix(&origin).unwrap();
+    let turned_away = stage.send(page(Request::get("/a?b=c"))).expect(302);
+    let login = turned_away.header("location").unwrap().strip_prefix(&origin).unwrap();
     let shown = stage.send_to(login_host, page(Request::get(login))).expect(200).text();
     let style = shown.split("rel=\"stylesheet\" href=\"").nth(1).unwrap();
     let style =
@@ -178,8 +186,8 @@ pub(super) fn a_person_logs_in_and_comes_back(stage: &Stage, login_host: &str) {
 
     let next = login.split_once("next=").unwrap().1;
     let form = format!("username={ANN}&password={}&next={next}", LONG_PASSWORD.replace(' ', "+"));
-    let post = Request::post("/login").header("Origin", &origin).form(&form);
-    let answer = stage.send_to(login_host, page(post)).expect(303);
+    let submitted = Request::post("/login").header("Origin", &origin).form(&form);
+    let answer = stage.send_to(login_host, page(submitted)).expect(303);
     assert_eq!(answer.header("location"), Some(format!("http://{HOST}:{port}/a?b=c").as_str()));
     let cookie = answer.header("set-cookie").unwrap();
     let shared = cookie.contains("; Domain=example.com");

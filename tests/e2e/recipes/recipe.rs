@@ -45,7 +45,7 @@ impl Recipe {
         let file = format!("{}_{name}.{}", kind.framework, kind.ending);
         std::fs::write(home.path().join(&file), code(&file)).expect("it can be written");
         let port = quiet_port();
-        let mut command = kind.command(program);
+        let mut command = command(program);
         command.arg(&file).current_dir(home.path()).env("PORT", port.to_string());
         if let Some(auth) = auth {
             command.env("AUTH_URL", format!("http://127.0.0.1:{}", auth.port));
@@ -68,7 +68,7 @@ impl Drop for Recipe {
 impl Kind {
     fn program(&self) -> Option<&'static str> {
         let has_it = |program: &&&str| {
-            let probe = self.command(program).args(self.probe).output();
+            let probe = command(program).args(self.probe).output();
             probe.is_ok_and(|output| output.status.success())
         };
         let found = self.programs.iter().find(has_it).copied();
@@ -79,13 +79,13 @@ impl Kind {
         }
         found
     }
+}
 
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        // Where Debian keeps the modules of Node.
-        command.env("NODE_PATH", "/usr/share/nodejs").stdout(Stdio::null()).stderr(Stdio::null());
-        command
-    }
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    // Where Debian keeps the modules of Node.
+    command.env("NODE_PATH", "/usr/share/nodejs").stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 /// The code block of the documentation whose first line names this file.

@@ -139,6 +139,52 @@ fn ten_seconds_without_redis_under_load_are_503s_and_then_everything_goes_on() {
 }
 
 #[test]
+fn a_hung_redis_is_a_503_in_time_and_piles_nothing_up() {
+    let Some(site) = Site::open() else { return };
+    let mut node = AuthService::launch(&site.node());
+    let data = business(&[&node]);
+    let token = node.token();
+    site.redis.signal("STOP");
+    let slowest = Mutex::new(Duration::ZERO);
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let mut connection = data.public.connect();
+                for _ in 0..10 {
+                    let began = now();
+                    let answer = connection.send(&Request::get("/data").bearer(&token));
+                    answer.expect_problem(503, "unavailable");
+                    let mut slowest = slowest.lock().unwrap();
+                    *slowest = began.elapsed().max(*slowest);
+                }
+            });
+        }
+        let began = now();
+        node.public.get("/openapi.json").expect(200);
+        assert!(began.elapsed() < Duration::from_secs(1), "other routes do not wait");
+    });
+    // The budget is a second; the rest is for a machine that runs other tests as well.
+    assert!(*slowest.lock().unwrap() < Duration::from_secs(2), "{slowest:?}");
+    site.redis.signal("CONT");
+    eventually("it is served again", Duration::from_secs(2), || {
+        (data.data(&token).status == 200).then_some(())
+    });
+    assert!(node.is_running());
+}
+
+#[test]
+fn a_slow_way_to_redis_is_no_outage() {
+    let Some(site) = Site::open() else { return };
+    let node = AuthService::launch(&site.node());
+    let token = node.token();
+    for _ in 0..5 {
+        assert_eq!(site.redis.cli(&["CLIENT", "PAUSE", "200", "ALL"]), "OK");
+        node.session(&token).expect(200);
+    }
+    assert_eq!(node.look_at(&token)["session"]["refresh_count"], 5);
+}
+
+#[test]
 fn a_full_redis_takes_nobody_in_and_turns_nobody_out() {
     let Some(site) = Site::open() else { return };
     let node = AuthService::launch(&site.limited_node());

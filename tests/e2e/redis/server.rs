@@ -82,6 +82,13 @@ impl Redis {
         self.child.wait().expect("the child is ours");
     }
 
+    /// Sends a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", name, &id]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{name} could not be sent");
+    }
+
     /// Starts it again after it was killed, with what lies on its disk.
     pub(crate) fn start_again(&mut self) {
         self.child = spawn(self.port, &self.arguments, &self.directory);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::thread;
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -30,80 +31,123 @@ impl Choice {
     }
 }
 
+/// Tokens that are validated and logged out at the same time, over all nodes.
+struct Race {
+    nodes: [AuthService; 2],
+    tokens: Vec<String>,
+    /// When each logout was answered, in nanoseconds from the start; at first, never.
+    answered: Vec<AtomicU64>,
+    /// The next token to be logged out.
+    next: AtomicUsize,
+    done: AtomicBool,
+    /// How many definite answers the validators had.
+    seen: AtomicUsize,
+    began: Instant,
+}
+
+impl Race {
+    fn new(nodes: [AuthService; 2], tokens: Vec<String>) -> Self {
+        Self {
+            answered: tokens.iter().map(|_| AtomicU64::new(u64::MAX)).collect(),
+            next: AtomicUsize::new(0),
+            done: AtomicBool::new(false),
+            seen: AtomicUsize::new(0),
+            began: now(),
+            nodes,
+            tokens,
+        }
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).expect("no test takes centuries")
+    }
+
+    /// Validates, around where the logouts are, until all is done.
+    fn validate(&self, at: usize) {
+        let mut connection = self.nodes[at % 2].internal.connect();
+        let mut choice = Choice(at as u64);
+        let count = self.tokens.len();
+        while !self.done.load(SeqCst) {
+            let near = self.next.load(SeqCst) + count - 300;
+            let places: Vec<usize> =
+                (0..BATCH).map(|_| (near + choice.below(400)) % count).collect();
+            let batch: Vec<&str> = places.iter().map(|at| self.tokens[*at].as_str()).collect();
+            let started = self.elapsed();
+            for (place, alive) in places.iter().zip(ask_many(&mut connection, &batch)) {
+                let over = self.answered[*place].load(SeqCst) < started;
+                assert!(!(over && alive == Some(true)), "alive after its logout");
+                self.seen.fetch_add(usize::from(alive.is_some()), SeqCst);
+            }
+        }
+    }
+
+    /// Logs one token out after the other, each on either node.
+    fn log_out(&self, at: usize) {
+        let mut connections = [0, 1].map(|node: usize| self.nodes[node].public.connect());
+        let mut choice = Choice(100 + at as u64);
+        loop {
+            let place = self.next.fetch_add(1, SeqCst);
+            if place >= self.tokens.len() {
+                break;
+            }
+            let request = Request::post("/logout").bearer(&self.tokens[place]);
+            insist(&mut connections[choice.below(2)], &request).expect(204);
+            self.answered[place].store(self.elapsed(), SeqCst);
+        }
+    }
+
+    /// Runs to its end: eight validators, and two that log out.
+    fn run(&self) {
+        thread::scope(|scope| {
+            let validating: Vec<_> =
+                (0..8).map(|at| scope.spawn(move || self.validate(at))).collect();
+            let leaving: Vec<_> = (0..2).map(|at| scope.spawn(move || self.log_out(at))).collect();
+            leaving.into_iter().for_each(|thread| thread.join().unwrap());
+            self.done.store(true, SeqCst);
+            validating.into_iter().for_each(|thread| thread.join().unwrap());
+        });
+    }
+
+    /// Fails unless every token is dead.
+    fn assert_all_over(&self) {
+        let mut connection = self.nodes[1].internal.connect();
+        for batch in self.tokens.chunks(1_000) {
+            let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
+            eventually("a definite answer", PATIENCE, || {
+                let answers = ask_many(&mut connection, &batch);
+                assert!(!answers.contains(&Some(true)), "alive after all logouts");
+                answers.iter().all(|alive| *alive == Some(false)).then_some(())
+            });
+        }
+    }
+}
+
+/// Mints tokens on both nodes at the same time.
+fn mint_on_both(nodes: &[AuthService; 2], maker: &str, count: usize) -> Vec<String> {
+    thread::scope(|scope| {
+        let mint =
+            |at: usize| scope.spawn(move || mint_many(&nodes[at % 2], maker, "sliding", count / 4));
+        let minting: Vec<_> = (0..4).map(mint).collect();
+        minting.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
 #[test]
 fn no_token_is_alive_on_any_node_after_its_logout_was_answered() {
     let Some(site) = Site::open() else { return };
     let count = std::env::var("TRUTH_TOKENS").ok().and_then(|text| text.parse().ok());
-    let count: usize = count.unwrap_or(USUAL_TOKENS);
     let nodes = site.two_nodes();
     let maker = nodes[0].token();
-    let tokens: Vec<String> = thread::scope(|scope| {
-        let mint = |at: usize| {
-            let (node, maker) = (&nodes[at % 2], &maker);
-            scope.spawn(move || mint_many(node, maker, "sliding", count / 4))
-        };
-        let minting: Vec<_> = (0..4).map(mint).collect();
-        minting.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-    });
+    let tokens = mint_on_both(&nodes, &maker, count.unwrap_or(USUAL_TOKENS));
     // One whose mint was not answered in time, and made again, may live beside them.
     assert!(site.redis.sessions() > tokens.len());
-    // When each logout was answered, in nanoseconds from the start; at first, never.
-    let answered: Vec<AtomicU64> = (0..tokens.len()).map(|_| AtomicU64::new(u64::MAX)).collect();
-    let (next, done, seen) = (AtomicUsize::new(0), AtomicBool::new(false), AtomicUsize::new(0));
-    let began = now();
-    let elapsed = || u64::try_from(began.elapsed().as_nanos()).expect("no test takes centuries");
-    let validate = |at: usize| {
-        let mut connection = nodes[at % 2].internal.connect();
-        let mut choice = Choice(at as u64);
-        while !done.load(SeqCst) {
-            // Around where the logouts are.
-            let near = next.load(SeqCst);
-            let places: Vec<usize> = (0..BATCH)
-                .map(|_| (near + tokens.len() + choice.below(400) - 300) % tokens.len())
-                .collect();
-            let batch: Vec<&str> = places.iter().map(|at| tokens[*at].as_str()).collect();
-            let started = elapsed();
-            for (place, alive) in places.iter().zip(ask_many(&mut connection, &batch)) {
-                let over = answered[*place].load(SeqCst) < started;
-                assert!(!(over && alive == Some(true)), "alive after its logout");
-                seen.fetch_add(usize::from(alive.is_some()), SeqCst);
-            }
-        }
-    };
-    let log_out = |at: usize| {
-        let mut connections = [0, 1].map(|node: usize| nodes[node].public.connect());
-        let mut choice = Choice(100 + at as u64);
-        loop {
-            let place = next.fetch_add(1, SeqCst);
-            if place >= tokens.len() {
-                break;
-            }
-            let request = Request::post("/logout").bearer(&tokens[place]);
-            insist(&mut connections[choice.below(2)], &request).expect(204);
-            answered[place].store(elapsed(), SeqCst);
-        }
-    };
-    thread::scope(|scope| {
-        let validating: Vec<_> = (0..8).map(|at| scope.spawn(move || validate(at))).collect();
-        let leaving: Vec<_> = (0..2).map(|at| scope.spawn(move || log_out(at))).collect();
-        leaving.into_iter().for_each(|thread| thread.join().unwrap());
-        done.store(true, SeqCst);
-        validating.into_iter().for_each(|thread| thread.join().unwrap());
-    });
-    let seen = seen.load(SeqCst);
-    assert!(seen > tokens.len() / 2, "{seen}: the validators had no say");
-    eprintln!("{} tokens logged out among {seen} validations", tokens.len());
-    let mut connection = nodes[1].internal.connect();
-    for batch in tokens.chunks(1_000) {
-        let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
-        let dead = |alive: &Option<bool>| *alive == Some(false);
-        eventually("a definite answer", PATIENCE, || {
-            let answers = ask_many(&mut connection, &batch);
-            assert!(!answers.contains(&Some(true)), "alive after all logouts");
-            answers.iter().all(dead).then_some(())
-        });
-    }
-    no_secret_is_kept(&site, tokens.iter().chain([&maker]));
+    let race = Race::new(nodes, tokens);
+    race.run();
+    race.assert_all_over();
+    let (seen, count) = (race.seen.load(SeqCst), race.tokens.len());
+    assert!(seen > count / 2, "{seen}: the validators had no say");
+    eprintln!("{count} tokens logged out among {seen} validations");
+    no_secret_is_kept(&site, race.tokens.iter().chain([&maker]));
 }
 
 /// Fails if the secret part of a token stands anywhere in what Redis keeps.

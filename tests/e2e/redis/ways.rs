@@ -6,7 +6,9 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::server::Redis;
-use crate::harness::{AuthService, Launch, is_alive, quiet_port, skip_unless_installed};
+use crate::harness::{
+    AuthService, Launch, PATIENCE, Request, eventually, is_alive, quiet_port, skip_unless_installed,
+};
 
 fn on(redis: &str) -> Launch {
     Launch::auth().var("AUTH_SESSION_STORE", redis)
@@ -53,7 +55,18 @@ fn what_is_no_address_is_refused_and_its_password_is_not_shown() {
 
 #[test]
 fn a_password_comes_from_a_file_and_belongs_to_a_user() {
-    let acl = ["--user", "ann", "on", ">secret-of-ann", "~*", "+@all"];
+    let acl = [
+        "--user",
+        "ann",
+        "on",
+        ">secret-of-ann",
+        "+@all",
+        "~session:*",
+        "~subject:*",
+        "~attempts:*",
+        "~known:*",
+        "~fence:*",
+    ];
     let Some(redis) = Redis::start(&acl) else { return };
     let directory = TempDir::with_prefix("reinflate-e2e-").unwrap();
     let file = directory.path().join("password");
@@ -116,4 +129,43 @@ fn a_server_whose_certificate_is_trusted_is_reached_through_tls() {
     works(&AuthService::launch(&launch.clone().var("SSL_CERT_FILE", path("ca.pem"))));
     let refused = launch.run();
     assert_eq!(refused.code, Some(1), "a certificate that nobody vouches for: {refused:?}");
+}
+
+#[test]
+fn a_cluster_of_three_masters_is_one_store() {
+    let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
+    let servers: Option<Vec<Redis>> = (0..3).map(|_| Redis::start(&arguments)).collect();
+    let Some(servers) = servers else { return };
+    let hosts: Vec<String> =
+        servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
+    let created = Command::new("redis-cli")
+        .args(["--cluster", "create"])
+        .args(&hosts)
+        .args(["--cluster-replicas", "0", "--cluster-yes"])
+        .output()
+        .unwrap();
+    assert!(created.status.success(), "{created:?}");
+    for server in &servers {
+        eventually("the cluster is whole", PATIENCE, || {
+            let info = server.cli(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok").then_some(())
+        });
+    }
+    // One of its servers is enough to find the others.
+    let launch = on(&format!("redis-cluster://{}", hosts[2]));
+    let nodes = [(); 2].map(|()| AuthService::launch(&launch));
+    works(&nodes[0]);
+    let tokens = nodes[0].tokens(9);
+    let listed = nodes[1].public.send(Request::get("/sessions").bearer(&tokens[0])).expect(200);
+    // Users are in memory here, each node's own: only their sessions are in the cluster.
+    assert_eq!(listed.json()["sessions"].as_array().unwrap().len(), 9);
+    for token in &tokens {
+        assert!(is_alive(&nodes[1].validate(token)));
+    }
+    let kept: Vec<usize> = servers.iter().map(Redis::sessions).collect();
+    assert!(kept.iter().sum::<usize>() == 9 && kept.iter().all(|kept| *kept < 9), "{kept:?}");
+    nodes[1].public.send(Request::delete("/sessions").bearer(&tokens[0])).expect(204);
+    for token in &tokens {
+        assert!(!is_alive(&nodes[0].validate(token)));
+    }
 }

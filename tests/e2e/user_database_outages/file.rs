@@ -24,14 +24,14 @@ fn while_the_file_is_locked_changes_are_503_and_logins_and_sessions_go_on() {
         let me = auth.session(ann).expect(200).json()["user"]["id"].as_str().unwrap().to_owned();
         scope.spawn(|| expect_unavailable(site.creation("late@example.com")));
         scope.spawn(|| {
-            expect_unavailable(auth.api_put("/users/me", ann, &json!({"first_name": "A"})))
+            expect_unavailable(auth.api_put("/users/me", ann, &json!({"first_name": "A"})));
         });
         let change =
             json!({"current_password": LONG_PASSWORD, "new_password": "eight purple trams ring"});
         scope.spawn(move || expect_unavailable(auth.api_put("/users/me/password", ann, &change)));
         let disable = json!({"disabled": true});
         scope.spawn(move || {
-            expect_unavailable(auth.api_put(&format!("/users/{me}"), admin, &disable))
+            expect_unavailable(auth.api_put(&format!("/users/{me}"), admin, &disable));
         });
         scope.spawn(|| site.sessions_go_on());
         scope.spawn(|| auth.try_login(ANN, LONG_PASSWORD).expect(200));

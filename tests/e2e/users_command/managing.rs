@@ -68,14 +68,16 @@ fn a_life_from_the_command_line() {
 fn the_list_is_readable_and_has_everybody_in_it() {
     let accounts = Accounts::new();
     assert_eq!(accounts.json(&["list"], ""), json!([]));
-    let rows: String = (0..1203).map(|n| format!("u{n}@example.com,{:064x}\n", n)).collect();
+    let row = |n: u32| format!("u{n}@example.com,{n:064x}\n");
+    let rows = (0..1203).map(row).collect::<Vec<_>>().concat();
     let file = accounts.home.path().join("users.csv");
     fs::write(&file, format!("email,password_hash\n{rows}")).unwrap();
     accounts.json(&["import", file.to_str().unwrap()], "");
     assert_eq!(accounts.json(&["list"], "").as_array().unwrap().len(), 1203);
     let text = accounts.run(&["list"], "");
     assert_eq!(text.stdout.lines().count(), 1203);
-    let of_one = text.stdout.lines().filter(|line| line.ends_with("  user  enabled  u7@example.com"));
+    let of_one =
+        text.stdout.lines().filter(|line| line.ends_with("  user  enabled  u7@example.com"));
     assert_eq!(of_one.count(), 1, "{text:?}");
     assert!(!text.stdout.contains(&format!("{:064x}", 7)), "no hash is shown");
 }

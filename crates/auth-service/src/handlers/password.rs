@@ -64,15 +64,17 @@ pub(crate) async fn change(
     let id = change.id;
     let own = id == caller.session.subject.id;
     let new = Password::from(change.new);
-    let user = if own {
+    let prepared = if own {
         let current = change.current.ok_or_else(|| {
             ApiError::Invalid("the field `current_password` is missing".to_owned())
         })?;
         let verified = check_current(app, caller, client, Password::from(current)).await?;
-        app.users.change_own_password(&verified, &new, caller.session.id.uuid()).await?
+        app.users.prepare_own_password(&verified, &new, caller.session.id.uuid()).await?
     } else {
-        app.users.change_password(id, &new).await?
+        app.users.prepare_password(id, &new).await?
     };
+    caller.still_may(app).await?;
+    let user = app.users.set_password(prepared).await?;
     let kept = own.then_some(caller.session.id);
     tracing::info!(target: "audit", event = "password_changed", user_id = %id,
         by = %caller.session.subject.id, ip = client.ip.map(tracing::field::display));
@@ -81,13 +83,25 @@ pub(crate) async fn change(
 }
 
 /// A cookie with another token of the same session, where it can have one.
+///
+/// Where the token has been rotated meanwhile, somebody else did it with the same cookie: the
+/// session that was to be kept is not the caller's alone, and ends.
 async fn another_cookie(app: &App, caller: &Caller) -> Result<Option<HeaderValue>, ApiError> {
     if caller.session.kind != Kind::Sliding {
         return Ok(None);
     }
-    match app.sessions.rotate(caller.presented, None).await? {
-        Rotation::Rotated(token, session) => Ok(app.cookie.set(&token, view::cookie_age(&session))),
-        Rotation::Dead(dead) => Err(dead.into()),
+    match app.sessions.rotate(caller.presented, None).await {
+        Ok(Rotation::Rotated(token, session)) => {
+            Ok(app.cookie.set(&token, view::cookie_age(&session)))
+        }
+        Ok(Rotation::Dead(_)) => {
+            app.sessions.end(caller.session.id).await?;
+            Ok(app.cookie.clear())
+        }
+        Err(error) => {
+            app.sessions.end(caller.session.id).await?;
+            Err(error.into())
+        }
     }
 }
 

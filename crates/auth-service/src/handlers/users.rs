@@ -119,7 +119,11 @@ pub(crate) async fn create(
     by: Option<&Caller>,
     client: &Client,
 ) -> Result<User, ApiError> {
-    let created = app.users.create(new).await?;
+    let prepared = app.users.prepare(new).await?;
+    if let Some(caller) = by {
+        caller.still_may(app).await?;
+    }
+    let created = app.users.insert(prepared).await?;
     tracing::info!(target: "audit", event = "user_created", user_id = %created.id,
         by = by.map(|caller| caller.session.subject.id.to_string()), ip = client.ip.map(tracing::field::display));
     Ok(created)

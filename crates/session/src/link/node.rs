@@ -128,13 +128,19 @@ impl Node {
         let line = match kept {
             Kept::Here => &self.line,
             Kept::OnReplica => {
+                if asking {
+                    pipeline.add_command(redis::cmd("ASKING"));
+                }
+                if let Some(call) = calls.first() {
+                    pipeline.add_command(call.fence());
+                }
                 let patience = u64::try_from(REPLICA.as_millis()).unwrap_or(u64::MAX);
                 pipeline.cmd("WAIT").arg(1).arg(patience);
                 &self.patient
             }
         };
-        let mut answers = self.exchange(line, &pipeline).await?;
-        let missed = kept == Kept::OnReplica && !has_replica(answers.pop().as_ref());
+        let answers = self.exchange(line, &pipeline).await?;
+        let missed = kept == Kept::OnReplica && !is_on_replica(&answers);
         let mut replies = Vec::with_capacity(calls.len());
         for (at, answer) in answers.into_iter().enumerate() {
             if wanted.binary_search(&at).is_ok() {
@@ -237,7 +243,7 @@ fn load_scripts(pipeline: &mut Pipeline, calls: &[&Call]) -> usize {
     loaded.len()
 }
 
-/// Whether the answer to `WAIT` says that a replica has it.
-fn has_replica(answer: Option<&RedisResult<Value>>) -> bool {
-    matches!(answer, Some(Ok(Value::Int(replicas))) if *replicas > 0)
+/// Whether the answers, which end with those to a fence and to `WAIT`, say that a replica has it.
+fn is_on_replica(answers: &[RedisResult<Value>]) -> bool {
+    matches!(answers, [.., Ok(_), Ok(Value::Int(replicas))] if *replicas > 0)
 }

@@ -19,7 +19,12 @@ pub(crate) struct Call {
     pub(super) script: Option<&'static Script>,
     /// The slot of its key.
     pub(super) slot: u16,
+    /// A key in the same slot, which is nobody's.
+    fence: Vec<u8>,
 }
+
+/// Writes what replicas have to have before they have all that was written earlier.
+const FENCE: &str = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], '', 'PX', 1000)";
 
 impl Script {
     /// The script of this text; the first line of which says what it may do.
@@ -64,14 +69,27 @@ impl Call {
         for key in keys {
             command.arg(*key);
         }
-        Self { command, script: Some(script), slot: keys.first().map_or(0, |key| slot_of(key)) }
+        Self::new(command, Some(script), keys.first().copied().unwrap_or_default())
     }
 
     /// A command on one key.
     pub(crate) fn plain(name: &str, key: &[u8]) -> Self {
         let mut command = redis::cmd(name);
         command.arg(key);
-        Self { command, script: None, slot: slot_of(key) }
+        Self::new(command, None, key)
+    }
+
+    fn new(command: Cmd, script: Option<&'static Script>, key: &[u8]) -> Self {
+        let fence = [b"fence:{", key, b"}"].concat();
+        Self { command, script, slot: slot_of(key), fence }
+    }
+
+    /// A write after which a server knows how far its replicas must be for all that was done
+    /// there: it does not count what changed nothing, or what others changed.
+    pub(super) fn fence(&self) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(FENCE).arg(1).arg(&self.fence);
+        command
     }
 
     /// The same with an argument more.

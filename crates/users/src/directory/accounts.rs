@@ -14,6 +14,15 @@ const MAX_PAGE: u32 = 500;
 /// Nothing that can be searched is longer.
 const MAX_NEEDLE_LEN: usize = 1024;
 
+/// A user who keeps the rules and whose password is hashed, to be stored.
+pub struct PreparedUser(Record);
+
+/// A password that keeps the rules and is hashed, to be stored.
+pub struct PreparedPassword {
+    id: Uuid,
+    change: NewPassword,
+}
+
 impl Directory {
     /// The user of that id.
     ///
@@ -44,19 +53,30 @@ impl Directory {
     /// # Errors
     /// `Rule`, `NameTaken`, `Busy`, `Unavailable`. Of any number at once with one name, one succeeds.
     pub async fn create(&self, new: NewUser) -> Result<User, UsersError> {
+        self.insert(self.prepare(new).await?).await
+    }
+
+    /// Checks a new user against the rules and hashes the password, which takes its time. Nothing
+    /// is stored yet: who may create users may have changed meanwhile.
+    ///
+    /// # Errors
+    /// `Rule`, `NameTaken`, `Busy`, `Unavailable`.
+    pub async fn prepare(&self, new: NewUser) -> Result<PreparedUser, UsersError> {
         let user = self.fresh(new.email, new.first_name, new.last_name, new.roles)?;
-        self.inner
-            .policy
-            .check(&new.password, &Owner::from(&user))?;
+        self.inner.policy.check(&new.password, &Owner::from(&user))?;
         // Only to spare the hash: the store decides.
         if self.find(&user.email).await?.is_some() {
             return Err(UsersError::NameTaken);
         }
         let password_hash = self.inner.hasher.hash(&new.password).await?;
-        let record = Record {
-            user,
-            password_hash,
-        };
+        Ok(PreparedUser(Record { user, password_hash }))
+    }
+
+    /// Stores a prepared user.
+    ///
+    /// # Errors
+    /// `NameTaken`, `Unavailable`.
+    pub async fn insert(&self, PreparedUser(record): PreparedUser) -> Result<User, UsersError> {
         self.inner.store.insert(&record).await?;
         Ok(record.user)
     }
@@ -107,41 +127,60 @@ impl Directory {
     /// # Errors
     /// `Rule`, `NotFound`, `Busy`, `Unavailable`.
     pub async fn change_password(&self, id: Uuid, new: &Password) -> Result<User, UsersError> {
-        let user = self.get(id).await?.ok_or(UsersError::NotFound)?;
-        self.set_password(&user, new, None, None).await
+        self.set_password(self.prepare_password(id, new).await?).await
     }
 
-    /// The same for a user who has just shown the present password: not where anything else has
-    /// ended the user's sessions since, for then somebody else may have shown it. `kept_session`
-    /// is named in the ending as the one session that goes on.
+    /// Checks another password for the user and hashes it, which takes its time. Nothing is stored
+    /// yet: who may change it may have changed meanwhile.
     ///
     /// # Errors
-    /// As [`change_password`](Self::change_password).
-    pub async fn change_own_password(
+    /// `Rule`, `NotFound`, `Busy`, `Unavailable`.
+    pub async fn prepare_password(
+        &self,
+        id: Uuid,
+        new: &Password,
+    ) -> Result<PreparedPassword, UsersError> {
+        let user = self.get(id).await?.ok_or(UsersError::NotFound)?;
+        self.prepared(&user, new, None, None).await
+    }
+
+    /// The same for a user who has just shown the present password: it will not be stored where
+    /// anything else has ended the user's sessions since, for then somebody else may have shown it.
+    /// `kept_session` is named in the ending as the one session that goes on.
+    ///
+    /// # Errors
+    /// As [`prepare_password`](Self::prepare_password).
+    pub async fn prepare_own_password(
         &self,
         verified: &User,
         new: &Password,
         kept_session: Uuid,
-    ) -> Result<User, UsersError> {
-        self.set_password(verified, new, Some(kept_session), Some(verified.generation)).await
+    ) -> Result<PreparedPassword, UsersError> {
+        self.prepared(verified, new, Some(kept_session), Some(verified.generation)).await
     }
 
-    async fn set_password(
+    /// Stores a prepared password and raises the generation.
+    ///
+    /// # Errors
+    /// `Rule` where the user was changed meanwhile, `NotFound`, `Unavailable`.
+    pub async fn set_password(&self, prepared: PreparedPassword) -> Result<User, UsersError> {
+        let PreparedPassword { id, change } = prepared;
+        self.inner.store.set_password(id, &change, self.occasion()).await
+    }
+
+    async fn prepared(
         &self,
         user: &User,
         new: &Password,
         kept_session: Option<Uuid>,
         only_at: Option<Generation>,
-    ) -> Result<User, UsersError> {
+    ) -> Result<PreparedPassword, UsersError> {
         if !user.demo {
             self.inner.policy.check(new, &Owner::from(user))?;
         }
-        let change = NewPassword {
-            hash: self.inner.hasher.hash(new).await?,
-            kept_session,
-            only_at,
-        };
-        self.inner.store.set_password(user.id, &change, self.occasion()).await
+        let hash = self.inner.hasher.hash(new).await?;
+        let change = NewPassword { hash, kept_session, only_at };
+        Ok(PreparedPassword { id: user.id, change })
     }
 
     /// Deletes a user. Every session of theirs is below the generation that comes back.

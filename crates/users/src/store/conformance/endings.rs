@@ -30,10 +30,8 @@ pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground:
         "another first role is another role to act in"
     );
     let password = "another thousand balloons".into();
-    let user = directory
-        .change_own_password(&update.user, &password, kept)
-        .await
-        .unwrap();
+    let prepared = directory.prepare_own_password(&update.user, &password, kept).await.unwrap();
+    let user = directory.set_password(prepared).await.unwrap();
     assert_eq!(user.generation, 5);
     let both = UserChanges {
         disabled: Some(true),
@@ -60,9 +58,9 @@ pub(super) async fn a_password_that_was_shown_before_an_ending_is_too_late(groun
     // The owner is faster: by another password, or by other roles.
     directory.change_password(ann.id, &"another thousand balloons".into()).await.unwrap();
     let last = directory.last_ending().await.unwrap();
-    let late = directory
-        .change_own_password(&shown, &"the thief's own balloons".into(), Uuid::from_u128(7))
-        .await;
+    let password = "the thief's own balloons".into();
+    let prepared = directory.prepare_own_password(&shown, &password, Uuid::from_u128(7)).await;
+    let late = directory.set_password(prepared.unwrap()).await;
     assert!(matches!(late, Err(UsersError::Rule(_))), "{late:?}");
     assert_eq!(directory.last_ending().await.unwrap(), last, "nothing has ended");
     let owner = directory.verify(ann.id, &"another thousand balloons".into()).await.unwrap();
