@@ -123,7 +123,7 @@ fn named_field(message: &str) -> Option<String> {
 /// A path of field names, of which some may be the caller's own.
 fn printable(path: &str) -> String {
     path.chars()
-        .filter(|c| c.is_ascii_graphic())
+        .filter(char::is_ascii_graphic)
         .take(80)
         .collect()
 }

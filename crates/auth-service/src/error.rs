@@ -268,7 +268,7 @@ mod tests {
             r#"Basic realm="reinflate", charset="UTF-8""#
         );
         let stale = challenge(ApiError::Stale {
-            max_age: Duration::from_secs(900),
+            max_age: Duration::from_mins(15),
         })
         .unwrap();
         assert!(

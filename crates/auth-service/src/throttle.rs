@@ -126,13 +126,13 @@ impl Throttle {
 
     async fn knows(&self, known: Option<AttemptKey>) -> Result<bool, ApiError> {
         match known {
-            Some(key) => self.store.knows(key).await.map_err(unavailable),
+            Some(key) => self.store.knows(key).await.map_err(|error| unavailable(&error)),
             None => Ok(false),
         }
     }
 
     async fn reserve(&self, limits: &[AttemptLimit]) -> Result<(), ApiError> {
-        match self.store.reserve(limits).await.map_err(unavailable)? {
+        match self.store.reserve(limits).await.map_err(|error| unavailable(&error))? {
             Reservation::Admitted => Ok(()),
             Reservation::Throttled { retry_after } => Err(ApiError::TooMany { retry_after }),
         }
@@ -158,7 +158,7 @@ fn limit(rate: Rate, key: &[&[u8]]) -> Option<AttemptLimit> {
 }
 
 /// Attempts that cannot be counted are not admitted.
-fn unavailable(error: StoreError) -> ApiError {
+fn unavailable(error: &StoreError) -> ApiError {
     tracing::error!(%error, "attempts cannot be counted");
     ApiError::Unavailable("login attempts cannot be counted")
 }

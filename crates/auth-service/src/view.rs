@@ -103,6 +103,6 @@ fn user_of(subject: &Subject) -> SessionUser {
     SessionUser {
         id: subject.id.to_string(),
         username: subject.username.to_string(),
-        roles: subject.roles.iter().map(|role| role.to_string()).collect(),
+        roles: subject.roles.iter().map(ToString::to_string).collect(),
     }
 }

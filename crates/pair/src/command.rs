@@ -72,9 +72,10 @@ impl Listeners {
         Ok(Self {
             public: Listener::bind("public", plan.auth.public_addr).await?,
             internal: Listener::bind("internal", plan.auth.internal_addr).await?.with_reserve(),
-            business: match plan.joined {
-                true => None,
-                false => Some(Listener::bind("business", plan.business.addr).await?),
+            business: if plan.joined {
+                None
+            } else {
+                Some(Listener::bind("business", plan.business.addr).await?)
             },
             business_internal: Listener::bind("business-internal", plan.business.internal_addr)
                 .await?
@@ -128,15 +129,12 @@ async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result
     listeners
         .business_internal
         .serve(business.internal_router(), lifecycle);
-    match listeners.business {
-        Some(listener) => {
-            auth.serve(listeners.public, listeners.internal, lifecycle);
-            listener.serve(business.public_router(), lifecycle);
-        }
-        None => {
-            auth.serve_internal(listeners.internal, lifecycle);
-            listeners.public.serve(joined(&auth, &business), lifecycle);
-        }
+    if let Some(listener) = listeners.business {
+        auth.serve(listeners.public, listeners.internal, lifecycle);
+        listener.serve(business.public_router(), lifecycle);
+    } else {
+        auth.serve_internal(listeners.internal, lifecycle);
+        listeners.public.serve(joined(&auth, &business), lifecycle);
     }
     Ok(())
 }
