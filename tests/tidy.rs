@@ -22,11 +22,7 @@ const MAX_FUNCTION_LINES: usize = 60;
 
 #[track_caller]
 fn assert_none(rule: &str, violations: &[String]) {
-    assert!(
-        violations.is_empty(),
-        "{rule}:\n  {}",
-        violations.join("\n  ")
-    );
+    assert!(violations.is_empty(), "{rule}:\n  {}", violations.join("\n  "));
 }
 
 /// Applies a rule for one file's text to every Rust file.
@@ -46,35 +42,22 @@ fn too_long(file: &Found) -> Vec<String> {
 
 fn long_functions(file: &Found) -> Vec<String> {
     let functions = scan::functions(&file.text);
-    let long = functions
-        .into_iter()
-        .filter(|function| function.lines > MAX_FUNCTION_LINES);
-    long.map(|f| format!("{}:{} {} has {} lines", file.path, f.line, f.name, f.lines))
-        .collect()
+    let long = functions.into_iter().filter(|function| function.lines > MAX_FUNCTION_LINES);
+    long.map(|f| format!("{}:{} {} has {} lines", file.path, f.line, f.name, f.lines)).collect()
 }
 
 fn without_introduction(file: &Found) -> Vec<String> {
-    if file.text.starts_with("//!") {
-        Vec::new()
-    } else {
-        vec![file.path.clone()]
-    }
+    if file.text.starts_with("//!") { Vec::new() } else { vec![file.path.clone()] }
 }
 
 fn source(path: &str, text: &str) -> Found {
-    Found {
-        path: path.to_owned(),
-        text: text.to_owned(),
-    }
+    Found { path: path.to_owned(), text: text.to_owned() }
 }
 
 #[test]
 fn no_file_is_longer_than_a_reader_can_hold() {
     for_each_source("at most 400 lines a file", too_long);
-    assert_eq!(
-        too_long(&source("a.rs", &"x\n".repeat(401))),
-        ["a.rs has 401 lines"]
-    );
+    assert_eq!(too_long(&source("a.rs", &"x\n".repeat(401))), ["a.rs has 401 lines"]);
     assert!(too_long(&source("a.rs", &"x\n".repeat(400))).is_empty());
 }
 
@@ -82,10 +65,7 @@ fn no_file_is_longer_than_a_reader_can_hold() {
 fn no_function_is_longer_than_a_screen() {
     for_each_source("at most 60 lines a function", long_functions);
     let long = format!("fn a() {{\n{}}}\n", "    x();\n".repeat(59));
-    assert_eq!(
-        long_functions(&source("a.rs", &long)),
-        ["a.rs:1 a has 61 lines"]
-    );
+    assert_eq!(long_functions(&source("a.rs", &long)), ["a.rs:1 a has 61 lines"]);
     let short = format!("fn a() {{\n{}}}\n", "    x();\n".repeat(58));
     assert!(long_functions(&source("a.rs", &short)).is_empty());
 }
@@ -93,30 +73,17 @@ fn no_function_is_longer_than_a_screen() {
 #[test]
 fn every_file_says_first_what_it_is() {
     for_each_source("each file begins with //!", without_introduction);
-    assert_eq!(
-        without_introduction(&source("a.rs", "use std::fmt;\n")),
-        ["a.rs"]
-    );
+    assert_eq!(without_introduction(&source("a.rs", "use std::fmt;\n")), ["a.rs"]);
     assert!(without_introduction(&source("a.rs", "//! A thing.\n")).is_empty());
 }
 
 #[test]
 fn no_file_or_module_has_a_name_that_says_nothing() {
-    for_each_source(
-        "a thing without a home is not understood yet",
-        words::empty_names,
-    );
+    for_each_source("a thing without a home is not understood yet", words::empty_names);
     let paths = repository();
-    let paths: Vec<String> = paths
-        .iter()
-        .flat_map(|path| words::empty_path_names(path))
-        .collect();
+    let paths: Vec<String> = paths.iter().flat_map(|path| words::empty_path_names(path)).collect();
     assert_none("a thing without a home is not understood yet", &paths);
-    for (path, text) in [
-        ("a/utils.rs", ""),
-        ("helpers/a.rs", ""),
-        ("a.rs", "pub mod common;\n"),
-    ] {
+    for (path, text) in [("a/utils.rs", ""), ("helpers/a.rs", ""), ("a.rs", "pub mod common;\n")] {
         let found = source(path, text);
         let names = [words::empty_names(&found), words::empty_path_names(path)].concat();
         assert_eq!(names.len(), 1, "{path} {text}");
@@ -127,11 +94,7 @@ fn no_file_or_module_has_a_name_that_says_nothing() {
 #[test]
 fn nothing_is_left_unfinished() {
     for_each_source("no unfinished places", words::unfinished);
-    for bad in [
-        concat!("// TO", "DO: x"),
-        concat!("// FIX", "ME"),
-        concat!("to", "do!()"),
-    ] {
+    for bad in [concat!("// TO", "DO: x"), concat!("// FIX", "ME"), concat!("to", "do!()")] {
         assert_eq!(words::unfinished(&source("a.rs", bad)).len(), 1, "{bad}");
     }
     assert!(words::unfinished(&source("a.rs", "// done\n")).is_empty());
@@ -141,10 +104,7 @@ fn nothing_is_left_unfinished() {
 fn only_the_clock_reads_the_clock() {
     for_each_source("time is a parameter", words::clock_readings);
     let reading = "fn a() -> Instant {\n    Instant::now()\n}\n";
-    assert_eq!(
-        words::clock_readings(&source("crates/a/src/a.rs", reading)).len(),
-        1
-    );
+    assert_eq!(words::clock_readings(&source("crates/a/src/a.rs", reading)).len(), 1);
     assert!(words::clock_readings(&source("crates/clock/src/system.rs", reading)).is_empty());
     let tokio = format!("use tokio::time::{{Instant, timeout_at}};\n{reading}");
     assert!(words::clock_readings(&source("crates/a/src/a.rs", &tokio)).is_empty());
@@ -154,20 +114,9 @@ fn only_the_clock_reads_the_clock() {
 
 #[test]
 fn no_lint_is_allowed_without_a_reason() {
-    for_each_source(
-        "exceptions are #[expect(…, reason = …)]",
-        words::bare_exceptions,
-    );
-    for bad in [
-        "#[allow(dead_code)]",
-        "#![allow(clippy::all)]",
-        "#[expect(dead_code)]",
-    ] {
-        assert_eq!(
-            words::bare_exceptions(&source("a.rs", bad)).len(),
-            1,
-            "{bad}"
-        );
+    for_each_source("exceptions are #[expect(…, reason = …)]", words::bare_exceptions);
+    for bad in ["#[allow(dead_code)]", "#![allow(clippy::all)]", "#[expect(dead_code)]"] {
+        assert_eq!(words::bare_exceptions(&source("a.rs", bad)).len(), 1, "{bad}");
     }
     let good = "#[expect(\n    dead_code,\n    reason = \"x\"\n)]";
     assert!(words::bare_exceptions(&source("a.rs", good)).is_empty());
@@ -184,10 +133,7 @@ fn no_crate_knows_what_it_must_not() {
 #[test]
 fn the_top_level_holds_nothing_unexpected() {
     let paths = repository();
-    let strangers: Vec<String> = paths
-        .iter()
-        .filter_map(|path| files::stranger(path))
-        .collect();
+    let strangers: Vec<String> = paths.iter().filter_map(|path| files::stranger(path)).collect();
     assert_none("a top-level entry that nobody knows", &strangers);
     assert_eq!(files::stranger("scratch/a.txt").as_deref(), Some("scratch"));
     assert_eq!(files::stranger("notes.txt").as_deref(), Some("notes.txt"));
@@ -197,25 +143,19 @@ fn the_top_level_holds_nothing_unexpected() {
 #[test]
 fn links_between_documents_lead_somewhere() {
     let paths = repository();
-    let broken: Vec<String> = files::texts(&["md"])
-        .iter()
-        .flat_map(|f| links::broken(f, &paths))
-        .collect();
+    let broken: Vec<String> =
+        files::texts(&["md"]).iter().flat_map(|f| links::broken(f, &paths)).collect();
     assert_none("broken links", &broken);
 }
 
 #[test]
 fn no_text_names_the_place_where_it_was_written() {
-    let texts = files::texts(&[
-        "rs", "md", "toml", "sh", "yml", "yaml", "json", "html", "css", "",
-    ]);
+    let texts = files::texts(&["rs", "md", "toml", "sh", "yml", "yaml", "json", "html", "css", ""]);
     let violations: Vec<String> = texts.iter().flat_map(words::workplace).collect();
     assert_none("the project speaks for itself", &violations);
-    for bad in [
-        concat!("see /wo", "rk/main"),
-        concat!("as is", "sue 3 says"),
-        concat!("DES", "IGN.md"),
-    ] {
+    for bad in
+        [concat!("see /wo", "rk/main"), concat!("as is", "sue 3 says"), concat!("DES", "IGN.md")]
+    {
         assert_eq!(words::workplace(&source("a.md", bad)).len(), 1, "{bad}");
     }
     assert!(words::workplace(&source("a.md", "the framework/main, an issue of tokens")).is_empty());

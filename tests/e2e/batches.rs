@@ -9,11 +9,7 @@ use crate::harness::{AuthService, Launch, Request, is_alive, let_time_pass};
 #[track_caller]
 fn results(auth: &AuthService, body: &Value) -> Vec<Value> {
     let answer = auth.ask(body).expect(200).json();
-    assert_eq!(
-        answer.as_object().map(serde_json::Map::len),
-        Some(1),
-        "{answer}"
-    );
+    assert_eq!(answer.as_object().map(serde_json::Map::len), Some(1), "{answer}");
     answer["results"].as_array().expect("results").clone()
 }
 
@@ -35,16 +31,8 @@ fn a_batch_of_1024_has_each_its_own_answer_in_order() {
     let once = auth.mint(&live[0], &json!({"kind": "single_use"}));
     let_time_pass(Duration::from_millis(400));
     // Each kind at each eighth place; the single-use token comes up 128 times.
-    let pattern = [
-        live[0].as_str(),
-        "nonsense",
-        &live[1],
-        &dead,
-        &live[2],
-        &fixed,
-        &once,
-        &live[0],
-    ];
+    let pattern =
+        [live[0].as_str(), "nonsense", &live[1], &dead, &live[2], &fixed, &once, &live[0]];
     let tokens: Vec<&str> = pattern.into_iter().cycle().take(1024).collect();
     let results = results(&auth, &json!({"tokens": tokens}));
     assert_eq!(results.len(), 1024);
@@ -57,11 +45,7 @@ fn a_batch_of_1024_has_each_its_own_answer_in_order() {
             let which = which % 3;
             uses[which] += 1;
             let mints = if which == 0 { 2 } else { 0 };
-            assert_eq!(
-                verdict["session"]["refresh_count"],
-                uses[which] + mints,
-                "at {index}"
-            );
+            assert_eq!(verdict["session"]["refresh_count"], uses[which] + mints, "at {index}");
         }
         match place {
             1 => assert_eq!(verdict["reason"], "malformed"),
@@ -76,10 +60,8 @@ fn a_token_named_twice_is_used_twice() {
     let auth = AuthService::start();
     let token = auth.token();
     let results = results(&auth, &json!({"tokens": [token, token, token]}));
-    let counts: Vec<_> = results
-        .iter()
-        .map(|verdict| verdict["session"]["refresh_count"].clone())
-        .collect();
+    let counts: Vec<_> =
+        results.iter().map(|verdict| verdict["session"]["refresh_count"].clone()).collect();
     assert_eq!(counts, [1, 2, 3]);
 }
 
@@ -109,14 +91,9 @@ fn an_item_may_say_how_it_is_to_be_validated() {
 fn no_token_and_1025_of_them_are_no_batch() {
     let auth = AuthService::start();
     let token = auth.token();
-    auth.ask(&json!({"tokens": []}))
-        .expect_problem(400, "invalid_request");
-    auth.ask(&json!({"tokens": vec!["x"; 1025]}))
-        .expect_problem(400, "invalid_request");
-    assert_eq!(
-        results(&auth, &json!({"tokens": vec![&token; 1024]})).len(),
-        1024
-    );
+    auth.ask(&json!({"tokens": []})).expect_problem(400, "invalid_request");
+    auth.ask(&json!({"tokens": vec!["x"; 1025]})).expect_problem(400, "invalid_request");
+    assert_eq!(results(&auth, &json!({"tokens": vec![&token; 1024]})).len(), 1024);
 }
 
 #[test]
@@ -130,20 +107,13 @@ fn a_batch_over_128_kib_is_too_large() {
 fn one_bad_item_spoils_the_question_and_uses_nothing() {
     let auth = AuthService::start();
     let token = auth.token();
-    for bad in [
-        json!(7),
-        json!(null),
-        json!([token]),
-        json!({}),
-        json!({"token": token, "touch": 1}),
-    ] {
-        auth.ask(&json!({"tokens": [token, bad]}))
-            .expect_problem(400, "invalid_request");
+    for bad in
+        [json!(7), json!(null), json!([token]), json!({}), json!({"token": token, "touch": 1})]
+    {
+        auth.ask(&json!({"tokens": [token, bad]})).expect_problem(400, "invalid_request");
     }
     let twice = format!(r#"{{"tokens":["{token}",{{"token":"{token}","token":"{token}"}}]}}"#);
     let request = Request::post("/validateToken").body("application/json", twice);
-    auth.internal
-        .send(request)
-        .expect_problem(400, "invalid_request");
+    auth.internal.send(request).expect_problem(400, "invalid_request");
     assert_eq!(auth.look_at(&token)["session"]["refresh_count"], 0);
 }

@@ -12,30 +12,16 @@ fn start(what: &str) -> AuthService {
 }
 
 fn login(auth: &AuthService) -> String {
-    let request = Request::post("/login")
-        .basic(DEMO.0, DEMO.1)
-        .header("User-Agent", HOME);
-    auth.public.send(request).expect(200).json()["token"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    let request = Request::post("/login").basic(DEMO.0, DEMO.1).header("User-Agent", HOME);
+    auth.public.send(request).expect(200).json()["token"].as_str().unwrap().to_owned()
 }
 
 fn session_from(auth: &AuthService, token: &str, agent: &str) -> Answer {
-    auth.public.send(
-        Request::get("/session")
-            .bearer(token)
-            .header("User-Agent", agent),
-    )
+    auth.public.send(Request::get("/session").bearer(token).header("User-Agent", agent))
 }
 
 fn validate_for(auth: &AuthService, token: &str, client: &Value) -> bool {
-    is_alive(
-        &auth
-            .ask(&json!({"token": token, "client": client}))
-            .expect(200)
-            .json(),
-    )
+    is_alive(&auth.ask(&json!({"token": token, "client": client})).expect(200).json())
 }
 
 #[test]
@@ -53,18 +39,11 @@ fn a_backend_tells_where_the_request_came_from() {
     let client = |ip: &str, agent: &str| json!({"ip": ip, "user_agent": agent});
     let token = login(&auth);
     assert!(validate_for(&auth, &token, &client("127.0.0.1", HOME)));
-    assert!(
-        is_alive(&auth.validate(&token)),
-        "a door that does not know the client cannot tell"
-    );
+    assert!(is_alive(&auth.validate(&token)), "a door that does not know the client cannot tell");
     assert!(!validate_for(&auth, &token, &client("203.0.113.9", HOME)));
     assert!(!is_alive(&auth.validate(&token)), "it has ended at once");
     let token = login(&auth);
-    assert!(!validate_for(
-        &auth,
-        &token,
-        &client("127.0.0.1", ELSEWHERE)
-    ));
+    assert!(!validate_for(&auth, &token, &client("127.0.0.1", ELSEWHERE)));
     assert!(!is_alive(&auth.validate(&token)));
 }
 
@@ -76,11 +55,7 @@ fn only_what_is_named_binds() {
     let auth = AuthService::start();
     let token = login(&auth);
     session_from(&auth, &token, ELSEWHERE).expect(200);
-    assert!(validate_for(
-        &auth,
-        &token,
-        &json!({"ip": "203.0.113.9", "user_agent": ELSEWHERE})
-    ));
+    assert!(validate_for(&auth, &token, &json!({"ip": "203.0.113.9", "user_agent": ELSEWHERE})));
 }
 
 #[test]
@@ -90,14 +65,7 @@ fn business_service_tells_what_it_is_set_to_tell() {
     let told = BusinessService::launch(&told);
     let silent = BusinessService::start(&auth);
     let data = |business: &BusinessService, token: &str, agent: &str| {
-        business
-            .public
-            .send(
-                Request::get("/data")
-                    .bearer(token)
-                    .header("User-Agent", agent),
-            )
-            .status
+        business.public.send(Request::get("/data").bearer(token).header("User-Agent", agent)).status
     };
     let token = login(&auth);
     assert_eq!(data(&silent, &token, ELSEWHERE), 200);

@@ -16,16 +16,8 @@ fn a_live_token_opens_the_data() {
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let body = answer.json();
-    assert!(
-        body["data"]
-            .as_object()
-            .is_some_and(|data| !data.is_empty()),
-        "{body}"
-    );
-    assert!(
-        answer.text().contains(DEMO.0),
-        "the data is the caller's own: {body}"
-    );
+    assert!(body["data"].as_object().is_some_and(|data| !data.is_empty()), "{body}");
+    assert!(answer.text().contains(DEMO.0), "the data is the caller's own: {body}");
 }
 
 #[test]
@@ -33,14 +25,9 @@ fn the_protected_resource_names_the_user() {
     let auth = AuthService::with_users();
     let business = BusinessService::start(&auth);
     let token = auth.login(ANN, LONG_PASSWORD);
-    let answer = business
-        .public
-        .send(Request::get("/protected-resource").token(&token))
-        .expect(200);
-    assert_eq!(
-        answer.json(),
-        json!({"message": "This is a protected resource", "user": ANN})
-    );
+    let answer =
+        business.public.send(Request::get("/protected-resource").token(&token)).expect(200);
+    assert_eq!(answer.json(), json!({"message": "This is a protected resource", "user": ANN}));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
@@ -49,30 +36,18 @@ fn both_resources_refuse_alike() {
     let auth = AuthService::start();
     let business = BusinessService::start(&auth);
     for path in ["/data", "/protected-resource"] {
-        let missing = business
-            .public
-            .get(path)
-            .expect_problem(401, "missing_token");
+        let missing = business.public.get(path).expect_problem(401, "missing_token");
         missing.expect_challenge(r#"Bearer realm="reinflate""#);
         let invalid = business.public.send(Request::get(path).bearer("nonsense"));
-        invalid
-            .expect_problem(401, "invalid_token")
-            .expect_challenge_error("invalid_token");
-        let answer = business
-            .public
-            .send(Request::delete(path))
-            .expect_problem(405, "method_not_allowed");
+        invalid.expect_problem(401, "invalid_token").expect_challenge_error("invalid_token");
+        let answer =
+            business.public.send(Request::delete(path)).expect_problem(405, "method_not_allowed");
         assert!(
-            answer
-                .header("allow")
-                .is_some_and(|allowed| allowed.contains("GET")),
+            answer.header("allow").is_some_and(|allowed| allowed.contains("GET")),
             "{answer:?}"
         );
     }
-    business
-        .public
-        .get("/nothing")
-        .expect_problem(404, "not_found");
+    business.public.get("/nothing").expect_problem(404, "not_found");
 }
 
 #[test]
@@ -125,18 +100,11 @@ fn a_browser_without_a_session_is_sent_to_the_login_and_another_client_is_not() 
             "http://localhost:1234/login?next=http%3A%2F%2Flocalhost%3A5678{encoded}%3Fa%3D1%26b%3D2"
         );
         assert_eq!(answer.header("location"), Some(expected.as_str()));
-        business
-            .public
-            .get(page)
-            .expect_problem(401, "missing_token");
-        let with_session = Request::get(page)
-            .header("Accept", "text/html")
-            .cookie(&auth.token());
+        business.public.get(page).expect_problem(401, "missing_token");
+        let with_session = Request::get(page).header("Accept", "text/html").cookie(&auth.token());
         let answer = business.public.send(with_session).expect(200);
         assert!(
-            answer
-                .header("content-type")
-                .is_some_and(|t| t.starts_with("text/html")),
+            answer.header("content-type").is_some_and(|t| t.starts_with("text/html")),
             "{answer:?}"
         );
         assert!(answer.text().contains(DEMO.0));
@@ -147,10 +115,7 @@ fn a_browser_without_a_session_is_sent_to_the_login_and_another_client_is_not() 
 fn several_addresses_are_one_service() {
     let auth = AuthService::start();
     let gone = crate::harness::quiet_port();
-    let urls = format!(
-        "http://127.0.0.1:{gone},http://127.0.0.1:{}",
-        auth.internal.port
-    );
+    let urls = format!("http://127.0.0.1:{gone},http://127.0.0.1:{}", auth.internal.port);
     let launch = Launch::business(0).var("BUSINESS_AUTH_URL", urls);
     let business = BusinessService::launch(&launch);
     let token = auth.token();

@@ -17,10 +17,7 @@ impl Doors {
     /// The answers of a door of each service to the same headers.
     fn ask(&self, headers: impl Fn(Request) -> Request) -> [Answer; 2] {
         let ask = |listener: Listener, path: &str| listener.send(headers(Request::get(path)));
-        [
-            ask(self.auth.public, "/session"),
-            ask(self.business.public, "/data"),
-        ]
+        [ask(self.auth.public, "/session"), ask(self.business.public, "/data")]
     }
 
     #[track_caller]
@@ -45,9 +42,7 @@ fn each_of_the_three_ways_is_good() {
     doors.expect(200, |request| request.token(&token));
     doors.expect(200, |request| request.bearer(&token));
     doors.expect(200, |request| request.cookie(&token));
-    doors.expect(200, |request| {
-        request.header("Authorization", format!("bEARER {token}"))
-    });
+    doors.expect(200, |request| request.header("Authorization", format!("bEARER {token}")));
     doors.expect(200, |request| request.header("ToKeN", &token));
 }
 
@@ -83,12 +78,8 @@ fn a_header_goes_before_the_cookie() {
     let live = doors.auth.token();
     doors.expect(200, |request| request.bearer(&live).cookie("nonsense"));
     doors.expect(200, |request| request.cookie("nonsense").token(&live));
-    doors.expect_problem(401, "invalid_token", |request| {
-        request.bearer("nonsense").cookie(&live)
-    });
-    doors.expect_problem(401, "invalid_token", |request| {
-        request.token("nonsense").cookie(&live)
-    });
+    doors.expect_problem(401, "invalid_token", |request| request.bearer("nonsense").cookie(&live));
+    doors.expect_problem(401, "invalid_token", |request| request.token("nonsense").cookie(&live));
 }
 
 #[test]
@@ -98,15 +89,10 @@ fn two_headers_with_different_tokens_are_an_invalid_request() {
     doors.expect_problem(400, "invalid_request", |request| {
         request.token(&tokens[0]).bearer(&tokens[1])
     });
-    doors.expect_problem(400, "invalid_request", |request| {
-        request.token("x").bearer(&tokens[1])
-    });
+    doors.expect_problem(400, "invalid_request", |request| request.token("x").bearer(&tokens[1]));
     doors.expect(200, |request| request.token(&tokens[0]).bearer(&tokens[0]));
     let verdict = doors.auth.look_at(&tokens[1]);
-    assert_eq!(
-        verdict["session"]["refresh_count"], 0,
-        "what is refused is no use"
-    );
+    assert_eq!(verdict["session"]["refresh_count"], 0, "what is refused is no use");
 }
 
 #[test]
@@ -127,12 +113,7 @@ fn one_header_given_twice_is_an_invalid_request() {
 fn an_authorization_of_another_scheme_counts_as_none() {
     let doors = Doors::open();
     let token = doors.auth.token();
-    for scheme in [
-        "Basic anNmOnBvc3RtYW4=",
-        "Digest x",
-        "Bearertoken",
-        "Negotiate",
-    ] {
+    for scheme in ["Basic anNmOnBvc3RtYW4=", "Digest x", "Bearertoken", "Negotiate"] {
         let other = |request: Request| request.header("Authorization", scheme);
         doors.expect_problem(401, "missing_token", other);
         doors.expect(200, |request| other(request).token(&token));
@@ -144,25 +125,16 @@ fn an_authorization_of_another_scheme_counts_as_none() {
 fn cookies_that_contradict_each_other_count_as_none() {
     let doors = Doors::open();
     let tokens = doors.auth.tokens(2);
-    let both = format!(
-        "reinflate={}; theme=dark; reinflate={}",
-        tokens[0], tokens[1]
-    );
-    doors.expect_problem(401, "missing_token", |request| {
-        request.header("Cookie", &both)
-    });
+    let both = format!("reinflate={}; theme=dark; reinflate={}", tokens[0], tokens[1]);
+    doors.expect_problem(401, "missing_token", |request| request.header("Cookie", &both));
     doors.expect_problem(401, "missing_token", |request| {
         request.cookie(&tokens[0]).cookie(&tokens[1])
     });
-    doors.expect(200, |request| {
-        request.header("Cookie", &both).bearer(&tokens[0])
-    });
+    doors.expect(200, |request| request.header("Cookie", &both).bearer(&tokens[0]));
     let same = format!("a=b; reinflate={}; reinflate={}", tokens[0], tokens[0]);
     doors.expect(200, |request| request.header("Cookie", &same));
     let others = format!("Reinflate={0}; reinflate2={0}; xreinflate={0}", tokens[0]);
-    doors.expect_problem(401, "missing_token", |request| {
-        request.header("Cookie", &others)
-    });
+    doors.expect_problem(401, "missing_token", |request| request.header("Cookie", &others));
 }
 
 #[test]
@@ -182,13 +154,7 @@ fn a_token_in_the_query_is_never_read() {
 #[test]
 fn a_value_that_is_no_token_at_all_is_a_refusal_and_no_failure() {
     let doors = Doors::open();
-    for value in [
-        b"\xff\xfe".as_slice(),
-        b"",
-        b" ",
-        "é".as_bytes(),
-        &[b'x'; 8_000],
-    ] {
+    for value in [b"\xff\xfe".as_slice(), b"", b" ", "é".as_bytes(), &[b'x'; 8_000]] {
         for answer in doors.ask(|request| request.header("token", value)) {
             assert!(matches!(answer.status, 400 | 401), "{value:?}: {answer:?}");
         }

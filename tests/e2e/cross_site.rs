@@ -28,9 +28,7 @@ fn what_a_browser_sends_from_another_site_is_refused() {
 fn a_login_from_another_site_is_refused_as_well() {
     let auth = AuthService::start();
     let login = Request::post("/login").json(&json!({"username": DEMO.0, "password": DEMO.1}));
-    let refused = auth
-        .public
-        .send(login.header("Sec-Fetch-Site", "cross-site"));
+    let refused = auth.public.send(login.header("Sec-Fetch-Site", "cross-site"));
     refused.expect_problem(403, "cross_site_request");
 }
 
@@ -46,9 +44,8 @@ fn what_a_browser_sends_from_our_own_pages_passes() {
         vec![],
     ] {
         let request = logout(&auth.token());
-        let request = headers.iter().fold(request, |request, (name, value)| {
-            request.header(name, value)
-        });
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         auth.public.send(request).expect(204);
     }
 }
@@ -56,9 +53,8 @@ fn what_a_browser_sends_from_our_own_pages_passes() {
 #[test]
 fn reading_is_not_held_back() {
     let auth = AuthService::start();
-    let read = Request::get("/session")
-        .bearer(&auth.token())
-        .header("Sec-Fetch-Site", "cross-site");
+    let read =
+        Request::get("/session").bearer(&auth.token()).header("Sec-Fetch-Site", "cross-site");
     auth.public.send(read).expect(200);
 }
 
@@ -68,8 +64,7 @@ fn origins_that_are_named_are_excepted() {
         let auth = AuthService::launch(&Launch::auth().var(setting, "https://app.example"));
         let from = |origin: &str| {
             let request = logout(&auth.token()).header("Origin", origin);
-            auth.public
-                .send(request.header("Sec-Fetch-Site", "cross-site"))
+            auth.public.send(request.header("Sec-Fetch-Site", "cross-site"))
         };
         from("https://app.example").expect(204);
         from("https://app.example.evil.example").expect_problem(403, "cross_site_request");

@@ -28,14 +28,8 @@ fn keep_asking(listener: Listener, request: &Request, stopping: &AtomicBool) -> 
             // its request, and a client is free to ask elsewhere.
             Err(error) => {
                 assert!(is_new, "a request on an open connection failed: {error}");
-                assert!(
-                    stopping.load(Ordering::SeqCst),
-                    "failed before the signal: {error}"
-                );
-                assert!(
-                    listener.try_connect().is_err(),
-                    "failed while it accepts: {error}"
-                );
+                assert!(stopping.load(Ordering::SeqCst), "failed before the signal: {error}");
+                assert!(listener.try_connect().is_err(), "failed while it accepts: {error}");
                 return answered;
             }
         }
@@ -45,9 +39,8 @@ fn keep_asking(listener: Listener, request: &Request, stopping: &AtomicBool) -> 
 fn drain_under_load(listener: Listener, request: &Request, stop: impl FnOnce()) {
     let stopping = AtomicBool::new(false);
     thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| keep_asking(listener, request, &stopping)))
-            .collect();
+        let clients: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| keep_asking(listener, request, &stopping))).collect();
         let mut idle: Vec<Connection> = (0..20).map(|_| listener.connect()).collect();
         for connection in &mut idle {
             connection.send(request).expect(200);
@@ -68,10 +61,7 @@ fn auth_service_stops_under_load_without_a_failed_request() {
     let began = now();
     drain_under_load(auth.internal, &request, || auth.signal("TERM"));
     assert_eq!(auth.wait_for_end(PATIENCE).code(), Some(0));
-    assert!(
-        began.elapsed() >= Duration::from_millis(500),
-        "the delay was not kept"
-    );
+    assert!(began.elapsed() >= Duration::from_millis(500), "the delay was not kept");
 }
 
 #[test]
@@ -91,14 +81,10 @@ fn while_it_drains_it_is_not_ready_but_serves_and_says_close() {
     let mut kept = auth.public.connect();
     kept.send(&Request::get("/livez")).expect(200);
     auth.signal("TERM");
-    eventually("not ready", PATIENCE, || {
-        (auth.public.get("/readyz").status == 503).then_some(())
-    });
+    eventually("not ready", PATIENCE, || (auth.public.get("/readyz").status == 503).then_some(()));
     auth.internal.get("/livez").expect(200);
     auth.session(&token).expect(200);
-    let last = kept
-        .send(&Request::get("/session").bearer(&token))
-        .expect(200);
+    let last = kept.send(&Request::get("/session").bearer(&token)).expect(200);
     assert_eq!(last.header("connection"), Some("close"));
     assert!(auth.is_running());
     auth.signal("TERM");
@@ -152,11 +138,7 @@ fn idle_connections_do_not_hold_up_the_end() {
     let stopped = now();
     auth.signal("TERM");
     assert_eq!(auth.wait_for_end(PATIENCE).code(), Some(0));
-    assert!(
-        stopped.elapsed() < Duration::from_secs(5),
-        "it took {:?}",
-        stopped.elapsed()
-    );
+    assert!(stopped.elapsed() < Duration::from_secs(5), "it took {:?}", stopped.elapsed());
 }
 
 #[test]
@@ -168,9 +150,5 @@ fn the_pair_stops_as_one() {
         .collect();
     pair.signal("TERM");
     assert_eq!(pair.wait_for_end(PATIENCE).code(), Some(0));
-    assert!(
-        listeners
-            .iter()
-            .all(|listener| listener.try_connect().is_err())
-    );
+    assert!(listeners.iter().all(|listener| listener.try_connect().is_err()));
 }

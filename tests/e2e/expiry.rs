@@ -8,9 +8,7 @@ use crate::harness::{AuthService, Launch, PATIENCE, eventually, is_alive, let_ti
 
 /// With a short idle time, and no sweeper: the store knows what has expired.
 fn with_ttl(ttl: &str) -> Launch {
-    Launch::auth()
-        .var("AUTH_TOKEN_TTL", ttl)
-        .var("AUTH_SWEEP_INTERVAL", "0")
+    Launch::auth().var("AUTH_TOKEN_TTL", ttl).var("AUTH_SWEEP_INTERVAL", "0")
 }
 
 fn milliseconds(timestamp: &Value) -> u64 {
@@ -43,10 +41,7 @@ fn a_token_that_is_used_stays_alive_and_dies_left_alone() {
     let verdict = auth.validate(&token);
     assert!(!is_alive(&verdict));
     assert_eq!(verdict["reason"], "expired");
-    assert!(
-        !is_alive(&auth.validate(&token)),
-        "a dead token does not come back"
-    );
+    assert!(!is_alive(&auth.validate(&token)), "a dead token does not come back");
 }
 
 #[test]
@@ -83,10 +78,7 @@ fn looking_at_it_keeps_no_token_alive() {
     let issued = now();
     eventually("the token dies though it is looked at", PATIENCE, || {
         let alive = is_alive(&auth.look_at(&token));
-        assert!(
-            !alive || issued.elapsed() < Duration::from_millis(1500),
-            "a look kept it alive"
-        );
+        assert!(!alive || issued.elapsed() < Duration::from_millis(1500), "a look kept it alive");
         (!alive).then_some(())
     });
 }
@@ -113,10 +105,7 @@ fn no_token_outlives_its_absolute_end_however_busy_it_is() {
         if !is_alive(&verdict) {
             return Some(now());
         }
-        assert!(
-            asked.duration_since(issued) < Duration::from_millis(2050),
-            "it outlived its end"
-        );
+        assert!(asked.duration_since(issued) < Duration::from_millis(2050), "it outlived its end");
         let session = &verdict["session"];
         assert!(
             session["expires_at"].as_str() <= session["absolute_expires_at"].as_str(),
@@ -124,10 +113,7 @@ fn no_token_outlives_its_absolute_end_however_busy_it_is() {
         );
         None
     });
-    assert!(
-        died.duration_since(before) >= Duration::from_secs(2),
-        "it died early"
-    );
+    assert!(died.duration_since(before) >= Duration::from_secs(2), "it died early");
 }
 
 #[test]
@@ -135,10 +121,7 @@ fn a_maximum_below_the_idle_time_bounds_it_from_the_start() {
     let launch = with_ttl("30s").var("AUTH_TOKEN_MAX_LIFETIME", "10s");
     let login = AuthService::launch(&launch).login_answer("jsf.fusco@gmail.com", "postman");
     assert_eq!(login["expires_in"], 10);
-    assert_eq!(
-        login["session"]["expires_at"],
-        login["session"]["absolute_expires_at"]
-    );
+    assert_eq!(login["session"]["expires_at"], login["session"]["absolute_expires_at"]);
 }
 
 #[test]
@@ -183,9 +166,6 @@ fn past_the_cap_a_new_session_ends_the_one_that_would_end_soonest() {
     // The first is used, so the second is now the one that would end soonest.
     assert!(is_alive(&auth.validate(&tokens[0])));
     tokens.push(auth.token());
-    let alive: Vec<bool> = tokens
-        .iter()
-        .map(|token| is_alive(&auth.look_at(token)))
-        .collect();
+    let alive: Vec<bool> = tokens.iter().map(|token| is_alive(&auth.look_at(token))).collect();
     assert_eq!(alive, [true, false, true, true]);
 }

@@ -31,9 +31,8 @@ fn a_held_back_request_does_not_act_for_a_session_that_ended_meanwhile() {
         auth.public.send(Request::post("/logout").header("token", &admin)).expect(204);
     });
     assert_eq!(status, 401);
-    let answer = auth.public.send(
-        Request::new("GET", "/api/v1/users?q=late").header("token", auth.token()),
-    );
+    let answer =
+        auth.public.send(Request::new("GET", "/api/v1/users?q=late").header("token", auth.token()));
     assert_eq!(answer.expect(200).json()["users"], json!([]));
 }
 

@@ -18,29 +18,12 @@ fn a_validation_needs_the_key() {
     let ask = || Request::post("/validateToken").json(&json!({"token": auth.token()}));
     auth.internal.send(ask().bearer(KEY)).expect(200);
     assert_eq!(auth.internal.send(ask()).status, 401);
-    for wrong in [
-        "",
-        "eleven",
-        &KEY[1..],
-        &format!("{KEY}x"),
-        &KEY.to_uppercase(),
-    ] {
-        assert_eq!(
-            auth.internal.send(ask().bearer(wrong)).status,
-            401,
-            "{wrong:?}"
-        );
+    for wrong in ["", "eleven", &KEY[1..], &format!("{KEY}x"), &KEY.to_uppercase()] {
+        assert_eq!(auth.internal.send(ask().bearer(wrong)).status, 401, "{wrong:?}");
     }
+    assert_eq!(auth.internal.send(ask().header("X-Internal-Key", KEY)).status, 401);
     assert_eq!(
-        auth.internal
-            .send(ask().header("X-Internal-Key", KEY))
-            .status,
-        401
-    );
-    assert_eq!(
-        auth.internal
-            .send(ask().header("Authorization", format!("Basic {KEY}")))
-            .status,
+        auth.internal.send(ask().header("Authorization", format!("Basic {KEY}"))).status,
         401
     );
 }
@@ -49,9 +32,7 @@ fn a_validation_needs_the_key() {
 fn metrics_need_the_key_and_probes_do_not() {
     let auth = start();
     assert_eq!(auth.internal.get("/metrics").status, 401);
-    auth.internal
-        .send(Request::get("/metrics").bearer(KEY))
-        .expect(200);
+    auth.internal.send(Request::get("/metrics").bearer(KEY)).expect(200);
     auth.internal.get("/livez").expect(200);
     auth.internal.get("/readyz").expect(200);
 }
@@ -60,21 +41,10 @@ fn metrics_need_the_key_and_probes_do_not() {
 fn values_take_the_key_in_a_header_of_its_own() {
     let auth = start();
     let token = auth.token();
-    let put = || {
-        Request::put("/session/data/cart")
-            .bearer(&token)
-            .json(&json!(1))
-    };
-    auth.internal
-        .send(put().header("X-Internal-Key", KEY))
-        .expect(204);
+    let put = || Request::put("/session/data/cart").bearer(&token).json(&json!(1));
+    auth.internal.send(put().header("X-Internal-Key", KEY)).expect(204);
     assert_eq!(auth.internal.send(put()).status, 401);
-    assert_eq!(
-        auth.internal
-            .send(put().header("X-Internal-Key", "nonsense"))
-            .status,
-        401
-    );
+    assert_eq!(auth.internal.send(put().header("X-Internal-Key", "nonsense")).status, 401);
     let by_header = Request::get("/session/data").token(&token).bearer(KEY);
     assert!(
         auth.internal.send(by_header).status >= 400,
@@ -97,10 +67,7 @@ fn business_service_sends_its_key() {
     business.keep_secret(KEY);
     let token = auth.token();
     business.data(&token).expect(200);
-    for launch in [
-        launch.clone(),
-        launch.var("BUSINESS_AUTH_KEY", "twelve-wrong-guesses"),
-    ] {
+    for launch in [launch.clone(), launch.var("BUSINESS_AUTH_KEY", "twelve-wrong-guesses")] {
         let stranger = BusinessService::launch(&launch);
         stranger.data(&token).expect_problem(503, "unavailable");
     }

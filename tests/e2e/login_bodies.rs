@@ -5,26 +5,15 @@ use crate::harness::{Answer, AuthService, DEMO, Request};
 const GOOD: &str = r#"{"username":"jsf.fusco@gmail.com","password":"postman"}"#;
 
 fn post(auth: &AuthService, content_type: &str, body: impl Into<Vec<u8>>) -> Answer {
-    auth.public
-        .send(Request::post("/login").body(content_type, body))
+    auth.public.send(Request::post("/login").body(content_type, body))
 }
 
 #[test]
 fn malformed_json_is_an_invalid_request() {
     let auth = AuthService::start();
     let nested = "[".repeat(10_000);
-    let bodies = [
-        "",
-        " ",
-        "{",
-        "[]",
-        "\"x\"",
-        "null",
-        "7",
-        "{\"username\"}",
-        "{'username':1}",
-        &nested,
-    ];
+    let bodies =
+        ["", " ", "{", "[]", "\"x\"", "null", "7", "{\"username\"}", "{'username':1}", &nested];
     let trailing = format!("{GOOD}}}");
     for body in bodies.into_iter().chain([trailing.as_str()]) {
         post(&auth, "application/json", body).expect_problem(400, "invalid_request");
@@ -50,14 +39,8 @@ fn a_missing_or_ill_typed_field_is_named() {
         (r#"{"username":"jsf.fusco@gmail.com"}"#, "password"),
         (r#"{"username":7,"password":"postman"}"#, "username"),
         (r#"{"username":null,"password":"postman"}"#, "username"),
-        (
-            r#"{"username":"jsf.fusco@gmail.com","password":["postman"]}"#,
-            "password",
-        ),
-        (
-            r#"{"username":"jsf.fusco@gmail.com","password":"postman","role":7}"#,
-            "role",
-        ),
+        (r#"{"username":"jsf.fusco@gmail.com","password":["postman"]}"#, "password"),
+        (r#"{"username":"jsf.fusco@gmail.com","password":"postman","role":7}"#, "role"),
     ] {
         let answer = post(&auth, "application/json", body).expect_problem(400, "invalid_request");
         let detail = answer.json()["detail"].as_str().unwrap().to_owned();
@@ -95,19 +78,11 @@ fn no_error_repeats_the_password() {
 #[test]
 fn a_body_must_say_that_it_is_json() {
     let auth = AuthService::start();
-    for content_type in [
-        "text/plain",
-        "application/xml",
-        "application/jsonish",
-        "json",
-        "",
-    ] {
+    for content_type in ["text/plain", "application/xml", "application/jsonish", "json", ""] {
         post(&auth, content_type, GOOD).expect_problem(415, "unsupported_media_type");
     }
     let untyped = Request::post("/login").untyped_body(GOOD);
-    auth.public
-        .send(untyped)
-        .expect_problem(415, "unsupported_media_type");
+    auth.public.send(untyped).expect_problem(415, "unsupported_media_type");
     for content_type in ["application/json; charset=utf-8", "Application/JSON"] {
         post(&auth, content_type, GOOD).expect(200);
     }
@@ -139,10 +114,7 @@ fn a_chunked_body_over_the_limit_is_too_large_as_well() {
     request.extend_from_slice(b"0\r\n\r\n");
     let mut connection = auth.public.connect();
     connection.write(&request);
-    connection
-        .read_answer(false)
-        .unwrap()
-        .expect_problem(413, "payload_too_large");
+    connection.read_answer(false).unwrap().expect_problem(413, "payload_too_large");
 }
 
 #[test]
@@ -152,10 +124,7 @@ fn another_method_is_told_which_are_allowed() {
         let answer = auth.public.send(Request::new(method, "/login"));
         let answer = answer.expect_problem(405, "method_not_allowed");
         let allowed = answer.header("allow").unwrap_or_default();
-        assert!(
-            allowed.split(',').any(|method| method.trim() == "POST"),
-            "{answer:?}"
-        );
+        assert!(allowed.split(',').any(|method| method.trim() == "POST"), "{answer:?}");
     }
 }
 
@@ -175,10 +144,7 @@ fn names_and_passwords_of_any_shape_are_wrong_ones_and_nothing_worse() {
         ("ⅉsf.fusco@gmail.com", "postman"),
     ] {
         let status = auth.try_login(user, password).status;
-        assert!(
-            matches!(status, 400 | 401 | 422),
-            "{user:?} {password:?}: {status}"
-        );
+        assert!(matches!(status, 400 | 401 | 422), "{user:?} {password:?}: {status}");
     }
     auth.try_login(DEMO.0, DEMO.1).expect(200);
 }

@@ -13,31 +13,16 @@ fn a_logout_is_answered_with_204_whatever_the_token_was() {
     let token = auth.token();
     let mut mistyped = token.clone();
     mistyped.replace_range(40..41, if &token[40..41] == "a" { "b" } else { "a" });
-    for token in [
-        token.as_str(),
-        &token,
-        &mistyped,
-        "nonsense",
-        &"x".repeat(64),
-    ] {
-        let answer = auth
-            .public
-            .send(Request::post("/logout").bearer(token))
-            .expect(204);
-        assert!(
-            answer.body.is_empty() && answer.header("set-cookie").is_none(),
-            "{answer:?}"
-        );
+    for token in [token.as_str(), &token, &mistyped, "nonsense", &"x".repeat(64)] {
+        let answer = auth.public.send(Request::post("/logout").bearer(token)).expect(204);
+        assert!(answer.body.is_empty() && answer.header("set-cookie").is_none(), "{answer:?}");
     }
 }
 
 #[test]
 fn a_logout_without_a_token_says_that_it_is_missing() {
     let auth = AuthService::start();
-    let answer = auth
-        .public
-        .send(Request::post("/logout"))
-        .expect_problem(401, "missing_token");
+    let answer = auth.public.send(Request::post("/logout")).expect_problem(401, "missing_token");
     answer.expect_challenge(r#"Bearer realm="reinflate""#);
 }
 
@@ -45,22 +30,11 @@ fn a_logout_without_a_token_says_that_it_is_missing() {
 fn a_logout_takes_the_token_from_any_header_and_expires_the_cookie() {
     let auth = AuthService::start();
     let tokens = auth.tokens(2);
-    auth.public
-        .send(Request::post("/logout").token(&tokens[0]))
-        .expect(204);
-    let by_cookie = auth
-        .public
-        .send(Request::post("/logout").cookie(&tokens[1]))
-        .expect(204);
+    auth.public.send(Request::post("/logout").token(&tokens[0])).expect(204);
+    let by_cookie = auth.public.send(Request::post("/logout").cookie(&tokens[1])).expect(204);
     let cookie = by_cookie.header("set-cookie").unwrap_or_default();
-    assert!(
-        cookie.starts_with("reinflate=;") && cookie.contains("Max-Age=0"),
-        "{by_cookie:?}"
-    );
-    assert!(
-        cookie.contains("HttpOnly") && cookie.contains("Path=/"),
-        "{by_cookie:?}"
-    );
+    assert!(cookie.starts_with("reinflate=;") && cookie.contains("Max-Age=0"), "{by_cookie:?}");
+    assert!(cookie.contains("HttpOnly") && cookie.contains("Path=/"), "{by_cookie:?}");
     assert!(tokens.iter().all(|token| !is_alive(&auth.validate(token))));
 }
 
@@ -112,10 +86,7 @@ fn keep_validating(auth: &AuthService, token: &str, logged_out: &AtomicBool, aft
         if was_logged_out {
             late += 1;
             after.fetch_add(1, Ordering::SeqCst);
-            assert!(
-                !is_alive(&verdict),
-                "a validation brought it back: {verdict}"
-            );
+            assert!(!is_alive(&verdict), "a validation brought it back: {verdict}");
         }
     }
 }

@@ -2,10 +2,7 @@
 //! Nothing here looks inside: what is not visible from outside is tested where it lives.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(
-    clippy::print_stderr,
-    reason = "the log of a failed test and why one was skipped"
-)]
+#![expect(clippy::print_stderr, reason = "the log of a failed test and why one was skipped")]
 
 mod harness;
 
@@ -37,8 +34,8 @@ mod outages;
 mod pair;
 mod probes;
 mod proxies;
-mod redis;
 mod recipes;
+mod redis;
 mod request_ids;
 mod rotation;
 mod session_lists;

@@ -8,15 +8,9 @@ use crate::harness::{AuthService, BusinessService, Connection, Listener, Request
 /// Fails unless each answer in these bytes is a 4xx; no answer at all is as good.
 #[track_caller]
 fn expect_refusal(what: &str, answer: &str) {
-    let statuses: Vec<&str> = answer
-        .split("HTTP/1.1 ")
-        .skip(1)
-        .filter_map(|rest| rest.split(' ').next())
-        .collect();
-    assert!(
-        statuses.iter().all(|status| status.starts_with('4')),
-        "{what}: {answer}"
-    );
+    let statuses: Vec<&str> =
+        answer.split("HTTP/1.1 ").skip(1).filter_map(|rest| rest.split(' ').next()).collect();
+    assert!(statuses.iter().all(|status| status.starts_with('4')), "{what}: {answer}");
 }
 
 fn for_each_service(check: impl Fn(Listener, &str)) {
@@ -25,10 +19,7 @@ fn for_each_service(check: impl Fn(Listener, &str)) {
     check(auth.public, "/livez");
     check(auth.internal, "/livez");
     check(business.public, "/livez");
-    assert!(
-        is_alive(&auth.validate(&auth.token())),
-        "the service is not as it was"
-    );
+    assert!(is_alive(&auth.validate(&auth.token())), "the service is not as it was");
 }
 
 #[test]
@@ -70,10 +61,7 @@ fn a_head_over_16_kib_or_100_headers_is_refused_and_one_below_is_not() {
             expect_refusal("a long head", &listener.exchange(&long(length).encode(1)));
         }
         let target = format!("{path}?{}", "q".repeat(60_000));
-        expect_refusal(
-            "a long target",
-            &listener.exchange(&Request::get(&target).encode(1)),
-        );
+        expect_refusal("a long target", &listener.exchange(&Request::get(&target).encode(1)));
     });
 }
 
@@ -100,19 +88,13 @@ fn a_request_that_hides_another_is_refused_and_the_other_is_not_answered() {
         ("Content-Length: 99999999999999999999", "{}"),
         ("Transfer-Encoding: chunked, identity", chunked.as_str()),
         ("Transfer-Encoding: xchunked", &chunked),
-        (
-            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
-            &chunked,
-        ),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", &chunked),
         ("Transfer-Encoding: chunked", "zz\r\n{}\r\n0\r\n\r\n"),
         ("Transfer-Encoding: chunked", "2\r\n{}XX0\r\n\r\n"),
     ] {
         let answer = post_framed(auth.public, framing, body);
         expect_refusal(framing, &answer);
-        assert!(
-            !answer.contains("404"),
-            "the hidden request was answered: {framing}: {answer}"
-        );
+        assert!(!answer.contains("404"), "the hidden request was answered: {framing}: {answer}");
     }
     auth.token();
 }
@@ -121,34 +103,20 @@ fn a_request_that_hides_another_is_refused_and_the_other_is_not_answered() {
 fn length_and_chunks_together_hide_nothing() {
     let auth = AuthService::start();
     let body = format!("0\r\n\r\n{SECOND}");
-    let framing = format!(
-        "Content-Length: {}\r\nTransfer-Encoding: chunked",
-        body.len()
-    );
+    let framing = format!("Content-Length: {}\r\nTransfer-Encoding: chunked", body.len());
     let answer = post_framed(auth.public, &framing, &body);
     expect_refusal("two lengths", &answer);
     let answers = answer.matches("HTTP/1.1 ").count();
-    assert!(
-        answers <= 1,
-        "the connection must not go on after it: {answer}"
-    );
+    assert!(answers <= 1, "the connection must not go on after it: {answer}");
 }
 
 #[test]
 fn a_body_shorter_than_announced_is_no_login() {
     let auth = AuthService::start();
     let body = r#"{"username":"jsf.fusco@gmail.com","password":"postman"}"#;
-    let answer = post_framed(
-        auth.public,
-        &format!("Content-Length: {}", body.len() + 10),
-        body,
-    );
+    let answer = post_framed(auth.public, &format!("Content-Length: {}", body.len() + 10), body);
     expect_refusal("a body that breaks off", &answer);
-    let answer = post_framed(
-        auth.public,
-        &format!("Content-Length: {}", body.len() - 3),
-        body,
-    );
+    let answer = post_framed(auth.public, &format!("Content-Length: {}", body.len() - 3), body);
     expect_refusal("a body that is cut", &answer);
     assert_eq!(auth.metric("auth_sessions_active"), Some(0.0));
 }
@@ -162,10 +130,7 @@ fn trickle(mut connection: Connection, byte: u8) -> Duration {
         match connection.read_answer(false) {
             Ok(answer) => assert!((400..500).contains(&answer.status), "{answer:?}"),
             Err(error) if is_timeout(&error) && open => {
-                assert!(
-                    began.elapsed() < Duration::from_secs(15),
-                    "still open after 15 s"
-                );
+                assert!(began.elapsed() < Duration::from_secs(15), "still open after 15 s");
                 continue;
             }
             Err(_) => {}
@@ -175,10 +140,7 @@ fn trickle(mut connection: Connection, byte: u8) -> Duration {
 }
 
 fn is_timeout(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-    )
+    matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
 }
 
 #[test]
@@ -207,11 +169,7 @@ fn heads_and_bodies_that_trickle_are_cut_off_within_15_seconds_and_others_are_se
         while slow.iter().any(|slow| !slow.is_finished()) {
             let asked = now();
             auth.session(&token).expect(200);
-            assert!(
-                asked.elapsed() < Duration::from_secs(2),
-                "others wait {:?}",
-                asked.elapsed()
-            );
+            assert!(asked.elapsed() < Duration::from_secs(2), "others wait {:?}", asked.elapsed());
             crate::harness::let_time_pass(Duration::from_millis(100));
         }
         for slow in slow {
@@ -225,9 +183,7 @@ fn a_client_that_hangs_up_half_way_harms_nobody() {
     let auth = AuthService::start();
     for round in 0..50 {
         let mut connection = auth.public.connect();
-        let request = Request::post("/login")
-            .basic("jsf.fusco@gmail.com", "postman")
-            .encode(1);
+        let request = Request::post("/login").basic("jsf.fusco@gmail.com", "postman").encode(1);
         let cut = request.len() * round / 50;
         connection.write(&request[..cut]);
     }

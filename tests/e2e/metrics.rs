@@ -6,9 +6,7 @@ use crate::harness::{AuthService, BusinessService, DEMO, PATIENCE, Request, even
 #[track_caller]
 fn expect_metric(auth: &AuthService, series: &str, value: f64) {
     eventually(&format!("{series} {value}"), PATIENCE, || {
-        auth.metric(series)
-            .is_some_and(|now| (now - value).abs() < 0.5)
-            .then_some(())
+        auth.metric(series).is_some_and(|now| (now - value).abs() < 0.5).then_some(())
     });
 }
 
@@ -57,21 +55,9 @@ fn validations_are_counted_by_their_result() {
     auth.validate("nonsense");
     let dead = auth.validate(&tokens[1]);
     let reason = dead["reason"].as_str().unwrap();
-    expect_metric(
-        &auth,
-        r#"auth_token_validations_total{result="alive"}"#,
-        2.0,
-    );
-    expect_metric(
-        &auth,
-        r#"auth_token_validations_total{result="malformed"}"#,
-        1.0,
-    );
-    expect_metric(
-        &auth,
-        &format!(r#"auth_token_validations_total{{result="{reason}"}}"#),
-        1.0,
-    );
+    expect_metric(&auth, r#"auth_token_validations_total{result="alive"}"#, 2.0);
+    expect_metric(&auth, r#"auth_token_validations_total{result="malformed"}"#, 1.0);
+    expect_metric(&auth, &format!(r#"auth_token_validations_total{{result="{reason}"}}"#), 1.0);
 }
 
 #[test]
@@ -92,10 +78,7 @@ fn requests_are_measured_by_method_route_and_status() {
         };
         (measured("/login", "200") && measured("/session", "200")).then_some(text)
     });
-    assert!(
-        !text.contains("4711"),
-        "a path that a caller invents makes no series"
-    );
+    assert!(!text.contains("4711"), "a path that a caller invents makes no series");
 }
 
 #[test]
@@ -104,9 +87,6 @@ fn business_service_has_metrics_on_its_internal_listener() {
     let business = BusinessService::start(&auth);
     business.data(&auth.token()).expect(200);
     let text = business.internal.get("/metrics").expect(200).text();
-    assert!(
-        text.contains("http_server_request_duration_seconds"),
-        "{text}"
-    );
+    assert!(text.contains("http_server_request_duration_seconds"), "{text}");
     assert!(text.contains("build_info"), "{text}");
 }

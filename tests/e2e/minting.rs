@@ -16,20 +16,13 @@ fn minted(auth: &AuthService, token: &str, body: &Value) -> Value {
 fn a_token_is_minted_with_the_kind_the_time_and_the_name_asked_for() {
     let auth = AuthService::start();
     let maker = auth.token();
-    let answer = minted(
-        &auth,
-        &maker,
-        &json!({"kind": "fixed", "ttl": "2h", "name": "ci"}),
-    );
+    let answer = minted(&auth, &maker, &json!({"kind": "fixed", "ttl": "2h", "name": "ci"}));
     assert_eq!(
         (answer["token_type"].as_str(), answer["expires_in"].as_u64()),
         (Some("Bearer"), Some(7200))
     );
     let session = &answer["session"];
-    assert_eq!(
-        (session["kind"].as_str(), session["name"].as_str()),
-        (Some("fixed"), Some("ci"))
-    );
+    assert_eq!((session["kind"].as_str(), session["name"].as_str()), (Some("fixed"), Some("ci")));
     assert_eq!(session["expires_at"], session["absolute_expires_at"]);
     assert_eq!(
         (session["role"].as_str(), session["refresh_count"].as_u64()),
@@ -95,18 +88,11 @@ fn what_is_no_duration_or_no_kind_is_an_invalid_request() {
 #[test]
 fn a_fixed_token_never_slides_and_ends_at_its_moment() {
     let auth = AuthService::launch(&Launch::auth().var("AUTH_SWEEP_INTERVAL", "0"));
-    let answer = minted(
-        &auth,
-        &auth.token(),
-        &json!({"kind": "fixed", "ttl": "900ms"}),
-    );
+    let answer = minted(&auth, &auth.token(), &json!({"kind": "fixed", "ttl": "900ms"}));
     let token = answer["token"].as_str().unwrap();
     let verdict = auth.validate(token);
     assert!(is_alive(&verdict));
-    assert_eq!(
-        verdict["session"]["expires_at"],
-        answer["session"]["expires_at"]
-    );
+    assert_eq!(verdict["session"]["expires_at"], answer["session"]["expires_at"]);
     assert_eq!(verdict["session"]["refresh_count"], 1);
     let_time_pass(Duration::from_secs(1));
     assert_eq!(auth.validate(token)["reason"], "expired");
@@ -120,9 +106,7 @@ fn it_outlives_its_makers_logout_but_not_the_end_of_all_sessions() {
     auth.logout(&maker);
     assert!(is_alive(&auth.validate(&fixed)));
     let other = auth.token();
-    auth.public
-        .send(Request::delete("/sessions").bearer(&other))
-        .expect(204);
+    auth.public.send(Request::delete("/sessions").bearer(&other)).expect(204);
     assert!(!is_alive(&auth.validate(&fixed)));
 }
 
@@ -131,24 +115,12 @@ fn it_has_its_makers_role_and_stands_in_the_list() {
     let auth = AuthService::start();
     let login = Request::post("/login")
         .json(&json!({"username": "jsf.fusco@gmail.com", "password": "postman", "role": "user"}));
-    let maker = auth.public.send(login).expect(200).json()["token"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let maker = auth.public.send(login).expect(200).json()["token"].as_str().unwrap().to_owned();
     let session = minted(&auth, &maker, &json!({"name": "nightly"}))["session"].clone();
     assert_eq!(session["role"], "user");
-    let list = auth
-        .public
-        .send(Request::get("/sessions").bearer(&maker))
-        .expect(200)
-        .json();
+    let list = auth.public.send(Request::get("/sessions").bearer(&maker)).expect(200).json();
     let named = |session: &&Value| session["name"] == "nightly";
-    let listed = list["sessions"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(named)
-        .expect("it is listed");
+    let listed = list["sessions"].as_array().unwrap().iter().find(named).expect("it is listed");
     assert_eq!(listed["id"], session["id"]);
 }
 
@@ -158,26 +130,20 @@ fn only_a_sliding_session_mints() {
     let maker = auth.token();
     for kind in ["fixed", "single_use"] {
         let token = auth.mint(&maker, &json!({"kind": kind}));
-        let answer = auth
-            .try_mint(&token, &json!({}))
-            .expect_problem(403, "forbidden");
+        let answer = auth.try_mint(&token, &json!({})).expect_problem(403, "forbidden");
         answer.expect_challenge_error("insufficient_scope");
     }
     auth.public
         .send(Request::post("/tokens").json(&json!({})))
         .expect_problem(401, "missing_token");
-    auth.try_mint("nonsense", &json!({}))
-        .expect_problem(401, "invalid_token");
+    auth.try_mint("nonsense", &json!({})).expect_problem(401, "invalid_token");
 }
 
 fn expect_stale(answer: Answer, max_age: &str) {
     let answer = answer.expect_problem(403, "reauthentication_required");
     let answer = answer.expect_challenge_error("insufficient_user_authentication");
     let challenge = answer.header("www-authenticate").unwrap().replace('"', "");
-    assert!(
-        challenge.contains(&format!("max_age={max_age}")),
-        "{challenge}"
-    );
+    assert!(challenge.contains(&format!("max_age={max_age}")), "{challenge}");
 }
 
 #[test]
@@ -189,15 +155,9 @@ fn only_a_fresh_login_mints_and_a_minted_session_is_as_old_as_its_makers_login()
     let_time_pass(Duration::from_millis(1100));
     expect_stale(auth.try_mint(&maker, &json!({})), "1");
     expect_stale(auth.try_mint(&sliding, &json!({})), "1");
-    let rotated = auth
-        .public
-        .send(Request::post("/session/rotate").bearer(&maker))
-        .expect(200)
-        .json();
-    expect_stale(
-        auth.try_mint(rotated["token"].as_str().unwrap(), &json!({})),
-        "1",
-    );
+    let rotated =
+        auth.public.send(Request::post("/session/rotate").bearer(&maker)).expect(200).json();
+    expect_stale(auth.try_mint(rotated["token"].as_str().unwrap(), &json!({})), "1");
     auth.mint(&auth.token(), &json!({}));
 }
 
@@ -209,9 +169,5 @@ fn minted_tokens_count_for_the_users_limit() {
     let first = auth.mint(&maker, &json!({"ttl": "1h"}));
     let second = auth.mint(&maker, &json!({"ttl": "2h"}));
     let alive = [&maker, &first, &second].map(|token| is_alive(&auth.look_at(token)));
-    assert_eq!(
-        alive,
-        [false, true, true],
-        "the maker would have ended soonest"
-    );
+    assert_eq!(alive, [false, true, true], "the maker would have ended soonest");
 }

@@ -8,15 +8,9 @@ fn expect_refusal(output: &Output, setting: &str, value: &str) {
     assert_eq!(output.code, Some(2), "{setting}={value}: {output:?}");
     let lines = output.lines();
     assert_eq!(lines.len(), 1, "{setting}={value}: {output:?}");
-    assert!(
-        lines[0].contains(setting),
-        "{setting} is not named: {output:?}"
-    );
+    assert!(lines[0].contains(setting), "{setting} is not named: {output:?}");
     assert!(lines[0].contains(value), "{value} is not shown: {output:?}");
-    assert!(
-        lines[0].len() > setting.len() + value.len() + 8,
-        "what is accepted? {output:?}"
-    );
+    assert!(lines[0].len() > setting.len() + value.len() + 8, "what is accepted? {output:?}");
 }
 
 #[track_caller]
@@ -135,11 +129,7 @@ fn of_business_service() {
 fn of_the_pair() {
     expect_each_refused(
         &Launch::pair(),
-        &[
-            ("AUTH_TOKEN_TTL", "30"),
-            ("BUSINESS_AUTH_TIMEOUT", "1"),
-            ("AUTH_ALLOWED_ORIGINS", "*"),
-        ],
+        &[("AUTH_TOKEN_TTL", "30"), ("BUSINESS_AUTH_TIMEOUT", "1"), ("AUTH_ALLOWED_ORIGINS", "*")],
     );
 }
 
@@ -148,40 +138,27 @@ fn a_platforms_port() {
     for launch in [
         Launch::auth().without("AUTH_PUBLIC_ADDR"),
         Launch::business(1).without("BUSINESS_ADDR"),
-        Launch::pair()
-            .without("AUTH_PUBLIC_ADDR")
-            .without("BUSINESS_ADDR"),
+        Launch::pair().without("AUTH_PUBLIC_ADDR").without("BUSINESS_ADDR"),
     ] {
-        expect_each_refused(
-            &launch,
-            &[("PORT", "http"), ("PORT", "70000"), ("PORT", "-1")],
-        );
+        expect_each_refused(&launch, &[("PORT", "http"), ("PORT", "70000"), ("PORT", "-1")]);
     }
 }
 
 #[test]
 fn a_flag_is_named_where_the_flag_was_used() {
-    for (flag, value) in [
-        ("--token-ttl", "banana"),
-        ("--public-addr", "nonsense"),
-        ("--signup", "ajar"),
-    ] {
+    for (flag, value) in
+        [("--token-ttl", "banana"), ("--public-addr", "nonsense"), ("--signup", "ajar")]
+    {
         let output = Launch::auth().arg(flag).arg(value).run();
         expect_refusal(&output, flag, value);
-        assert!(
-            !output.lines()[0].contains("AUTH_"),
-            "the variable was not to blame: {output:?}"
-        );
+        assert!(!output.lines()[0].contains("AUTH_"), "the variable was not to blame: {output:?}");
     }
 }
 
 #[test]
 fn a_secret_is_masked_where_a_bad_value_is_shown() {
     for (setting, value) in [
-        (
-            "AUTH_DATABASE_URL",
-            "mysql://ann:hunter-secret@db.example/users",
-        ),
+        ("AUTH_DATABASE_URL", "mysql://ann:hunter-secret@db.example/users"),
         ("AUTH_SESSION_STORE", "http://:hunter-secret@db.example"),
         ("AUTH_INTERNAL_KEY", "hunter-secret\nsecond line"),
     ] {
@@ -189,9 +166,6 @@ fn a_secret_is_masked_where_a_bad_value_is_shown() {
         assert_eq!(output.code, Some(2), "{setting}: {output:?}");
         assert_eq!(output.lines().len(), 1, "{setting}: {output:?}");
         assert!(output.lines()[0].contains(setting), "{output:?}");
-        assert!(
-            !format!("{output:?}").contains("hunter-secret"),
-            "{output:?}"
-        );
+        assert!(!format!("{output:?}").contains("hunter-secret"), "{output:?}");
     }
 }

@@ -15,9 +15,7 @@ const BUDGET: Duration = Duration::from_secs(2);
 #[track_caller]
 fn expect_unavailable(answer: Answer) {
     let answer = answer.expect_problem(503, "unavailable");
-    let seconds = answer
-        .header("retry-after")
-        .and_then(|after| after.parse::<u64>().ok());
+    let seconds = answer.header("retry-after").and_then(|after| after.parse::<u64>().ok());
     assert!(seconds.is_some_and(|seconds| seconds >= 1), "{answer:?}");
     assert_eq!(answer.header("www-authenticate"), None, "{answer:?}");
 }
@@ -36,20 +34,13 @@ fn with_the_auth_service_killed_the_answer_is_503_for_every_token() {
         expect_unavailable(business.data(token));
         assert!(asked.elapsed() < BUDGET, "it took {:?}", asked.elapsed());
     }
-    business
-        .public
-        .get("/data")
-        .expect_problem(401, "missing_token");
+    business.public.get("/data").expect_problem(401, "missing_token");
 }
 
 #[test]
 fn before_any_auth_service_was_there_the_answer_is_503() {
     let business = BusinessService::launch(&Launch::business(quiet_port()));
-    expect_unavailable(
-        business
-            .public
-            .send(Request::get("/data").bearer("anything")),
-    );
+    expect_unavailable(business.public.send(Request::get("/data").bearer("anything")));
     business.public.get("/livez").expect(200);
     assert_eq!(business.public.get("/readyz").status, 503);
 }
@@ -70,18 +61,12 @@ fn after_a_restart_on_the_same_port_it_is_back_within_a_second() {
     let auth = AuthService::launch(&launch);
     let new = auth.token();
     let back = now();
-    eventually("data again", PATIENCE, || {
-        match business.data(&new).status {
-            200 => Some(()),
-            503 => None,
-            other => panic!("{other} for a live token"),
-        }
+    eventually("data again", PATIENCE, || match business.data(&new).status {
+        200 => Some(()),
+        503 => None,
+        other => panic!("{other} for a live token"),
     });
-    assert!(
-        back.elapsed() < Duration::from_millis(1500),
-        "back after {:?}",
-        back.elapsed()
-    );
+    assert!(back.elapsed() < Duration::from_millis(1500), "back after {:?}", back.elapsed());
     business.data(&old).expect_problem(401, "invalid_token");
 }
 
@@ -100,12 +85,10 @@ fn with_the_auth_service_hung_the_answer_is_503_within_the_budget_and_heals() {
     business.public.get("/livez").expect(200);
     auth.signal("CONT");
     let back = now();
-    eventually("data again", PATIENCE, || {
-        match business.data(&token).status {
-            200 => Some(()),
-            503 => None,
-            other => panic!("{other} for a live token"),
-        }
+    eventually("data again", PATIENCE, || match business.data(&token).status {
+        200 => Some(()),
+        503 => None,
+        other => panic!("{other} for a live token"),
     });
     assert!(back.elapsed() < BUDGET, "back after {:?}", back.elapsed());
 }
@@ -120,11 +103,7 @@ fn a_shorter_budget_is_kept() {
     auth.hang();
     let asked = now();
     expect_unavailable(business.data(&token));
-    assert!(
-        asked.elapsed() < Duration::from_millis(900),
-        "it took {:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < Duration::from_millis(900), "it took {:?}", asked.elapsed());
     auth.signal("CONT");
 }
 
@@ -142,11 +121,7 @@ fn killed_under_load_it_is_never_200_and_never_401_until_it_is_back() {
                 while !enough.load(Ordering::SeqCst) {
                     let after = killed.load(Ordering::SeqCst);
                     let status = connection.send(&request).status;
-                    let good = if after {
-                        status == 503
-                    } else {
-                        status == 200 || status == 503
-                    };
+                    let good = if after { status == 503 } else { status == 200 || status == 503 };
                     assert!(good, "{status}, killed before: {after}");
                 }
             });
@@ -167,9 +142,7 @@ fn killed_under_load_it_is_never_200_and_never_401_until_it_is_back() {
 fn readiness_follows_the_auth_service() {
     let mut auth = AuthService::start();
     let business = BusinessService::start(&auth);
-    eventually("ready", PATIENCE, || {
-        (business.public.get("/readyz").status == 200).then_some(())
-    });
+    eventually("ready", PATIENCE, || (business.public.get("/readyz").status == 200).then_some(()));
     auth.kill();
     eventually("not ready", PATIENCE, || {
         (business.public.get("/readyz").status == 503).then_some(())

@@ -14,10 +14,7 @@ fn login(listener: Listener) -> Answer {
 }
 
 fn token(listener: Listener) -> String {
-    login(listener).expect(200).json()["token"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    login(listener).expect(200).json()["token"].as_str().unwrap().to_owned()
 }
 
 /// All that a person at the terminal would see.
@@ -40,9 +37,7 @@ fn both_services_work_together_in_one_process() {
     for listener in [public, internal, business] {
         listener.get("/readyz").expect(200);
     }
-    public
-        .send(Request::post("/logout").bearer(&token))
-        .expect(204);
+    public.send(Request::post("/logout").bearer(&token)).expect(204);
     data(&token).expect_problem(401, "invalid_token");
 }
 
@@ -56,24 +51,14 @@ fn what_it_prints_can_be_pasted_into_a_shell() {
     pair.listener("public");
     let lines = eventually("two curl lines", PATIENCE, || {
         let printed = printed(&pair);
-        let lines = printed
-            .lines()
-            .filter(|line| line.contains("curl "))
-            .map(str::trim);
+        let lines = printed.lines().filter(|line| line.contains("curl ")).map(str::trim);
         let lines: Vec<String> = lines.map(str::to_owned).collect();
         (lines.len() >= 2).then_some(lines)
     });
     let text = printed(&pair);
     assert!(text.contains(DEMO.0) && text.contains(DEMO.1), "{text}");
-    assert!(
-        text.contains(&format!("http://localhost:{}", business.port)),
-        "{text}"
-    );
-    let shell = Command::new("sh")
-        .arg("-c")
-        .arg(lines.join("\n"))
-        .output()
-        .unwrap();
+    assert!(text.contains(&format!("http://localhost:{}", business.port)), "{text}");
+    let shell = Command::new("sh").arg("-c").arg(lines.join("\n")).output().unwrap();
     let answer = String::from_utf8_lossy(&shell.stdout).into_owned();
     assert!(shell.status.success(), "{lines:?}: {shell:?}");
     assert!(answer.contains("\"data\""), "{lines:?}: {shell:?}");
@@ -91,15 +76,11 @@ fn with_a_platforms_port_both_are_behind_one_door() {
     let door = pair.listener("public");
     assert_eq!(door.port, port);
     let said = printed(&pair);
-    assert!(
-        said.contains(&format!("listening on http://0.0.0.0:{port} (public)")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("listening on http://0.0.0.0:{port} (public)")), "{said}");
     assert!(!said.contains("(business)"), "{said}");
     let token = token(door);
     door.send(Request::get("/data").bearer(&token)).expect(200);
-    door.send(Request::get("/session").bearer(&token))
-        .expect(200);
+    door.send(Request::get("/session").bearer(&token)).expect(200);
     door.get("/readyz").expect(200);
     door.get("/livez").expect(200);
     let paths = door.get("/openapi.json").expect(200).json()["paths"].clone();
@@ -114,16 +95,11 @@ fn with_a_platforms_port_both_are_behind_one_door() {
 #[test]
 fn open_to_the_world_it_has_no_demo_user_unless_told_to() {
     let port = quiet_port().to_string();
-    let open = Launch::pair()
-        .without("AUTH_PUBLIC_ADDR")
-        .without("BUSINESS_ADDR")
-        .var("PORT", port);
+    let open =
+        Launch::pair().without("AUTH_PUBLIC_ADDR").without("BUSINESS_ADDR").var("PORT", port);
     let mut pair = open.start();
     login(pair.listener("public")).expect_problem(401, "invalid_credentials");
-    assert!(
-        !printed(&pair).contains(DEMO.1),
-        "a user that is not there is not shown"
-    );
+    assert!(!printed(&pair).contains(DEMO.1), "a user that is not there is not shown");
     let mut wide = Launch::pair().var("BUSINESS_ADDR", "0.0.0.0:0").start();
     login(wide.listener("public")).expect_problem(401, "invalid_credentials");
     let mut told = Launch::pair().var("AUTH_DEMO", "false").start();
@@ -138,12 +114,7 @@ fn it_takes_the_settings_of_both_services() {
     let mut pair = launch.start();
     let (public, business) = (pair.listener("public"), pair.listener("business"));
     assert_eq!(login(public).expect(200).json()["expires_in"], 43);
-    let page = business
-        .send(Request::get("/dashboard").header("Accept", "text/html"))
-        .expect(303);
+    let page = business.send(Request::get("/dashboard").header("Accept", "text/html")).expect(303);
     let location = page.header("location").unwrap_or_default();
-    assert!(
-        location.starts_with("http://localhost:1234/login?next="),
-        "{location}"
-    );
+    assert!(location.starts_with("http://localhost:1234/login?next="), "{location}");
 }

@@ -9,13 +9,10 @@ fn both_services_live_and_are_ready() {
     for listener in [auth.public, auth.internal, business.public] {
         listener.get("/livez").expect(200);
         listener.get("/readyz").expect(200);
-        let answer = listener
-            .send(Request::post("/livez"))
-            .expect_problem(405, "method_not_allowed");
+        let answer =
+            listener.send(Request::post("/livez")).expect_problem(405, "method_not_allowed");
         assert!(
-            answer
-                .header("allow")
-                .is_some_and(|allowed| allowed.contains("GET")),
+            answer.header("allow").is_some_and(|allowed| allowed.contains("GET")),
             "{answer:?}"
         );
     }
@@ -36,12 +33,7 @@ fn the_api_is_described_as_openapi_3_1() {
         let answer = listener.get("/openapi.json").expect(200);
         assert_eq!(answer.header("content-type"), Some("application/json"));
         let document = answer.json();
-        assert!(
-            document["openapi"]
-                .as_str()
-                .is_some_and(|v| v.starts_with("3.1")),
-            "{document}"
-        );
+        assert!(document["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")), "{document}");
         document
     };
     let of_auth = document(auth.public);
@@ -54,10 +46,7 @@ fn the_api_is_described_as_openapi_3_1() {
         ("/readyz", "get"),
         ("/metrics", "get"),
     ] {
-        assert!(
-            of_auth["paths"][path][method].is_object(),
-            "{method} {path}"
-        );
+        assert!(of_auth["paths"][path][method].is_object(), "{method} {path}");
     }
     let of_business = document(business.public);
     for path in ["/data", "/protected-resource"] {
@@ -72,12 +61,7 @@ fn the_api_is_described_as_openapi_3_1() {
 fn what_is_not_there_is_a_problem_at_every_listener() {
     let auth = AuthService::start();
     let business = BusinessService::start(&auth);
-    for listener in [
-        auth.public,
-        auth.internal,
-        business.public,
-        business.internal,
-    ] {
+    for listener in [auth.public, auth.internal, business.public, business.internal] {
         for path in ["/nothing", "/login/", "/../login", "/%2e%2e/login", "//"] {
             listener.get(path).expect_problem(404, "not_found");
         }
@@ -98,17 +82,9 @@ fn no_answer_may_be_sniffed_and_none_about_a_session_may_be_stored() {
         auth.public.send(Request::post("/logout").bearer(&token)),
     ];
     for (index, answer) in answers.iter().enumerate() {
-        assert_eq!(
-            answer.all("x-content-type-options"),
-            ["nosniff"],
-            "{index}: {answer:?}"
-        );
+        assert_eq!(answer.all("x-content-type-options"), ["nosniff"], "{index}: {answer:?}");
         if index >= 3 {
-            assert_eq!(
-                answer.header("cache-control"),
-                Some("no-store"),
-                "{index}: {answer:?}"
-            );
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{index}: {answer:?}");
         }
     }
 }
@@ -117,17 +93,11 @@ fn no_answer_may_be_sniffed_and_none_about_a_session_may_be_stored() {
 fn what_is_internal_is_not_on_the_public_listeners() {
     let auth = AuthService::start();
     let business = BusinessService::start(&auth);
-    for path in [
-        "/metrics",
-        "/validateToken",
-        "/introspect",
-        "/session/data",
-        "/authz/auth-request",
-    ] {
+    for path in
+        ["/metrics", "/validateToken", "/introspect", "/session/data", "/authz/auth-request"]
+    {
         auth.public.get(path).expect_problem(404, "not_found");
         business.public.get(path).expect_problem(404, "not_found");
     }
-    auth.internal
-        .send(Request::post("/login").basic("a", "b"))
-        .expect_problem(404, "not_found");
+    auth.internal.send(Request::post("/login").basic("a", "b")).expect_problem(404, "not_found");
 }

@@ -3,15 +3,8 @@
 use crate::harness::{AuthService, BusinessService, FakeAuth, Launch, Request};
 
 fn ids(auth: &AuthService, given: &str) -> Vec<String> {
-    let answer = auth
-        .public
-        .send(Request::get("/livez").header("X-Request-Id", given))
-        .expect(200);
-    answer
-        .all("x-request-id")
-        .into_iter()
-        .map(str::to_owned)
-        .collect()
+    let answer = auth.public.send(Request::get("/livez").header("X-Request-Id", given)).expect(200);
+    answer.all("x-request-id").into_iter().map(str::to_owned).collect()
 }
 
 #[test]
@@ -25,15 +18,7 @@ fn a_good_id_comes_back() {
 #[test]
 fn a_bad_id_is_replaced() {
     let auth = AuthService::start();
-    for bad in [
-        "",
-        "two words",
-        "semi;colon",
-        "quote\"",
-        "ümlaut",
-        "<b>",
-        &"x".repeat(129),
-    ] {
+    for bad in ["", "two words", "semi;colon", "quote\"", "ümlaut", "<b>", &"x".repeat(129)] {
         let ids = ids(&auth, bad);
         assert_eq!(ids.len(), 1, "{bad}");
         assert_ne!(ids[0], bad);
@@ -45,25 +30,11 @@ fn a_bad_id_is_replaced() {
 fn an_id_is_made_where_none_is_given_and_errors_have_one_too() {
     let auth = AuthService::start();
     let business = BusinessService::start(&auth);
-    let first = auth
-        .public
-        .get("/livez")
-        .header("x-request-id")
-        .map(str::to_owned);
-    let second = auth
-        .public
-        .get("/livez")
-        .header("x-request-id")
-        .map(str::to_owned);
+    let first = auth.public.get("/livez").header("x-request-id").map(str::to_owned);
+    let second = auth.public.get("/livez").header("x-request-id").map(str::to_owned);
     assert!(first.is_some() && first != second, "{first:?} {second:?}");
     for listener in [auth.public, auth.internal, business.public] {
-        assert!(
-            listener
-                .get("/nothing")
-                .expect(404)
-                .header("x-request-id")
-                .is_some()
-        );
+        assert!(listener.get("/nothing").expect(404).header("x-request-id").is_some());
     }
 }
 
@@ -72,9 +43,7 @@ fn one_id_is_in_the_logs_of_both_services() {
     let auth = AuthService::start();
     let business = BusinessService::start(&auth);
     let token = auth.token();
-    let request = Request::get("/data")
-        .bearer(&token)
-        .header("X-Request-Id", "kettle-4711");
+    let request = Request::get("/data").bearer(&token).header("X-Request-Id", "kettle-4711");
     let answer = business.public.send(request).expect(200);
     assert_eq!(answer.header("x-request-id"), Some("kettle-4711"));
     business.log_lines_with("kettle-4711", 1);
@@ -86,20 +55,12 @@ fn the_trace_and_the_id_are_passed_on() {
     let fake = FakeAuth::saying("200 OK", "application/json", r#"{"authenticated":false}"#);
     let business = BusinessService::launch(&Launch::business(fake.port));
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let request = Request::get("/data")
-        .bearer("x")
-        .header("X-Request-Id", "kettle-4712");
+    let request = Request::get("/data").bearer("x").header("X-Request-Id", "kettle-4712");
     let request = request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
     business.public.send(request).expect(401);
     let asked = fake.validations();
     assert_eq!(asked.len(), 1);
     assert!(asked[0].contains("kettle-4712"), "{}", asked[0]);
-    let passed_on = asked[0]
-        .lines()
-        .find(|line| line.to_lowercase().starts_with("traceparent:"));
-    assert!(
-        passed_on.is_some_and(|line| line.contains(trace)),
-        "{}",
-        asked[0]
-    );
+    let passed_on = asked[0].lines().find(|line| line.to_lowercase().starts_with("traceparent:"));
+    assert!(passed_on.is_some_and(|line| line.contains(trace)), "{}", asked[0]);
 }

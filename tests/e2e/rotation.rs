@@ -8,16 +8,11 @@ use serde_json::{Value, json};
 use crate::harness::{ANN, Answer, AuthService, LONG_PASSWORD, Request, is_alive};
 
 fn rotate(auth: &AuthService, token: &str) -> Answer {
-    auth.public
-        .send(Request::post("/session/rotate").bearer(token))
+    auth.public.send(Request::post("/session/rotate").bearer(token))
 }
 
 fn rotate_to(auth: &AuthService, token: &str, role: &Value) -> Answer {
-    auth.public.send(
-        Request::post("/session/rotate")
-            .bearer(token)
-            .json(&json!({"role": role})),
-    )
+    auth.public.send(Request::post("/session/rotate").bearer(token).json(&json!({"role": role})))
 }
 
 fn token_in(answer: &Answer) -> String {
@@ -35,22 +30,11 @@ fn the_session_stays_and_the_token_changes() {
         (body["token_type"].as_str(), body["expires_in"].as_u64()),
         (Some("Bearer"), Some(30))
     );
-    for same in [
-        "id",
-        "kind",
-        "user",
-        "role",
-        "created_at",
-        "absolute_expires_at",
-    ] {
+    for same in ["id", "kind", "user", "role", "created_at", "absolute_expires_at"] {
         assert_eq!(body["session"][same], login["session"][same], "{same}");
     }
     let new = token_in(&answer);
-    assert_eq!(
-        (new.len(), &new[4..26]),
-        (64, &old[4..26]),
-        "the id is the same"
-    );
+    assert_eq!((new.len(), &new[4..26]), (64, &old[4..26]), "the id is the same");
     assert_ne!(new[26..58], old[26..58], "the secret is another");
     assert!(!is_alive(&auth.validate(old)));
     assert!(is_alive(&auth.validate(&new)));
@@ -68,10 +52,7 @@ fn of_two_rotations_at_once_one_is_refused() {
                 rotate(&auth, &token)
             };
             let racers = [scope.spawn(race), scope.spawn(race)];
-            racers
-                .into_iter()
-                .map(|racer| racer.join().unwrap())
-                .collect()
+            racers.into_iter().map(|racer| racer.join().unwrap()).collect()
         });
         let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
         statuses.sort_unstable();
@@ -91,10 +72,7 @@ fn a_rotation_may_change_the_role_but_not_to_admin() {
     rotate_to(&auth, &user, &json!("admin")).expect_problem(403, "forbidden");
     rotate_to(&auth, &user, &json!("pilot")).expect_problem(403, "forbidden");
     rotate_to(&auth, &user, &json!(7)).expect_problem(400, "invalid_request");
-    assert!(
-        is_alive(&auth.validate(&user)),
-        "what is refused changes nothing"
-    );
+    assert!(is_alive(&auth.validate(&user)), "what is refused changes nothing");
 }
 
 #[test]
@@ -119,9 +97,7 @@ fn only_a_sliding_session_rotates() {
 #[test]
 fn without_a_live_token_there_is_nothing_to_rotate() {
     let auth = AuthService::start();
-    auth.public
-        .send(Request::post("/session/rotate"))
-        .expect_problem(401, "missing_token");
+    auth.public.send(Request::post("/session/rotate")).expect_problem(401, "missing_token");
     rotate(&auth, "nonsense").expect_problem(401, "invalid_token");
     let token = auth.token();
     auth.logout(&token);

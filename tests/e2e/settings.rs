@@ -29,10 +29,7 @@ fn config_print(launch: Launch) -> Output {
 fn a_variable_sets_and_a_flag_wins() {
     let launch = Launch::auth().var("AUTH_TOKEN_TTL", "50s");
     assert_eq!(expires_in(&launch), 50);
-    assert_eq!(
-        expires_in(&launch.clone().arg("--token-ttl").arg("40s")),
-        40
-    );
+    assert_eq!(expires_in(&launch.clone().arg("--token-ttl").arg("40s")), 40);
     assert_eq!(expires_in(&launch.arg("--token-ttl=45s")), 45);
 }
 
@@ -62,13 +59,7 @@ fn a_variable_that_is_empty_counts_as_absent() {
 
 #[test]
 fn durations_are_written_with_their_unit() {
-    for (ttl, seconds) in [
-        ("1500ms", 2),
-        ("45s", 45),
-        ("2m", 120),
-        ("1h", 3600),
-        ("1d", 43_200),
-    ] {
+    for (ttl, seconds) in [("1500ms", 2), ("45s", 45), ("2m", 120), ("1h", 3600), ("1d", 43_200)] {
         let launch = Launch::auth().var("AUTH_TOKEN_TTL", ttl);
         // A day is cut to the maximum lifetime of twelve hours.
         assert_eq!(expires_in(&launch), seconds, "{ttl}");
@@ -78,9 +69,7 @@ fn durations_are_written_with_their_unit() {
 #[test]
 fn a_platforms_port_opens_the_front_door_to_all() {
     let port = quiet_port();
-    let launch = Launch::auth()
-        .without("AUTH_PUBLIC_ADDR")
-        .var("PORT", port.to_string());
+    let launch = Launch::auth().without("AUTH_PUBLIC_ADDR").var("PORT", port.to_string());
     let auth = AuthService::launch(&launch);
     auth.log_lines_with(&format!("listening on http://0.0.0.0:{port} (public)"), 1);
     let port = quiet_port();
@@ -102,67 +91,39 @@ fn a_secret_is_read_from_a_file_without_its_line_end() {
     let (_directory, path) = secret_file("thirteen-dry-biscuits\n");
     let auth = AuthService::launch(&Launch::auth().var("AUTH_INTERNAL_KEY_FILE", &path));
     let ask = Request::post("/validateToken").json(&json!({"token": "x"}));
-    auth.internal
-        .send(ask.clone().bearer("thirteen-dry-biscuits"))
-        .expect(200);
+    auth.internal.send(ask.clone().bearer("thirteen-dry-biscuits")).expect(200);
     auth.internal.send(ask).expect(401);
     let launch = Launch::business(auth.internal.port).var("BUSINESS_AUTH_KEY_FILE", path);
-    BusinessService::launch(&launch)
-        .data(&auth.token())
-        .expect(200);
+    BusinessService::launch(&launch).data(&auth.token()).expect(200);
 }
 
 #[test]
 fn a_secret_and_its_file_together_are_an_error_and_so_is_a_missing_file() {
     let (_directory, path) = secret_file("thirteen-dry-biscuits");
-    let both = Launch::auth()
-        .var("AUTH_INTERNAL_KEY", "other")
-        .var("AUTH_INTERNAL_KEY_FILE", &path);
+    let both =
+        Launch::auth().var("AUTH_INTERNAL_KEY", "other").var("AUTH_INTERNAL_KEY_FILE", &path);
     let missing = Launch::auth().var("AUTH_INTERNAL_KEY_FILE", "/nonexistent/secret");
     for output in [both.run(), missing.run()] {
         assert_eq!(output.code, Some(2), "{output:?}");
         assert_eq!(output.lines().len(), 1, "{output:?}");
-        assert!(
-            output.lines()[0].contains("AUTH_INTERNAL_KEY_FILE"),
-            "{output:?}"
-        );
-        assert!(
-            !output.lines()[0].contains("thirteen-dry-biscuits"),
-            "{output:?}"
-        );
+        assert!(output.lines()[0].contains("AUTH_INTERNAL_KEY_FILE"), "{output:?}");
+        assert!(!output.lines()[0].contains("thirteen-dry-biscuits"), "{output:?}");
     }
-    let business = Launch::business(1)
-        .var("BUSINESS_AUTH_KEY_FILE", "/nonexistent/secret")
-        .run();
+    let business = Launch::business(1).var("BUSINESS_AUTH_KEY_FILE", "/nonexistent/secret").run();
     assert_eq!(business.code, Some(2), "{business:?}");
-    assert!(
-        business.lines()[0].contains("BUSINESS_AUTH_KEY_FILE"),
-        "{business:?}"
-    );
+    assert!(business.lines()[0].contains("BUSINESS_AUTH_KEY_FILE"), "{business:?}");
 }
 
 #[test]
 fn the_settings_are_printed_with_their_secrets_masked() {
     let launch = Launch::auth()
         .var("AUTH_INTERNAL_KEY", "thirteen-dry-biscuits")
-        .var(
-            "AUTH_DATABASE_URL",
-            "postgres://ann:hunter-secret@db.example/users",
-        )
+        .var("AUTH_DATABASE_URL", "postgres://ann:hunter-secret@db.example/users")
         .var("AUTH_TOKEN_TTL", "77s");
     let output = config_print(launch);
-    for shown in [
-        "AUTH_TOKEN_TTL",
-        "77s",
-        "AUTH_INTERNAL_KEY",
-        "db.example",
-        "AUTH_SWEEP_INTERVAL",
-    ] {
-        assert!(
-            output.stdout.contains(shown),
-            "{shown} in\n{}",
-            output.stdout
-        );
+    for shown in ["AUTH_TOKEN_TTL", "77s", "AUTH_INTERNAL_KEY", "db.example", "AUTH_SWEEP_INTERVAL"]
+    {
+        assert!(output.stdout.contains(shown), "{shown} in\n{}", output.stdout);
     }
     for secret in ["biscuits", "hunter-secret"] {
         assert!(!format!("{output:?}").contains(secret), "{output:?}");
@@ -172,16 +133,10 @@ fn the_settings_are_printed_with_their_secrets_masked() {
 #[test]
 fn settings_that_are_risky_are_logged_as_warnings() {
     let warns = |auth: &AuthService, of: &str| {
-        auth.log()
-            .iter()
-            .any(|line| line["level"] == "WARN" && line.to_string().contains(of))
+        auth.log().iter().any(|line| line["level"] == "WARN" && line.to_string().contains(of))
     };
     let insecure = AuthService::launch(&Launch::auth().var("AUTH_COOKIE_SECURE", "false"));
-    assert!(
-        warns(&insecure, "AUTH_COOKIE_SECURE"),
-        "{:?}",
-        insecure.output()
-    );
+    assert!(warns(&insecure, "AUTH_COOKIE_SECURE"), "{:?}", insecure.output());
     let open = AuthService::launch(&Launch::auth().var("AUTH_INTERNAL_ADDR", "0.0.0.0:0"));
     assert!(warns(&open, "AUTH_INTERNAL_KEY"), "{:?}", open.output());
     let quiet = AuthService::start();

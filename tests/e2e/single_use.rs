@@ -23,15 +23,9 @@ fn of_64_concurrent_validations_exactly_one_is_a_yes() {
                 auth.validate(&token)
             };
             let threads: Vec<_> = (0..64).map(|_| scope.spawn(validate)).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect()
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
-        assert_eq!(
-            verdicts.iter().filter(|verdict| is_alive(verdict)).count(),
-            1
-        );
+        assert_eq!(verdicts.iter().filter(|verdict| is_alive(verdict)).count(), 1);
         assert!(!is_alive(&auth.validate(&token)));
     }
 }
@@ -75,15 +69,7 @@ fn the_first_door_uses_it_up_for_all() {
 fn a_batch_uses_it_once() {
     let auth = AuthService::start();
     let token = single_use(&auth);
-    let answer = auth
-        .ask(&json!({"tokens": [token, token, token]}))
-        .expect(200)
-        .json();
-    let alive: Vec<bool> = answer["results"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(is_alive)
-        .collect();
+    let answer = auth.ask(&json!({"tokens": [token, token, token]})).expect(200).json();
+    let alive: Vec<bool> = answer["results"].as_array().unwrap().iter().map(is_alive).collect();
     assert_eq!(alive, [true, false, false]);
 }

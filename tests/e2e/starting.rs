@@ -15,21 +15,14 @@ fn says(line: &str, message: &str) -> bool {
 #[track_caller]
 fn expect_line(process: &Process, message: &str) {
     let output = process.output();
-    assert!(
-        output.iter().any(|line| says(line, message)),
-        "{message} is not in {output:#?}"
-    );
+    assert!(output.iter().any(|line| says(line, message)), "{message} is not in {output:#?}");
 }
 
 /// Fails unless it ended with 1 and one line that names this.
 #[track_caller]
 fn expect_failure(output: &Output, names: &str) {
     assert_eq!(output.code, Some(1), "{output:?}");
-    let naming = output
-        .lines()
-        .into_iter()
-        .filter(|line| line.contains(names))
-        .count();
+    let naming = output.lines().into_iter().filter(|line| line.contains(names)).count();
     assert_eq!(naming, 1, "{names} in {output:?}");
     assert!(output.stderr.lines().count() <= 1, "{output:?}");
 }
@@ -47,11 +40,7 @@ fn each_listener_says_where_it_accepts_even_if_logging_is_off() {
     expect_line(&business, &line(business.public, "business"));
     expect_line(&business, &line(business.internal, "business-internal"));
     business.data(&auth.token()).expect(200);
-    assert_eq!(
-        auth.output().len() + business.output().len(),
-        4,
-        "off is off"
-    );
+    assert_eq!(auth.output().len() + business.output().len(), 4, "off is off");
 }
 
 #[test]
@@ -71,21 +60,12 @@ fn a_port_in_use_ends_the_start() {
 
 #[test]
 fn a_database_out_of_reach_ends_the_start_and_its_password_is_not_shown() {
-    let nowhere = Launch::auth().var(
-        "AUTH_DATABASE_URL",
-        "sqlite:/nonexistent/directory/users.db",
-    );
+    let nowhere = Launch::auth().var("AUTH_DATABASE_URL", "sqlite:/nonexistent/directory/users.db");
     expect_failure(&nowhere.run(), "/nonexistent/directory/users.db");
-    let postgres = format!(
-        "postgres://ann:hunter-secret@127.0.0.1:{}/users",
-        quiet_port()
-    );
+    let postgres = format!("postgres://ann:hunter-secret@127.0.0.1:{}/users", quiet_port());
     let output = Launch::auth().var("AUTH_DATABASE_URL", postgres).run();
     assert_eq!(output.code, Some(1), "{output:?}");
-    assert!(
-        !format!("{output:?}").contains("hunter-secret"),
-        "{output:?}"
-    );
+    assert!(!format!("{output:?}").contains("hunter-secret"), "{output:?}");
 }
 
 #[test]
@@ -93,33 +73,15 @@ fn help_names_every_setting_by_its_flag_and_its_variable() {
     for (launch, names) in [
         (
             Launch::auth(),
-            [
-                "--public-addr",
-                "AUTH_PUBLIC_ADDR",
-                "AUTH_TOKEN_TTL",
-                "--token-ttl",
-                "DRAIN_DELAY",
-            ],
+            ["--public-addr", "AUTH_PUBLIC_ADDR", "AUTH_TOKEN_TTL", "--token-ttl", "DRAIN_DELAY"],
         ),
         (
             Launch::business(1),
-            [
-                "--addr",
-                "BUSINESS_ADDR",
-                "BUSINESS_AUTH_URL",
-                "--auth-timeout",
-                "DRAIN_DELAY",
-            ],
+            ["--addr", "BUSINESS_ADDR", "BUSINESS_AUTH_URL", "--auth-timeout", "DRAIN_DELAY"],
         ),
         (
             Launch::pair(),
-            [
-                "AUTH_PUBLIC_ADDR",
-                "BUSINESS_ADDR",
-                "AUTH_TOKEN_TTL",
-                "AUTH_DEMO",
-                "PORT",
-            ],
+            ["AUTH_PUBLIC_ADDR", "BUSINESS_ADDR", "AUTH_TOKEN_TTL", "AUTH_DEMO", "PORT"],
         ),
     ] {
         let output = launch.arg("--help").run();
@@ -130,10 +92,7 @@ fn help_names_every_setting_by_its_flag_and_its_variable() {
     }
     let help = Launch::auth().arg("--help").run().stdout;
     assert!(help.contains("AUTH_INTERNAL_KEY"), "{help}");
-    assert!(
-        !help.contains("--internal-key"),
-        "a secret has no flag: {help}"
-    );
+    assert!(!help.contains("--internal-key"), "a secret has no flag: {help}");
 }
 
 #[test]
@@ -145,10 +104,7 @@ fn the_version_is_told() {
     ] {
         let output = launch.arg("--version").run();
         assert_eq!(output.code, Some(0), "{output:?}");
-        assert_eq!(
-            output.stdout.trim(),
-            format!("{name} {}", env!("CARGO_PKG_VERSION"))
-        );
+        assert_eq!(output.stdout.trim(), format!("{name} {}", env!("CARGO_PKG_VERSION")));
     }
 }
 
@@ -193,15 +149,10 @@ fn a_healthcheck_tells_whether_the_described_service_is_ready() {
 #[test]
 fn a_healthcheck_knows_the_port_of_the_platform() {
     let port = quiet_port();
-    let launch = Launch::auth()
-        .without("AUTH_PUBLIC_ADDR")
-        .var("PORT", port.to_string());
+    let launch = Launch::auth().without("AUTH_PUBLIC_ADDR").var("PORT", port.to_string());
     let auth = AuthService::launch(&launch);
     assert_eq!(auth.public.port, port);
     let internal = format!("127.0.0.1:{}", auth.internal.port);
-    let check = launch
-        .var("AUTH_INTERNAL_ADDR", internal)
-        .arg("healthcheck")
-        .run();
+    let check = launch.var("AUTH_INTERNAL_ADDR", internal).arg("healthcheck").run();
     assert_eq!(check.code, Some(0), "{check:?}");
 }

@@ -9,11 +9,7 @@ const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 /// Zlib's CRC-32, bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| {
-        if crc & 1 == 1 {
-            (crc >> 1) ^ 0xedb8_8320
-        } else {
-            crc >> 1
-        }
+        if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
     };
     let one = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), step);
     !bytes.iter().fold(u32::MAX, one)
@@ -30,8 +26,7 @@ fn base62(mut number: u128, width: usize) -> String {
 
 fn read_base62(text: &str) -> u128 {
     let digit = |byte: u8| DIGITS.iter().position(|digit| *digit == byte).unwrap() as u128;
-    text.bytes()
-        .fold(0, |number, byte| number * 62 + digit(byte))
+    text.bytes().fold(0, |number, byte| number * 62 + digit(byte))
 }
 
 /// The token of this id and secret, with the right checksum.
@@ -53,10 +48,7 @@ fn other(digit: char) -> char {
 #[test]
 fn the_checksum_of_this_test_is_zlibs() {
     assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-    assert_eq!(
-        (base62(61, 2).as_str(), base62(62, 2).as_str()),
-        ("0z", "10")
-    );
+    assert_eq!((base62(61, 2).as_str(), base62(62, 2).as_str()), ("0z", "10"));
 }
 
 #[test]
@@ -65,10 +57,7 @@ fn a_token_is_a_prefix_an_id_a_secret_and_a_checksum() {
     let login = auth.login_answer("jsf.fusco@gmail.com", "postman");
     let text = login["token"].as_str().unwrap();
     assert_eq!((text.len(), &text[..4]), (64, "rfl_"));
-    assert!(
-        text[4..].bytes().all(|byte| DIGITS.contains(&byte)),
-        "{text}"
-    );
+    assert!(text[4..].bytes().all(|byte| DIGITS.contains(&byte)), "{text}");
     assert_eq!(text, token(&text[4..26], &text[26..58]));
     let id = uuid::Uuid::from_u128(read_base62(&text[4..26]));
     assert_eq!(id.get_version_num(), 7);
@@ -80,21 +69,13 @@ fn ids_rise_with_time_and_secrets_share_nothing() {
     let auth = AuthService::start();
     let tokens = auth.tokens(4);
     assert!(
-        tokens
-            .windows(2)
-            .all(|pair| pair[0][4..26] < pair[1][4..26]),
+        tokens.windows(2).all(|pair| pair[0][4..26] < pair[1][4..26]),
         "ids of later logins are greater"
     );
     for pair in tokens.windows(2) {
-        let same = pair[0][26..58]
-            .bytes()
-            .zip(pair[1][26..58].bytes())
-            .filter(|(a, b)| a == b)
-            .count();
-        assert!(
-            same < 16,
-            "two secrets have {same} of 32 characters in common"
-        );
+        let same =
+            pair[0][26..58].bytes().zip(pair[1][26..58].bytes()).filter(|(a, b)| a == b).count();
+        assert!(same < 16, "two secrets have {same} of 32 characters in common");
     }
 }
 
@@ -125,11 +106,7 @@ fn a_wrong_secret_with_a_right_checksum_is_unknown() {
     let forged = token(&good[4..26], &"0".repeat(32));
     assert_eq!(reason(&auth.validate(&forged)), "unknown");
     auth.logout(&good);
-    assert_eq!(
-        reason(&auth.validate(&forged)),
-        "unknown",
-        "also where the session is dead"
-    );
+    assert_eq!(reason(&auth.validate(&forged)), "unknown", "also where the session is dead");
 }
 
 #[test]
@@ -137,10 +114,7 @@ fn an_id_that_nobody_issued_is_unknown() {
     let auth = AuthService::start();
     let invented = token(&base62(7, 22), &"1".repeat(32));
     assert_eq!(reason(&auth.validate(&invented)), "unknown");
-    assert_eq!(
-        reason(&auth.validate(&token(&base62(u128::MAX, 22), &"1".repeat(32)))),
-        "unknown"
-    );
+    assert_eq!(reason(&auth.validate(&token(&base62(u128::MAX, 22), &"1".repeat(32)))), "unknown");
 }
 
 #[test]
@@ -149,11 +123,7 @@ fn an_id_that_does_not_fit_is_malformed() {
     let too_great = "7n42DGM5Tflk9n8mt7Fhc8";
     assert_eq!(base62(u128::MAX, 22), "7n42DGM5Tflk9n8mt7Fhc7");
     for id in [too_great, &"z".repeat(22)] {
-        assert_eq!(
-            reason(&auth.validate(&token(id, &"1".repeat(32)))),
-            "malformed",
-            "{id}"
-        );
+        assert_eq!(reason(&auth.validate(&token(id, &"1".repeat(32)))), "malformed", "{id}");
     }
 }
 

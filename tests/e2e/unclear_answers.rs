@@ -44,12 +44,7 @@ fn a_clear_yes_and_a_clear_no_are_understood() {
 
 #[test]
 fn a_reason_that_is_new_is_still_a_no() {
-    assert_eq!(
-        status(&says(
-            r#"{"authenticated":false,"reason":"vanished","more":1}"#
-        )),
-        (401, 1)
-    );
+    assert_eq!(status(&says(r#"{"authenticated":false,"reason":"vanished","more":1}"#)), (401, 1));
 }
 
 #[test]
@@ -114,10 +109,7 @@ fn what_is_no_http_or_breaks_off_is_no_answer_and_is_not_asked_again() {
         let fake = FakeAuth::answering(bytes);
         let (status, asked) = status(&fake);
         assert_eq!(status, 503, "{bytes:?}");
-        assert_eq!(
-            asked, 1,
-            "a single-use token would be used up by a second try: {bytes:?}"
-        );
+        assert_eq!(asked, 1, "a single-use token would be used up by a second try: {bytes:?}");
     }
 }
 

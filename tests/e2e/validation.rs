@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, AuthService, Request, is_alive};
 
 fn post(auth: &AuthService, body: impl Into<Vec<u8>>) -> Answer {
-    auth.internal
-        .send(Request::post("/validateToken").body("application/json", body))
+    auth.internal.send(Request::post("/validateToken").body("application/json", body))
 }
 
 #[test]
@@ -16,16 +15,9 @@ fn a_live_token_is_a_yes_with_its_session() {
     let login = auth.login_answer("jsf.fusco@gmail.com", "postman");
     let verdict = auth.validate(login["token"].as_str().unwrap());
     assert_eq!(verdict["authenticated"], true);
-    for same in [
-        "id",
-        "kind",
-        "transport",
-        "user",
-        "role",
-        "name",
-        "created_at",
-        "absolute_expires_at",
-    ] {
+    for same in
+        ["id", "kind", "transport", "user", "role", "name", "created_at", "absolute_expires_at"]
+    {
         assert_eq!(verdict["session"][same], login["session"][same], "{same}");
     }
     assert_eq!(verdict.as_object().unwrap().len(), 2, "{verdict}");
@@ -39,14 +31,8 @@ fn a_dead_token_is_a_no_with_a_reason_and_status_200() {
     let answer = auth.ask(&json!({"token": token})).expect(200);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let verdict = answer.json();
-    assert_eq!(
-        verdict,
-        json!({"authenticated": false, "reason": verdict["reason"]})
-    );
-    assert!(
-        ["revoked", "unknown"].contains(&verdict["reason"].as_str().unwrap()),
-        "{verdict}"
-    );
+    assert_eq!(verdict, json!({"authenticated": false, "reason": verdict["reason"]}));
+    assert!(["revoked", "unknown"].contains(&verdict["reason"].as_str().unwrap()), "{verdict}");
 }
 
 #[test]
@@ -97,11 +83,7 @@ fn a_body_that_asks_nothing_is_an_invalid_request() {
     for body in bodies {
         post(&auth, body.to_string()).expect_problem(400, "invalid_request");
     }
-    assert_eq!(
-        auth.look_at(&token)["session"]["refresh_count"],
-        0,
-        "none of them was a use"
-    );
+    assert_eq!(auth.look_at(&token)["session"]["refresh_count"], 0, "none of them was a use");
 }
 
 #[test]
@@ -117,11 +99,7 @@ fn a_field_named_twice_is_an_invalid_request_at_any_depth() {
     ] {
         post(&auth, body).expect_problem(400, "invalid_request");
     }
-    assert_eq!(
-        auth.look_at(&t)["session"]["refresh_count"],
-        0,
-        "none of them was a use"
-    );
+    assert_eq!(auth.look_at(&t)["session"]["refresh_count"], 0, "none of them was a use");
 }
 
 #[test]
@@ -130,15 +108,7 @@ fn malformed_json_is_an_invalid_request() {
     let nested = "[".repeat(10_000);
     let deep = format!(r#"{{"token":{nested}"#);
     let deeper = format!(r#"{{"x":{nested}{}}}"#, "]".repeat(10_000));
-    for body in [
-        "",
-        "{",
-        "{\"token\":\"\u{0}\"}",
-        "{}{}",
-        &nested,
-        &deep,
-        &deeper,
-    ] {
+    for body in ["", "{", "{\"token\":\"\u{0}\"}", "{}{}", &nested, &deep, &deeper] {
         post(&auth, body).expect_problem(400, "invalid_request");
     }
     post(&auth, b"{\"token\":\"\xff\"}".as_slice()).expect_problem(400, "invalid_request");
@@ -150,17 +120,10 @@ fn another_media_type_or_method_is_refused() {
     let auth = AuthService::start();
     let token = auth.token();
     let form = Request::post("/validateToken").form(&format!("token={token}"));
-    auth.internal
-        .send(form)
-        .expect_problem(415, "unsupported_media_type");
+    auth.internal.send(form).expect_problem(415, "unsupported_media_type");
     let untyped = Request::post("/validateToken").untyped_body(json!({"token": token}).to_string());
-    auth.internal
-        .send(untyped)
-        .expect_problem(415, "unsupported_media_type");
-    let get = auth
-        .internal
-        .get("/validateToken")
-        .expect_problem(405, "method_not_allowed");
+    auth.internal.send(untyped).expect_problem(415, "unsupported_media_type");
+    let get = auth.internal.get("/validateToken").expect_problem(405, "method_not_allowed");
     assert_eq!(get.header("allow"), Some("POST"));
 }
 
@@ -169,9 +132,7 @@ fn a_body_over_128_kib_is_too_large_and_one_of_128_kib_is_not() {
     let auth = AuthService::start();
     let question = json!({"token": auth.token()}).to_string();
     let padded = |length: usize| format!("{question}{}", " ".repeat(length - question.len()));
-    assert!(is_alive(
-        &post(&auth, padded(128 * 1024)).expect(200).json()
-    ));
+    assert!(is_alive(&post(&auth, padded(128 * 1024)).expect(200).json()));
     post(&auth, padded(128 * 1024 + 1)).expect_problem(413, "payload_too_large");
     post(&auth, padded(2_000_000)).expect_problem(413, "payload_too_large");
 }

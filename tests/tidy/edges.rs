@@ -125,21 +125,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     ("auth-service", &["auth-client", "business-service", "pair"]),
-    (
-        "business-service",
-        &["session", "users", "sqlx", "redis", "auth-service", "pair"],
-    ),
-    (
-        "pair",
-        &[
-            "session",
-            "users",
-            "sqlx",
-            "redis",
-            "auth-client",
-            "auth-api-types",
-        ],
-    ),
+    ("business-service", &["session", "users", "sqlx", "redis", "auth-service", "pair"]),
+    ("pair", &["session", "users", "sqlx", "redis", "auth-client", "auth-api-types"]),
 ];
 
 /// The manifests of all crates below the root package.
@@ -169,15 +156,11 @@ pub(crate) fn violations(manifest: &Manifest) -> Vec<String> {
         .dependencies
         .iter()
         .filter(|(dependency, optional)| !allowed(dependency, *optional));
-    bad.map(|(dependency, _)| format!("{name} must not know {dependency}"))
-        .collect()
+    bad.map(|(dependency, _)| format!("{name} must not know {dependency}")).collect()
 }
 
 fn read(text: &str) -> Manifest {
-    let mut manifest = Manifest {
-        name: String::new(),
-        dependencies: Vec::new(),
-    };
+    let mut manifest = Manifest { name: String::new(), dependencies: Vec::new() };
     let mut section = "";
     for line in text.lines().map(str::trim) {
         if let Some(header) = line.strip_prefix('[') {
@@ -195,14 +178,9 @@ fn read(text: &str) -> Manifest {
             || section == "build-dependencies"
             || section.starts_with("target.") && section.ends_with(".dependencies");
         if section == "package" && key == "name" {
-            value
-                .trim()
-                .trim_matches('"')
-                .clone_into(&mut manifest.name);
+            value.trim().trim_matches('"').clone_into(&mut manifest.name);
         } else if is_dependency && !line.starts_with('#') {
-            manifest
-                .dependencies
-                .push((key.to_owned(), value.contains("optional = true")));
+            manifest.dependencies.push((key.to_owned(), value.contains("optional = true")));
         }
     }
     manifest
@@ -211,32 +189,21 @@ fn read(text: &str) -> Manifest {
 #[test]
 fn an_arrow_that_points_up_is_found() {
     let of = |name: &str, dependencies: &str| {
-        violations(&read(&format!(
-            "[package]\nname = \"{name}\"\n\n{dependencies}\n"
-        )))
+        violations(&read(&format!("[package]\nname = \"{name}\"\n\n{dependencies}\n")))
     };
     assert_eq!(
         of("session", "[dependencies]\nusers.workspace = true"),
         ["session must not know users"]
     );
-    assert_eq!(
-        of("users", "[dependencies.axum]\nversion = \"1\""),
-        ["users must not know axum"]
-    );
+    assert_eq!(of("users", "[dependencies.axum]\nversion = \"1\""), ["users must not know axum"]);
     assert_eq!(
         of("clock", "[target.'cfg(unix)'.dependencies]\ntokio = \"1\""),
         ["clock must not know tokio"]
     );
-    assert_eq!(
-        of("auth-client", "[dependencies]\naxum.workspace = true").len(),
-        1
-    );
+    assert_eq!(of("auth-client", "[dependencies]\naxum.workspace = true").len(), 1);
     assert!(
-        of(
-            "auth-client",
-            "[dependencies]\naxum = { workspace = true, optional = true }"
-        )
-        .is_empty()
+        of("auth-client", "[dependencies]\naxum = { workspace = true, optional = true }")
+            .is_empty()
     );
     assert!(of("users", "[dev-dependencies]\naxum.workspace = true").is_empty());
     assert_eq!(of("unheard-of", ""), ["unheard-of has no rule"]);

@@ -39,13 +39,7 @@ pub(crate) fn root() -> &'static Path {
 /// The paths of all files; from the disk where this is no git repository.
 pub(crate) fn repository() -> BTreeSet<String> {
     let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "-z",
-        ])
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
         .current_dir(root())
         .output();
     let mut paths = BTreeSet::new();
@@ -66,11 +60,7 @@ fn walk(directory: &str, paths: &mut BTreeSet<String>) {
     for entry in fs::read_dir(root().join(directory)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        let path = if directory.is_empty() {
-            name.clone()
-        } else {
-            format!("{directory}/{name}")
-        };
+        let path = if directory.is_empty() { name.clone() } else { format!("{directory}/{name}") };
         let is_directory = entry.file_type().unwrap().is_dir();
         if is_directory && !["target", ".git", "node_modules"].contains(&name.as_str()) {
             walk(&path, paths);

@@ -6,10 +6,7 @@ use super::files::Found;
 
 /// The links of a document that lead to no file or directory among `paths`.
 pub(crate) fn broken(document: &Found, paths: &BTreeSet<String>) -> Vec<String> {
-    let directory = document
-        .path
-        .rsplit_once('/')
-        .map_or("", |(directory, _)| directory);
+    let directory = document.path.rsplit_once('/').map_or("", |(directory, _)| directory);
     let mut broken = Vec::new();
     for target in targets(&document.text) {
         let path = resolve(directory, target);
@@ -35,10 +32,7 @@ fn targets(text: &str) -> Vec<&str> {
 }
 
 fn resolve(directory: &str, target: &str) -> String {
-    let mut parts: Vec<&str> = directory
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .collect();
+    let mut parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty()).collect();
     for part in target.split('/') {
         match part {
             "" | "." => {}
@@ -52,15 +46,9 @@ fn resolve(directory: &str, target: &str) -> String {
 #[test]
 fn a_link_to_nowhere_is_found() {
     let paths = BTreeSet::from(["README.md".to_owned(), "docs/a.md".to_owned()]);
-    let document = |text: &str| Found {
-        path: "docs/a.md".to_owned(),
-        text: text.to_owned(),
-    };
+    let document = |text: &str| Found { path: "docs/a.md".to_owned(), text: text.to_owned() };
     assert_eq!(broken(&document("[x](b.md)"), &paths), ["docs/a.md: b.md"]);
-    assert_eq!(
-        broken(&document("[x](../docs/c.md#part)"), &paths),
-        ["docs/a.md: ../docs/c.md"]
-    );
+    assert_eq!(broken(&document("[x](../docs/c.md#part)"), &paths), ["docs/a.md: ../docs/c.md"]);
     let good = "[x](a.md) [x](../README.md#top) [x](#here) [x](https://example.com) [x](../docs)\n\
                 ```\n[x](b.md)\n```\n";
     assert!(broken(&document(good), &paths).is_empty());

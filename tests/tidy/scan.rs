@@ -14,10 +14,7 @@ pub(crate) fn functions(text: &str) -> Vec<Function> {
     let code = code_only(text);
     let mut found = Vec::new();
     for (start, _) in code.match_indices("fn ") {
-        let name: String = code[start + 3..]
-            .chars()
-            .take_while(|c| is_word(*c))
-            .collect();
+        let name: String = code[start + 3..].chars().take_while(|c| is_word(*c)).collect();
         if name.is_empty() || code[..start].chars().next_back().is_some_and(is_word) {
             continue;
         }
@@ -41,11 +38,7 @@ pub(crate) fn code_only(text: &str) -> String {
             code.push(first);
             rest = &rest[first.len_utf8()..];
         } else {
-            code.extend(
-                rest[..length]
-                    .chars()
-                    .map(|c| if c == '\n' { '\n' } else { ' ' }),
-            );
+            code.extend(rest[..length].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
             rest = &rest[length..];
         }
     }
@@ -66,11 +59,7 @@ fn no_code(text: &str, after_word: bool) -> usize {
     if text.starts_with('\'') {
         return character(text);
     }
-    if !after_word && text.starts_with(['r', 'b', 'c']) {
-        raw_string(text)
-    } else {
-        0
-    }
+    if !after_word && text.starts_with(['r', 'b', 'c']) { raw_string(text) } else { 0 }
 }
 
 fn block_comment(text: &str) -> usize {
@@ -111,22 +100,15 @@ fn character(text: &str) -> usize {
 }
 
 fn raw_string(text: &str) -> usize {
-    let prefix = ["br", "cr", "r"]
-        .into_iter()
-        .find(|prefix| text.starts_with(prefix));
+    let prefix = ["br", "cr", "r"].into_iter().find(|prefix| text.starts_with(prefix));
     let Some(prefix) = prefix else { return 0 };
-    let hashes: String = text[prefix.len()..]
-        .chars()
-        .take_while(|c| *c == '#')
-        .collect();
+    let hashes: String = text[prefix.len()..].chars().take_while(|c| *c == '#').collect();
     let start = prefix.len() + hashes.len();
     if !text[start..].starts_with('"') {
         return 0;
     }
     let end = format!("\"{hashes}");
-    text[start + 1..]
-        .find(&end)
-        .map_or(text.len(), |at| start + 1 + at + end.len())
+    text[start + 1..].find(&end).map_or(text.len(), |at| start + 1 + at + end.len())
 }
 
 /// Where the body of the function that begins at `start` ends; `None` where it has none.
@@ -161,34 +143,13 @@ fn functions_are_found_with_their_length() {
                 trait T {\n    fn c(&self);\n}\n";
     let found = functions(text);
     assert_eq!(found.len(), 2);
-    assert_eq!(
-        found[0],
-        Function {
-            name: "a".into(),
-            line: 1,
-            lines: 1
-        }
-    );
-    assert_eq!(
-        found[1],
-        Function {
-            name: "b".into(),
-            line: 4,
-            lines: 5
-        }
-    );
+    assert_eq!(found[0], Function { name: "a".into(), line: 1, lines: 1 });
+    assert_eq!(found[1], Function { name: "b".into(), line: 4, lines: 5 });
 }
 
 #[test]
 fn braces_in_literals_and_comments_do_not_count() {
     let text = "fn a<'a>() {\n    let x = ('{', \"}\\\"{\", r#\"}\"}\"#, b'}', '\\'');\n    // }\n    /* } /* } */ */\n}\n";
-    assert_eq!(
-        functions(text),
-        [Function {
-            name: "a".into(),
-            line: 1,
-            lines: 5
-        }]
-    );
+    assert_eq!(functions(text), [Function { name: "a".into(), line: 1, lines: 5 }]);
     assert!(functions("// fn a() {}\nlet x = \"fn b() {}\";\n").is_empty());
 }

@@ -4,32 +4,21 @@
 use super::files::Found;
 use super::scan::code_only;
 
-const EMPTY_NAMES: &[&str] = &[
-    "util", "utils", "common", "helper", "helpers", "misc", "shared", "core", "base",
-];
+const EMPTY_NAMES: &[&str] =
+    &["util", "utils", "common", "helper", "helpers", "misc", "shared", "core", "base"];
 
 /// Modules declared under a name that says nothing.
 pub(crate) fn empty_names(file: &Found) -> Vec<String> {
     let code = code_only(&file.text);
-    let declared = code
-        .split("mod ")
-        .skip(1)
-        .filter_map(|rest| rest.split([' ', ';', '{']).next());
+    let declared = code.split("mod ").skip(1).filter_map(|rest| rest.split([' ', ';', '{']).next());
     let empty = declared.filter(|name| EMPTY_NAMES.contains(name));
-    empty
-        .map(|name| format!("{}: mod {name}", file.path))
-        .collect()
+    empty.map(|name| format!("{}: mod {name}", file.path)).collect()
 }
 
 /// Files and directories called by a name that says nothing.
 pub(crate) fn empty_path_names(path: &str) -> Vec<String> {
-    let stems = path
-        .split('/')
-        .map(|part| part.split('.').next().unwrap_or(part));
-    stems
-        .filter(|stem| EMPTY_NAMES.contains(stem))
-        .map(|_| path.to_owned())
-        .collect()
+    let stems = path.split('/').map(|part| part.split('.').next().unwrap_or(part));
+    stems.filter(|stem| EMPTY_NAMES.contains(stem)).map(|_| path.to_owned()).collect()
 }
 
 /// Places that somebody meant to come back to.
@@ -52,18 +41,11 @@ pub(crate) fn clock_readings(file: &Found) -> Vec<String> {
     }
     let code = code_only(&file.text);
     let code = code.split("#[cfg(test)]\nmod ").next().unwrap_or(&code);
-    let imports = code
-        .lines()
-        .filter(|line| line.starts_with("use tokio::time::"));
+    let imports = code.lines().filter(|line| line.starts_with("use tokio::time::"));
     let marks: &[&str] = if imports.into_iter().any(|line| line.contains("Instant")) {
         &["SystemTime::now", "UtcDateTime::now", "now_utc"]
     } else {
-        &[
-            "Instant::now",
-            "SystemTime::now",
-            "UtcDateTime::now",
-            "now_utc",
-        ]
+        &["Instant::now", "SystemTime::now", "UtcDateTime::now", "now_utc"]
     };
     lines_with(file, code, marks)
 }
@@ -110,6 +92,5 @@ pub(crate) fn workplace(file: &Found) -> Vec<String> {
 fn lines_with(file: &Found, text: &str, marks: &[&str]) -> Vec<String> {
     let numbered = text.lines().enumerate();
     let bad = numbered.filter(|(_, line)| marks.iter().any(|mark| line.contains(mark)));
-    bad.map(|(index, line)| format!("{}:{}: {}", file.path, index + 1, line.trim()))
-        .collect()
+    bad.map(|(index, line)| format!("{}:{}: {}", file.path, index + 1, line.trim())).collect()
 }

@@ -39,7 +39,10 @@ pub struct MintTokenRequest {
     #[cfg_attr(feature = "openapi", schema(pattern = "^[0-9]{1,5}(ms|s|m|h|d)$", example = "1h"))]
     pub ttl: Option<String>,
     /// What to call it in lists.
-    #[cfg_attr(feature = "openapi", schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "ci"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "ci")
+    )]
     pub name: Option<String>,
 }
 
@@ -62,16 +65,12 @@ pub struct TokenResponse {
 
 impl fmt::Debug for LoginRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LoginRequest")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
+        f.debug_struct("LoginRequest").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for TokenResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenResponse")
-            .field("session", &self.session)
-            .finish_non_exhaustive()
+        f.debug_struct("TokenResponse").field("session", &self.session).finish_non_exhaustive()
     }
 }

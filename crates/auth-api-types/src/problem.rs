@@ -147,10 +147,7 @@ mod tests {
 
     #[test]
     fn a_code_reads_the_same_in_json_and_as_str() {
-        for code in [
-            ErrorCode::InvalidRequest,
-            ErrorCode::ReauthenticationRequired,
-        ] {
+        for code in [ErrorCode::InvalidRequest, ErrorCode::ReauthenticationRequired] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
     }

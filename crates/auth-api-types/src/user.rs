@@ -54,10 +54,16 @@ pub struct CreateUserRequest {
     #[cfg_attr(feature = "openapi", schema(format = Password, min_length = 15, max_length = 128, example = "seven green kettles whistle"))]
     pub password: String,
     /// First name.
-    #[cfg_attr(feature = "openapi", schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")
+    )]
     pub first_name: Option<String>,
     /// Last name.
-    #[cfg_attr(feature = "openapi", schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")
+    )]
     pub last_name: Option<String>,
 }
 
@@ -66,10 +72,16 @@ pub struct CreateUserRequest {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UpdateUserRequest {
     /// First name.
-    #[cfg_attr(feature = "openapi", schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")
+    )]
     pub first_name: Option<String>,
     /// Last name.
-    #[cfg_attr(feature = "openapi", schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")
+    )]
     pub last_name: Option<String>,
     /// All roles, in order (an admin only).
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 32))]
@@ -111,15 +123,12 @@ pub struct Stats {
 
 impl fmt::Debug for CreateUserRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreateUserRequest")
-            .field("email", &self.email)
-            .finish_non_exhaustive()
+        f.debug_struct("CreateUserRequest").field("email", &self.email).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for ChangePasswordRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChangePasswordRequest")
-            .finish_non_exhaustive()
+        f.debug_struct("ChangePasswordRequest").finish_non_exhaustive()
     }
 }

@@ -97,20 +97,11 @@ impl<'a> ValidateRequest<'a> {
     ///
     /// Unless it is one token, or 1 to [`MAX_TOKENS`] of them.
     pub fn into_items(self) -> Result<Vec<ValidateItem<'a>>, ValidateRequestError> {
-        let Self {
-            token,
-            tokens,
-            touch,
-            client,
-            request_id,
-        } = self;
+        let Self { token, tokens, touch, client, request_id } = self;
         let items: Vec<ValidateItem<'a>> = match (token, tokens) {
             (None, None) => return Err(ValidateRequestError::NoToken),
             (Some(_), Some(_)) => return Err(ValidateRequestError::Both),
-            (Some(token), None) => vec![ValidateItem {
-                token,
-                ..ValidateItem::default()
-            }],
+            (Some(token), None) => vec![ValidateItem { token, ..ValidateItem::default() }],
             (None, Some(tokens)) => tokens.into_iter().map(ItemOrToken::into_item).collect(),
         };
         if items.is_empty() || items.len() > MAX_TOKENS {
@@ -129,10 +120,7 @@ impl<'a> ValidateRequest<'a> {
 impl<'a> ItemOrToken<'a> {
     fn into_item(self) -> ValidateItem<'a> {
         match self {
-            Self::Token(token) => ValidateItem {
-                token,
-                ..ValidateItem::default()
-            },
+            Self::Token(token) => ValidateItem { token, ..ValidateItem::default() },
             Self::Item(item) => item,
         }
     }
@@ -224,28 +212,17 @@ pub struct Verdict {
 impl Verdict {
     /// Alive.
     pub fn alive(session: SessionView) -> Self {
-        Self {
-            authenticated: Some(true),
-            session: Some(session),
-            ..Self::default()
-        }
+        Self { authenticated: Some(true), session: Some(session), ..Self::default() }
     }
 
     /// Dead.
     pub fn dead(reason: Reason) -> Self {
-        Self {
-            authenticated: Some(false),
-            reason: Some(reason),
-            ..Self::default()
-        }
+        Self { authenticated: Some(false), reason: Some(reason), ..Self::default() }
     }
 
     /// The store did not answer for this token.
     pub fn unavailable() -> Self {
-        Self {
-            error: Some("unavailable".to_owned()),
-            ..Self::default()
-        }
+        Self { error: Some("unavailable".to_owned()), ..Self::default() }
     }
 
     /// `Some(Ok)` for a clear yes, `Some(Err)` for a clear no, `None` for anything else.
@@ -257,12 +234,9 @@ impl Verdict {
                 reason: None,
                 error: None,
             } => Some(Ok(session)),
-            Self {
-                authenticated: Some(false),
-                session: None,
-                reason,
-                error: None,
-            } => Some(Err(reason.unwrap_or(Reason::Unknown))),
+            Self { authenticated: Some(false), session: None, reason, error: None } => {
+                Some(Err(reason.unwrap_or(Reason::Unknown)))
+            }
             _ => None,
         }
     }
@@ -299,42 +273,27 @@ mod tests {
     use super::*;
 
     fn items(json: &str) -> Vec<ValidateItem<'_>> {
-        serde_json::from_str::<ValidateRequest<'_>>(json)
-            .unwrap()
-            .into_items()
-            .unwrap()
+        serde_json::from_str::<ValidateRequest<'_>>(json).unwrap().into_items().unwrap()
     }
 
     #[test]
     fn an_item_keeps_what_it_says_and_takes_the_rest_from_beside_the_list() {
         let items = items(r#"{"tokens":["a",{"token":"b","touch":true}],"touch":false}"#);
-        assert_eq!(
-            (items[0].token.as_ref(), items[0].touch),
-            ("a", Some(false))
-        );
+        assert_eq!((items[0].token.as_ref(), items[0].touch), ("a", Some(false)));
         assert_eq!((items[1].token.as_ref(), items[1].touch), ("b", Some(true)));
     }
 
     #[test]
     fn a_token_without_escapes_is_not_copied() {
-        assert!(matches!(
-            items(r#"{"token":"abc"}"#)[0].token,
-            Cow::Borrowed("abc")
-        ));
+        assert!(matches!(items(r#"{"token":"abc"}"#)[0].token, Cow::Borrowed("abc")));
     }
 
     #[test]
     fn one_and_many_together_neither_or_too_many_are_no_question() {
         let error = |json: &str| {
-            serde_json::from_str::<ValidateRequest<'_>>(json)
-                .unwrap()
-                .into_items()
-                .unwrap_err()
+            serde_json::from_str::<ValidateRequest<'_>>(json).unwrap().into_items().unwrap_err()
         };
-        assert_eq!(
-            error(r#"{"token":"a","tokens":["b"]}"#),
-            ValidateRequestError::Both
-        );
+        assert_eq!(error(r#"{"token":"a","tokens":["b"]}"#), ValidateRequestError::Both);
         assert_eq!(error("{}"), ValidateRequestError::NoToken);
         assert_eq!(error(r#"{"tokens":[]}"#), ValidateRequestError::Count);
         let many = serde_json::json!({"tokens": vec!["t"; MAX_TOKENS + 1]}).to_string();
@@ -343,15 +302,9 @@ mod tests {
 
     #[test]
     fn a_field_named_twice_is_refused_at_either_depth() {
-        for json in [
-            r#"{"token":"a","token":"a"}"#,
-            r#"{"tokens":[{"token":"a","token":"a"}]}"#,
-        ] {
+        for json in [r#"{"token":"a","token":"a"}"#, r#"{"tokens":[{"token":"a","token":"a"}]}"#] {
             let error = serde_json::from_str::<ValidateRequest<'_>>(json).unwrap_err();
-            assert!(
-                error.to_string().contains("duplicate field `token`"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("duplicate field `token`"), "{error}");
         }
     }
 
@@ -362,10 +315,7 @@ mod tests {
             read(r#"{"authenticated":false,"reason":"revoked"}"#),
             Some(Err(Reason::Revoked))
         );
-        assert_eq!(
-            read(r#"{"authenticated":false,"reason":"new"}"#),
-            Some(Err(Reason::Unknown))
-        );
+        assert_eq!(read(r#"{"authenticated":false,"reason":"new"}"#), Some(Err(Reason::Unknown)));
         for unclear in [
             "{}",
             r#"{"authenticated":true}"#,

@@ -26,20 +26,12 @@ pub(crate) fn visible(caller: &Session, id: &str) -> Result<Uuid, ApiError> {
         return Ok(caller.subject.id);
     }
     let id = Uuid::try_parse(id).map_err(|_| ApiError::NotFound)?;
-    if id == caller.subject.id || is_admin(caller) {
-        Ok(id)
-    } else {
-        Err(ApiError::NotFound)
-    }
+    if id == caller.subject.id || is_admin(caller) { Ok(id) } else { Err(ApiError::NotFound) }
 }
 
 /// That a caller who sees a record may also do what only an admin may.
 pub(crate) fn require_admin(caller: &Session) -> Result<(), ApiError> {
-    if is_admin(caller) {
-        Ok(())
-    } else {
-        Err(ApiError::Forbidden("this needs the role admin"))
-    }
+    if is_admin(caller) { Ok(()) } else { Err(ApiError::Forbidden("this needs the role admin")) }
 }
 
 impl<S> FromRequestParts<S> for Admin

@@ -66,9 +66,7 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
             Err(ApiError::TooLarge { limit })
         }
-        Err(_) => Err(ApiError::Invalid(
-            "the body did not arrive whole".to_owned(),
-        )),
+        Err(_) => Err(ApiError::Invalid("the body did not arrive whole".to_owned())),
     }
 }
 
@@ -122,10 +120,7 @@ fn named_field(message: &str) -> Option<String> {
 
 /// A path of field names, of which some may be the caller's own.
 fn printable(path: &str) -> String {
-    path.chars()
-        .filter(char::is_ascii_graphic)
-        .take(80)
-        .collect()
+    path.chars().filter(char::is_ascii_graphic).take(80).collect()
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
@@ -133,9 +128,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         if Media::of(request.headers()) != Media::Json {
-            return Err(ApiError::MediaType {
-                wanted: "application/json",
-            });
+            return Err(ApiError::MediaType { wanted: "application/json" });
         }
         json(&read(request.into_body(), BODY_LIMIT).await?).map(Self)
     }
@@ -150,9 +143,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
         match media {
             _ if bytes.is_empty() => Ok(Self(T::default())),
             Media::Json => json(&bytes).map(Self),
-            _ => Err(ApiError::MediaType {
-                wanted: "application/json",
-            }),
+            _ => Err(ApiError::MediaType { wanted: "application/json" }),
         }
     }
 }
@@ -162,9 +153,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         if Media::of(request.headers()) != Media::Form {
-            return Err(ApiError::MediaType {
-                wanted: "application/x-www-form-urlencoded",
-            });
+            return Err(ApiError::MediaType { wanted: "application/x-www-form-urlencoded" });
         }
         form(&read(request.into_body(), BODY_LIMIT).await?).map(Self)
     }
@@ -203,10 +192,7 @@ mod tests {
             "the field `password` is given twice"
         );
         let ill_typed = detail(br#"{"password":20061207}"#);
-        assert!(
-            ill_typed.contains("`password`") && !ill_typed.contains("2006"),
-            "{ill_typed}"
-        );
+        assert!(ill_typed.contains("`password`") && !ill_typed.contains("2006"), "{ill_typed}");
         let wrapped = detail(br#""hunter2""#);
         assert!(!wrapped.contains("hunter2"), "{wrapped}");
     }
@@ -214,13 +200,7 @@ mod tests {
     #[test]
     fn malformed_nested_or_followed_json_is_refused() {
         let deep = "[".repeat(10_000);
-        for bytes in [
-            &b""[..],
-            b"{",
-            b"\xff",
-            b"{\"password\":\"a\"} x",
-            deep.as_bytes(),
-        ] {
+        for bytes in [&b""[..], b"{", b"\xff", b"{\"password\":\"a\"} x", deep.as_bytes()] {
             assert!(json::<Sample>(bytes).is_err());
         }
     }
@@ -228,10 +208,7 @@ mod tests {
     #[test]
     fn a_form_field_named_twice_is_refused() {
         let error = form::<Sample>(b"password=a&password=b").unwrap_err();
-        assert_eq!(
-            error,
-            ApiError::Invalid("the field `password` is given twice".to_owned())
-        );
+        assert_eq!(error, ApiError::Invalid("the field `password` is given twice".to_owned()));
         assert!(form::<Sample>(b"password=a%20b&other=1&other=2").is_ok());
     }
 
@@ -243,10 +220,7 @@ mod tests {
             hint: Option<String>,
         }
         let both: Both = form(b"token=a&hint=b").unwrap();
-        assert_eq!(
-            (both.token.as_str(), both.hint.as_deref()),
-            ("a", Some("b"))
-        );
+        assert_eq!((both.token.as_str(), both.hint.as_deref()), ("a", Some("b")));
         assert_eq!(form::<Both>(b"token=a").unwrap().hint, None);
     }
 }

@@ -63,36 +63,24 @@ impl ClientAddresses {
 impl Client {
     /// The client of the request with this head.
     pub(crate) fn of(parts: &Parts, addresses: &ClientAddresses) -> Self {
-        let peer = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|peer| peer.0.ip());
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
         let ip = peer.map(|peer| addresses.find(peer, &parts.headers));
         let user_agent = parts
             .headers
             .get(header::USER_AGENT)
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        Self {
-            ip,
-            user_agent: cut(user_agent.as_deref().unwrap_or_default()),
-        }
+        Self { ip, user_agent: cut(user_agent.as_deref().unwrap_or_default()) }
     }
 
     /// The client as a session's origin.
     pub(crate) fn origin(&self) -> Origin {
         let user_agent = (!self.user_agent.is_empty()).then(|| Arc::clone(&self.user_agent));
-        Origin {
-            ip: self.ip,
-            user_agent,
-        }
+        Origin { ip: self.ip, user_agent }
     }
 
     /// The client as a door saw it.
     pub(crate) fn seen_at(&self) -> SeenAt {
-        SeenAt {
-            ip: self.ip,
-            user_agent: Some(Arc::clone(&self.user_agent)),
-        }
+        SeenAt { ip: self.ip, user_agent: Some(Arc::clone(&self.user_agent)) }
     }
 
     /// The client on whose behalf a proxy asks: its address is known only where the proxy is
@@ -101,10 +89,7 @@ impl Client {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let trusted = peer.is_some_and(|peer| addresses.trusts(peer.0.ip().to_canonical()));
         let seen = Self::of(parts, addresses).seen_at();
-        SeenAt {
-            ip: seen.ip.filter(|_| trusted),
-            ..seen
-        }
+        SeenAt { ip: seen.ip.filter(|_| trusted), ..seen }
     }
 
     /// What attempts are counted by: an IPv6 host owns its whole /64.
@@ -125,29 +110,20 @@ where
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self::of(
-            parts,
-            &Arc::<App>::from_ref(state).client_addresses,
-        ))
+        Ok(Self::of(parts, &Arc::<App>::from_ref(state).client_addresses))
     }
 }
 
 /// The first 256 characters.
 pub(crate) fn cut(user_agent: &str) -> Arc<str> {
-    let end = user_agent
-        .char_indices()
-        .nth(USER_AGENT_CHARS)
-        .map_or(user_agent.len(), |at| at.0);
+    let end = user_agent.char_indices().nth(USER_AGENT_CHARS).map_or(user_agent.len(), |at| at.0);
     user_agent[..end].into()
 }
 
 /// An address as proxies write it: bare, with a port, or in brackets.
 pub(crate) fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim();
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(text);
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     bare.parse()
         .ok()
         .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
@@ -160,10 +136,7 @@ mod tests {
 
     fn found(peer: &str, lines: &[&'static str]) -> String {
         let addresses = ClientAddresses {
-            trusted: vec![
-                "10.0.0.0/8".parse().unwrap(),
-                "2001:db8::/32".parse().unwrap(),
-            ],
+            trusted: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
             header: HeaderName::from_static("x-forwarded-for"),
         };
         let mut headers = HeaderMap::new();
@@ -182,14 +155,8 @@ mod tests {
 
     #[test]
     fn what_a_client_wrote_to_the_left_is_not_believed() {
-        assert_eq!(
-            found("10.0.0.1", &["127.0.0.1, 203.0.113.9, 10.0.0.2"]),
-            "203.0.113.9"
-        );
-        assert_eq!(
-            found("10.0.0.1", &["127.0.0.1", "203.0.113.9"]),
-            "203.0.113.9"
-        );
+        assert_eq!(found("10.0.0.1", &["127.0.0.1, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+        assert_eq!(found("10.0.0.1", &["127.0.0.1", "203.0.113.9"]), "203.0.113.9");
         assert_eq!(found("10.0.0.1", &["203.0.113.9, nonsense"]), "10.0.0.1");
     }
 
@@ -203,12 +170,7 @@ mod tests {
     #[test]
     fn an_ipv6_client_is_counted_by_its_network() {
         let network = |ip: &str| {
-            Client {
-                ip: Some(ip.parse().unwrap()),
-                user_agent: "".into(),
-            }
-            .network()
-            .to_string()
+            Client { ip: Some(ip.parse().unwrap()), user_agent: "".into() }.network().to_string()
         };
         assert_eq!(network("2001:db9:1:2:3:4:5:6"), "2001:db9:1:2::");
         assert_eq!(network("192.0.2.7"), "192.0.2.7");

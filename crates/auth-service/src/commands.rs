@@ -15,9 +15,7 @@ use clap::{Arg, ArgMatches, Command};
 use clock::{Clock, SystemClock};
 use server_runtime::settings::{COMMON, parse_or_exit};
 use server_runtime::shutdown::{self, Signals};
-use server_runtime::{
-    BadSetting, Lifecycle, Listener, Setting, Settings, StartError, telemetry,
-};
+use server_runtime::{BadSetting, Lifecycle, Listener, Setting, Settings, StartError, telemetry};
 
 use crate::config::{Config, TABLE};
 use crate::service::{OpenFailure, Service};
@@ -45,10 +43,7 @@ fn start(settings: &Settings, matches: &ArgMatches) -> ExitCode {
         Ok(config) => config,
         Err(bad) => return fail(BadSetting::EXIT_CODE, bad),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, format_args!("the runtime cannot be started: {error}")),
     };
@@ -131,8 +126,5 @@ fn command(table: &[Setting]) -> Command {
 
 /// The argument that names a user.
 fn email() -> Arg {
-    Arg::new("email")
-        .value_name("EMAIL")
-        .required(true)
-        .help("The user's e-mail address")
+    Arg::new("email").value_name("EMAIL").required(true).help("The user's e-mail address")
 }

@@ -98,9 +98,7 @@ impl Secret {
     pub(crate) fn matches(&self, presented: &[u8]) -> bool {
         use sha2::{Digest as _, Sha256};
         use subtle::ConstantTimeEq as _;
-        Sha256::digest(self.0.as_bytes())
-            .ct_eq(&Sha256::digest(presented))
-            .into()
+        Sha256::digest(self.0.as_bytes()).ct_eq(&Sha256::digest(presented)).into()
     }
 }
 
@@ -127,9 +125,7 @@ impl Config {
             session_store: read::session_store(settings)?,
             directory: read::directory(settings, demo)?,
             lifetimes: read::lifetimes(settings, demo)?,
-            binding: settings
-                .value("AUTH_BIND_SESSIONS", read::binding)?
-                .unwrap_or_default(),
+            binding: settings.value("AUTH_BIND_SESSIONS", read::binding)?.unwrap_or_default(),
             sweep_interval: settings
                 .value("AUTH_SWEEP_INTERVAL", server_runtime::settings::duration)?
                 .filter(|interval| !interval.is_zero()),
@@ -152,7 +148,5 @@ impl Config {
 
 /// One network, or one address as a network of its own.
 fn network(text: &str) -> Option<IpNet> {
-    text.parse()
-        .ok()
-        .or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
+    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
 }

@@ -24,19 +24,13 @@ impl SessionCookie {
             (true, Some(_)) => "__Secure-reinflate",
             (false, _) => "reinflate",
         };
-        Self {
-            name: name.unwrap_or_else(|| usual.to_owned()),
-            domain,
-            secure,
-        }
+        Self { name: name.unwrap_or_else(|| usual.to_owned()), domain, secure }
     }
 
     /// Whether browsers would take it: a prefix promises attributes.
     pub(crate) fn keeps_its_prefix(&self) -> bool {
         let begins = |prefix: &str| {
-            self.name
-                .get(..prefix.len())
-                .is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
+            self.name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
         };
         let host = !begins("__Host-") || (self.secure && self.domain.is_none());
         let secure = !begins("__Secure-") || self.secure;
@@ -54,10 +48,7 @@ impl SessionCookie {
     }
 
     fn write(&self, value: &str, max_age: u64) -> Option<HeaderValue> {
-        let domain = self
-            .domain
-            .as_ref()
-            .map(|domain| format!("; Domain={domain}"));
+        let domain = self.domain.as_ref().map(|domain| format!("; Domain={domain}"));
         let line = format!(
             "{}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age}{}{}",
             self.name,

@@ -102,8 +102,8 @@ impl Caller {
     pub(crate) async fn still_may(&self, app: &App) -> Result<(), ApiError> {
         if self.session.kind == Kind::SingleUse {
             let user = app.users.get(self.session.subject.id).await?;
-            let same =
-                user.is_some_and(|user| user.generation == self.session.generation && !user.disabled);
+            let same = user
+                .is_some_and(|user| user.generation == self.session.generation && !user.disabled);
             return if same { Ok(()) } else { Err(Dead::Revoked.into()) };
         }
         let look = Presented { intent: Intent::Look, ..self.presented };

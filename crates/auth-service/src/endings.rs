@@ -20,11 +20,7 @@ impl Endings {
     /// Begins with the oldest order that the database still knows: sessions may be older than this
     /// process, and carrying an order out twice ends nothing more.
     pub(crate) fn new(users: Directory, sessions: Sessions) -> Self {
-        Self {
-            users,
-            sessions,
-            last: 0,
-        }
+        Self { users, sessions, last: 0 }
     }
 
     /// Begins after the newest order: for what is about to be ordered.
@@ -50,7 +46,9 @@ impl Endings {
     }
 
     /// Carries out what is new.
-    pub(crate) async fn catch_up(&mut self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) async fn catch_up(
+        &mut self,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         loop {
             let page = self.users.endings_after(self.last).await?;
             if page.is_empty() {

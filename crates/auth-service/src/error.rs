@@ -84,7 +84,9 @@ impl ApiError {
     /// What happened this time, in a sentence.
     pub(crate) fn detail(&self) -> String {
         match self {
-            Self::Invalid(detail) | Self::TwoTokens(detail) | Self::Unprocessable(detail) => detail.clone(),
+            Self::Invalid(detail) | Self::TwoTokens(detail) | Self::Unprocessable(detail) => {
+                detail.clone()
+            }
             Self::InvalidCredentials { .. } => {
                 "the user name or the password is wrong, or the account is disabled".to_owned()
             }
@@ -94,10 +96,7 @@ impl ApiError {
             Self::InvalidToken(why) => format!("{why}: log in again"),
             Self::Forbidden(why) | Self::Conflict(why) => (*why).to_owned(),
             Self::Stale { max_age } => {
-                format!(
-                    "this needs a login of the last {} s: log in again",
-                    max_age.as_secs()
-                )
+                format!("this needs a login of the last {} s: log in again", max_age.as_secs())
             }
             Self::CrossSite => "a browser sent this from another site".to_owned(),
             Self::NotFound => "there is nothing here, or nothing that you may see".to_owned(),
@@ -160,10 +159,7 @@ impl ApiError {
         }
         match self {
             Self::TooMany { retry_after } => {
-                set(
-                    header::RETRY_AFTER,
-                    seconds_up(*retry_after).max(1).to_string(),
-                );
+                set(header::RETRY_AFTER, seconds_up(*retry_after).max(1).to_string());
             }
             Self::Unavailable(_) => {
                 set(header::RETRY_AFTER, RETRY_UNAVAILABLE.as_secs().to_string());
@@ -246,19 +242,13 @@ mod tests {
 
     fn header_of(error: ApiError, name: HeaderName) -> Option<String> {
         let response = error.into_response();
-        response
-            .headers()
-            .get(name)
-            .map(|value| value.to_str().unwrap().to_owned())
+        response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
     }
 
     #[test]
     fn challenges_are_those_of_the_rfcs() {
         let challenge = |error| header_of(error, header::WWW_AUTHENTICATE);
-        assert_eq!(
-            challenge(ApiError::MissingToken).unwrap(),
-            r#"Bearer realm="reinflate""#
-        );
+        assert_eq!(challenge(ApiError::MissingToken).unwrap(), r#"Bearer realm="reinflate""#);
         assert_eq!(
             challenge(Dead::Expired.into()).unwrap(),
             r#"Bearer realm="reinflate", error="invalid_token", error_description="the token has expired""#
@@ -267,14 +257,8 @@ mod tests {
             challenge(ApiError::InvalidCredentials { basic: true }).unwrap(),
             r#"Basic realm="reinflate", charset="UTF-8""#
         );
-        let stale = challenge(ApiError::Stale {
-            max_age: Duration::from_mins(15),
-        })
-        .unwrap();
-        assert!(
-            stale.contains(r#"error="insufficient_user_authentication""#),
-            "{stale}"
-        );
+        let stale = challenge(ApiError::Stale { max_age: Duration::from_mins(15) }).unwrap();
+        assert!(stale.contains(r#"error="insufficient_user_authentication""#), "{stale}");
         assert!(stale.ends_with("max_age=900"), "{stale}");
         assert_eq!(challenge(ApiError::NotFound), None);
     }
@@ -283,17 +267,12 @@ mod tests {
     fn a_failure_of_a_store_is_503_with_retry_after_and_never_a_401() {
         let error = ApiError::from(StoreError("gone".to_owned()));
         assert_eq!(header_of(error.clone(), header::RETRY_AFTER).unwrap(), "1");
-        assert_eq!(
-            error.into_response().status(),
-            StatusCode::SERVICE_UNAVAILABLE
-        );
+        assert_eq!(error.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[test]
     fn a_wait_is_told_in_whole_seconds_rounded_up() {
-        let error = ApiError::TooMany {
-            retry_after: Duration::from_millis(29_001),
-        };
+        let error = ApiError::TooMany { retry_after: Duration::from_millis(29_001) };
         assert_eq!(header_of(error, header::RETRY_AFTER).unwrap(), "30");
     }
 }

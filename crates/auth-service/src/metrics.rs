@@ -11,9 +11,8 @@ use server_runtime::Metrics;
 use session::{Dead, Outcome, Verdict};
 
 const HASH_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
-const STORE_SECONDS: [f64; 10] = [
-    0.000_001, 0.000_005, 0.000_025, 0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5,
-];
+const STORE_SECONDS: [f64; 10] =
+    [0.000_001, 0.000_005, 0.000_025, 0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5];
 const SWEEP_SECONDS: [f64; 8] = [0.000_1, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 5.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -103,23 +102,11 @@ impl AuthMetrics {
             swept,
         );
         registry.register("auth_logins", "Logins by what became of them", logins);
-        registry.register(
-            "auth_token_validations",
-            "Validations by their verdict",
-            validations,
-        );
+        registry.register("auth_token_validations", "Validations by their verdict", validations);
         let hash = self.hash_seconds.clone();
-        registry.register(
-            "auth_password_hash_seconds",
-            "Time to hash one password",
-            hash,
-        );
+        registry.register("auth_password_hash_seconds", "Time to hash one password", hash);
         let store = self.store_seconds.clone();
-        registry.register(
-            "auth_store_op_duration_seconds",
-            "Time of one store operation",
-            store,
-        );
+        registry.register("auth_store_op_duration_seconds", "Time of one store operation", store);
         let sweep = self.sweep_seconds.clone();
         registry.register("auth_sweep_duration_seconds", "Time of one sweep", sweep);
     }
@@ -143,8 +130,7 @@ impl AuthMetrics {
 
     /// The histogram of one operation of one store.
     pub(crate) fn store_seconds(&self, op: &'static str, backend: &'static str) -> Histogram {
-        self.store_seconds
-            .get_or_create_owned(&ByOperation { op, backend })
+        self.store_seconds.get_or_create_owned(&ByOperation { op, backend })
     }
 
     /// Counts a sweep.

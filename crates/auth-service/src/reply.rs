@@ -17,20 +17,13 @@ pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Result<Respons
         tracing::error!(%error, "an answer cannot be written");
         ApiError::Internal
     })?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((status, headers, body).into_response())
 }
 
 /// Done, and nothing to say.
 pub(crate) fn no_content() -> Response {
-    (
-        StatusCode::NO_CONTENT,
-        [(header::CACHE_CONTROL, "no-store")],
-    )
-        .into_response()
+    (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response()
 }
 
 /// A new token: in the body, or in the cookie of a browser's session.
@@ -39,9 +32,7 @@ pub(crate) fn token(app: &App, status: StatusCode, issued: &Issued) -> Result<Re
         return json(status, &view::token(Some(&issued.token), &issued.session));
     }
     let mut response = json(status, &view::token(None, &issued.session))?;
-    let cookie = app
-        .cookie
-        .set(&issued.token, view::cookie_age(&issued.session));
+    let cookie = app.cookie.set(&issued.token, view::cookie_age(&issued.session));
     set_cookie(&mut response, cookie);
     Ok(response)
 }

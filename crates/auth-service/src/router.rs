@@ -207,11 +207,8 @@ pub(crate) fn finished(routes: Router, app: &App, readiness: &Readiness) -> Rout
 /// whole. One that is held back half-sent would otherwise act with a session that ended meanwhile.
 async fn take_body_first(request: Request, next: Next) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let body = if body.is_end_stream() {
-        body
-    } else {
-        Body::from(body::read(body, BODY_LIMIT).await?)
-    };
+    let body =
+        if body.is_end_stream() { body } else { Body::from(body::read(body, BODY_LIMIT).await?) };
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 

@@ -50,11 +50,7 @@ impl Service {
         let app = Arc::new(App::open(config, clock, metrics).await?);
         app.warn_of_risks();
         let readiness = app.readiness(lifecycle);
-        Ok(Self {
-            app,
-            readiness,
-            sweep_interval,
-        })
+        Ok(Self { app, readiness, sweep_interval })
     }
 
     /// Starts what runs beside the requests, and serves both listeners.

@@ -38,10 +38,7 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// Its limits. The account's is the last: strangers share it.
     fn limits(&self) -> Vec<AttemptLimit> {
-        [self.address, self.pair, self.account]
-            .into_iter()
-            .flatten()
-            .collect()
+        [self.address, self.pair, self.account].into_iter().flatten().collect()
     }
 }
 
@@ -66,11 +63,7 @@ impl Throttle {
         // Clients whose address is not known are not one that has logged in.
         let known = (!rates.account.is_off() && client.ip.is_some())
             .then(|| AttemptKey::of(&[b"known", network, account]));
-        let everybody = if self.knows(known).await? {
-            Rate::OFF
-        } else {
-            rates.account
-        };
+        let everybody = if self.knows(known).await? { Rate::OFF } else { rates.account };
         let ticket = Ticket {
             address: limit(rates.address, &[b"address", network]),
             pair: limit(rates.pair, &[b"pair", network, account]),
@@ -96,11 +89,7 @@ impl Throttle {
     /// this attempt was none, and the address is remembered.
     pub(crate) async fn succeeded(&self, ticket: Ticket) {
         let store = &self.store;
-        let others = Ticket {
-            pair: None,
-            ..ticket
-        }
-        .limits();
+        let others = Ticket { pair: None, ..ticket }.limits();
         let done = tokio::join!(
             async {
                 match ticket.pair {
@@ -150,11 +139,7 @@ fn network(client: &Client) -> [u8; 16] {
 /// A limit, unless it is switched off.
 fn limit(rate: Rate, key: &[&[u8]]) -> Option<AttemptLimit> {
     let burst = NonZeroU32::new(rate.count)?;
-    Some(AttemptLimit {
-        key: AttemptKey::of(key),
-        burst,
-        per: rate.per,
-    })
+    Some(AttemptLimit { key: AttemptKey::of(key), burst, per: rate.per })
 }
 
 /// Attempts that cannot be counted are not admitted.

@@ -61,16 +61,13 @@ pub(crate) fn user(user: &User) -> UserView {
 /// What a session remembers of the user that opens it.
 pub(crate) fn subject(user: &User) -> Subject {
     let names = [user.first_name.as_deref(), user.last_name.as_deref()];
-    let display_name = names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ");
+    let display_name =
+        names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ");
     Subject {
         id: user.id,
         username: user.email.as_str().into(),
-        display_name: if display_name.is_empty() {
-            user.email.as_str()
-        } else {
-            &display_name
-        }
-        .into(),
+        display_name: if display_name.is_empty() { user.email.as_str() } else { &display_name }
+            .into(),
         roles: user.roles.iter().map(|role| role.as_str().into()).collect(),
     }
 }

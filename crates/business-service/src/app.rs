@@ -52,22 +52,11 @@ impl App {
         let asked = client.clone();
         let readiness = Readiness::new(lifecycle).check("auth-service", move || {
             let client = asked.clone();
-            async move {
-                client
-                    .ready()
-                    .await
-                    .then_some(())
-                    .ok_or("it gives no answer")
-            }
+            async move { client.ready().await.then_some(()).ok_or("it gives no answer") }
         });
         let pages = Arc::new(Pages::new(config));
         let state = AppState { client, pages };
-        Ok(Self {
-            state,
-            readiness,
-            metrics: metrics.clone(),
-            clock,
-        })
+        Ok(Self { state, readiness, metrics: metrics.clone(), clock })
     }
 
     /// Everything that the public listener serves.

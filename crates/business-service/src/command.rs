@@ -25,11 +25,7 @@ pub fn run() -> ExitCode {
             let bad = error.is::<BadSetting>();
             // Where standard error is gone there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "{error:#}");
-            if bad {
-                ExitCode::from(BadSetting::EXIT_CODE)
-            } else {
-                ExitCode::FAILURE
-            }
+            if bad { ExitCode::from(BadSetting::EXIT_CODE) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -59,9 +55,7 @@ fn start(table: &[server_runtime::Setting], matches: &ArgMatches) -> anyhow::Res
         std::io::stdout().write_all(settings.print().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if matches.subcommand_name() == Some("healthcheck") {
         return Ok(runtime.block_on(server_runtime::healthcheck(config.addr)));
     }

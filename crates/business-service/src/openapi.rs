@@ -21,19 +21,10 @@ pub(crate) fn describe(mut api: OpenApi) -> OpenApi {
 
 fn schemes() -> [(&'static str, SecurityScheme); 3] {
     let key = |name, description| ApiKeyValue::with_description(name, description);
-    let cookie = key(
-        "reinflate",
-        "the session cookie; `__Host-reinflate` over TLS",
-    );
+    let cookie = key("reinflate", "the session cookie; `__Host-reinflate` over TLS");
     [
-        (
-            "bearer",
-            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
-        ),
-        (
-            "token",
-            SecurityScheme::ApiKey(ApiKey::Header(key("token", "the token, bare"))),
-        ),
+        ("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer))),
+        ("token", SecurityScheme::ApiKey(ApiKey::Header(key("token", "the token, bare")))),
         ("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie))),
     ]
 }

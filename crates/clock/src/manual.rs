@@ -25,9 +25,7 @@ impl ManualClock {
             monotonic_ns: AtomicU64::new(3_600_000_000_000),
             unix_ms: AtomicI64::new(1_795_176_000_000),
         };
-        Self {
-            hands: Arc::new(hands),
-        }
+        Self { hands: Arc::new(hands) }
     }
 
     /// Lets `by` pass on both hands.

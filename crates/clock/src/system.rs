@@ -12,14 +12,9 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// A clock that begins now.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where the system's clock is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is where the system's clock is read")]
     pub fn new() -> Self {
-        Self {
-            beginning: Instant::now(),
-        }
+        Self { beginning: Instant::now() }
     }
 }
 
@@ -34,10 +29,7 @@ impl Clock for SystemClock {
         self.beginning.elapsed()
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is where the system's date is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is where the system's date is read")]
     fn unix_ms(&self) -> i64 {
         match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),

@@ -47,11 +47,7 @@ impl Banner {
 }
 
 fn framed(lines: &[String]) -> String {
-    let width = lines
-        .iter()
-        .map(|line| line.chars().count())
-        .max()
-        .unwrap_or_default();
+    let width = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default();
     let rule = "─".repeat(width + 2);
     let mut text = format!("┌{rule}┐\n");
     for line in lines {

@@ -34,20 +34,13 @@ fn start(plan: Plan, matches: &ArgMatches) -> ExitCode {
         let _ = std::io::stdout().write_all(plan.print().as_bytes());
         return ExitCode::SUCCESS;
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, format_args!("the runtime cannot be started: {error}")),
     };
     if matches.subcommand_name() == Some("healthcheck") {
         // The business service is ready only while the auth service is.
-        let asked = if plan.joined {
-            plan.auth.public_addr
-        } else {
-            plan.business.addr
-        };
+        let asked = if plan.joined { plan.auth.public_addr } else { plan.business.addr };
         return runtime.block_on(server_runtime::healthcheck(asked));
     }
     if let Err(bad) = telemetry::init(plan.settings()) {
@@ -97,13 +90,8 @@ async fn serve(plan: Plan) -> Result<ExitCode, Failure> {
     let signals = shutdown::Signals::catch().map_err(failed)?;
     let lifecycle = Lifecycle::new(plan.auth.drain_delay);
     let listeners = Listeners::bind(&plan).await.map_err(failed)?;
-    let (public, internal) = (
-        listeners.public.local_addr(),
-        listeners.internal.local_addr(),
-    );
-    let plan = plan
-        .with_addresses(public, internal, listeners.business_addr())
-        .map_err(bad)?;
+    let (public, internal) = (listeners.public.local_addr(), listeners.internal.local_addr());
+    let plan = plan.with_addresses(public, internal, listeners.business_addr()).map_err(bad)?;
     let banner = Banner {
         auth: local_url(public),
         business: local_url(listeners.business_addr()),
@@ -126,9 +114,7 @@ async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result
     let auth = auth_service::Service::open(plan.auth, clock, lifecycle)
         .await
         .map_err(|error| (1, error.to_string()))?;
-    listeners
-        .business_internal
-        .serve(business.internal_router(), lifecycle);
+    listeners.business_internal.serve(business.internal_router(), lifecycle);
     if let Some(listener) = listeners.business {
         auth.serve(listeners.public, listeners.internal, lifecycle);
         listener.serve(business.public_router(), lifecycle);

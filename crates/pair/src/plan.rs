@@ -59,12 +59,7 @@ impl Plan {
         .iter()
         .all(|addr| addr.ip().is_loopback());
         settings.set_default("AUTH_DEMO", local.to_string());
-        Ok(Self {
-            auth: auth_service::Config::read(&settings)?,
-            business,
-            settings,
-            joined,
-        })
+        Ok(Self { auth: auth_service::Config::read(&settings)?, business, settings, joined })
     }
 
     /// Fills in what is known once the ports are: where each service finds the other, and where
@@ -80,10 +75,8 @@ impl Plan {
         set.set_default("AUTH_PUBLIC_URL", local_url(public));
         set.set_default("BUSINESS_PUBLIC_URL", local_url(business));
         set.set_default("BUSINESS_LOGIN_URL", format!("{}/login", local_url(public)));
-        let back_to = business_service::Config::read(set)?
-            .public_url
-            .origin()
-            .ascii_serialization();
+        let back_to =
+            business_service::Config::read(set)?.public_url.origin().ascii_serialization();
         set.set_default("AUTH_REDIRECT_ORIGINS", back_to);
         self.auth = auth_service::Config::read(&self.settings)?;
         self.business = business_service::Config::read(&self.settings)?;
@@ -108,11 +101,7 @@ pub(crate) fn local_url(address: SocketAddr) -> String {
 
 /// Whether the demo user exists under these settings.
 pub(crate) fn has_demo_user(settings: &Settings) -> bool {
-    settings
-        .value("AUTH_DEMO", boolean)
-        .ok()
-        .flatten()
-        .unwrap_or(false)
+    settings.value("AUTH_DEMO", boolean).ok().flatten().unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -126,9 +115,7 @@ mod tests {
         let command = Settings::command(clap::Command::new("reinflate"), &table);
         let matches = command.get_matches_from(["reinflate"]);
         let env = |name: &str| {
-            env.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| OsString::from(value))
+            env.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
         };
         let settings = Settings::read(&table, &matches, &env).map_err(|bad| bad.to_string())?;
         Plan::read(settings).map_err(|bad| bad.to_string())
@@ -138,39 +125,22 @@ mod tests {
     fn the_demo_user_exists_where_only_this_machine_reaches_it() {
         assert!(plan(&[]).unwrap().auth.demo);
         assert!(!plan(&[("PORT", "9000")]).unwrap().auth.demo);
-        assert!(
-            !plan(&[("BUSINESS_ADDR", "0.0.0.0:8090")])
-                .unwrap()
-                .auth
-                .demo
-        );
-        assert!(
-            plan(&[("PORT", "9000"), ("AUTH_DEMO", "true")])
-                .unwrap()
-                .auth
-                .demo
-        );
+        assert!(!plan(&[("BUSINESS_ADDR", "0.0.0.0:8090")]).unwrap().auth.demo);
+        assert!(plan(&[("PORT", "9000"), ("AUTH_DEMO", "true")]).unwrap().auth.demo);
         assert!(!plan(&[("AUTH_DEMO", "false")]).unwrap().auth.demo);
     }
 
     #[test]
     fn a_port_joins_both_services_unless_an_address_is_set() {
         assert!(plan(&[("PORT", "9000")]).unwrap().joined);
-        assert!(
-            !plan(&[("PORT", "9000"), ("BUSINESS_ADDR", "127.0.0.1:1")])
-                .unwrap()
-                .joined
-        );
+        assert!(!plan(&[("PORT", "9000"), ("BUSINESS_ADDR", "127.0.0.1:1")]).unwrap().joined);
         assert!(!plan(&[]).unwrap().joined);
     }
 
     #[test]
     fn each_service_is_told_where_the_other_one_is() {
         let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
-        let plan = plan(&[])
-            .unwrap()
-            .with_addresses(at(1), at(2), at(3))
-            .unwrap();
+        let plan = plan(&[]).unwrap().with_addresses(at(1), at(2), at(3)).unwrap();
         assert_eq!(plan.business.auth.urls[0].as_str(), "http://127.0.0.1:2/");
         assert_eq!(plan.business.login_url.as_str(), "http://localhost:1/login");
         assert_eq!(plan.business.public_url.as_str(), "http://localhost:3/");

@@ -4,10 +4,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 static WORDS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    include_str!("blocklist.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .collect()
+    include_str!("blocklist.txt").lines().filter(|line| !line.starts_with('#')).collect()
 });
 
 /// Whether the text, lower-cased, is on the list as it is.
@@ -24,11 +21,7 @@ mod tests {
         let lines: Vec<&str> = include_str!("blocklist.txt").lines().collect();
         let words: Vec<&&str> = lines.iter().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(words.len(), WORDS.len());
-        assert!(
-            words
-                .iter()
-                .all(|word| **word == word.to_lowercase() && word.len() >= 4)
-        );
+        assert!(words.iter().all(|word| **word == word.to_lowercase() && word.len() >= 4));
         assert!(contains("password") && !contains("Password") && !contains(""));
     }
 }

@@ -44,16 +44,8 @@ impl Directory {
         let hasher = Hasher::new(&options.hashing, Arc::clone(&clock))?;
         let opened = store::open(&options.database).await;
         let store = Box::new(opened.map_err(|error| error.of(&options.database))?);
-        let inner = Inner {
-            store,
-            hasher,
-            policy,
-            clock,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-            demo: options.demo,
-        })
+        let inner = Inner { store, hasher, policy, clock };
+        Ok(Self { inner: Arc::new(inner), demo: options.demo })
     }
 
     /// The user of that name, if the password is theirs and they may log in. `None` for an unknown
@@ -135,21 +127,15 @@ impl Directory {
 
     /// Replaces an older hash. The login has succeeded already and does not fail because of it.
     async fn upgrade(&self, record: &Record, new: &str) {
-        let replaced = self
-            .inner
-            .store
-            .replace_hash(record.user.id, &record.password_hash, new)
-            .await;
+        let replaced =
+            self.inner.store.replace_hash(record.user.id, &record.password_hash, new).await;
         if let Err(error) = replaced {
             tracing::warn!(user_id = %record.user.id, %error, "an older password hash stays");
         }
     }
 
     fn occasion(&self) -> Occasion {
-        Occasion {
-            now_ms: self.inner.clock.unix_ms(),
-            demo: self.demo,
-        }
+        Occasion { now_ms: self.inner.clock.unix_ms(), demo: self.demo }
     }
 }
 
@@ -157,10 +143,7 @@ impl Directory {
 impl Directory {
     /// The same users with the demo on or off, as another process would see them.
     pub(crate) fn with_demo(&self, demo: bool) -> Self {
-        Self {
-            inner: Arc::clone(&self.inner),
-            demo,
-        }
+        Self { inner: Arc::clone(&self.inner), demo }
     }
 
     pub(crate) async fn stored(&self, id: Uuid) -> Option<Record> {

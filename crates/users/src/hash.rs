@@ -22,15 +22,8 @@ const MAX_SALT_LEN: usize = 128;
 pub(crate) enum StoredHash {
     Argon2(Argon2Hash),
     Bcrypt(String),
-    Pbkdf2 {
-        rounds: u32,
-        salt: Vec<u8>,
-        output: Vec<u8>,
-    },
-    Sha256 {
-        salt: String,
-        digest: [u8; 32],
-    },
+    Pbkdf2 { rounds: u32, salt: Vec<u8>, output: Vec<u8> },
+    Sha256 { salt: String, digest: [u8; 32] },
 }
 
 pub(crate) struct Argon2Hash {
@@ -56,17 +49,11 @@ impl StoredHash {
         if let Some(rest) = stored.strip_prefix("sha256$") {
             return parse_salted_sha256(rest);
         }
-        if ["$2a$", "$2b$", "$2y$"]
-            .iter()
-            .any(|prefix| stored.starts_with(prefix))
-        {
+        if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| stored.starts_with(prefix)) {
             return parse_bcrypt(stored);
         }
         match hex_digest(stored) {
-            Some(digest) => Ok(Self::Sha256 {
-                salt: String::new(),
-                digest,
-            }),
+            Some(digest) => Ok(Self::Sha256 { salt: String::new(), digest }),
             None => Err("the password hash is of no known kind"),
         }
     }
@@ -76,21 +63,14 @@ impl StoredHash {
         match self {
             Self::Argon2(hash) => hash.matches(password, memory),
             Self::Bcrypt(hash) => bcrypt::verify(password, hash).unwrap_or(false),
-            Self::Pbkdf2 {
-                rounds,
-                salt,
-                output,
-            } => {
+            Self::Pbkdf2 { rounds, salt, output } => {
                 let mut computed = vec![0; output.len()];
                 pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, *rounds, &mut computed);
                 computed.ct_eq(output).into()
             }
             Self::Sha256 { salt, digest } => {
-                let computed: [u8; 32] = Sha256::new()
-                    .chain_update(salt)
-                    .chain_update(password)
-                    .finalize()
-                    .into();
+                let computed: [u8; 32] =
+                    Sha256::new().chain_update(salt).chain_update(password).finalize().into();
                 computed.ct_eq(digest).into()
             }
         }
@@ -114,12 +94,10 @@ impl Argon2Hash {
         let mut computed = vec![0; self.output.len()];
         let needed = self.argon2.params().block_count();
         let done = if needed <= memory.len() {
-            self.argon2
-                .hash_password_into_with_memory(password, &self.salt, &mut computed, memory)
+            self.argon2.hash_password_into_with_memory(password, &self.salt, &mut computed, memory)
         } else {
             // Made elsewhere, with more memory than ours: freed again, not kept.
-            self.argon2
-                .hash_password_into(password, &self.salt, &mut computed)
+            self.argon2.hash_password_into(password, &self.salt, &mut computed)
         };
         done.is_ok() && bool::from(computed.ct_eq(&self.output))
     }
@@ -130,10 +108,7 @@ fn parse_argon2(stored: &str) -> Result<Argon2Hash, &'static str> {
     let hash = PasswordHash::new(stored).map_err(|_| BROKEN)?;
     let algorithm = Algorithm::try_from(hash.algorithm.as_str()).map_err(|_| BROKEN)?;
     // The version was not written before 1.3 of Argon2.
-    let version = hash
-        .version
-        .map_or(Ok(Version::V0x10), Version::try_from)
-        .map_err(|_| BROKEN)?;
+    let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| BROKEN)?;
     let params = Params::try_from(&hash).map_err(|_| BROKEN)?;
     if params.m_cost() > MAX_ARGON2_KIB
         || params.t_cost() > MAX_ARGON2_PASSES
@@ -182,11 +157,7 @@ fn parse_pbkdf2(rest: &str) -> Result<StoredHash, &'static str> {
     {
         return Err(BROKEN);
     }
-    Ok(StoredHash::Pbkdf2 {
-        rounds,
-        salt,
-        output,
-    })
+    Ok(StoredHash::Pbkdf2 { rounds, salt, output })
 }
 
 fn pbkdf2_parameters(parameters: &str) -> Option<(u32, Option<usize>)> {
@@ -200,9 +171,7 @@ fn pbkdf2_parameters(parameters: &str) -> Option<(u32, Option<usize>)> {
 }
 
 fn base64(text: &str) -> Option<Vec<u8>> {
-    STANDARD_NO_PAD
-        .decode(text.trim_end_matches('=').replace('.', "+"))
-        .ok()
+    STANDARD_NO_PAD.decode(text.trim_end_matches('=').replace('.', "+")).ok()
 }
 
 fn parse_salted_sha256(rest: &str) -> Result<StoredHash, &'static str> {
@@ -212,10 +181,7 @@ fn parse_salted_sha256(rest: &str) -> Result<StoredHash, &'static str> {
     if salt.is_empty() || salt.len() > MAX_SALT_LEN {
         return Err(BROKEN);
     }
-    Ok(StoredHash::Sha256 {
-        salt: salt.to_owned(),
-        digest,
-    })
+    Ok(StoredHash::Sha256 { salt: salt.to_owned(), digest })
 }
 
 fn hex_digest(text: &str) -> Option<[u8; 32]> {
@@ -265,15 +231,9 @@ mod tests {
         let pbkdf2 =
             |rounds: &str| format!("$pbkdf2-sha256${rounds}$AAECAwQF$AAECAwQFBgcICQoLDA0ODw");
         assert!(!refused(&pbkdf2("10000000")) && !refused(&pbkdf2("i=10000000,l=16")));
-        for rounds in [
-            "10000001",
-            "i=99999999999",
-            "0",
-            "-1",
-            "",
-            "i=1000,l=32",
-            "i=1000,l=1000000",
-        ] {
+        for rounds in
+            ["10000001", "i=99999999999", "0", "-1", "", "i=1000,l=32", "i=1000,l=1000000"]
+        {
             assert!(refused(&pbkdf2(rounds)), "{rounds}");
         }
     }

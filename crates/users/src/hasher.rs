@@ -42,9 +42,7 @@ impl Hasher {
 
     pub(crate) async fn hash(&self, password: &Password) -> Result<String, UsersError> {
         let (recipe, password) = (self.recipe.clone(), password.clone());
-        self.lane
-            .run(move |memory| recipe.hash(&password, memory))
-            .await?
+        self.lane.run(move |memory| recipe.hash(&password, memory)).await?
     }
 
     /// Compares with `stored`, or with nobody's hash where there is none.
@@ -54,9 +52,7 @@ impl Hasher {
         password: &Password,
     ) -> Result<Verdict, UsersError> {
         let (recipe, password) = (self.recipe.clone(), password.clone());
-        self.lane
-            .run(move |memory| recipe.judge(stored.as_deref(), &password, memory))
-            .await
+        self.lane.run(move |memory| recipe.judge(stored.as_deref(), &password, memory)).await
     }
 }
 
@@ -91,22 +87,17 @@ impl Recipe {
     fn judge(&self, stored: Option<&str>, password: &Password, memory: &mut [Block]) -> Verdict {
         let stored = stored.and_then(|stored| StoredHash::parse(stored).ok());
         match stored {
-            Some(hash) if hash.is_current(self.argon2.params()) => Verdict {
-                matches: hash.matches(password.as_bytes(), memory),
-                replacement: None,
-            },
-            Some(hash) if hash.matches(password.as_bytes(), memory) => Verdict {
-                matches: true,
-                replacement: self.hash(password, memory).ok(),
-            },
+            Some(hash) if hash.is_current(self.argon2.params()) => {
+                Verdict { matches: hash.matches(password.as_bytes(), memory), replacement: None }
+            }
+            Some(hash) if hash.matches(password.as_bytes(), memory) => {
+                Verdict { matches: true, replacement: self.hash(password, memory).ok() }
+            }
             _ => {
                 if let Ok(dummy) = StoredHash::parse(&self.dummy) {
                     std::hint::black_box(dummy.matches(password.as_bytes(), memory));
                 }
-                Verdict {
-                    matches: false,
-                    replacement: None,
-                }
+                Verdict { matches: false, replacement: None }
             }
         }
     }

@@ -89,9 +89,7 @@ impl Iterator for Rows {
 
 impl fmt::Debug for ImportedUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ImportedUser")
-            .field("email", &self.email)
-            .finish_non_exhaustive()
+        f.debug_struct("ImportedUser").field("email", &self.email).finish_non_exhaustive()
     }
 }
 
@@ -121,10 +119,7 @@ mod tests {
 
     fn rows(text: &[u8], format: Format) -> Vec<Row> {
         let file = Box::new(io::Cursor::new(text.to_vec()));
-        Rows::new(file, format)
-            .unwrap()
-            .map(Result::unwrap)
-            .collect()
+        Rows::new(file, format).unwrap().map(Result::unwrap).collect()
     }
 
     fn refused(row: &Row) -> &str {
@@ -137,24 +132,15 @@ mod tests {
             admin;user,h1,ann@example.com,x,\"Ann, \"\"A\"\"\nB\",TRUE\r\n,h2,bob@example.com,,,\n";
         let rows = rows(text.as_bytes(), Format::Csv);
         let ann = rows[0].user.as_ref().unwrap();
-        assert_eq!(
-            (ann.email.as_str(), ann.password_hash.as_str()),
-            ("ann@example.com", "h1")
-        );
+        assert_eq!((ann.email.as_str(), ann.password_hash.as_str()), ("ann@example.com", "h1"));
         assert_eq!(ann.first_name.as_deref(), Some("Ann, \"A\"\nB"));
-        assert_eq!(
-            (ann.roles.join(" "), ann.disabled),
-            ("admin user".to_owned(), true)
-        );
+        assert_eq!((ann.roles.join(" "), ann.disabled), ("admin user".to_owned(), true));
         let bob = rows[1].user.as_ref().unwrap();
         assert_eq!(
             (bob.roles.join(" "), bob.disabled, rows[1].line),
             ("user".to_owned(), false, 4)
         );
-        assert_eq!(
-            (rows.len(), &bob.first_name, &bob.last_name),
-            (2, &None, &None)
-        );
+        assert_eq!((rows.len(), &bob.first_name, &bob.last_name), (2, &None, &None));
     }
 
     #[test]
@@ -162,14 +148,8 @@ mod tests {
         let text =
             b"email,password_hash,disabled\na@b.c,h\na@b.c,h,maybe\na@b.c,\xff,no\na@b.c,h,no\n";
         let rows = rows(text, Format::Csv);
-        assert_eq!(
-            rows.iter().map(|row| row.line).collect::<Vec<_>>(),
-            [2, 3, 4, 5]
-        );
-        assert_eq!(
-            refused(&rows[0]),
-            "it has more or fewer fields than the header"
-        );
+        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 3, 4, 5]);
+        assert_eq!(refused(&rows[0]), "it has more or fewer fields than the header");
         assert_eq!(refused(&rows[1]), "disabled is neither true nor false");
         assert_eq!(refused(&rows[2]), "it is not UTF-8");
         assert!(rows[3].user.is_ok());
@@ -191,10 +171,7 @@ mod tests {
             "{\"email\":\"c@example.com\",\"password_hash\":\"h3\",\"disabled\":\"0\"}",
         );
         let rows = rows(text.as_bytes(), Format::JsonLines);
-        assert_eq!(
-            rows.iter().map(|row| row.line).collect::<Vec<_>>(),
-            [1, 3, 4]
-        );
+        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 3, 4]);
         let users: Vec<_> = rows.iter().map(|row| row.user.as_ref().unwrap()).collect();
         assert_eq!(
             users.iter().map(|u| u.roles.join(" ")).collect::<Vec<_>>(),
@@ -231,10 +208,7 @@ mod tests {
         for row in &rows[..lines.len()] {
             assert!(!refused(row).contains("s3cret"), "{row:?}");
         }
-        assert!(
-            rows[lines.len()].user.is_ok(),
-            "what follows a line too long is read"
-        );
+        assert!(rows[lines.len()].user.is_ok(), "what follows a line too long is read");
         assert_eq!(rows[lines.len()].line, 14);
         let ok = rows[lines.len()].user.as_ref().unwrap();
         assert!(!format!("{ok:?}").contains("\"h\""));

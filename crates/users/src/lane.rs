@@ -37,17 +37,12 @@ impl Lane {
     /// A lane whose buffers have `blocks` blocks of 1 KiB each.
     pub(crate) fn new(options: &HashingOptions, blocks: usize, clock: Arc<dyn Clock>) -> Self {
         let permits = options.permits.clamp(1, 1024);
-        let places = permits
-            .saturating_add(options.waiting)
-            .min(Semaphore::MAX_PERMITS);
+        let places = permits.saturating_add(options.waiting).min(Semaphore::MAX_PERMITS);
         Self {
             places: Arc::new(Semaphore::new(places)),
             permits: Arc::new(Semaphore::new(permits)),
             wait: options.wait,
-            buffers: Arc::new(Buffers {
-                blocks,
-                idle: Mutex::default(),
-            }),
+            buffers: Arc::new(Buffers { blocks, idle: Mutex::default() }),
             observer: options.observer.clone(),
             clock,
         }
@@ -64,9 +59,7 @@ impl Lane {
         &self,
         work: impl FnOnce(&mut [Block]) -> T + Send + 'static,
     ) -> Result<T, UsersError> {
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|_| UsersError::Busy)?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| UsersError::Busy)?;
         let permit = tokio::time::timeout(self.wait, Arc::clone(&self.permits).acquire_owned())
             .await
             .map_err(|_| UsersError::Busy)?
@@ -119,12 +112,7 @@ mod tests {
     use super::*;
 
     fn lane(permits: usize, waiting: usize, wait: Duration) -> Arc<Lane> {
-        let options = HashingOptions {
-            permits,
-            waiting,
-            wait,
-            ..HashingOptions::default()
-        };
+        let options = HashingOptions { permits, waiting, wait, ..HashingOptions::default() };
         Arc::new(Lane::new(&options, 8, Arc::new(ManualClock::new())))
     }
 

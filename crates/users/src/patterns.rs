@@ -57,27 +57,18 @@ pub(crate) fn is_walk(text: &[char]) -> bool {
 }
 
 fn longest_run(text: &[char]) -> usize {
-    SEQUENCES
-        .iter()
-        .map(|sequence| run_along(sequence, text))
-        .max()
-        .unwrap_or(0)
+    SEQUENCES.iter().map(|sequence| run_along(sequence, text)).max().unwrap_or(0)
 }
 
 fn run_along(sequence: &str, text: &[char]) -> usize {
     let keys: Vec<char> = sequence.chars().collect();
-    let Some(start) = text
-        .first()
-        .and_then(|first| keys.iter().position(|key| key == first))
+    let Some(start) = text.first().and_then(|first| keys.iter().position(|key| key == first))
     else {
         return 0;
     };
     let along = |step: usize| {
         let expected = (0..).map(|n| keys[(start + n * step) % keys.len()]);
-        text.iter()
-            .zip(expected)
-            .take_while(|(c, key)| *c == key)
-            .count()
+        text.iter().zip(expected).take_while(|(c, key)| *c == key).count()
     };
     along(1).max(along(keys.len() - 1))
 }
@@ -92,12 +83,8 @@ mod tests {
 
     #[test]
     fn repetitions_are_seen_whatever_is_repeated() {
-        for text in [
-            "aaaaaaaaaaaaaaa",
-            "abcabcabcabcabca",
-            "12121212121212121",
-            "ÄäÄäÄäÄäÄäÄäÄäÄä",
-        ] {
+        for text in ["aaaaaaaaaaaaaaa", "abcabcabcabcabca", "12121212121212121", "ÄäÄäÄäÄäÄäÄäÄäÄä"]
+        {
             assert!(is_repetition(&chars(text)), "{text}");
         }
         for text in ["aaaaaaaaaaaaaab", "banana is yellow", "a", ""] {
@@ -119,12 +106,7 @@ mod tests {
         ] {
             assert!(is_walk(&chars(text)), "{text}");
         }
-        for text in [
-            "correct horse battery",
-            "qwerty is my cat",
-            "4821905736284610",
-            "",
-        ] {
+        for text in ["correct horse battery", "qwerty is my cat", "4821905736284610", ""] {
             assert!(!is_walk(&chars(text)), "{text}");
         }
     }

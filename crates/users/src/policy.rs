@@ -32,17 +32,13 @@ impl Policy {
 
     /// Whether `owner` may have this password.
     pub(crate) fn check(&self, password: &Password, owner: &Owner) -> Result<(), UsersError> {
-        self.reason(password.as_str(), owner)
-            .map_or(Ok(()), |why| Err(UsersError::Rule(why)))
+        self.reason(password.as_str(), owner).map_or(Ok(()), |why| Err(UsersError::Rule(why)))
     }
 
     fn reason(&self, password: &str, owner: &Owner) -> Option<String> {
         let length = password.chars().count();
         if length < self.min_chars {
-            return Some(format!(
-                "a password has at least {} characters",
-                self.min_chars
-            ));
+            return Some(format!("a password has at least {} characters", self.min_chars));
         }
         if length > MAX_CHARS {
             return Some(format!("a password has at most {MAX_CHARS} characters"));
@@ -92,10 +88,7 @@ impl Owner {
     /// Whether little is left of a password once the owner's words and the service's are taken out.
     fn is_essence_of(&self, lower: &str) -> bool {
         [lower.to_owned(), plain(lower)].iter().any(|text| {
-            let rest = self
-                .words
-                .iter()
-                .fold(text.clone(), |rest, word| rest.replace(word, ""));
+            let rest = self.words.iter().fold(text.clone(), |rest, word| rest.replace(word, ""));
             rest != *text && is_little(&rest)
         })
     }
@@ -111,11 +104,7 @@ impl From<&User> for Owner {
     fn from(user: &User) -> Self {
         let address = user.email.trim().to_lowercase();
         let names = [&user.first_name, &user.last_name];
-        let names: Vec<String> = names
-            .into_iter()
-            .flatten()
-            .map(|n| n.to_lowercase())
-            .collect();
+        let names: Vec<String> = names.into_iter().flatten().map(|n| n.to_lowercase()).collect();
         let local = address.split('@').next().unwrap_or_default();
         let parts = address.split(|c: char| !c.is_alphanumeric());
         let mut words: Vec<String> = [SERVICE, &address, local]

@@ -45,9 +45,7 @@ impl FromStr for DatabaseUrl {
         // The parser's own message could repeat the password.
         if !matches!(scheme, "postgres" | "postgresql") || PgConnectOptions::from_str(url).is_err()
         {
-            return Err(OpenError::Setting(format!(
-                "this is no database URL; {ACCEPTED}"
-            )));
+            return Err(OpenError::Setting(format!("this is no database URL; {ACCEPTED}")));
         }
         Ok(Self(Place::Postgres(url.to_owned())))
     }
@@ -58,12 +56,10 @@ fn sqlite_place(path: &str) -> Result<Place, OpenError> {
     let path = path.strip_prefix("//").unwrap_or(path);
     match path {
         ":memory:" => Ok(Place::Memory),
-        "" => Err(OpenError::Setting(format!(
-            "the path of the database is missing; {ACCEPTED}"
-        ))),
-        _ if path.contains(['?', '\0']) => Err(OpenError::Setting(
-            "the path of a database has no '?' in it".to_owned(),
-        )),
+        "" => Err(OpenError::Setting(format!("the path of the database is missing; {ACCEPTED}"))),
+        _ if path.contains(['?', '\0']) => {
+            Err(OpenError::Setting("the path of a database has no '?' in it".to_owned()))
+        }
         _ => Ok(Place::File(PathBuf::from(path))),
     }
 }
@@ -87,9 +83,7 @@ impl fmt::Debug for DatabaseUrl {
 /// The URL without its password, and without its parameters, which can hold one as well.
 fn masked(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-    let (place, parameters) = rest
-        .split_once('?')
-        .map_or((rest, ""), |(place, _)| (place, "?***"));
+    let (place, parameters) = rest.split_once('?').map_or((rest, ""), |(place, _)| (place, "?***"));
     match place.rsplit_once('@') {
         Some((login, host)) => match login.split_once(':') {
             Some((user, _)) => format!("{scheme}://{user}:***@{host}{parameters}"),
@@ -109,26 +103,17 @@ mod tests {
 
     #[test]
     fn what_is_accepted_is_shown_as_it_was_written() {
-        for url in [
-            "sqlite::memory:",
-            "sqlite:reinflate.db",
-            "sqlite:/var/lib/a b.db",
-        ] {
+        for url in ["sqlite::memory:", "sqlite:reinflate.db", "sqlite:/var/lib/a b.db"] {
             assert_eq!(shown(url), url);
         }
-        assert_eq!(
-            shown("sqlite:///var/lib/a.db?mode=rwc"),
-            "sqlite:/var/lib/a.db"
-        );
+        assert_eq!(shown("sqlite:///var/lib/a.db?mode=rwc"), "sqlite:/var/lib/a.db");
         assert_eq!(shown("postgres://ann@db/users"), "postgres://ann@db/users");
     }
 
     #[test]
     fn a_password_is_masked_wherever_it_stands() {
-        for url in [
-            "postgres://ann:s3cret@db:5432/users",
-            "postgresql://db/users?password=s3cret",
-        ] {
+        for url in ["postgres://ann:s3cret@db:5432/users", "postgresql://db/users?password=s3cret"]
+        {
             let url: DatabaseUrl = url.parse().unwrap();
             assert!(!format!("{url} {url:?}").contains("s3cret"));
         }

@@ -86,11 +86,7 @@ pub struct ListQuery {
 
 impl Default for ListQuery {
     fn default() -> Self {
-        Self {
-            contains: None,
-            limit: 50,
-            after: None,
-        }
+        Self { contains: None, limit: 50, after: None }
     }
 }
 
@@ -118,13 +114,8 @@ pub struct SessionEnding {
 
 impl fmt::Debug for SessionEnding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "#{} {} below {}",
-            self.seq, self.user_id, self.generation
-        )?;
-        self.kept_session
-            .map_or(Ok(()), |kept| write!(f, " but {kept}"))
+        write!(f, "#{} {} below {}", self.seq, self.user_id, self.generation)?;
+        self.kept_session.map_or(Ok(()), |kept| write!(f, " but {kept}"))
     }
 }
 
@@ -143,10 +134,7 @@ pub(crate) fn change(user: &mut User, changes: &UserChanges) -> bool {
         user.roles.clone_from(roles);
         ends_sessions = true;
     }
-    if let Some(disabled) = changes
-        .disabled
-        .filter(|disabled| *disabled != user.disabled)
-    {
+    if let Some(disabled) = changes.disabled.filter(|disabled| *disabled != user.disabled) {
         user.disabled = disabled;
         ends_sessions |= disabled;
     }

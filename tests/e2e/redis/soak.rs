@@ -65,14 +65,14 @@ impl Client<'_> {
         let data = self.internal.send(&Request::get("/session/data").bearer(&maker)).expect(200);
         assert_eq!(data.json(), json!({"data": {"cart": turn}}));
         for token in &others {
-            if turn % 2 == 0 {
+            if turn.is_multiple_of(2) {
                 self.public.send(&Request::post("/logout").bearer(token)).expect(204);
             }
             self.internal
                 .send(&Request::post("/introspect").form(&format!("token={token}")))
                 .expect(200);
         }
-        if turn % 5 == 0 {
+        if turn.is_multiple_of(5) {
             self.public.send(&Request::post("/logout").bearer(&maker)).expect(204);
         }
     }

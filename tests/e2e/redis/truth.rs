@@ -102,9 +102,13 @@ impl Race {
             let validating: Vec<_> =
                 (0..8).map(|at| scope.spawn(move || self.validate(at))).collect();
             let leaving: Vec<_> = (0..2).map(|at| scope.spawn(move || self.log_out(at))).collect();
-            leaving.into_iter().for_each(|thread| thread.join().unwrap());
+            for thread in leaving {
+                thread.join().unwrap();
+            }
             self.done.store(true, SeqCst);
-            validating.into_iter().for_each(|thread| thread.join().unwrap());
+            for thread in validating {
+                thread.join().unwrap();
+            }
         });
     }
 

@@ -4,6 +4,7 @@
 
 mod answers;
 mod batches;
+mod calls;
 mod crowds;
 #[cfg(feature = "axum")]
 mod doors;

@@ -67,10 +67,8 @@ async fn who_is_never_fast_enough_gives_up() {
     let service = Service::new().await;
     let client = client_with(options(&service));
     let _listening = service.deals(|call| {
-        let answer = match call.request.starts_with("GET") {
-            true => found(1, "1"),
-            false => bare("412 Precondition Failed"),
-        };
+        let reads = call.request.starts_with("GET");
+        let answer = if reads { found(1, "1") } else { bare("412 Precondition Failed") };
         call.say(&answer);
     });
     let parts = parts(&[("token", "T")]);

@@ -56,13 +56,8 @@ pub(super) async fn run(
     matches: &ArgMatches,
     as_json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let path = matches
-        .get_one::<PathBuf>("file")
-        .context("no file was named")?;
-    let format = format(
-        path,
-        matches.get_one::<String>("format").map(String::as_str),
-    )?;
+    let path = matches.get_one::<PathBuf>("file").context("no file was named")?;
+    let format = format(path, matches.get_one::<String>("format").map(String::as_str))?;
     let file =
         std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let progress = progress(file.metadata()?.len());
@@ -86,11 +81,7 @@ pub(super) async fn run(
     report.reasons.sort_by_key(|row| row.line);
     progress.finish_and_clear();
     output::print(report.written(as_json)?);
-    Ok(if report.refused == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Report {
@@ -121,10 +112,7 @@ impl Report {
         if as_json {
             return Ok(serde_json::to_string_pretty(self)?);
         }
-        let refused = self
-            .reasons
-            .iter()
-            .map(|row| format!("line {}: {}\n", row.line, row.reason));
+        let refused = self.reasons.iter().map(|row| format!("line {}: {}\n", row.line, row.reason));
         Ok(format!(
             "{}created {}, already there {}, refused {}",
             refused.collect::<String>(),

@@ -56,10 +56,7 @@ pub(super) fn command() -> Command {
         .subcommand(named("add", "Creates a user").arg(admin).arg(file.clone()))
         .subcommand(Command::new("list").about("Lists all users"))
         .subcommand(named("passwd", "Sets a user's password; all of its sessions end").arg(file))
-        .subcommand(named(
-            "disable",
-            "Bars a user from logging in; all of its sessions end",
-        ))
+        .subcommand(named("disable", "Bars a user from logging in; all of its sessions end"))
         .subcommand(named("enable", "Lets a user log in again"))
         .subcommand(named("delete", "Deletes a user; all of its sessions end"))
         .subcommand(named("roles", "Sets a user's roles; all of its sessions end").arg(roles))
@@ -104,19 +101,14 @@ async fn change_users(
     name: &str,
     matches: &ArgMatches,
 ) -> anyhow::Result<ExitCode> {
-    let as_json = matches
-        .get_one::<String>("output")
-        .is_some_and(|format| format == "json");
+    let as_json = matches.get_one::<String>("output").is_some_and(|format| format == "json");
     let text = match name {
         "add" => one(&add(directory, matches).await?, as_json)?,
         "list" => list(directory, as_json).await?,
         "passwd" => {
             let id = find(directory, matches).await?.id;
             let password = password::read(file(matches))?;
-            one(
-                &directory.change_password(id, &password).await?,
-                as_json,
-            )?
+            one(&directory.change_password(id, &password).await?, as_json)?
         }
         "disable" => one(&change(directory, matches, disabled(true)).await?, as_json)?,
         "enable" => one(&change(directory, matches, disabled(false)).await?, as_json)?,
@@ -133,11 +125,7 @@ async fn change_users(
 }
 
 async fn add(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<User> {
-    let roles: &[&str] = if matches.get_flag("admin") {
-        &[ADMIN, USER]
-    } else {
-        &[USER]
-    };
+    let roles: &[&str] = if matches.get_flag("admin") { &[ADMIN, USER] } else { &[USER] };
     let new = NewUser {
         email: named(matches).to_owned(),
         password: password::read(file(matches))?,
@@ -158,11 +146,7 @@ async fn change(
 }
 
 async fn list(directory: &Directory, as_json: bool) -> anyhow::Result<String> {
-    let mut query = ListQuery {
-        contains: None,
-        limit: PAGE,
-        after: None,
-    };
+    let mut query = ListQuery { contains: None, limit: PAGE, after: None };
     let mut users = Vec::new();
     loop {
         let page = directory.list(&query).await?;
@@ -180,61 +164,32 @@ async fn list(directory: &Directory, as_json: bool) -> anyhow::Result<String> {
 
 fn one(user: &User, as_json: bool) -> anyhow::Result<String> {
     let user = view::user(user);
-    Ok(if as_json {
-        serde_json::to_string_pretty(&user)?
-    } else {
-        line(&user)
-    })
+    Ok(if as_json { serde_json::to_string_pretty(&user)? } else { line(&user) })
 }
 
 fn line(user: &UserView) -> String {
     let state = if user.disabled { "disabled" } else { "enabled" };
-    format!(
-        "{}  {}  {state}  {}",
-        user.id,
-        user.roles.join(","),
-        user.email
-    )
+    format!("{}  {}  {state}  {}", user.id, user.roles.join(","), user.email)
 }
 
 async fn find(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<User> {
-    directory
-        .find(named(matches))
-        .await?
-        .context("there is no such user")
+    directory.find(named(matches)).await?.context("there is no such user")
 }
 
 fn named(matches: &ArgMatches) -> &str {
-    matches
-        .get_one::<String>("email")
-        .map(String::as_str)
-        .unwrap_or_default()
+    matches.get_one::<String>("email").map(String::as_str).unwrap_or_default()
 }
 
 fn file(matches: &ArgMatches) -> Option<&std::path::Path> {
-    matches
-        .get_one::<PathBuf>("password-file")
-        .map(PathBuf::as_path)
+    matches.get_one::<PathBuf>("password-file").map(PathBuf::as_path)
 }
 
 fn disabled(disabled: bool) -> UserChanges {
-    UserChanges {
-        disabled: Some(disabled),
-        ..UserChanges::default()
-    }
+    UserChanges { disabled: Some(disabled), ..UserChanges::default() }
 }
 
 fn roles(matches: &ArgMatches) -> UserChanges {
-    let roles = matches
-        .get_one::<String>("roles")
-        .map(String::as_str)
-        .unwrap_or_default();
-    let roles = roles
-        .split(',')
-        .map(|role| role.trim().to_owned())
-        .collect();
-    UserChanges {
-        roles: Some(roles),
-        ..UserChanges::default()
-    }
+    let roles = matches.get_one::<String>("roles").map(String::as_str).unwrap_or_default();
+    let roles = roles.split(',').map(|role| role.trim().to_owned()).collect();
+    UserChanges { roles: Some(roles), ..UserChanges::default() }
 }

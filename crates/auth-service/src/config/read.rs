@@ -10,9 +10,7 @@ use url::Url;
 use users::{DatabaseUrl, DirectoryOptions, HashingOptions};
 use zeroize::Zeroizing;
 
-use super::{
-    AttemptRates, COOKIE_TTL, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend, network,
-};
+use super::{AttemptRates, COOKIE_TTL, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend, network};
 use crate::cookie::SessionCookie;
 
 pub(super) fn session_store(settings: &Settings) -> Result<SessionBackend, BadSetting> {
@@ -49,9 +47,8 @@ pub(super) fn directory(settings: &Settings, demo: bool) -> Result<DirectoryOpti
         password_min_length: settings
             .required("AUTH_PASSWORD_MIN_LENGTH", |text| within(text, 8..=128))?,
         hashing: HashingOptions {
-            memory_kib: settings.required("AUTH_PASSWORD_MEMORY_KIB", |text| {
-                within(text, 8192..=1_048_576)
-            })?,
+            memory_kib: settings
+                .required("AUTH_PASSWORD_MEMORY_KIB", |text| within(text, 8192..=1_048_576))?,
             passes: settings.required("AUTH_PASSWORD_PASSES", |text| within(text, 1..=50))?,
             permits,
             waiting: 64 * permits,
@@ -62,24 +59,18 @@ pub(super) fn directory(settings: &Settings, demo: bool) -> Result<DirectoryOpti
 
 pub(super) fn lifetimes(settings: &Settings, demo: bool) -> Result<Lifetimes, BadSetting> {
     let usual = if demo { DEMO_COOKIE_TTL } else { COOKIE_TTL };
-    let cookie_ttl = settings
-        .value("AUTH_SESSION_TTL", positive)?
-        .unwrap_or(usual);
+    let cookie_ttl = settings.value("AUTH_SESSION_TTL", positive)?.unwrap_or(usual);
     Ok(Lifetimes {
         token: (
             settings.required("AUTH_TOKEN_TTL", positive)?,
             settings.required("AUTH_TOKEN_MAX_LIFETIME", positive)?,
         ),
-        cookie: (
-            cookie_ttl,
-            settings.required("AUTH_SESSION_MAX_LIFETIME", positive)?,
-        ),
+        cookie: (cookie_ttl, settings.required("AUTH_SESSION_MAX_LIFETIME", positive)?),
         fixed_max: settings.required("AUTH_FIXED_TOKEN_MAX_TTL", positive)?,
         single_use_max: SINGLE_USE_MAX,
         fresh_for: settings.required("AUTH_FRESH_FOR", duration)?,
-        max_per_subject: settings.required("AUTH_MAX_SESSIONS_PER_USER", |text| {
-            within(text, 0..=usize::MAX)
-        })?,
+        max_per_subject: settings
+            .required("AUTH_MAX_SESSIONS_PER_USER", |text| within(text, 0..=usize::MAX))?,
     })
 }
 
@@ -92,9 +83,7 @@ pub(super) fn attempts(settings: &Settings) -> Result<AttemptRates, BadSetting> 
 }
 
 pub(super) fn cookie(settings: &Settings, demo: bool) -> Result<SessionCookie, BadSetting> {
-    let secure = settings
-        .value("AUTH_COOKIE_SECURE", boolean)?
-        .unwrap_or(!demo);
+    let secure = settings.value("AUTH_COOKIE_SECURE", boolean)?.unwrap_or(!demo);
     let domain = settings.value("AUTH_COOKIE_DOMAIN", cookie_domain)?;
     let name = settings.value("AUTH_COOKIE_NAME", cookie_name)?;
     let cookie = SessionCookie::new(name, domain, secure);
@@ -110,9 +99,7 @@ pub(super) fn cookie(settings: &Settings, demo: bool) -> Result<SessionCookie, B
 }
 
 pub(super) fn origins(settings: &Settings, variable: &str) -> Result<Vec<String>, BadSetting> {
-    Ok(settings
-        .value(variable, |text| list(text, origin))?
-        .unwrap_or_default())
+    Ok(settings.value(variable, |text| list(text, origin))?.unwrap_or_default())
 }
 
 pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
@@ -120,14 +107,9 @@ pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
 }
 
 pub(super) fn binding(text: &str) -> Option<Binding> {
-    let parts = list(text, |part| {
-        matches!(part, "ip" | "user-agent").then(|| part.to_owned())
-    })?;
+    let parts = list(text, |part| matches!(part, "ip" | "user-agent").then(|| part.to_owned()))?;
     let has = |wanted: &str| parts.iter().any(|part| part == wanted);
-    Some(Binding {
-        ip: has("ip"),
-        user_agent: has("user-agent"),
-    })
+    Some(Binding { ip: has("ip"), user_agent: has("user-agent") })
 }
 
 pub(super) fn signup(text: &str) -> Option<bool> {
@@ -172,9 +154,7 @@ fn within<N: std::str::FromStr + PartialOrd>(
     range: std::ops::RangeInclusive<N>,
 ) -> Option<N> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|number| digits && range.contains(number))
+    text.parse().ok().filter(|number| digits && range.contains(number))
 }
 
 fn cookie_name(text: &str) -> Option<String> {
@@ -185,14 +165,9 @@ fn cookie_name(text: &str) -> Option<String> {
 fn cookie_domain(text: &str) -> Option<String> {
     let text = text.strip_prefix('.').unwrap_or(text);
     let label = |label: &str| {
-        !label.is_empty()
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    text.split('.')
-        .all(label)
-        .then(|| text.to_ascii_lowercase())
+    text.split('.').all(label).then(|| text.to_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -201,14 +176,8 @@ mod tests {
 
     #[test]
     fn an_origin_is_a_scheme_a_host_and_a_port_and_nothing_else() {
-        assert_eq!(
-            origin("https://app.example.com").unwrap(),
-            "https://app.example.com"
-        );
-        assert_eq!(
-            origin("http://localhost:8090/").unwrap(),
-            "http://localhost:8090"
-        );
+        assert_eq!(origin("https://app.example.com").unwrap(), "https://app.example.com");
+        assert_eq!(origin("http://localhost:8090/").unwrap(), "http://localhost:8090");
         for bad in [
             "*",
             "example.com",

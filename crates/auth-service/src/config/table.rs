@@ -17,13 +17,8 @@ const fn flag(
 
 /// The settings of the auth service, in the order in which `--help` shows them.
 pub const TABLE: &[Setting] = &[
-    flag(
-        "AUTH_PUBLIC_ADDR",
-        "public-addr",
-        SOCKET_ADDR,
-        "Where everybody may ask",
-    )
-    .with_default("127.0.0.1:8080"),
+    flag("AUTH_PUBLIC_ADDR", "public-addr", SOCKET_ADDR, "Where everybody may ask")
+        .with_default("127.0.0.1:8080"),
     flag(
         "AUTH_INTERNAL_ADDR",
         "internal-addr",
@@ -75,13 +70,8 @@ pub const TABLE: &[Setting] = &[
         "Where users are stored",
     )
     .with_default("sqlite:reinflate.db"),
-    flag(
-        "AUTH_TOKEN_TTL",
-        "token-ttl",
-        POSITIVE,
-        "Idle time of a sliding bearer token",
-    )
-    .with_default("30s"),
+    flag("AUTH_TOKEN_TTL", "token-ttl", POSITIVE, "Idle time of a sliding bearer token")
+        .with_default("30s"),
     flag(
         "AUTH_TOKEN_MAX_LIFETIME",
         "token-max-lifetime",

@@ -76,16 +76,8 @@ pub(crate) async fn introspect(
     let Ok((id, digest)) = Token::read(&form.token) else {
         return reply::json(StatusCode::OK, &Introspection::default());
     };
-    let presented = Presented {
-        id,
-        digest,
-        intent: Intent::Look,
-    };
-    let answer = match app
-        .sessions
-        .validate_one(presented, SeenAt::default())
-        .await?
-    {
+    let presented = Presented { id, digest, intent: Intent::Look };
+    let answer = match app.sessions.validate_one(presented, SeenAt::default()).await? {
         Verdict::Alive(session) => of(&session),
         Verdict::Dead(_) => Introspection::default(),
     };

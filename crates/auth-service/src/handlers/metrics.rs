@@ -17,9 +17,7 @@ use crate::app::App;
 pub(crate) async fn get_metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     // A store that does not answer leaves the last known number standing.
     if let Ok(count) = app.sessions.store().count().await {
-        app.figures
-            .sessions_active
-            .set(i64::try_from(count).unwrap_or(i64::MAX));
+        app.figures.sessions_active.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
     app.metrics.answer(&headers)
 }

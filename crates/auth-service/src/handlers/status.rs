@@ -16,12 +16,7 @@ use crate::reply;
 /// That the API answers.
 #[utoipa::path(get, path = "/api/v1/status", tag = "Users", responses((status = 200, body = Status, description = "It does")))]
 pub(crate) async fn get_status() -> Result<Response, ApiError> {
-    reply::json(
-        StatusCode::OK,
-        &Status {
-            status: "OK".to_owned(),
-        },
-    )
+    reply::json(StatusCode::OK, &Status { status: "OK".to_owned() })
 }
 
 /// How many users and sessions there are.

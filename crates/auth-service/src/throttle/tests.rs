@@ -9,18 +9,9 @@ use session::MemoryAttempts;
 use super::*;
 
 const DEFAULTS: AttemptRates = AttemptRates {
-    pair: Rate {
-        count: 10,
-        per: Duration::from_mins(5),
-    },
-    account: Rate {
-        count: 100,
-        per: Duration::from_hours(1),
-    },
-    address: Rate {
-        count: 100,
-        per: Duration::from_mins(5),
-    },
+    pair: Rate { count: 10, per: Duration::from_mins(5) },
+    account: Rate { count: 100, per: Duration::from_hours(1) },
+    address: Rate { count: 100, per: Duration::from_mins(5) },
 };
 const ANN: &str = "ann@example.com";
 
@@ -31,10 +22,7 @@ fn throttle(rates: AttemptRates) -> (Arc<Throttle>, ManualClock) {
 }
 
 fn client(ip: &str) -> Client {
-    Client {
-        ip: Some(ip.parse().unwrap()),
-        user_agent: "".into(),
-    }
+    Client { ip: Some(ip.parse().unwrap()), user_agent: "".into() }
 }
 
 /// An address of its own for each number.
@@ -69,16 +57,8 @@ async fn ten_wrong_passwords_for_one_account_from_one_address_are_looked_at() {
     let (throttle, _) = throttle(DEFAULTS);
     let here = client("203.0.113.9");
     assert_eq!(failures(&throttle, ANN, &here, 30).await, 10);
-    assert_eq!(
-        failures(&throttle, ANN, &client("203.0.113.10"), 1).await,
-        1,
-        "elsewhere"
-    );
-    assert_eq!(
-        failures(&throttle, "bob@example.com", &here, 1).await,
-        1,
-        "another account"
-    );
+    assert_eq!(failures(&throttle, ANN, &client("203.0.113.10"), 1).await, 1, "elsewhere");
+    assert_eq!(failures(&throttle, "bob@example.com", &here, 1).await, 1, "another account");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -127,14 +107,8 @@ async fn refused_attempts_do_not_prolong_the_wait() {
 
 #[tokio::test]
 async fn the_wait_that_is_told_is_the_longest_of_all_limits() {
-    let hour = Rate {
-        count: 10,
-        per: Duration::from_hours(10),
-    };
-    let (throttle, clock) = throttle(AttemptRates {
-        account: hour,
-        ..DEFAULTS
-    });
+    let hour = Rate { count: 10, per: Duration::from_hours(10) };
+    let (throttle, clock) = throttle(AttemptRates { account: hour, ..DEFAULTS });
     let here = client("203.0.113.9");
     failures(&throttle, ANN, &here, 10).await;
     let wait = wait_for(&throttle, ANN, &here).await;
@@ -147,12 +121,8 @@ async fn the_wait_that_is_told_is_the_longest_of_all_limits() {
 async fn all_spellings_of_an_account_are_one() {
     let (throttle, _) = throttle(DEFAULTS);
     let here = client("203.0.113.9");
-    let spellings = [
-        "Änn@Example.com",
-        " änn@example.com ",
-        "ÄNN@EXAMPLE.COM",
-        "\tÄnn@example.COM\n",
-    ];
+    let spellings =
+        ["Änn@Example.com", " änn@example.com ", "ÄNN@EXAMPLE.COM", "\tÄnn@example.COM\n"];
     let mut admitted = 0;
     for _ in 0..10 {
         for spelling in spellings {
@@ -171,10 +141,7 @@ async fn addresses_of_one_ipv6_network_are_one() {
         admitted += failures(&throttle, ANN, &client, 1).await;
     }
     assert_eq!(admitted, 10);
-    assert_eq!(
-        failures(&throttle, ANN, &client("2001:db8:1:3::1"), 1).await,
-        1
-    );
+    assert_eq!(failures(&throttle, ANN, &client("2001:db8:1:3::1"), 1).await, 1);
 }
 
 #[tokio::test]
@@ -197,10 +164,7 @@ async fn a_hundred_failures_from_one_address_are_all_that_it_has_for_all_account
         admitted += failures(&throttle, &format!("{number}@example.com"), &here, 1).await;
     }
     assert_eq!(admitted, 100);
-    assert_eq!(
-        failures(&throttle, ANN, &client("203.0.113.10"), 1).await,
-        1
-    );
+    assert_eq!(failures(&throttle, ANN, &client("203.0.113.10"), 1).await, 1);
     clock.advance(wait_for(&throttle, ANN, &here).await);
     assert_eq!(failures(&throttle, ANN, &here, 2).await, 1);
 }
@@ -213,12 +177,8 @@ async fn successes_use_up_no_limit() {
         log_in(&throttle, ANN, &here).await.unwrap();
     }
     for number in 0..300 {
-        log_in(&throttle, "shared@example.com", &elsewhere(number))
-            .await
-            .unwrap();
-        log_in(&throttle, &format!("{number}@example.com"), &here)
-            .await
-            .unwrap();
+        log_in(&throttle, "shared@example.com", &elsewhere(number)).await.unwrap();
+        log_in(&throttle, &format!("{number}@example.com"), &here).await.unwrap();
     }
     assert_eq!(failures(&throttle, ANN, &client("192.0.2.1"), 1).await, 1);
 }
@@ -261,29 +221,16 @@ async fn sign_ups_count_with_the_failures_of_their_address() {
 
 #[tokio::test]
 async fn a_limit_that_is_switched_off_refuses_nobody_and_leaves_the_others() {
-    let off = AttemptRates {
-        pair: Rate::OFF,
-        account: Rate::OFF,
-        address: Rate::OFF,
-    };
+    let off = AttemptRates { pair: Rate::OFF, account: Rate::OFF, address: Rate::OFF };
     let here = client("203.0.113.9");
     let (none, _) = throttle(off);
     assert_eq!(failures(&none, ANN, &here, 1000).await, 1000);
     assert!(none.admit_signup(&here).await.is_ok());
     log_in(&none, ANN, &here).await.unwrap();
-    let (only_address, _) = throttle(AttemptRates {
-        address: DEFAULTS.address,
-        ..off
-    });
+    let (only_address, _) = throttle(AttemptRates { address: DEFAULTS.address, ..off });
     assert_eq!(failures(&only_address, ANN, &here, 1000).await, 100);
-    let (only_account, _) = throttle(AttemptRates {
-        account: DEFAULTS.account,
-        ..off
-    });
+    let (only_account, _) = throttle(AttemptRates { account: DEFAULTS.account, ..off });
     assert_eq!(failures(&only_account, ANN, &here, 1000).await, 100);
-    let (only_pair, _) = throttle(AttemptRates {
-        pair: DEFAULTS.pair,
-        ..off
-    });
+    let (only_pair, _) = throttle(AttemptRates { pair: DEFAULTS.pair, ..off });
     assert_eq!(failures(&only_pair, ANN, &here, 1000).await, 10);
 }

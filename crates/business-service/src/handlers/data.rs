@@ -114,9 +114,7 @@ pub(crate) async fn show_data(
     caller: Result<Authenticated, Refusal>,
 ) -> Result<Json<DataResponse>, Error> {
     let Authenticated(session) = caller?;
-    Ok(Json(DataResponse {
-        data: session.into(),
-    }))
+    Ok(Json(DataResponse { data: session.into() }))
 }
 
 /// Something that only a live session may see.
@@ -135,8 +133,5 @@ pub(crate) async fn show_protected_resource(
 ) -> Result<Json<ProtectedResource>, Error> {
     let Authenticated(session) = caller?;
     let message = "This is a protected resource";
-    Ok(Json(ProtectedResource {
-        message,
-        user: session.user.username,
-    }))
+    Ok(Json(ProtectedResource { message, user: session.user.username }))
 }

@@ -37,18 +37,10 @@ impl Auth {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let inner = Inner {
-            mood: Mood::Well,
-            username: "ann@example.com".to_owned(),
-            questions: vec![],
-        };
-        let auth = Self {
-            url,
-            state: Arc::new(Mutex::new(inner)),
-        };
-        let router = Router::new()
-            .route("/validateToken", post(answer))
-            .with_state(auth.clone());
+        let inner =
+            Inner { mood: Mood::Well, username: "ann@example.com".to_owned(), questions: vec![] };
+        let auth = Self { url, state: Arc::new(Mutex::new(inner)) };
+        let router = Router::new().route("/validateToken", post(answer)).with_state(auth.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         auth
     }
@@ -64,12 +56,7 @@ impl Auth {
     /// The questions about this token so far.
     pub(crate) fn asked_about(&self, token: &str) -> Vec<Value> {
         let inner = self.state.lock();
-        inner
-            .questions
-            .iter()
-            .filter(|question| question["token"] == token)
-            .cloned()
-            .collect()
+        inner.questions.iter().filter(|question| question["token"] == token).cloned().collect()
     }
 }
 
@@ -78,11 +65,8 @@ async fn answer(State(auth): State<Auth>, body: Bytes) -> Response {
     let (mood, username, uses) = {
         let mut inner = auth.state.lock();
         inner.questions.push(question.clone());
-        let uses = inner
-            .questions
-            .iter()
-            .filter(|other| other["token"] == question["token"])
-            .count();
+        let uses =
+            inner.questions.iter().filter(|other| other["token"] == question["token"]).count();
         (inner.mood, inner.username.clone(), uses)
     };
     match mood {

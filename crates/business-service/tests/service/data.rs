@@ -26,9 +26,7 @@ async fn a_live_session_gets_its_own_data_and_each_request_is_one_use() {
 #[tokio::test]
 async fn the_protected_resource_is_exactly_what_was_promised() {
     let service = Service::start().await;
-    let response = service
-        .get("/protected-resource", &[("token", "alive")])
-        .await;
+    let response = service.get("/protected-resource", &[("token", "alive")]).await;
     assert_eq!(
         text(response).await,
         r#"{"message":"This is a protected resource","user":"ann@example.com"}"#
@@ -44,38 +42,16 @@ async fn without_a_live_session_nobody_gets_in() {
     for path in ["/data", "/protected-resource", "/dashboard", "/protected"] {
         for (headers, status, code, challenge) in [
             (&[][..], 401, "missing_token", bare),
-            (
-                &[("authorization", "Basic YWxpdmU=")],
-                401,
-                "missing_token",
-                bare,
-            ),
+            (&[("authorization", "Basic YWxpdmU=")], 401, "missing_token", bare),
             (&[("token", "expired")], 401, "invalid_token", expired),
-            (
-                &[("cookie", "reinflate=made-up")],
-                401,
-                "invalid_token",
-                unknown,
-            ),
-            (
-                &[("token", "alive"), ALIVE, ("token", "alive")],
-                400,
-                "invalid_request",
-                "",
-            ),
+            (&[("cookie", "reinflate=made-up")], 401, "invalid_token", unknown),
+            (&[("token", "alive"), ALIVE, ("token", "alive")], 400, "invalid_request", ""),
             (&[("token", "expired"), ALIVE], 400, "invalid_request", ""),
         ] {
             let response = service.get(path, headers).await;
             assert_eq!(response.status(), status, "{path} {headers:?}");
-            assert_eq!(
-                header(&response, "www-authenticate"),
-                challenge,
-                "{path} {headers:?}"
-            );
-            assert_eq!(
-                header(&response, "content-type"),
-                "application/problem+json"
-            );
+            assert_eq!(header(&response, "www-authenticate"), challenge, "{path} {headers:?}");
+            assert_eq!(header(&response, "content-type"), "application/problem+json");
             assert_eq!(header(&response, "cache-control"), "no-store");
             let problem = body(response).await;
             assert_eq!(problem["code"], code);
@@ -89,21 +65,14 @@ async fn without_a_live_session_nobody_gets_in() {
 #[tokio::test]
 async fn a_token_in_the_query_is_never_read() {
     let service = Service::start().await;
-    let response = service
-        .get("/data?token=alive&access_token=alive", &[])
-        .await;
+    let response = service.get("/data?token=alive&access_token=alive", &[]).await;
     assert_eq!(body(response).await["code"], "missing_token");
 }
 
 #[tokio::test]
 async fn where_nobody_knows_the_answer_is_503_and_nothing_else() {
     let service = Service::start().await;
-    for mood in [
-        Mood::Broken(500),
-        Mood::Broken(401),
-        Mood::Broken(200),
-        Mood::Hung,
-    ] {
+    for mood in [Mood::Broken(500), Mood::Broken(401), Mood::Broken(200), Mood::Hung] {
         service.auth.is(mood);
         for path in ["/data", "/protected-resource", "/dashboard", "/protected"] {
             let asked = tokio::time::Instant::now();
@@ -130,54 +99,30 @@ async fn head_is_answered_like_get_without_a_body() {
 #[tokio::test]
 async fn the_auth_service_is_told_of_the_client_only_where_that_is_set() {
     let service = Service::start().await;
-    service
-        .get("/data", &[ALIVE, ("user-agent", "curl/8.5")])
-        .await;
+    service.get("/data", &[ALIVE, ("user-agent", "curl/8.5")]).await;
     assert_eq!(service.auth.asked_about("alive")[0].get("client"), None);
 
     let service = Service::with(&[("BUSINESS_AUTH_CLIENT", "user-agent")]).await;
-    service
-        .get("/data", &[ALIVE, ("user-agent", "curl/8.5")])
-        .await;
-    assert_eq!(
-        service.auth.asked_about("alive")[0]["client"],
-        json!({"user_agent": "curl/8.5"})
-    );
+    service.get("/data", &[ALIVE, ("user-agent", "curl/8.5")]).await;
+    assert_eq!(service.auth.asked_about("alive")[0]["client"], json!({"user_agent": "curl/8.5"}));
 }
 
 #[tokio::test]
 async fn the_requests_id_is_passed_on() {
     let service = Service::start().await;
-    let response = service
-        .get("/data", &[ALIVE, ("x-request-id", "r-1")])
-        .await;
+    let response = service.get("/data", &[ALIVE, ("x-request-id", "r-1")]).await;
     assert_eq!(header(&response, "x-request-id"), "r-1");
     assert_eq!(service.auth.asked_about("alive")[0]["request_id"], "r-1");
 
     let response = service.get("/data", &[ALIVE]).await;
     let made = header(&response, "x-request-id").to_owned();
     assert!(!made.is_empty());
-    assert_eq!(
-        service.auth.asked_about("alive")[1]["request_id"],
-        made.as_str()
-    );
+    assert_eq!(service.auth.asked_about("alive")[1]["request_id"], made.as_str());
 }
 
 #[tokio::test]
 async fn only_the_cookie_that_is_set_is_read() {
     let service = Service::with(&[("BUSINESS_COOKIE_NAME", "sid")]).await;
-    assert_eq!(
-        service
-            .get("/data", &[("cookie", "sid=alive")])
-            .await
-            .status(),
-        200
-    );
-    assert_eq!(
-        service
-            .get("/data", &[("cookie", "reinflate=alive")])
-            .await
-            .status(),
-        401
-    );
+    assert_eq!(service.get("/data", &[("cookie", "sid=alive")]).await.status(), 200);
+    assert_eq!(service.get("/data", &[("cookie", "reinflate=alive")]).await.status(), 401);
 }

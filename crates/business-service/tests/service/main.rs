@@ -36,30 +36,19 @@ impl Service {
             ("BUSINESS_AUTH_URL".to_owned(), auth.url.clone()),
             ("BUSINESS_AUTH_TIMEOUT".to_owned(), "400ms".to_owned()),
         ];
-        given.extend(
-            settings
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
+        given
+            .extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let table = settings_table();
         let command = Settings::command(clap::Command::new("business-service"), &table);
         let matches = command.get_matches_from(["business-service"]);
         let env = |name: &str| {
-            given
-                .iter()
-                .rev()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| OsString::from(value))
+            given.iter().rev().find(|(key, _)| key == name).map(|(_, value)| OsString::from(value))
         };
         let config = Config::read(&Settings::read(&table, &matches, &env).unwrap()).unwrap();
         let (lifecycle, metrics) = (Lifecycle::new(config.drain_delay), Metrics::new("0.0.0"));
         let clock = Arc::new(clock::SystemClock::new());
         let app = App::build(&config, &lifecycle, &metrics, clock).unwrap();
-        Self {
-            auth,
-            app,
-            lifecycle,
-        }
+        Self { auth, app, lifecycle }
     }
 
     async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {
@@ -81,23 +70,15 @@ async fn send(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    router
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap()
+    router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
 fn header<'a>(response: &'a Response, name: &str) -> &'a str {
-    response
-        .headers()
-        .get(name)
-        .map_or("", |value| value.to_str().unwrap())
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
 async fn text(response: Response) -> String {
-    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
-        .await
-        .unwrap();
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -106,8 +87,6 @@ async fn json(response: Response) -> serde_json::Value {
 }
 
 /// What a browser says it would like to have.
-const BROWSER: (&str, &str) = (
-    "accept",
-    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-);
+const BROWSER: (&str, &str) =
+    ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 const ALIVE: (&str, &str) = ("authorization", "Bearer alive");

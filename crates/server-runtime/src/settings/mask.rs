@@ -4,8 +4,7 @@
 pub(super) const MASK: &str = "****";
 
 /// Parameters of a URL's query that take a secret.
-const SECRET_PARAMETERS: [&str; 6] =
-    ["password=", "passwd=", "pwd=", "secret=", "token=", "key="];
+const SECRET_PARAMETERS: [&str; 6] = ["password=", "passwd=", "pwd=", "secret=", "token=", "key="];
 
 /// The text with every password of a URL in it masked: `redis://ann:****@host/0`.
 ///

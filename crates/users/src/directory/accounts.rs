@@ -40,12 +40,7 @@ impl Directory {
         let Some(key) = email::key(email) else {
             return Ok(None);
         };
-        Ok(self
-            .inner
-            .store
-            .by_key(&key)
-            .await?
-            .map(|record| record.user))
+        Ok(self.inner.store.by_key(&key).await?.map(|record| record.user))
     }
 
     /// Creates a user, who is stored for good once this answers.
@@ -89,17 +84,10 @@ impl Directory {
         let limit = query.limit.clamp(1, MAX_PAGE);
         let needle = query.contains.as_deref().unwrap_or_default().to_lowercase();
         if needle.len() > MAX_NEEDLE_LEN || needle.contains(char::is_control) {
-            return Ok(UserPage {
-                users: Vec::new(),
-                next: None,
-            });
+            return Ok(UserPage { users: Vec::new(), next: None });
         }
         // One more than is shown tells whether there is more.
-        let page = Page {
-            needle: &needle,
-            after: query.after,
-            limit: limit + 1,
-        };
+        let page = Page { needle: &needle, after: query.after, limit: limit + 1 };
         let mut users = self.inner.store.list(&page).await?;
         let shown = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = users.len() > shown;

@@ -19,11 +19,7 @@ impl Directory {
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
-            let batch: Vec<_> = rows
-                .by_ref()
-                .take(BATCH)
-                .map(|row| self.record(row))
-                .collect();
+            let batch: Vec<_> = rows.by_ref().take(BATCH).map(|row| self.record(row)).collect();
             outcomes.extend(self.store_batch(batch).await?);
         }
         Ok(outcomes)
@@ -49,9 +45,6 @@ impl Directory {
             .fresh(row.email, row.first_name, row.last_name, row.roles)
             .map_err(|error| error.to_string())?;
         user.disabled = row.disabled;
-        Ok(Record {
-            user,
-            password_hash: row.password_hash,
-        })
+        Ok(Record { user, password_hash: row.password_hash })
     }
 }

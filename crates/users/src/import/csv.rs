@@ -6,14 +6,8 @@ use csv::{ErrorKind, Position, StringRecord, Trim};
 
 use super::{ImportedUser, Row, flag, optional, role_list};
 
-const COLUMNS: [&str; 6] = [
-    "email",
-    "password_hash",
-    "first_name",
-    "last_name",
-    "roles",
-    "disabled",
-];
+const COLUMNS: [&str; 6] =
+    ["email", "password_hash", "first_name", "last_name", "roles", "disabled"];
 
 pub(super) struct CsvRows {
     reader: csv::Reader<BufReader<Box<dyn Read + Send>>>,
@@ -34,15 +28,9 @@ impl CsvRows {
     pub(super) fn new(file: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut file = BufReader::new(file);
         let late = u64::from(ends_lines_in_two(file.fill_buf()?));
-        let mut reader = csv::ReaderBuilder::new()
-            .trim(Trim::Headers)
-            .from_reader(file);
+        let mut reader = csv::ReaderBuilder::new().trim(Trim::Headers).from_reader(file);
         let columns = columns(reader.headers().map_err(failure)?)?;
-        Ok(Self {
-            reader,
-            columns,
-            late,
-        })
+        Ok(Self { reader, columns, late })
     }
 
     fn row(&mut self) -> io::Result<Option<Row>> {
@@ -52,10 +40,7 @@ impl CsvRows {
             Ok(false) => Ok(None),
             Ok(true) => {
                 let line = record.position().map_or(line, Position::line) + self.late;
-                Ok(Some(Row {
-                    line,
-                    user: self.user(&record),
-                }))
+                Ok(Some(Row { line, user: self.user(&record) }))
             }
             Err(error) => {
                 let line = error.position().map_or(line, Position::line) + self.late;
@@ -66,10 +51,7 @@ impl CsvRows {
                     ErrorKind::Utf8 { .. } => "it is not UTF-8",
                     _ => return Err(failure(error)),
                 };
-                Ok(Some(Row {
-                    line,
-                    user: Err(reason.to_owned()),
-                }))
+                Ok(Some(Row { line, user: Err(reason.to_owned()) }))
             }
         }
     }
@@ -91,11 +73,8 @@ impl CsvRows {
 
 /// Where each known column is. A byte order mark before the first name is none of the name.
 fn columns(header: &csv::StringRecord) -> io::Result<[Option<usize>; 6]> {
-    let place = |name: &str| {
-        header
-            .iter()
-            .position(|column| column.trim_start_matches('\u{feff}') == name)
-    };
+    let place =
+        |name: &str| header.iter().position(|column| column.trim_start_matches('\u{feff}') == name);
     let columns = COLUMNS.map(place);
     if columns[0].is_some() && columns[1].is_some() {
         return Ok(columns);

@@ -25,10 +25,7 @@ impl Iterator for JsonRows {
 
 impl JsonRows {
     pub(super) fn new(file: Box<dyn Read + Send>) -> Self {
-        Self {
-            reader: BufReader::new(file),
-            line: 0,
-        }
+        Self { reader: BufReader::new(file), line: 0 }
     }
 
     fn row(&mut self) -> io::Result<Option<Row>> {
@@ -36,13 +33,7 @@ impl JsonRows {
         loop {
             text.clear();
             self.line += 1;
-            if self
-                .reader
-                .by_ref()
-                .take(MAX_LINE)
-                .read_until(b'\n', &mut text)?
-                == 0
-            {
+            if self.reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut text)? == 0 {
                 return Ok(None);
             }
             if text.len() as u64 == MAX_LINE && text.last() != Some(&b'\n') {
@@ -52,15 +43,9 @@ impl JsonRows {
                     user: Err("it is longer than 64 KiB".to_owned()),
                 }));
             }
-            let object = text
-                .strip_prefix("\u{feff}".as_bytes())
-                .unwrap_or(&text)
-                .trim_ascii();
+            let object = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text).trim_ascii();
             if !object.is_empty() {
-                return Ok(Some(Row {
-                    line: self.line,
-                    user: user(object),
-                }));
+                return Ok(Some(Row { line: self.line, user: user(object) }));
             }
         }
     }
@@ -93,15 +78,9 @@ fn user(object: &[u8]) -> Result<ImportedUser, String> {
     let required = |name: &str, value| text(name, value)?.ok_or(format!("{name} is missing"));
     Ok(ImportedUser {
         email: required("email", row.email)?,
-        password_hash: required("password_hash", row.password_hash)?
-            .trim()
-            .to_owned(),
-        first_name: text("first_name", row.first_name)?
-            .as_deref()
-            .and_then(optional),
-        last_name: text("last_name", row.last_name)?
-            .as_deref()
-            .and_then(optional),
+        password_hash: required("password_hash", row.password_hash)?.trim().to_owned(),
+        first_name: text("first_name", row.first_name)?.as_deref().and_then(optional),
+        last_name: text("last_name", row.last_name)?.as_deref().and_then(optional),
         roles: role_names(row.roles)?,
         disabled: match row.disabled {
             Value::Bool(disabled) => disabled,
@@ -125,11 +104,7 @@ fn role_names(roles: Value) -> Result<Vec<String>, String> {
         Value::String(text) => Ok(role_list(&text)),
         Value::Array(roles) if !roles.is_empty() => roles
             .into_iter()
-            .map(|role| {
-                role.as_str()
-                    .map(str::to_owned)
-                    .ok_or("a role is no text".to_owned())
-            })
+            .map(|role| role.as_str().map(str::to_owned).ok_or("a role is no text".to_owned()))
             .collect(),
         _ => Err("roles is neither a text nor a list of texts".to_owned()),
     }

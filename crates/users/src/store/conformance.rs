@@ -29,10 +29,7 @@ struct Ground {
 
 impl Ground {
     fn new(url: &str) -> Self {
-        Self {
-            url: url.parse().unwrap(),
-            clock: ManualClock::new(),
-        }
+        Self { url: url.parse().unwrap(), clock: ManualClock::new() }
     }
 
     /// Opens a directory with hashes that cost next to nothing.
@@ -48,15 +45,9 @@ impl Ground {
             waiting: 1000,
             ..HashingOptions::default()
         };
-        let options = DirectoryOptions {
-            database: self.url.clone(),
-            demo,
-            hashing,
-            ..Default::default()
-        };
-        Directory::open(options, Arc::new(self.clock.clone()))
-            .await
-            .unwrap()
+        let options =
+            DirectoryOptions { database: self.url.clone(), demo, hashing, ..Default::default() };
+        Directory::open(options, Arc::new(self.clock.clone())).await.unwrap()
     }
 }
 
@@ -76,17 +67,11 @@ async fn add(directory: &Directory, email: &str, roles: &[&str]) -> User {
 
 fn roles(names: &[&str]) -> UserChanges {
     let names = names.iter().map(ToString::to_string).collect();
-    UserChanges {
-        roles: Some(names),
-        ..UserChanges::default()
-    }
+    UserChanges { roles: Some(names), ..UserChanges::default() }
 }
 
 fn disabled(disabled: bool) -> UserChanges {
-    UserChanges {
-        disabled: Some(disabled),
-        ..UserChanges::default()
-    }
+    UserChanges { disabled: Some(disabled), ..UserChanges::default() }
 }
 
 async fn stored_hash(directory: &Directory, id: Uuid) -> String {

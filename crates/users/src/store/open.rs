@@ -35,9 +35,7 @@ pub(crate) async fn open(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
         Place::File(path) => (Dialect::Sqlite, file(path).await?),
         Place::Postgres(url) => (Dialect::Postgres, postgres(url).await?),
     };
-    migrate(dialect, &pool)
-        .await
-        .map_err(|error| OpenError::Migration(reason_of(&error)))?;
+    migrate(dialect, &pool).await.map_err(|error| OpenError::Migration(reason_of(&error)))?;
     Ok(SqlStore::new(dialect, pool))
 }
 
@@ -46,11 +44,7 @@ pub(crate) async fn open(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
 /// may be sent can give; `run_direct` is the same.)
 async fn migrate(dialect: Dialect, pool: &AnyPool) -> Result<(), MigrateError> {
     match dialect {
-        Dialect::Postgres => {
-            POSTGRES
-                .run_direct(None, &mut *pool.acquire().await?, false)
-                .await
-        }
+        Dialect::Postgres => POSTGRES.run_direct(None, &mut *pool.acquire().await?, false).await,
         Dialect::Sqlite => {
             let mut transaction = pool.begin_with(BEGIN_SQLITE).await?;
             SQLITE.run_direct(None, &mut *transaction, false).await?;
@@ -78,9 +72,7 @@ async fn file(path: &Path) -> Result<AnyPool, OpenError> {
         .test_before_acquire(false)
         .acquire_timeout(ACQUIRE_TIMEOUT);
     let pool = connect(options, &format!("sqlite://{}?mode=rwc", encoded(&path)?)).await?;
-    pool.execute(SQLITE_WAL)
-        .await
-        .map_err(|error| unreachable(&error))?;
+    pool.execute(SQLITE_WAL).await.map_err(|error| unreachable(&error))?;
     Ok(pool)
 }
 
@@ -98,21 +90,13 @@ async fn connect(options: AnyPoolOptions, url: &str) -> Result<AnyPool, OpenErro
     let target = AnyConnectOptions::from_str(url)
         .map_err(|_| OpenError::Setting("this is no database URL".to_owned()))?
         .disable_statement_logging();
-    options
-        .connect_with(target)
-        .await
-        .map_err(|error| unreachable(&error))
+    options.connect_with(target).await.map_err(|error| unreachable(&error))
 }
 
 /// Creates the file for its owner alone; SQLite gives its companions the same mode. One that is
 /// there already keeps the mode its operator gave it.
 fn private_file(path: &Path) -> io::Result<PathBuf> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
     std::path::absolute(path)
 }
 
@@ -123,11 +107,7 @@ fn encoded(path: &Path) -> Result<String, OpenError> {
         .ok_or_else(|| OpenError::Setting("the path of a database is UTF-8".to_owned()))?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
     let encode = |byte: u8| {
-        if plain(byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
+        if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
     };
     Ok(path.bytes().map(encode).collect())
 }

@@ -72,17 +72,9 @@ async fn fetch(
     statement: &'static str,
     key: String,
 ) -> sqlx::Result<Option<Record>> {
-    let row = sqlx::query(statement)
-        .bind(key)
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| {
-        Ok(Record {
-            user: user(&row)?,
-            password_hash: row.try_get("password_hash")?,
-        })
-    })
-    .transpose()
+    let row = sqlx::query(statement).bind(key).fetch_optional(connection).await?;
+    row.map(|row| Ok(Record { user: user(&row)?, password_hash: row.try_get("password_hash")? }))
+        .transpose()
 }
 
 pub(super) fn user(row: &AnyRow) -> sqlx::Result<User> {
@@ -116,8 +108,7 @@ fn id(row: &AnyRow, column: &str) -> sqlx::Result<Uuid> {
 }
 
 fn parse_id(text: &str) -> sqlx::Result<Uuid> {
-    text.parse()
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
 fn flag(row: &AnyRow, column: &str) -> sqlx::Result<bool> {

@@ -69,9 +69,7 @@ impl SqlStore {
             Dialect::Sqlite => self.pool.begin_with(BEGIN_SQLITE).await,
             Dialect::Postgres => {
                 let mut transaction = self.pool.begin_with(BEGIN_POSTGRES).await?;
-                sqlx::query(LOCK_POSTGRES)
-                    .execute(&mut *transaction)
-                    .await?;
+                sqlx::query(LOCK_POSTGRES).execute(&mut *transaction).await?;
                 Ok(transaction)
             }
         }
@@ -119,10 +117,7 @@ impl SqlStore {
                 append_ending(&mut transaction, id, user.generation, kept_session).await?;
             }
             transaction.commit().await?;
-            Ok(Ok(Updated {
-                user,
-                ends_sessions,
-            }))
+            Ok(Ok(Updated { user, ends_sessions }))
         })
         .await?
     }
@@ -154,27 +149,18 @@ impl UserStore for SqlStore {
     }
 
     async fn by_id(&self, id: Uuid) -> Result<Option<Record>, UsersError> {
-        limited(READ_TIMEOUT, async {
-            by_id(&mut *self.pool.acquire().await?, id).await
-        })
-        .await
+        limited(READ_TIMEOUT, async { by_id(&mut *self.pool.acquire().await?, id).await }).await
     }
 
     async fn by_key(&self, key: &str) -> Result<Option<Record>, UsersError> {
-        limited(READ_TIMEOUT, async {
-            by_key(&mut *self.pool.acquire().await?, key).await
-        })
-        .await
+        limited(READ_TIMEOUT, async { by_key(&mut *self.pool.acquire().await?, key).await }).await
     }
 
     async fn list(&self, page: &Page<'_>) -> Result<Vec<User>, UsersError> {
         let after = page.after.map_or_else(String::new, |id| id.to_string());
         limited(READ_TIMEOUT, async {
             let query = sqlx::query(LIST).bind(after).bind(like(page.needle));
-            let rows = query
-                .bind(i64::from(page.limit))
-                .fetch_all(&self.pool)
-                .await?;
+            let rows = query.bind(i64::from(page.limit)).fetch_all(&self.pool).await?;
             rows.iter().map(user).collect()
         })
         .await
@@ -194,8 +180,7 @@ impl UserStore for SqlStore {
         changes: &UserChanges,
         occasion: Occasion,
     ) -> Result<Updated, UsersError> {
-        self.rewrite(id, occasion, None, |user| change(user, changes))
-            .await
+        self.rewrite(id, occasion, None, |user| change(user, changes)).await
     }
 
     async fn set_password(
@@ -210,9 +195,7 @@ impl UserStore for SqlStore {
 
     async fn replace_hash(&self, id: Uuid, old: &str, new: &str) -> Result<bool, UsersError> {
         limited(WRITE_TIMEOUT, async {
-            let query = sqlx::query(REPLACE_HASH)
-                .bind(id.to_string())
-                .bind(old.to_owned());
+            let query = sqlx::query(REPLACE_HASH).bind(id.to_string()).bind(old.to_owned());
             let done = query.bind(new.to_owned()).execute(&self.pool).await?;
             Ok(done.rows_affected() == 1)
         })
@@ -232,9 +215,7 @@ impl UserStore for SqlStore {
             true
         };
         let password = NewPassword { hash: hash.to_owned(), kept_session: None, only_at: None };
-        self.rewrite(id, occasion, Some(&password), decide)
-            .await
-            .map(|_| ())
+        self.rewrite(id, occasion, Some(&password), decide).await.map(|_| ())
     }
 
     async fn delete(&self, id: Uuid, occasion: Occasion) -> Result<Generation, UsersError> {
@@ -249,10 +230,7 @@ impl UserStore for SqlStore {
                 return Ok(Err(UsersError::LastAdmin));
             }
             let generation = record.user.generation + 1;
-            sqlx::query(DELETE)
-                .bind(id.to_string())
-                .execute(&mut *transaction)
-                .await?;
+            sqlx::query(DELETE).bind(id.to_string()).execute(&mut *transaction).await?;
             append_ending(&mut transaction, id, generation, None).await?;
             transaction.commit().await?;
             Ok(Ok(generation))
@@ -270,18 +248,13 @@ impl UserStore for SqlStore {
     }
 
     async fn last_ending(&self) -> Result<i64, UsersError> {
-        limited(READ_TIMEOUT, async {
-            sqlx::query_scalar(LAST_ENDING).fetch_one(&self.pool).await
-        })
-        .await
+        limited(READ_TIMEOUT, async { sqlx::query_scalar(LAST_ENDING).fetch_one(&self.pool).await })
+            .await
     }
 
     async fn ping(&self) -> Result<(), UsersError> {
         limited(READ_TIMEOUT, async {
-            sqlx::query(PING)
-                .fetch_optional(&self.pool)
-                .await
-                .map(|_| ())
+            sqlx::query(PING).fetch_optional(&self.pool).await.map(|_| ())
         })
         .await
     }
@@ -297,9 +270,7 @@ async fn another_admin(
     id: Uuid,
     occasion: Occasion,
 ) -> sqlx::Result<bool> {
-    let query = sqlx::query(ANOTHER_ADMIN)
-        .bind(id.to_string())
-        .bind(i64::from(occasion.demo));
+    let query = sqlx::query(ANOTHER_ADMIN).bind(id.to_string()).bind(i64::from(occasion.demo));
     Ok(query.fetch_optional(connection).await?.is_some())
 }
 
@@ -309,16 +280,8 @@ async fn append_ending(
     generation: Generation,
     kept_session: Option<Uuid>,
 ) -> sqlx::Result<()> {
-    let query = sqlx::query_scalar(INSERT_ENDING)
-        .bind(id.to_string())
-        .bind(generation);
-    let seq: i64 = query
-        .bind(kept_session.map(|id| id.to_string()))
-        .fetch_one(&mut *connection)
-        .await?;
-    sqlx::query(FORGET_ENDINGS)
-        .bind(seq - KEPT_ENDINGS)
-        .execute(connection)
-        .await
-        .map(|_| ())
+    let query = sqlx::query_scalar(INSERT_ENDING).bind(id.to_string()).bind(generation);
+    let seq: i64 =
+        query.bind(kept_session.map(|id| id.to_string())).fetch_one(&mut *connection).await?;
+    sqlx::query(FORGET_ENDINGS).bind(seq - KEPT_ENDINGS).execute(connection).await.map(|_| ())
 }

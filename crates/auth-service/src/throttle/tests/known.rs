@@ -26,21 +26,11 @@ async fn failures_from_everywhere_do_not_lock_out_who_has_logged_in_before() {
 
 #[tokio::test]
 async fn failures_at_a_known_address_do_not_count_among_everybody_s() {
-    let rates = AttemptRates {
-        account: Rate {
-            count: 12,
-            ..DEFAULTS.account
-        },
-        ..DEFAULTS
-    };
+    let rates = AttemptRates { account: Rate { count: 12, ..DEFAULTS.account }, ..DEFAULTS };
     let (throttle, _) = throttle(rates);
     let home = client("203.0.113.9");
     log_in(&throttle, ANN, &home).await.unwrap();
-    assert_eq!(
-        failures(&throttle, ANN, &home, 30).await,
-        10,
-        "the pair's limit holds"
-    );
+    assert_eq!(failures(&throttle, ANN, &home, 30).await, 10, "the pair's limit holds");
     let mut admitted = 0;
     for number in 0..30 {
         admitted += failures(&throttle, ANN, &elsewhere(number), 1).await;
@@ -58,12 +48,8 @@ async fn an_address_is_known_for_thirty_days_after_its_last_login_and_at_that_ac
     clock.advance(Duration::from_hours(30 * 24 - 1));
     besiege(&throttle, ANN).await;
     besiege(&throttle, "bob@example.com").await;
-    log_in(&throttle, ANN, &client("203.0.113.10"))
-        .await
-        .unwrap_err();
-    log_in(&throttle, "bob@example.com", &home)
-        .await
-        .unwrap_err();
+    log_in(&throttle, ANN, &client("203.0.113.10")).await.unwrap_err();
+    log_in(&throttle, "bob@example.com", &home).await.unwrap_err();
     assert_eq!(failures(&throttle, ANN, &home, 1).await, 1);
     clock.advance(Duration::from_hours(1));
     besiege_again(&throttle).await;
@@ -80,10 +66,7 @@ async fn besiege_again(throttle: &Throttle) {
 #[tokio::test]
 async fn clients_without_an_address_are_not_known_from_one_another() {
     let (throttle, _) = throttle(DEFAULTS);
-    let nowhere = Client {
-        ip: None,
-        user_agent: "".into(),
-    };
+    let nowhere = Client { ip: None, user_agent: "".into() };
     log_in(&throttle, ANN, &nowhere).await.unwrap();
     besiege(&throttle, ANN).await;
     log_in(&throttle, ANN, &nowhere).await.unwrap_err();

@@ -5,45 +5,20 @@ use super::*;
 #[tokio::test]
 async fn what_cannot_be_counted_is_not_admitted() {
     let here = client("203.0.113.9");
-    for broken in [
-        Broken {
-            knows: true,
-            reserves: false,
-        },
-        Broken {
-            knows: false,
-            reserves: true,
-        },
-    ] {
+    for broken in [Broken { knows: true, reserves: false }, Broken { knows: false, reserves: true }]
+    {
         let throttle = Throttle::new(Arc::new(broken), DEFAULTS);
         let refused = throttle.admit(ANN, &here).await.unwrap_err();
         assert!(matches!(refused, ApiError::Unavailable(_)), "{refused:?}");
     }
-    let throttle = Throttle::new(
-        Arc::new(Broken {
-            knows: true,
-            reserves: false,
-        }),
-        DEFAULTS,
-    );
-    assert!(matches!(
-        throttle.admit_signup(&here).await,
-        Err(ApiError::Unavailable(_))
-    ));
+    let throttle = Throttle::new(Arc::new(Broken { knows: true, reserves: false }), DEFAULTS);
+    assert!(matches!(throttle.admit_signup(&here).await, Err(ApiError::Unavailable(_))));
 }
 
 #[tokio::test]
 async fn a_right_password_is_right_where_its_attempt_cannot_be_taken_back() {
-    let throttle = Throttle::new(
-        Arc::new(Broken {
-            knows: true,
-            reserves: true,
-        }),
-        DEFAULTS,
-    );
-    log_in(&throttle, ANN, &client("203.0.113.9"))
-        .await
-        .unwrap();
+    let throttle = Throttle::new(Arc::new(Broken { knows: true, reserves: true }), DEFAULTS);
+    log_in(&throttle, ANN, &client("203.0.113.9")).await.unwrap();
 }
 
 /// A store that answers only some questions.
@@ -59,11 +34,7 @@ fn gone<T>() -> Result<T, StoreError> {
 #[async_trait::async_trait]
 impl AttemptStore for Broken {
     async fn reserve(&self, _: &[AttemptLimit]) -> Result<Reservation, StoreError> {
-        if self.reserves {
-            Ok(Reservation::Admitted)
-        } else {
-            gone()
-        }
+        if self.reserves { Ok(Reservation::Admitted) } else { gone() }
     }
 
     async fn refund(&self, _: &[AttemptLimit]) -> Result<(), StoreError> {

@@ -13,26 +13,13 @@ pub(super) async fn a_created_user_is_found_in_any_spelling_and_shown_as_given(g
     let mut new = new_user("Ann.Ärmel@Example.com", &["user", "team.a"]);
     new.first_name = Some("Ann".into());
     let ann = directory.create(new).await.unwrap();
-    assert_eq!(
-        (ann.email.as_str(), ann.generation),
-        ("Ann.Ärmel@Example.com", 1)
-    );
+    assert_eq!((ann.email.as_str(), ann.generation), ("Ann.Ärmel@Example.com", 1));
     assert_eq!(ann.roles, ["user", "team.a"]);
-    assert_eq!(
-        (ann.first_name.as_deref(), ann.last_name.as_deref()),
-        (Some("Ann"), None)
-    );
+    assert_eq!((ann.first_name.as_deref(), ann.last_name.as_deref()), (Some("Ann"), None));
     assert_eq!(ann.id.get_version_num(), 7);
-    for spelling in [
-        "Ann.Ärmel@Example.com",
-        " ann.ärmel@EXAMPLE.com ",
-        "ANN.ÄRMEL@EXAMPLE.COM",
-    ] {
-        assert_eq!(
-            directory.find(spelling).await.unwrap().as_ref(),
-            Some(&ann),
-            "{spelling}"
-        );
+    for spelling in ["Ann.Ärmel@Example.com", " ann.ärmel@EXAMPLE.com ", "ANN.ÄRMEL@EXAMPLE.COM"]
+    {
+        assert_eq!(directory.find(spelling).await.unwrap().as_ref(), Some(&ann), "{spelling}");
     }
     assert_eq!(directory.get(ann.id).await.unwrap(), Some(ann));
     assert_eq!(directory.get(Uuid::nil()).await.unwrap(), None);
@@ -43,9 +30,7 @@ pub(super) async fn a_created_user_is_found_in_any_spelling_and_shown_as_given(g
 pub(super) async fn a_taken_name_is_refused_in_any_spelling(ground: Ground) {
     let directory = ground.open().await;
     let ann = add(&directory, "Ann@example.com", &["user"]).await;
-    let again = directory
-        .create(new_user("ann@EXAMPLE.com ", &["admin"]))
-        .await;
+    let again = directory.create(new_user("ann@EXAMPLE.com ", &["admin"])).await;
     assert_eq!(again.unwrap_err(), UsersError::NameTaken);
     directory.delete(ann.id).await.unwrap();
     let successor = add(&directory, "ann@example.com", &["user"]).await;
@@ -57,11 +42,7 @@ pub(super) async fn of_concurrent_creations_of_one_name_exactly_one_succeeds(gro
     let mut creations = JoinSet::new();
     for n in 0..32 {
         let directory = directory.clone();
-        let name = if n % 2 == 0 {
-            "ann@example.com"
-        } else {
-            "ANN@example.com"
-        };
+        let name = if n % 2 == 0 { "ann@example.com" } else { "ANN@example.com" };
         creations.spawn(async move { directory.create(new_user(name, &["user"])).await });
     }
     let outcomes = creations.join_all().await;
@@ -85,10 +66,7 @@ pub(super) async fn text_is_stored_verbatim_whatever_it_looks_like(ground: Groun
         let mut new = new_user(&format!("o'{n}=--%_\\@example.com"), &["user"]);
         new.first_name = Some(text.to_owned());
         let id = directory.create(new).await.unwrap().id;
-        let changes = UserChanges {
-            last_name: Some(text.to_owned()),
-            ..Default::default()
-        };
+        let changes = UserChanges { last_name: Some(text.to_owned()), ..Default::default() };
         directory.update(id, changes).await.unwrap();
         let user = directory.get(id).await.unwrap().unwrap();
         assert_eq!(user.email, format!("o'{n}=--%_\\@example.com"));
@@ -119,21 +97,10 @@ pub(super) async fn what_breaks_a_rule_is_stored_nowhere(ground: Ground) {
         let refused = directory.create(new.clone()).await;
         assert!(matches!(refused, Err(UsersError::Rule(_))), "{new:?}");
     }
-    assert!(matches!(
-        directory.update(ann.id, roles(&[])).await,
-        Err(UsersError::Rule(_))
-    ));
-    let changes = UserChanges {
-        last_name: Some("\u{1}".into()),
-        ..Default::default()
-    };
-    assert!(matches!(
-        directory.update(ann.id, changes).await,
-        Err(UsersError::Rule(_))
-    ));
-    let short = directory
-        .change_password(ann.id, &"short".into())
-        .await;
+    assert!(matches!(directory.update(ann.id, roles(&[])).await, Err(UsersError::Rule(_))));
+    let changes = UserChanges { last_name: Some("\u{1}".into()), ..Default::default() };
+    assert!(matches!(directory.update(ann.id, changes).await, Err(UsersError::Rule(_))));
+    let short = directory.change_password(ann.id, &"short".into()).await;
     assert!(matches!(short, Err(UsersError::Rule(_))));
     assert_eq!(directory.count().await.unwrap(), 1);
     assert_eq!(directory.get(ann.id).await.unwrap(), Some(ann));
@@ -141,11 +108,7 @@ pub(super) async fn what_breaks_a_rule_is_stored_nowhere(ground: Ground) {
 
 async fn walk(directory: &Directory, contains: Option<&str>, limit: u32) -> Vec<Vec<String>> {
     let contains = contains.map(str::to_owned);
-    let mut query = ListQuery {
-        contains,
-        limit,
-        after: None,
-    };
+    let mut query = ListQuery { contains, limit, after: None };
     let mut pages = Vec::new();
     loop {
         let page = directory.list(&query).await.unwrap();
@@ -163,39 +126,18 @@ pub(super) async fn a_list_is_walked_page_by_page_without_loss(ground: Ground) {
     let mut names = Vec::new();
     for n in 0..7 {
         ground.clock.advance(std::time::Duration::from_millis(1));
-        names.push(
-            add(
-                &directory,
-                &format!("u{}@example.com", (n * 3) % 7),
-                &["user"],
-            )
-            .await
-            .email,
-        );
+        names
+            .push(add(&directory, &format!("u{}@example.com", (n * 3) % 7), &["user"]).await.email);
     }
     assert_eq!(walk(&directory, None, 7).await, [names.clone()]);
     assert_eq!(walk(&directory, None, 500).await, [names.clone()]);
     let pages = walk(&directory, None, 3).await;
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 1]);
     assert_eq!(pages.concat(), names);
-    let first = directory
-        .list(&ListQuery {
-            limit: 3,
-            ..Default::default()
-        })
-        .await
-        .unwrap();
+    let first = directory.list(&ListQuery { limit: 3, ..Default::default() }).await.unwrap();
     directory.delete(first.next.unwrap()).await.unwrap();
-    let rest = ListQuery {
-        limit: 500,
-        after: first.next,
-        ..Default::default()
-    };
-    assert_eq!(
-        directory.list(&rest).await.unwrap().users.len(),
-        4,
-        "its cursor is gone"
-    );
+    let rest = ListQuery { limit: 500, after: first.next, ..Default::default() };
+    assert_eq!(directory.list(&rest).await.unwrap().users.len(), 4, "its cursor is gone");
 }
 
 pub(super) async fn a_search_is_literal_and_blind_to_case(ground: Ground) {
@@ -234,16 +176,10 @@ pub(super) async fn the_last_admin_stays(ground: Ground) {
     directory.update(bob.id, disabled(true)).await.unwrap();
     assert_eq!(directory.delete(ann.id).await, Err(UsersError::LastAdmin));
     assert_eq!(
-        directory
-            .update(ann.id, roles(&["user"]))
-            .await
-            .unwrap_err(),
+        directory.update(ann.id, roles(&["user"])).await.unwrap_err(),
         UsersError::LastAdmin
     );
-    assert_eq!(
-        directory.update(ann.id, disabled(true)).await.unwrap_err(),
-        UsersError::LastAdmin
-    );
+    assert_eq!(directory.update(ann.id, disabled(true)).await.unwrap_err(), UsersError::LastAdmin);
     assert_eq!(directory.get(ann.id).await.unwrap(), Some(ann.clone()));
     directory.update(ann.id, roles(&["admin"])).await.unwrap();
     directory.update(bob.id, disabled(false)).await.unwrap();
@@ -261,20 +197,9 @@ pub(super) async fn concurrent_removals_leave_one_admin(ground: Ground) {
             let email = format!("a{round}-{n}@example.com");
             admins.insert(add(&directory, &email, &["admin"]).await.id);
         }
-        let page = directory
-            .list(&ListQuery {
-                limit: 500,
-                ..Default::default()
-            })
-            .await
-            .unwrap();
+        let page = directory.list(&ListQuery { limit: 500, ..Default::default() }).await.unwrap();
         let enabled = |user: &&crate::User| !user.disabled && user.roles == ["admin"];
-        let ids: Vec<Uuid> = page
-            .users
-            .iter()
-            .filter(enabled)
-            .map(|user| user.id)
-            .collect();
+        let ids: Vec<Uuid> = page.users.iter().filter(enabled).map(|user| user.id).collect();
         for (n, id) in ids.iter().copied().enumerate() {
             let directory = directory.clone();
             removals.spawn(async move {

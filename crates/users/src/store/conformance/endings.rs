@@ -16,36 +16,16 @@ pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground:
     let update = directory.update(ann.id, disabled(true)).await.unwrap();
     assert!((update.ends_sessions, update.user.generation) == (true, 2));
     directory.update(ann.id, disabled(false)).await.unwrap();
-    let update = directory
-        .update(ann.id, roles(&["user", "a"]))
-        .await
-        .unwrap();
+    let update = directory.update(ann.id, roles(&["user", "a"])).await.unwrap();
     assert!((update.ends_sessions, update.user.generation) == (true, 3));
-    let update = directory
-        .update(ann.id, roles(&["a", "user"]))
-        .await
-        .unwrap();
-    assert!(
-        update.ends_sessions,
-        "another first role is another role to act in"
-    );
+    let update = directory.update(ann.id, roles(&["a", "user"])).await.unwrap();
+    assert!(update.ends_sessions, "another first role is another role to act in");
     let password = "another thousand balloons".into();
     let prepared = directory.prepare_own_password(&update.user, &password, kept).await.unwrap();
     let user = directory.set_password(prepared).await.unwrap();
     assert_eq!(user.generation, 5);
-    let both = UserChanges {
-        disabled: Some(true),
-        ..roles(&["b"])
-    };
-    assert_eq!(
-        directory
-            .update(ann.id, both)
-            .await
-            .unwrap()
-            .user
-            .generation,
-        6
-    );
+    let both = UserChanges { disabled: Some(true), ..roles(&["b"]) };
+    assert_eq!(directory.update(ann.id, both).await.unwrap().user.generation, 6);
     assert_eq!(directory.delete(ann.id).await.unwrap(), 7);
 
     told_in_order(&directory, start, ann.id, kept).await;
@@ -69,28 +49,12 @@ pub(super) async fn a_password_that_was_shown_before_an_ending_is_too_late(groun
 
 async fn told_in_order(directory: &Directory, start: i64, id: Uuid, kept: Uuid) {
     let endings = directory.endings_after(start).await.unwrap();
-    let told: Vec<_> = endings
-        .iter()
-        .map(|e| (e.user_id, e.generation, e.kept_session))
-        .collect();
-    let expected = [
-        (2, None),
-        (3, None),
-        (4, None),
-        (5, Some(kept)),
-        (6, None),
-        (7, None),
-    ];
-    assert_eq!(
-        told,
-        expected.map(|(generation, kept)| (id, generation, kept))
-    );
+    let told: Vec<_> = endings.iter().map(|e| (e.user_id, e.generation, e.kept_session)).collect();
+    let expected = [(2, None), (3, None), (4, None), (5, Some(kept)), (6, None), (7, None)];
+    assert_eq!(told, expected.map(|(generation, kept)| (id, generation, kept)));
     assert!(endings.is_sorted_by_key(|ending| ending.seq));
     assert_eq!(directory.last_ending().await.unwrap(), endings[5].seq);
-    assert_eq!(
-        directory.endings_after(endings[4].seq).await.unwrap(),
-        endings[5..]
-    );
+    assert_eq!(directory.endings_after(endings[4].seq).await.unwrap(), endings[5..]);
 }
 
 pub(super) async fn what_changes_nothing_ends_nothing(ground: Ground) {
@@ -98,10 +62,7 @@ pub(super) async fn what_changes_nothing_ends_nothing(ground: Ground) {
     let ann = add(&directory, "ann@example.com", &["user", "admin"]).await;
     add(&directory, "root@example.com", &["admin"]).await;
     ground.clock.advance(std::time::Duration::from_secs(1));
-    let same = UserChanges {
-        disabled: Some(false),
-        ..roles(&["user", "admin"])
-    };
+    let same = UserChanges { disabled: Some(false), ..roles(&["user", "admin"]) };
     let unchanged = directory.update(ann.id, same).await.unwrap();
     assert!(!unchanged.ends_sessions);
     assert_eq!(unchanged.user, ann, "not even its time of change");
@@ -142,10 +103,7 @@ pub(super) async fn a_follower_misses_no_ending_while_others_write(ground: Groun
         let last = seen.last().map_or(0, |ending| ending.seq);
         let done = writers.is_empty() || writers.try_join_next().is_some() && writers.is_empty();
         let more = directory.endings_after(last).await.unwrap();
-        assert!(
-            !(done && more.is_empty()),
-            "an ending below {last} became visible too late"
-        );
+        assert!(!(done && more.is_empty()), "an ending below {last} became visible too late");
         seen.extend(more);
         tokio::task::yield_now().await;
     }
@@ -187,11 +145,7 @@ pub(super) async fn a_change_that_is_given_up_happens_wholly_or_not_at_all(groun
             }
         }
     }
-    let last = directory
-        .update(ann.id, roles(&["last"]))
-        .await
-        .unwrap()
-        .user;
+    let last = directory.update(ann.id, roles(&["last"])).await.unwrap().user;
     let endings = directory.endings_after(0).await.unwrap();
     let generations: Vec<i64> = endings.iter().map(|ending| ending.generation).collect();
     assert_eq!(generations, (2..=last.generation).collect::<Vec<_>>());

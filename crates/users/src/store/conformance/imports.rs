@@ -26,39 +26,18 @@ pub(super) async fn each_kind_of_hash_opens_and_is_replaced_by_argon2id(ground: 
     let directory = ground.open().await;
     for (n, hash) in HASHES.into_iter().enumerate() {
         let name = format!("u{n}@example.com");
-        assert_eq!(
-            directory.import(vec![row(&name, hash)]).await.unwrap(),
-            [Imported::Created]
-        );
+        assert_eq!(directory.import(vec![row(&name, hash)]).await.unwrap(), [Imported::Created]);
         let before = directory.find(&name).await.unwrap().unwrap();
-        let wrong = directory
-            .authenticate(&name, &"wrong".into())
-            .await
-            .unwrap();
+        let wrong = directory.authenticate(&name, &"wrong".into()).await.unwrap();
         assert_eq!(wrong, None, "{hash}");
-        assert_eq!(
-            stored_hash(&directory, before.id).await,
-            hash,
-            "a wrong one replaces nothing"
-        );
-        let user = directory
-            .authenticate(&name, &PASSWORD.into())
-            .await
-            .unwrap();
+        assert_eq!(stored_hash(&directory, before.id).await, hash, "a wrong one replaces nothing");
+        let user = directory.authenticate(&name, &PASSWORD.into()).await.unwrap();
         assert_eq!(user.as_ref(), Some(&before), "{hash}");
         let after = stored_hash(&directory, before.id).await;
         assert!(after.starts_with("$argon2id$v=19$m=16,t=1,p=1$"), "{after}");
-        assert_eq!(
-            directory.get(before.id).await.unwrap(),
-            Some(before.clone()),
-            "ends nothing"
-        );
+        assert_eq!(directory.get(before.id).await.unwrap(), Some(before.clone()), "ends nothing");
         assert!(directory.verify(before.id, &PASSWORD.into()).await.unwrap().is_some());
-        assert_eq!(
-            stored_hash(&directory, before.id).await,
-            after,
-            "once is enough"
-        );
+        assert_eq!(stored_hash(&directory, before.id).await, after, "once is enough");
     }
     assert_eq!(directory.endings_after(0).await.unwrap(), []);
 }
@@ -67,36 +46,16 @@ pub(super) async fn an_import_may_be_repeated(ground: Ground) {
     let directory = ground.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     let hash = "0".repeat(64);
-    let mut rows: Vec<_> = (0..2500)
-        .map(|n| row(&format!("u{n}@example.com"), &hash))
-        .collect();
+    let mut rows: Vec<_> = (0..2500).map(|n| row(&format!("u{n}@example.com"), &hash)).collect();
     rows[7].disabled = true;
     rows.insert(1200, row("ANN@example.com", &hash));
     let first = directory.import(rows.clone()).await.unwrap();
-    assert_eq!(
-        first
-            .iter()
-            .filter(|outcome| **outcome == Imported::Created)
-            .count(),
-        2500
-    );
+    assert_eq!(first.iter().filter(|outcome| **outcome == Imported::Created).count(), 2500);
     assert_eq!(first[1200], Imported::AlreadyThere);
     assert_eq!(directory.get(ann.id).await.unwrap(), Some(ann));
-    assert!(
-        directory
-            .find("u7@example.com")
-            .await
-            .unwrap()
-            .unwrap()
-            .disabled
-    );
+    assert!(directory.find("u7@example.com").await.unwrap().unwrap().disabled);
     let again = directory.import(rows).await.unwrap();
-    assert!(
-        again.len() == 2501
-            && again
-                .iter()
-                .all(|outcome| *outcome == Imported::AlreadyThere)
-    );
+    assert!(again.len() == 2501 && again.iter().all(|outcome| *outcome == Imported::AlreadyThere));
     assert_eq!(directory.count().await.unwrap(), 2501);
 }
 
@@ -108,10 +67,7 @@ pub(super) async fn a_refused_row_does_not_keep_the_others_out(ground: Ground) {
     let rows = vec![
         row("a@example.com", &good),
         row("nobody", &good),
-        row(
-            "b@example.com",
-            "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA",
-        ),
+        row("b@example.com", "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA"),
         row("c@example.com", "plain text"),
         no_roles,
         row("n\0l@example.com", &good),
@@ -119,36 +75,20 @@ pub(super) async fn a_refused_row_does_not_keep_the_others_out(ground: Ground) {
         row("e@example.com", &good),
     ];
     let outcomes = directory.import(rows).await.unwrap();
-    let refused: Vec<bool> = outcomes
-        .iter()
-        .map(|o| matches!(o, Imported::Refused(_)))
-        .collect();
+    let refused: Vec<bool> = outcomes.iter().map(|o| matches!(o, Imported::Refused(_))).collect();
     assert_eq!(refused, [false, true, true, true, true, true, false, false]);
-    assert_eq!(
-        outcomes[6],
-        Imported::AlreadyThere,
-        "the same name twice in one file"
-    );
+    assert_eq!(outcomes[6], Imported::AlreadyThere, "the same name twice in one file");
     assert_eq!(directory.count().await.unwrap(), 2);
     let reasons = format!("{outcomes:?}");
-    assert!(
-        !reasons.contains("plain text") && !reasons.contains("c2FsdHNhbHQ"),
-        "{reasons}"
-    );
+    assert!(!reasons.contains("plain text") && !reasons.contains("c2FsdHNhbHQ"), "{reasons}");
 }
 
 pub(super) async fn an_upgrade_does_not_undo_a_change_of_password(ground: Ground) {
     let directory = ground.open().await;
-    directory
-        .import(vec![row("ann@example.com", &"0".repeat(64))])
-        .await
-        .unwrap();
+    directory.import(vec![row("ann@example.com", &"0".repeat(64))]).await.unwrap();
     let ann = directory.find("ann@example.com").await.unwrap().unwrap();
     let old = stored_hash(&directory, ann.id).await;
-    directory
-        .change_password(ann.id, &PASSWORD.into())
-        .await
-        .unwrap();
+    directory.change_password(ann.id, &PASSWORD.into()).await.unwrap();
     let new = stored_hash(&directory, ann.id).await;
     assert!(!directory.replace(ann.id, &old, "late").await);
     assert_eq!(stored_hash(&directory, ann.id).await, new);

@@ -4,32 +4,18 @@ use super::{Ground, PASSWORD, add, disabled, new_user, roles, row, stored_hash};
 use crate::{DEMO_EMAIL, DEMO_PASSWORD, Directory, UsersError};
 
 async fn opens(directory: &Directory, name: &str, password: &str) -> bool {
-    directory
-        .authenticate(name, &password.into())
-        .await
-        .unwrap()
-        .is_some()
+    directory.authenticate(name, &password.into()).await.unwrap().is_some()
 }
 
 pub(super) async fn only_the_right_password_of_an_enabled_user_opens(ground: Ground) {
     let directory = ground.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
-    let let_in = directory
-        .authenticate(" ANN@example.com", &PASSWORD.into())
-        .await
-        .unwrap();
+    let let_in = directory.authenticate(" ANN@example.com", &PASSWORD.into()).await.unwrap();
     assert_eq!(let_in, Some(ann.clone()));
     assert!(directory.verify(ann.id, &PASSWORD.into()).await.unwrap().is_some());
-    for wrong in [
-        "",
-        " ten thousand balloons",
-        "Ten thousand balloons",
-        "ten thousand balloons\0",
-    ] {
-        assert!(
-            !opens(&directory, "ann@example.com", wrong).await,
-            "{wrong:?}"
-        );
+    for wrong in ["", " ten thousand balloons", "Ten thousand balloons", "ten thousand balloons\0"]
+    {
+        assert!(!opens(&directory, "ann@example.com", wrong).await, "{wrong:?}");
         assert!(directory.verify(ann.id, &wrong.into()).await.unwrap().is_none());
     }
     assert!(!opens(&directory, "bob@example.com", PASSWORD).await);
@@ -47,20 +33,12 @@ pub(super) async fn a_changed_password_replaces_the_old_one(ground: Ground) {
     let directory = ground.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     let longest = "zq1 ".repeat(31) + "ünd!";
-    directory
-        .change_password(ann.id, &longest.as_str().into())
-        .await
-        .unwrap();
+    directory.change_password(ann.id, &longest.as_str().into()).await.unwrap();
     assert!(!opens(&directory, "ann@example.com", PASSWORD).await);
     assert!(opens(&directory, "ann@example.com", &longest).await);
-    assert!(
-        !opens(&directory, "ann@example.com", &longest[..100]).await,
-        "nothing is cut"
-    );
+    assert!(!opens(&directory, "ann@example.com", &longest[..100]).await, "nothing is cut");
     directory.delete(ann.id).await.unwrap();
-    let gone = directory
-        .change_password(ann.id, &longest.as_str().into())
-        .await;
+    let gone = directory.change_password(ann.id, &longest.as_str().into()).await;
     assert_eq!(gone, Err(UsersError::NotFound));
 }
 
@@ -88,11 +66,7 @@ pub(super) async fn the_demo_user_is_let_in_only_where_the_demo_is_on(ground: Gr
     let with_demo = ground.open_with(true).await;
     with_demo.ensure_demo_user().await.unwrap();
     with_demo.ensure_demo_user().await.unwrap();
-    let user = with_demo
-        .authenticate(DEMO_EMAIL, &DEMO_PASSWORD.into())
-        .await
-        .unwrap()
-        .unwrap();
+    let user = with_demo.authenticate(DEMO_EMAIL, &DEMO_PASSWORD.into()).await.unwrap().unwrap();
     assert_eq!(user.roles, ["admin", "user"]);
     assert!(user.demo && user.generation == 1);
     assert_eq!(with_demo.endings_after(0).await.unwrap(), []);
@@ -110,16 +84,9 @@ pub(super) async fn the_demo_user_is_made_again_what_it_should_be(ground: Ground
     let id = directory.find(DEMO_EMAIL).await.unwrap().unwrap().id;
     directory.update(id, roles(&["user"])).await.unwrap();
     directory.update(id, disabled(true)).await.unwrap();
-    directory
-        .change_password(id, &"x".into())
-        .await
-        .unwrap();
+    directory.change_password(id, &"x".into()).await.unwrap();
     directory.ensure_demo_user().await.unwrap();
-    let user = directory
-        .authenticate(DEMO_EMAIL, &DEMO_PASSWORD.into())
-        .await
-        .unwrap()
-        .unwrap();
+    let user = directory.authenticate(DEMO_EMAIL, &DEMO_PASSWORD.into()).await.unwrap().unwrap();
     assert_eq!((user.id, user.generation), (id, 5));
     assert_eq!(user.roles, ["admin", "user"]);
     directory.delete(id).await.unwrap();
@@ -144,11 +111,7 @@ pub(super) async fn a_demo_user_who_cannot_log_in_is_no_admin(ground: Ground) {
     assert_eq!(without.delete(root.id).await, Err(UsersError::LastAdmin));
     let demo = without.find(DEMO_EMAIL).await.unwrap().unwrap();
     without.update(demo.id, disabled(true)).await.unwrap();
-    assert_eq!(
-        with_demo.delete(root.id).await,
-        Err(UsersError::LastAdmin),
-        "it is disabled"
-    );
+    assert_eq!(with_demo.delete(root.id).await, Err(UsersError::LastAdmin), "it is disabled");
     without.update(demo.id, disabled(false)).await.unwrap();
     with_demo.delete(root.id).await.unwrap();
     assert_eq!(with_demo.delete(demo.id).await, Err(UsersError::LastAdmin));
@@ -166,30 +129,15 @@ async fn nobody_takes_as_long_as_a_wrong_password() {
     )
     .await
     .unwrap();
-    let ann = directory
-        .create(new_user("ann@example.com", &["user"]))
-        .await
-        .unwrap();
-    let off = directory
-        .create(new_user("off@example.com", &["user"]))
-        .await
-        .unwrap();
+    let ann = directory.create(new_user("ann@example.com", &["user"])).await.unwrap();
+    let off = directory.create(new_user("off@example.com", &["user"])).await.unwrap();
     directory.update(off.id, disabled(true)).await.unwrap();
-    assert!(
-        stored_hash(&directory, ann.id)
-            .await
-            .starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
-    );
+    assert!(stored_hash(&directory, ann.id).await.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
     let old = row("old@example.com", &"0".repeat(64));
     directory.import(vec![old]).await.unwrap();
     let clock = SystemClock::new();
-    let names = [
-        "ann@example.com",
-        "nobody@example.com",
-        "off@example.com",
-        "old@example.com",
-        "a\0b",
-    ];
+    let names =
+        ["ann@example.com", "nobody@example.com", "off@example.com", "old@example.com", "a\0b"];
     let mut times = [const { Vec::new() }; 5];
     for _ in 0..25 {
         for (name, times) in names.iter().zip(&mut times) {
@@ -204,10 +152,7 @@ async fn nobody_takes_as_long_as_a_wrong_password() {
     });
     eprintln!("medians in seconds: {medians:?}");
     for median in medians {
-        assert!(
-            median > medians[0] / 2.0 && median < medians[0] * 2.0,
-            "{medians:?}"
-        );
+        assert!(median > medians[0] / 2.0 && median < medians[0] * 2.0, "{medians:?}");
     }
 }
 
@@ -223,18 +168,10 @@ async fn each_password_that_is_looked_at_is_told_to_the_observer() {
             told.fetch_add(1, Ordering::SeqCst);
         })
     };
-    let hashing = crate::HashingOptions {
-        memory_kib: 16,
-        observer: Some(observer),
-        ..Default::default()
-    };
-    let options = crate::DirectoryOptions {
-        hashing,
-        ..Default::default()
-    };
-    let directory = Directory::open(options, Arc::new(clock::ManualClock::new()))
-        .await
-        .unwrap();
+    let hashing =
+        crate::HashingOptions { memory_kib: 16, observer: Some(observer), ..Default::default() };
+    let options = crate::DirectoryOptions { hashing, ..Default::default() };
+    let directory = Directory::open(options, Arc::new(clock::ManualClock::new())).await.unwrap();
     add(&directory, "ann@example.com", &["user"]).await;
     assert!(opens(&directory, "ann@example.com", PASSWORD).await);
     assert!(!opens(&directory, "nobody@example.com", PASSWORD).await);

@@ -18,11 +18,7 @@ fn unavailable<T>(outcome: &Result<T, UsersError>) -> bool {
 async fn all_unavailable(directory: &Directory) {
     let clock = SystemClock::new();
     let begun = clock.now();
-    assert!(unavailable(
-        &directory
-            .authenticate("ann@example.com", &PASSWORD.into())
-            .await
-    ));
+    assert!(unavailable(&directory.authenticate("ann@example.com", &PASSWORD.into()).await));
     assert!(unavailable(&directory.ping().await));
     assert!(unavailable(&directory.count().await));
     let taken = clock.now().saturating_sub(begun);
@@ -49,9 +45,7 @@ fn a_postgres_that_is_gone_or_silent_is_told_in_time_and_taken_up_again() {
     server.thaw();
     let poll = async {
         while directory.ping().await.is_err() {}
-        directory
-            .authenticate("ann@example.com", &PASSWORD.into())
-            .await
+        directory.authenticate("ann@example.com", &PASSWORD.into()).await
     };
     let back =
         runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), poll).await });
@@ -62,26 +56,16 @@ fn a_postgres_that_is_gone_or_silent_is_told_in_time_and_taken_up_again() {
 async fn a_locked_file_refuses_writes_for_as_long_and_lets_logins_go_on() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("users.db");
-    let directory = Ground::new(&format!("sqlite:{}", path.display()))
-        .open()
-        .await;
+    let directory = Ground::new(&format!("sqlite:{}", path.display())).open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
-    let mut other = SqliteConnection::connect(&format!("sqlite:{}", path.display()))
-        .await
-        .unwrap();
+    let mut other = SqliteConnection::connect(&format!("sqlite:{}", path.display())).await.unwrap();
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     let (changed, created) = tokio::join!(
         directory.update(ann.id, disabled(true)),
         directory.create(new_user("bob@example.com", &["user"])),
     );
     assert!(unavailable(&changed) && unavailable(&created));
-    assert!(
-        directory
-            .authenticate("ann@example.com", &PASSWORD.into())
-            .await
-            .unwrap()
-            .is_some()
-    );
+    assert!(directory.authenticate("ann@example.com", &PASSWORD.into()).await.unwrap().is_some());
     other.execute("ROLLBACK").await.unwrap();
     add(&directory, "bob@example.com", &["user"]).await;
     assert_eq!(directory.get(ann.id).await.unwrap(), Some(ann));
@@ -93,46 +77,27 @@ async fn a_login_succeeds_where_its_hash_cannot_be_upgraded() {
     let url = format!("sqlite:{}", home.path().join("users.db").display());
     let directory = Ground::new(&url).open().await;
     let old = "80f381f4dfc373e8be49ed1198a11d8f81ced7e0a96802e417c04f99e749b088".to_owned();
-    let outcome = directory
-        .import(vec![row("ann@example.com", &old)])
-        .await
-        .unwrap();
+    let outcome = directory.import(vec![row("ann@example.com", &old)]).await.unwrap();
     assert_eq!(outcome, [Imported::Created]);
     let mut other = SqliteConnection::connect(&url).await.unwrap();
     let refuse = "CREATE TRIGGER refuse BEFORE UPDATE OF password_hash ON users \
          BEGIN SELECT RAISE(ABORT, 'no'); END";
     other.execute(refuse).await.unwrap();
-    let ann = directory
-        .authenticate("ann@example.com", &PASSWORD.into())
-        .await
-        .unwrap()
-        .unwrap();
+    let ann = directory.authenticate("ann@example.com", &PASSWORD.into()).await.unwrap().unwrap();
     assert_eq!(stored_hash(&directory, ann.id).await, old);
     other.execute("DROP TRIGGER refuse").await.unwrap();
     assert!(directory.verify(ann.id, &PASSWORD.into()).await.unwrap().is_some());
-    assert!(
-        stored_hash(&directory, ann.id)
-            .await
-            .starts_with("$argon2id$")
-    );
+    assert!(stored_hash(&directory, ann.id).await.starts_with("$argon2id$"));
 }
 
 #[tokio::test]
 async fn a_new_file_and_its_companions_are_for_their_owner_alone() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("users.db");
-    let directory = Ground::new(&format!("sqlite:{}", path.display()))
-        .open()
-        .await;
+    let directory = Ground::new(&format!("sqlite:{}", path.display())).open().await;
     add(&directory, "ann@example.com", &["user"]).await;
     for name in ["users.db", "users.db-wal", "users.db-shm"] {
-        let mode = home
-            .path()
-            .join(name)
-            .metadata()
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = home.path().join(name).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
@@ -140,24 +105,17 @@ async fn a_new_file_and_its_companions_are_for_their_owner_alone() {
 #[tokio::test]
 async fn what_cannot_be_opened_is_told_without_a_secret() {
     let home = tempfile::tempdir().unwrap();
-    std::fs::write(
-        home.path().join("no.db"),
-        "this is no database, and longer than its header",
-    )
-    .unwrap();
+    std::fs::write(home.path().join("no.db"), "this is no database, and longer than its header")
+        .unwrap();
     for url in [
         format!("sqlite:{}/nowhere/users.db", home.path().display()),
         format!("sqlite:{}/no.db", home.path().display()),
         "postgres://ann:s3cret@127.0.0.1:1/users".to_owned(),
     ] {
-        let options = crate::DirectoryOptions {
-            database: url.parse().unwrap(),
-            ..Default::default()
-        };
+        let options =
+            crate::DirectoryOptions { database: url.parse().unwrap(), ..Default::default() };
         let clock = std::sync::Arc::new(clock::ManualClock::new());
-        let Err(error) = Directory::open(options, clock).await else {
-            panic!("{url} was opened")
-        };
+        let Err(error) = Directory::open(options, clock).await else { panic!("{url} was opened") };
         assert!(!format!("{error} {error:?}").contains("s3cret"));
         eprintln!("{error}");
     }
@@ -166,10 +124,7 @@ async fn what_cannot_be_opened_is_told_without_a_secret() {
 #[tokio::test]
 async fn processes_that_open_one_new_file_at_once_all_succeed() {
     let home = tempfile::tempdir().unwrap();
-    let ground = Ground::new(&format!(
-        "sqlite:{}",
-        home.path().join("users.db").display()
-    ));
+    let ground = Ground::new(&format!("sqlite:{}", home.path().join("users.db").display()));
     let mut opened = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let ground = ground.clone();

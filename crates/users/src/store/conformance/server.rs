@@ -22,39 +22,19 @@ impl Server {
     /// Starts one, or says that the tests are skipped where there is none to start.
     pub(super) fn start() -> Option<Self> {
         let Some(binaries) = binaries() else {
-            assert!(
-                std::env::var("REQUIRE_ALL").as_deref() != Ok("1"),
-                "there is no PostgreSQL"
-            );
+            assert!(std::env::var("REQUIRE_ALL").as_deref() != Ok("1"), "there is no PostgreSQL");
             eprintln!("skipped: there is no PostgreSQL on this machine");
             return None;
         };
-        let home = tempfile::Builder::new()
-            .prefix("pg")
-            .tempdir_in("/tmp")
-            .unwrap();
+        let home = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").unwrap();
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(home.path()));
         }
-        let mut server = Self {
-            home,
-            binaries,
-            process: None,
-            databases: AtomicU32::new(0),
-        };
+        let mut server = Self { home, binaries, process: None, databases: AtomicU32::new(0) };
         let data = server.data();
         let mut initdb = server.command("initdb", false);
         run(initdb
-            .args([
-                "--no-sync",
-                "-A",
-                "trust",
-                "-U",
-                "postgres",
-                "-E",
-                "UTF8",
-                "-D",
-            ])
+            .args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-D"])
             .arg(data));
         server.resume();
         Some(server)
@@ -63,19 +43,8 @@ impl Server {
     /// Starts the server again, or for the first time, and waits until it answers.
     pub(super) fn resume(&mut self) {
         let mut postgres = self.command("postgres", true);
-        postgres
-            .arg("-D")
-            .arg(self.data())
-            .arg("-k")
-            .arg(self.home.path());
-        postgres.args([
-            "-c",
-            "listen_addresses=",
-            "-c",
-            "fsync=off",
-            "-c",
-            "max_connections=200",
-        ]);
+        postgres.arg("-D").arg(self.data()).arg("-k").arg(self.home.path());
+        postgres.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200"]);
         self.process = Some(postgres.spawn().unwrap());
         let runtime = Runtime::new().unwrap();
         let answers = || {
@@ -111,19 +80,13 @@ impl Server {
         let create = format!("CREATE DATABASE {name}");
         runtime.block_on(async {
             let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
-            connection
-                .execute(sqlx::AssertSqlSafe(create))
-                .await
-                .unwrap();
+            connection.execute(sqlx::AssertSqlSafe(create)).await.unwrap();
         });
         self.url(&name)
     }
 
     fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://postgres@localhost/{database}?host={}",
-            self.home.path().display()
-        )
+        format!("postgres://postgres@localhost/{database}?host={}", self.home.path().display())
     }
 
     fn data(&self) -> PathBuf {
@@ -144,11 +107,7 @@ impl Server {
         } else {
             Command::new(binary)
         };
-        command
-            .current_dir("/")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0);
+        command.current_dir("/").stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
         command
     }
 
@@ -175,9 +134,7 @@ fn binaries() -> Option<PathBuf> {
         .flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
     let packaged = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let packaged = packaged.flatten().map(|version| version.path().join("bin"));
-    packaged
-        .chain(on_path)
-        .find(|place| has(place, "postgres") && has(place, "initdb"))
+    packaged.chain(on_path).find(|place| has(place, "postgres") && has(place, "initdb"))
 }
 
 fn has(place: &Path, name: &str) -> bool {
@@ -192,10 +149,7 @@ fn is_root() -> bool {
 fn signal(name: &str, processes: &[u32]) {
     if !processes.is_empty() {
         let ids = processes.iter().map(u32::to_string);
-        let _gone_already = Command::new("kill")
-            .arg(format!("-{name}"))
-            .args(ids)
-            .status();
+        let _gone_already = Command::new("kill").arg(format!("-{name}")).args(ids).status();
     }
 }
 
