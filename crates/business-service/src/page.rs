@@ -43,6 +43,8 @@ pub(crate) struct Page(Response);
 struct DashboardPage<'a> {
     site: &'a Site,
     here: &'static str,
+    /// What stands before the `@`: people know themselves by it.
+    name: &'a str,
     session: &'a SessionView,
     time_left: String,
     ends: String,
@@ -88,6 +90,7 @@ impl Pages {
         let ends = session.absolute_expires_at.to_string();
         self.render(&DashboardPage {
             site: &self.site,
+            name: session.user.username.split('@').next().unwrap_or_default(),
             here: "/dashboard",
             session,
             time_left: time_left(session),

@@ -97,15 +97,11 @@ async fn the_headers_of_a_request_go_with_a_question_alone_and_its_id_with_its_i
 
     let call = service.call().await;
     assert!(!call.request.contains("x-request-id") && !call.request.contains("traceparent"));
-    let mut items: Vec<String> = call.items().iter().map(ToString::to_string).collect();
-    items.sort();
-    assert_eq!(
-        items,
-        [
-            r#"{"request_id":"r-2","token":"T","touch":false}"#,
-            r#"{"request_id":"r-3","token":"T"}"#
-        ]
-    );
+    let mut items = call.items();
+    items.sort_by_key(|item| item["request_id"].to_string());
+    assert_eq!(items[0], serde_json::json!({"request_id": "r-2", "token": "T", "touch": false}));
+    assert_eq!(items[1], serde_json::json!({"request_id": "r-3", "token": "T"}));
+    assert_eq!(items.len(), 2);
     call.judge(|item| alive(&token(item)));
     for asked in [alone, second, third] {
         assert_eq!(user(asked).await, "T");

@@ -39,14 +39,15 @@ async fn without_a_live_session_nobody_gets_in() {
     let bare = r#"Bearer realm="reinflate""#;
     let expired = r#"Bearer realm="reinflate", error="invalid_token", error_description="the token has expired""#;
     let unknown = r#"Bearer realm="reinflate", error="invalid_token", error_description="the token is unknown""#;
+    let two = r#"Bearer realm="reinflate", error="invalid_request", error_description="more than one token""#;
     for path in ["/data", "/protected-resource", "/dashboard", "/protected"] {
         for (headers, status, code, challenge) in [
             (&[][..], 401, "missing_token", bare),
             (&[("authorization", "Basic YWxpdmU=")], 401, "missing_token", bare),
             (&[("token", "expired")], 401, "invalid_token", expired),
             (&[("cookie", "reinflate=made-up")], 401, "invalid_token", unknown),
-            (&[("token", "alive"), ALIVE, ("token", "alive")], 400, "invalid_request", ""),
-            (&[("token", "expired"), ALIVE], 400, "invalid_request", ""),
+            (&[("token", "alive"), ALIVE, ("token", "alive")], 400, "invalid_request", two),
+            (&[("token", "expired"), ALIVE], 400, "invalid_request", two),
         ] {
             let response = service.get(path, headers).await;
             assert_eq!(response.status(), status, "{path} {headers:?}");
