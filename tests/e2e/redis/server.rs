@@ -1,6 +1,7 @@
 //! A real `redis-server` of a test's own.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -24,7 +25,7 @@ impl Redis {
             return None;
         }
         let directory = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
-        let port = quiet_port();
+        let port = port_for(arguments);
         let safe = ["--appendonly", "yes", "--appendfsync", "no", "--rdbcompression", "no"];
         let arguments = safe.iter().chain(arguments);
         let arguments: Vec<String> = arguments.map(ToString::to_string).collect();
@@ -103,6 +104,21 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A port for a server with these arguments. One of a cluster takes another for its fellows, 10,000
+/// above: that has to be free too, and below those that the system hands out.
+fn port_for(arguments: &[&str]) -> u16 {
+    if !arguments.contains(&"--cluster-enabled") {
+        return quiet_port();
+    }
+    loop {
+        let port = 21_000 + quiet_port() % 1_700;
+        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if is_free(port) && is_free(port + 10_000) {
+            return port;
+        }
     }
 }
 
