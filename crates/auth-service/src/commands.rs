@@ -106,18 +106,6 @@ fn command(table: &[Setting]) -> Command {
     let command = Command::new("auth-service")
         .about(about)
         .version(env!("CARGO_PKG_VERSION"))
-        .subcommand(
-            Command::new("healthcheck")
-                .about("Exits with 0 while the service that these settings describe is ready"),
-        )
-        .subcommand(
-            Command::new("config")
-                .about("About the settings")
-                .subcommand_required(true)
-                .subcommand(
-                    Command::new("print").about("Prints the settings in force, secrets masked"),
-                ),
-        )
         .subcommand(key::command())
         .subcommand(proxy::command())
         .subcommand(users::command());

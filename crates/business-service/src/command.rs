@@ -31,20 +31,9 @@ pub fn run() -> ExitCode {
 }
 
 fn command(table: &[server_runtime::Setting]) -> Command {
-    let print = Command::new("print").about("Print every setting and where it comes from");
     let command = Command::new("business-service")
         .version(VERSION)
-        .about("The service behind the door: data that only a live session may see.")
-        .subcommand(
-            Command::new("healthcheck")
-                .about("Exit with 0 if the service that these settings describe is ready"),
-        )
-        .subcommand(
-            Command::new("config")
-                .about("What the settings come to")
-                .subcommand(print)
-                .subcommand_required(true),
-        );
+        .about("The service behind the door: data that only a live session may see.");
     Settings::command(command, table)
 }
 

@@ -141,21 +141,7 @@ fn joined(auth: &auth_service::Service, business: &business_service::App) -> Rou
 
 fn command(table: &[Setting]) -> Command {
     let about = "Both services in one process: auth-service and the business-service that asks it";
-    let command = Command::new("reinflate")
-        .about(about)
-        .version(env!("CARGO_PKG_VERSION"))
-        .subcommand(
-            Command::new("healthcheck")
-                .about("Exits with 0 while the services that these settings describe are ready"),
-        )
-        .subcommand(
-            Command::new("config")
-                .about("About the settings")
-                .subcommand_required(true)
-                .subcommand(
-                    Command::new("print").about("Prints the settings in force, secrets masked"),
-                ),
-        );
+    let command = Command::new("reinflate").about(about).version(env!("CARGO_PKG_VERSION"));
     Settings::command(command, table)
 }
 

@@ -10,11 +10,18 @@ use super::bad::one_line;
 use super::{BadSetting, Setting, Settings};
 
 impl Settings {
-    /// `command` with the flags of `table`, and with the settings that only a variable gives listed
-    /// at the end of its help.
+    /// `command` with what every process has: the flags of `table`, the settings that only a variable
+    /// gives at the end of its help, and the subcommands `healthcheck` and `config print`.
     pub fn command(command: Command, table: &[Setting]) -> Command {
-        let flags = Self::args(table);
-        command.args(flags).after_help(variables_only(table))
+        let healthcheck = Command::new("healthcheck")
+            .about("Exits with 0 while the service that these settings describe is ready");
+        let print = Command::new("print").about("Prints the settings in force, secrets masked");
+        let config = Command::new("config").about("About the settings");
+        command
+            .args(Self::args(table))
+            .after_help(variables_only(table))
+            .subcommand(healthcheck)
+            .subcommand(config.subcommand_required(true).subcommand(print))
     }
 
     /// The flags of a table. They may stand before or after a subcommand; their ids are the
