@@ -74,6 +74,38 @@ fn business_service_stops_under_load_without_a_failed_request() {
     assert_eq!(business.wait_for_end(PATIENCE).code(), Some(0));
 }
 
+/// Asks on one connection after the other; how often one that was made got no answer.
+fn ask_on_new_connections(listener: Listener) -> usize {
+    let request = Request::get("/livez").header("Connection", "close");
+    let mut lost = 0;
+    while let Ok(mut connection) = listener.try_connect() {
+        lost += usize::from(connection.try_send(&request).is_err());
+    }
+    lost
+}
+
+#[test]
+fn whoever_connects_while_no_other_connection_is_left_is_answered() {
+    let lost = |workers: &str| {
+        let launch = Launch::business(1).var("WORKERS", workers).var("DRAIN_DELAY", "10ms");
+        let mut business = BusinessService::launch(&launch);
+        let listener = business.public;
+        let client = thread::spawn(move || ask_on_new_connections(listener));
+        business.signal("TERM");
+        assert_eq!(business.wait_for_end(PATIENCE).code(), Some(0));
+        client.join().unwrap()
+    };
+    // The last attempt of each is one that nobody takes any more, and costs a second.
+    thread::scope(|scope| {
+        let rounds = ["1", "3"].into_iter().cycle().take(12);
+        let rounds: Vec<_> =
+            rounds.map(|workers| (workers, scope.spawn(move || lost(workers)))).collect();
+        for (workers, lost) in rounds {
+            assert_eq!(lost.join().unwrap(), 0, "with {workers} workers");
+        }
+    });
+}
+
 #[test]
 fn while_it_drains_it_is_not_ready_but_serves_and_says_close() {
     let mut auth = AuthService::launch(&Launch::auth().var("DRAIN_DELAY", "20s"));

@@ -41,6 +41,7 @@ mod rotation;
 mod session_lists;
 mod session_values;
 mod settings;
+mod shared_calls;
 mod single_use;
 mod starting;
 mod throttling;

@@ -145,6 +145,15 @@ fn a_platforms_port() {
 }
 
 #[test]
+fn threads_that_serve() {
+    for launch in [Launch::auth(), Launch::business(1), Launch::pair()] {
+        let settings = ["0", "257", "-1", "x", "1.5"].map(|value| ("WORKERS", value));
+        expect_each_refused(&launch, &settings);
+        expect_refusal(&launch.arg("--workers").arg("257").run(), "--workers", "257");
+    }
+}
+
+#[test]
 fn a_flag_is_named_where_the_flag_was_used() {
     for (flag, value) in
         [("--token-ttl", "banana"), ("--public-addr", "nonsense"), ("--signup", "ajar")]

@@ -1,6 +1,10 @@
 //! Request ids: given or made, told back, and the same through both services.
 
-use crate::harness::{AuthService, BusinessService, FakeAuth, Launch, Request};
+use std::thread;
+
+use crate::harness::{
+    AuthService, BusinessService, FakeAuth, Launch, PATIENCE, Request, eventually,
+};
 
 fn ids(auth: &AuthService, given: &str) -> Vec<String> {
     let answer = auth.public.send(Request::get("/livez").header("X-Request-Id", given)).expect(200);
@@ -63,4 +67,51 @@ fn the_trace_and_the_id_are_passed_on() {
     assert!(asked[0].contains("kettle-4712"), "{}", asked[0]);
     let passed_on = asked[0].lines().find(|line| line.to_lowercase().starts_with("traceparent:"));
     assert!(passed_on.is_some_and(|line| line.contains(trace)), "{}", asked[0]);
+}
+
+/// Has one request wait for an auth service that hangs while another one is answered by the same
+/// thread; what business-service then has written for each of the two.
+fn interleaved(format: &str) -> [Vec<String>; 2] {
+    let auth = AuthService::start();
+    let launch = Launch::business(auth.internal.port)
+        .var("WORKERS", "1")
+        .var("LOG_FORMAT", format)
+        .var("BUSINESS_AUTH_TIMEOUT", "500ms");
+    let business = BusinessService::launch(&launch);
+    auth.hang();
+    thread::scope(|scope| {
+        let waits = Request::get("/data").bearer("x").header("X-Request-Id", "kettle-waits");
+        let waiting = scope.spawn(|| business.public.send(waits));
+        let under_way = "auth_client_in_flight";
+        eventually("the question is under way", PATIENCE, || {
+            let metrics = business.internal.get("/metrics").expect(200).text();
+            let mut lines = metrics.lines().filter(|line| line.starts_with(under_way));
+            lines.any(|line| line.ends_with(" 1")).then_some(())
+        });
+        let runs = Request::get("/livez").header("X-Request-Id", "kettle-runs");
+        business.public.send(runs).expect(200);
+        waiting.join().unwrap().expect(503);
+    });
+    auth.signal("CONT");
+    ["kettle-waits", "kettle-runs"].map(|id| business.log_lines_with(id, 1))
+}
+
+#[test]
+fn a_line_has_the_id_of_its_own_request_however_they_are_interleaved() {
+    for format in ["json", "pretty"] {
+        let [waits, runs] = interleaved(format);
+        let named = |line: &str, id: &str| match format {
+            "json" => line.contains(&format!("\"request_id\":\"{id}\"")),
+            _ => line.starts_with(id),
+        };
+        for (lines, id, route) in
+            [(waits, "kettle-waits", "/data"), (runs, "kettle-runs", "/livez")]
+        {
+            assert!(lines.iter().all(|line| named(line, id)), "{lines:?}");
+            assert!(lines.iter().any(|line| line.contains(route)), "{lines:?}");
+            assert!(lines.iter().all(|line| line.matches("request_id").count() <= 1), "{lines:?}");
+            let other = if route == "/data" { "/livez" } else { "/data" };
+            assert!(!lines.iter().any(|line| line.contains(other)), "{lines:?}");
+        }
+    }
 }

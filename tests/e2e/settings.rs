@@ -131,6 +131,21 @@ fn the_settings_are_printed_with_their_secrets_masked() {
 }
 
 #[test]
+fn the_threads_that_serve_are_a_setting_of_every_process() {
+    for launch in [Launch::auth(), Launch::business(1), Launch::pair()] {
+        let shown = |launch: Launch| {
+            let output = config_print(launch).stdout;
+            let line = output.lines().find(|line| line.starts_with("WORKERS="));
+            line.expect("it is shown").to_owned()
+        };
+        assert_eq!(shown(launch.clone()), "WORKERS=  # not set");
+        assert_eq!(shown(launch.clone().var("WORKERS", "256")), "WORKERS=256  # variable");
+        let flag = launch.var("WORKERS", "1").arg("--workers").arg("3");
+        assert_eq!(shown(flag), "WORKERS=3  # flag");
+    }
+}
+
+#[test]
 fn settings_that_are_risky_are_logged_as_warnings() {
     let warns = |auth: &AuthService, of: &str| {
         auth.log().iter().any(|line| line["level"] == "WARN" && line.to_string().contains(of))

@@ -86,7 +86,7 @@ fn help_names_every_setting_by_its_flag_and_its_variable() {
     ] {
         let output = launch.arg("--help").run();
         assert_eq!(output.code, Some(0), "{output:?}");
-        for name in names {
+        for name in names.into_iter().chain(["--workers", "WORKERS", "a number from 1 to 256"]) {
             assert!(output.stdout.contains(name), "{name} in\n{}", output.stdout);
         }
     }

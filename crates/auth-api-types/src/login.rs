@@ -1,5 +1,6 @@
 //! Getting a token: by a login, by a rotation, by minting.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -49,18 +50,18 @@ pub struct MintTokenRequest {
 /// A token, shown this once, and the session that it is a handle on.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct TokenResponse {
+pub struct TokenResponse<'a> {
     /// The token, 64 characters; absent where it went into a cookie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub token: Option<String>,
+    pub token: Option<Cow<'a, str>>,
     /// Always `Bearer`.
     #[cfg_attr(feature = "openapi", schema(example = "Bearer"))]
-    pub token_type: String,
+    pub token_type: Cow<'a, str>,
     /// Whole seconds until it ends unused, rounded up.
     pub expires_in: u64,
     /// The session.
-    pub session: SessionView,
+    pub session: SessionView<'a>,
 }
 
 impl fmt::Debug for LoginRequest {
@@ -69,7 +70,7 @@ impl fmt::Debug for LoginRequest {
     }
 }
 
-impl fmt::Debug for TokenResponse {
+impl fmt::Debug for TokenResponse<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenResponse").field("session", &self.session).finish_non_exhaustive()
     }

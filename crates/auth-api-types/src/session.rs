@@ -1,8 +1,11 @@
 //! A session as it is shown, wherever one is shown.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::Timestamp;
 
@@ -33,35 +36,35 @@ pub enum Transport {
 /// Whose session it is, as known at the login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct SessionUser {
-    /// The user's id, a UUID.
-    #[cfg_attr(feature = "openapi", schema(format = Uuid))]
-    pub id: String,
+pub struct SessionUser<'a> {
+    /// The user's id.
+    pub id: Uuid,
     /// The e-mail address that the user logs in with.
     #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
-    pub username: String,
+    pub username: Cow<'a, str>,
     /// All roles of the user, the default one first.
-    pub roles: Vec<String>,
+    pub roles: Vec<Cow<'a, str>>,
 }
 
 /// One session. Never its token, never a digest of it.
+///
+/// It borrows where it is written, and owns what it has read: `SessionView<'static>`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct SessionView {
+pub struct SessionView<'a> {
     /// The session's id, a UUIDv7; no secret.
-    #[cfg_attr(feature = "openapi", schema(format = Uuid))]
-    pub id: String,
+    pub id: Uuid,
     /// What a use does to it.
     pub kind: Kind,
     /// How its token travels.
     pub transport: Transport,
     /// Whose it is.
-    pub user: SessionUser,
+    pub user: SessionUser<'a>,
     /// The one role that it acts in.
-    pub role: String,
+    pub role: Cow<'a, str>,
     /// The name given to a minted token.
     #[cfg_attr(feature = "openapi", schema(required))]
-    pub name: Option<String>,
+    pub name: Option<Cow<'a, str>>,
     /// When it was issued.
     pub created_at: Timestamp,
     /// When it was last used; at first, when it was issued.
@@ -75,11 +78,11 @@ pub struct SessionView {
     /// How often it was used.
     pub refresh_count: u64,
     /// The client's address at the login.
-    #[cfg_attr(feature = "openapi", schema(required))]
-    pub ip: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(required, value_type = Option<String>))]
+    pub ip: Option<IpAddr>,
     /// The client's user agent at the login, 256 characters at most.
     #[cfg_attr(feature = "openapi", schema(required))]
-    pub user_agent: Option<String>,
+    pub user_agent: Option<Cow<'a, str>>,
     /// Whether it is the caller's own, where that may be among others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -89,9 +92,9 @@ pub struct SessionView {
 /// The live sessions of one user, newest use first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct SessionList {
+pub struct SessionList<'a> {
     /// The sessions.
-    pub sessions: Vec<SessionView>,
+    pub sessions: Vec<SessionView<'a>>,
 }
 
 /// Everything that backends keep in a session.

@@ -1,10 +1,11 @@
 //! A moment as people are shown it; never what an expiry is decided by.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Date, OffsetDateTime};
 
 /// A moment of the wall clock in whole milliseconds, written as
 /// [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) UTC with three decimals:
@@ -24,43 +25,100 @@ impl Timestamp {
     pub const fn unix_ms(self) -> i64 {
         self.unix_ms
     }
+
+    /// What it is written as. By hand, since every validation writes four of them.
+    fn text(self) -> Text {
+        // Out of the years that a date can be written in (0..=9999), the nearest one is shown.
+        let ms = self.unix_ms.clamp(-62_167_219_200_000, 253_402_300_799_999);
+        let moment = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (year, month, day) = moment.to_calendar_date();
+        let (hour, minute, second) = moment.to_hms();
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        digits(&mut text[..4], year.unsigned_abs());
+        digits(&mut text[5..7], u8::from(month).into());
+        digits(&mut text[8..10], day.into());
+        digits(&mut text[11..13], hour.into());
+        digits(&mut text[14..16], minute.into());
+        digits(&mut text[17..19], second.into());
+        digits(&mut text[20..23], u32::try_from(ms.rem_euclid(1000)).unwrap_or_default());
+        Text(text)
+    }
+
+    /// The moment that exactly what [`text`](Self::text) writes stands for; `None` for any other
+    /// form, which may still be one of the standard's.
+    fn of_text(text: &[u8]) -> Option<Self> {
+        let text: &[u8; 24] = text.try_into().ok()?;
+        let around = [text[4], text[7], text[10], text[13], text[16], text[19], text[23]];
+        if &around != b"--T::.Z" {
+            return None;
+        }
+        let small = |range: Range<usize>| u8::try_from(number(&text[range])?).ok();
+        let year = i32::try_from(number(&text[..4])?).ok()?;
+        let date = Date::from_calendar_date(year, small(5..7)?.try_into().ok()?, small(8..10)?);
+        let time = date.ok()?.with_hms(small(11..13)?, small(14..16)?, small(17..19)?).ok()?;
+        let seconds = time.assume_utc().unix_timestamp();
+        Some(Self { unix_ms: seconds * 1000 + i64::from(number(&text[20..23])?) })
+    }
+}
+
+struct Text([u8; 24]);
+
+impl Text {
+    fn as_str(&self) -> &str {
+        // It is all ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Writes the last digits of a number, as many as there is room for.
+fn digits(room: &mut [u8], mut number: u32) {
+    for digit in room.iter_mut().rev() {
+        *digit = b"0123456789"[(number % 10) as usize];
+        number /= 10;
+    }
+}
+
+/// A number of digits and nothing else.
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |number, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0'))
+    })
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Out of the years that a date can be written in (0..=9999), the nearest one is shown.
-        let ms = self.unix_ms.clamp(-62_167_219_200_000, 253_402_300_799_999);
-        let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let (date, time) = (moment.date(), moment.time());
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            date.year(),
-            u8::from(date.month()),
-            date.day(),
-            time.hour(),
-            time.minute(),
-            time.second(),
-            time.millisecond()
-        )
+        f.write_str(self.text().as_str())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text().as_str())
     }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let moment = OffsetDateTime::parse(&text, &Rfc3339)
-            .map_err(|_| de::Error::custom("expected an RFC 3339 time"))?;
-        i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000))
-            .map(Self::from_unix_ms)
-            .map_err(de::Error::custom)
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Timestamp;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an RFC 3339 time")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
+                if let Some(moment) = Timestamp::of_text(text.as_bytes()) {
+                    return Ok(moment);
+                }
+                let moment = OffsetDateTime::parse(text, &Rfc3339)
+                    .map_err(|_| E::custom("expected an RFC 3339 time"))?;
+                i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000))
+                    .map(Timestamp::from_unix_ms)
+                    .map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Visitor)
     }
 }
 
@@ -100,5 +158,33 @@ mod tests {
         assert_eq!(moment.to_string(), "1969-12-31T23:59:59.999Z");
         let text = serde_json::to_string(&moment).unwrap();
         assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), moment);
+    }
+
+    #[test]
+    fn every_day_and_every_form_reads_as_the_standard_says() {
+        for day in -719_528_i64..=2_932_896 {
+            let moment = Timestamp::from_unix_ms(day * 86_400_000 + day.rem_euclid(86_400_000));
+            let text = moment.to_string();
+            assert_eq!(Timestamp::of_text(text.as_bytes()), Some(moment), "{text}");
+            if day % 97 == 0 {
+                let by_the_book = OffsetDateTime::parse(&text, &Rfc3339).unwrap();
+                assert_eq!(
+                    by_the_book.unix_timestamp_nanos(),
+                    i128::from(moment.unix_ms) * 1_000_000
+                );
+            }
+        }
+        for (other, same) in [
+            ("2026-11-20T13:00:07.12+01:00", "2026-11-20T12:00:07.120Z"),
+            ("2026-11-20t12:00:07.1209z", "2026-11-20T12:00:07.120Z"),
+        ] {
+            let read: Timestamp = serde_json::from_value(other.into()).unwrap();
+            assert_eq!(read.to_string(), same);
+        }
+        for wrong in
+            ["2026-02-29T00:00:00.000Z", "2026-01-01T24:00:00.000Z", "+026-01-01T00:00:00.000Z"]
+        {
+            assert!(serde_json::from_value::<Timestamp>(wrong.into()).is_err(), "{wrong}");
+        }
     }
 }

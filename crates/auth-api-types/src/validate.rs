@@ -190,7 +190,7 @@ impl Reason {
 /// what is neither a clear yes nor a clear no must not be taken for either.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Verdict {
+pub struct Verdict<'a> {
     /// Whether the token is alive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -198,7 +198,7 @@ pub struct Verdict {
     /// The session of a live token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub session: Option<SessionView>,
+    pub session: Option<SessionView<'a>>,
     /// Why it is not alive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
@@ -206,12 +206,12 @@ pub struct Verdict {
     /// `unavailable` where the store did not answer for this token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
-    pub error: Option<String>,
+    pub error: Option<Cow<'a, str>>,
 }
 
-impl Verdict {
+impl<'a> Verdict<'a> {
     /// Alive.
-    pub fn alive(session: SessionView) -> Self {
+    pub fn alive(session: SessionView<'a>) -> Self {
         Self { authenticated: Some(true), session: Some(session), ..Self::default() }
     }
 
@@ -222,11 +222,11 @@ impl Verdict {
 
     /// The store did not answer for this token.
     pub fn unavailable() -> Self {
-        Self { error: Some("unavailable".to_owned()), ..Self::default() }
+        Self { error: Some(Cow::Borrowed("unavailable")), ..Self::default() }
     }
 
     /// `Some(Ok)` for a clear yes, `Some(Err)` for a clear no, `None` for anything else.
-    pub fn into_answer(self) -> Option<Result<SessionView, Reason>> {
+    pub fn into_answer(self) -> Option<Result<SessionView<'a>, Reason>> {
         match self {
             Self {
                 authenticated: Some(true),
@@ -245,9 +245,9 @@ impl Verdict {
 /// The answers to a batch, in the order of its items.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Results {
+pub struct Results<'a> {
     /// One for each item.
-    pub results: Vec<Verdict>,
+    pub results: Vec<Verdict<'a>>,
 }
 
 impl fmt::Debug for ValidateItem<'_> {

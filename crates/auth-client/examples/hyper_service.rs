@@ -42,7 +42,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 /// Reached with a live session only, which the layer has put beside the request.
 async fn greet(request: Request<Incoming>) -> Answer {
-    let name = request.extensions().get::<SessionView>().map(|session| &session.user.username);
-    let text = format!("Hello {}\n", name.map_or("nobody", String::as_str));
+    let name =
+        request.extensions().get::<SessionView<'static>>().map(|session| &session.user.username);
+    let text = format!("Hello {}\n", name.map_or("nobody", AsRef::as_ref));
     Ok(Response::new(Full::from(text)))
 }

@@ -77,7 +77,7 @@ impl AuthClient {
     /// # Cancel safety
     ///
     /// As of [`AuthClient::validate`].
-    pub async fn authenticate(&self, parts: &Parts) -> Result<SessionView, Refusal> {
+    pub async fn authenticate(&self, parts: &Parts) -> Result<SessionView<'static>, Refusal> {
         let reading = self.reading();
         let token = find_token(&parts.headers, &reading.cookie_names)
             .map_err(|_| Refusal::TwoTokens)?

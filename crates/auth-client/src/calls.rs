@@ -8,17 +8,19 @@ use reqwest::RequestBuilder;
 use tokio::sync::oneshot;
 
 use crate::breaker::Epoch;
+use crate::lane::{self, Lane};
 use crate::message::{Call, Message};
 use crate::place;
-use crate::queue::{Outcome, Waiting, turn_away};
+use crate::queue::{Outcome, Waiting};
 use crate::stats::Sizes;
 use crate::upstream::Upstream;
-use crate::wire::{Reply, Wire};
-use crate::{AuthClientOptions, AuthUnavailable, Question, SetupError, probe};
+use crate::wire::{Answers, Reply, Wire};
+use crate::{Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, probe};
 
 /// How calls are made, to any URL.
 pub(crate) struct Calls {
-    pub(crate) wire: Arc<Wire>,
+    /// One for each lane.
+    wires: Box<[Arc<Wire>]>,
     pub(crate) budget: Duration,
     /// The places of each URL; none where each question has a call of its own.
     places: usize,
@@ -29,11 +31,18 @@ impl Calls {
     pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
         let places = options.calls_under_way.max(1);
         Ok(Self {
-            wire: Arc::new(Wire::new(options)?),
+            wires: (0..options.lanes.max(1))
+                .map(|_| Wire::new(options).map(Arc::new))
+                .collect::<Result<_, _>>()?,
             budget: options.timeout,
             places: if options.batching { places } else { 0 },
             sizes: Sizes::default(),
         })
+    }
+
+    /// The connections of the lane that this thread asks by.
+    pub(crate) fn wire(&self) -> &Arc<Wire> {
+        &self.wires[lane::of_this_thread(self.wires.len())]
     }
 
     /// Asks this URL once.
@@ -57,8 +66,8 @@ impl Calls {
             return self.ask_with_others(upstream, message).await;
         }
         self.sizes.count(1);
-        let sent = self.wire.send(&upstream.validate, Call::alone(message));
-        let answers = self.noted(upstream, epoch, sent.await)?;
+        let sent = self.wire().send(&upstream.validate, Call::alone(message));
+        let answers = self.heard(upstream, epoch, sent.await)?;
         let answer = answers.into_iter().next().flatten();
         answer.ok_or(AuthUnavailable::Unclear)
     }
@@ -81,19 +90,35 @@ impl Calls {
         message: Message,
     ) -> Outcome {
         let (reply, answer) = oneshot::channel();
-        upstream.queue.lock().push(Waiting { message, reply });
-        self.staff(upstream);
-        upstream.arrived.notify_one();
-        let mut ticket = Ticket { upstream, answer };
+        let lane = upstream.lane();
+        lane.queue.lock().push(Waiting { message, reply });
+        self.staff(upstream, lane);
+        lane.arrived.notify_one();
+        let mut ticket = Ticket { lane, answer };
         let outcome = (&mut ticket.answer).await;
         // Unsent by whoever had it, which then has died: nobody knows whether it was received.
         outcome.unwrap_or(Err(AuthUnavailable::Broken))
     }
 
-    /// Sees to it that the URL's places are taken, also where one was left that should not be.
-    pub(crate) fn staff(self: &Arc<Self>, upstream: &Arc<Upstream>) {
-        upstream
-            .staff(self.places, |place| place::work(Arc::clone(upstream), Arc::clone(self), place));
+    /// Sees to it that the lane's places are taken, also where one was left that should not be.
+    pub(crate) fn staff(self: &Arc<Self>, upstream: &Arc<Upstream>, lane: &Arc<Lane>) {
+        lane.staff(self.places, |place| place::work(Arc::clone(upstream), Arc::clone(self), place));
+    }
+
+    /// Takes note of how a call ended, and of a service that goes away.
+    pub(crate) fn heard(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        epoch: Epoch,
+        outcome: Result<Answers, AuthUnavailable>,
+    ) -> Result<Vec<Option<Answer>>, AuthUnavailable> {
+        let answers = self.noted(upstream, epoch, outcome)?;
+        if upstream.begins_to_leave(answers.last) {
+            for wire in &self.wires {
+                wire.renew();
+            }
+        }
+        Ok(answers.each)
     }
 
     /// Takes note of how a call ended.
@@ -118,8 +143,7 @@ impl Calls {
         why: AuthUnavailable,
     ) {
         if upstream.failed(epoch, why.as_str()) {
-            let waiting = upstream.queue.lock().empty();
-            turn_away(waiting);
+            upstream.turn_all_away();
             self.probe(upstream);
         }
     }
@@ -127,7 +151,7 @@ impl Calls {
     /// Probes the URL if it is left out, unless that is being done.
     pub(crate) fn probe(self: &Arc<Self>, upstream: &Arc<Upstream>) {
         upstream.probe_with(|| {
-            let (upstream, wire) = (Arc::clone(upstream), Arc::clone(&self.wire));
+            let (upstream, wire) = (Arc::clone(upstream), Arc::clone(self.wire()));
             tokio::spawn(probe::until_answered(upstream, wire, self.budget))
         });
     }
@@ -136,7 +160,7 @@ impl Calls {
 /// What a caller holds while it waits. Given up before the answer, it says so, so that neither a
 /// place in the queue nor a call is kept for nobody.
 struct Ticket<'a> {
-    upstream: &'a Upstream,
+    lane: &'a Lane,
     answer: oneshot::Receiver<Outcome>,
 }
 
@@ -144,8 +168,8 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         if !self.answer.is_terminated() {
             self.answer.close();
-            self.upstream.queue.lock().left();
-            self.upstream.gone.notify_waiters();
+            self.lane.queue.lock().left();
+            self.lane.gone.notify_waiters();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use auth_api_types::Reason;
 use clock::Clock;
 use reqwest::RequestBuilder;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::authenticate::Reading;
@@ -51,10 +51,11 @@ impl AuthClient {
         if options.urls.is_empty() {
             return Err(SetupError::NoUrl);
         }
+        let lanes = options.lanes;
         let upstreams = options
             .urls
             .iter()
-            .map(move |url| Upstream::new(url, Arc::clone(&clock)).map(Arc::new))
+            .map(move |url| Upstream::new(url, lanes, Arc::clone(&clock)).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let inner = Inner {
             pool: Pool::new(upstreams),
@@ -115,7 +116,7 @@ impl AuthClient {
     ) -> Result<T, AuthUnavailable> {
         let calls = &self.inner.calls;
         let exchange = |upstream: Arc<Upstream>, epoch| {
-            let request = request(&calls.wire, &upstream);
+            let request = request(calls.wire(), &upstream);
             async move { calls.exchange_value(&upstream, epoch, request, judge).await }
         };
         self.inner.by_any(exchange).await
@@ -148,10 +149,16 @@ impl Inner {
         }
         let _admitted = self.admitted.try_acquire().map_err(|_| AuthUnavailable::Overloaded)?;
         let deadline = Instant::now() + self.calls.budget;
-        let Ok(Ok(_under_way)) = timeout_at(deadline, self.in_flight.acquire()).await else {
-            return Err(AuthUnavailable::Overloaded);
-        };
+        let _under_way = self.under_way(deadline).await.ok_or(AuthUnavailable::Overloaded)?;
         self.by_each(attempt, deadline).await
+    }
+
+    /// A place among those under way, at once where one is free.
+    async fn under_way(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+        if let Ok(permit) = self.in_flight.try_acquire() {
+            return Some(permit);
+        }
+        timeout_at(deadline, self.in_flight.acquire()).await.ok()?.ok()
     }
 
     /// Goes to another URL only where the one before cannot have received anything.

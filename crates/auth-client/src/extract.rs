@@ -14,7 +14,7 @@ use crate::{AuthClient, Refusal};
 ///
 /// INVARIANT: one request is one use of its token, whatever stands on its way.
 #[derive(Clone, Debug)]
-pub struct Authenticated(pub SessionView);
+pub struct Authenticated(pub SessionView<'static>);
 
 impl<S> FromRequestParts<S> for Authenticated
 where
@@ -24,7 +24,7 @@ where
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        if let Some(session) = parts.extensions.get::<SessionView>() {
+        if let Some(session) = parts.extensions.get::<SessionView<'static>>() {
             return Ok(Self(session.clone()));
         }
         AuthClient::from_ref(state).authenticate(parts).await.map(Self)

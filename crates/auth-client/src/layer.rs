@@ -82,8 +82,8 @@ where
 }
 
 impl RequireSession {
-    async fn admit(&self, parts: &http::request::Parts) -> Result<SessionView, Refusal> {
-        let session = match parts.extensions.get::<SessionView>() {
+    async fn admit(&self, parts: &http::request::Parts) -> Result<SessionView<'static>, Refusal> {
+        let session = match parts.extensions.get::<SessionView<'static>>() {
             // Another of these stands before this one, and has asked.
             Some(session) => session.clone(),
             None => self.client.authenticate(parts).await?,

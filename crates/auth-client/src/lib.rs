@@ -33,10 +33,12 @@ mod authenticate;
 mod breaker;
 mod calls;
 mod client;
+mod connections;
 pub mod credential;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
+mod lane;
 mod layer;
 mod message;
 mod options;

@@ -31,6 +31,9 @@ pub struct AuthClientOptions {
     /// How many such calls may be under way at once to each URL, at least one. One that takes
     /// longer than a tenth of the budget no longer counts.
     pub calls_under_way: usize,
+    /// How many threads ask that have a runtime each: so many lanes there are, each with a queue, calls
+    /// and connections of its own, and a thread keeps to one. One where threads share a runtime.
+    pub lanes: usize,
     /// The cookies that may hold a token; of these, the first that is there.
     pub cookie_names: Vec<String>,
     /// What the auth service is told of the client.
@@ -57,6 +60,7 @@ impl AuthClientOptions {
             max_waiting: 1024,
             batching: true,
             calls_under_way: 2,
+            lanes: 1,
             cookie_names: ["__Host-reinflate", "__Secure-reinflate", "reinflate"]
                 .map(str::to_owned)
                 .to_vec(),

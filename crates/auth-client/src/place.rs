@@ -1,4 +1,4 @@
-//! One place for calls to one URL: takes what waits, sends it, hands out the answers, and again.
+//! One place for calls to one URL, in one lane: takes what waits, sends it, hands out the answers, and again.
 //!
 //! It is a task of its own, which lives as long as the client: a caller that goes away takes
 //! nothing with it but its own question. It never waits for company.
@@ -13,9 +13,10 @@ use tokio::time::sleep;
 
 use crate::AuthUnavailable;
 use crate::calls::Calls;
+use crate::lane::{Lane, Place};
 use crate::message::{Call, Message};
 use crate::queue::{Outcome, Waiting, turn_away};
-use crate::upstream::{Place, Upstream};
+use crate::upstream::Upstream;
 
 /// A call that takes longer than this part of the budget gives up its place: one that hangs must
 /// not keep those who come later from being asked for in time.
@@ -23,19 +24,20 @@ const OVERDUE: u32 = 10;
 
 /// Works until the place is given up, or the task is aborted.
 pub(crate) async fn work(upstream: Arc<Upstream>, calls: Arc<Calls>, place: Place) {
+    let lane = Arc::clone(place.lane());
     let mut place = Some(place);
     while place.is_some() {
-        let (questions, more) = upstream.take();
+        let (questions, more) = lane.take();
         if questions.is_empty() {
-            upstream.arrived.notified().await;
+            lane.arrived.notified().await;
             // Whoever can ask without waiting for anything does so now.
             yield_now().await;
             continue;
         }
         if more {
-            upstream.arrived.notify_one();
+            lane.arrived.notify_one();
         }
-        call(&upstream, &calls, questions, &mut place).await;
+        call(&upstream, &lane, &calls, questions, &mut place).await;
     }
 }
 
@@ -43,6 +45,7 @@ pub(crate) async fn work(upstream: Arc<Upstream>, calls: Arc<Calls>, place: Plac
 /// waits for it any more.
 async fn call(
     upstream: &Arc<Upstream>,
+    lane: &Arc<Lane>,
     calls: &Arc<Calls>,
     questions: Vec<Waiting>,
     place: &mut Option<Place>,
@@ -55,12 +58,12 @@ async fn call(
         .map(|question| (question.message, question.reply))
         .unzip::<_, _, Vec<Message>, Vec<_>>();
     calls.sizes.count(messages.len());
-    let mut sent = pin!(calls.wire.send(&upstream.validate, Call::of(messages)));
+    let mut sent = pin!(calls.wire().send(&upstream.validate, Call::of(messages)));
     let mut overdue = pin!(sleep(calls.budget / OVERDUE));
     let mut waits = 0;
     let outcome = loop {
         // From here on it hears of everybody who leaves.
-        let gone = upstream.gone.notified();
+        let gone = lane.gone.notified();
         if nobody_waits(&replies, &mut waits) {
             return;
         }
@@ -70,11 +73,11 @@ async fn call(
             () = gone => {}
             () = &mut overdue, if place.is_some() => {
                 *place = None;
-                calls.staff(upstream);
+                calls.staff(upstream, lane);
             }
         }
     };
-    match calls.noted(upstream, epoch, outcome) {
+    match calls.heard(upstream, epoch, outcome) {
         Ok(answers) => {
             for (reply, answer) in replies.into_iter().zip(answers) {
                 let _ = reply.send(answer.ok_or(AuthUnavailable::Unclear));

@@ -41,7 +41,7 @@ impl fmt::Debug for Question<'_> {
 #[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and soon moved out")]
 pub enum Answer {
     /// The token is alive; this is its session after the use.
-    Alive(SessionView),
+    Alive(SessionView<'static>),
     /// The token opens nothing.
     Dead(Reason),
 }

@@ -1,19 +1,19 @@
 //! One auth service as the client sees it: where it is, how busy, and whether it answers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use auth_api_types::paths::{SESSION_DATA, VALIDATE_TOKEN};
 use clock::{Clock, Moment};
 use parking_lot::Mutex;
 use reqwest::Url;
-use tokio::sync::Notify;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 use crate::SetupError;
 use crate::breaker::{Breaker, Epoch};
+use crate::lane::{self, Lane};
 use crate::options::is_base_url;
-use crate::queue::{Queue, Waiting};
+use crate::queue::turn_away;
 
 /// One URL.
 pub(crate) struct Upstream {
@@ -22,23 +22,17 @@ pub(crate) struct Upstream {
     /// How it is called in logs and metrics.
     pub(crate) name: String,
     clock: Arc<dyn Clock>,
-    /// What waits for the next call.
-    pub(crate) queue: Mutex<Queue>,
-    /// Tells a place that something waits.
-    pub(crate) arrived: Notify,
-    /// Tells the calls under way that somebody waits no longer.
-    pub(crate) gone: Notify,
+    lanes: Box<[Arc<Lane>]>,
     in_flight: AtomicUsize,
     answered: AtomicU64,
+    /// Whether its last answer said that it goes away.
+    leaving: AtomicBool,
     breaker: Mutex<Breaker>,
     probe: Mutex<Option<JoinHandle<()>>>,
-    places: AtomicUsize,
-    /// The tasks of the places; none once the client is gone.
-    tasks: Mutex<Option<JoinSet<()>>>,
 }
 
 impl Upstream {
-    pub(crate) fn new(base: &Url, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+    pub(crate) fn new(base: &Url, lanes: usize, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
         // Whatever else the URL holds stays out of the message: it may be a password.
         let name = format!(
             "{}://{}{}",
@@ -56,15 +50,12 @@ impl Upstream {
             validate,
             name,
             clock,
-            queue: Mutex::default(),
-            arrived: Notify::new(),
-            gone: Notify::new(),
+            lanes: (0..lanes.max(1)).map(|_| Arc::new(Lane::new())).collect(),
             in_flight: AtomicUsize::new(0),
             answered: AtomicU64::new(0),
+            leaving: AtomicBool::new(false),
             breaker: Mutex::default(),
             probe: Mutex::default(),
-            places: AtomicUsize::new(0),
-            tasks: Mutex::new(Some(JoinSet::new())),
         })
     }
 
@@ -112,6 +103,15 @@ impl Upstream {
         }
     }
 
+    /// It answered, and said whether that was the last answer on the connection. Whether it says so
+    /// for the first time.
+    pub(crate) fn begins_to_leave(&self, last: bool) -> bool {
+        // Most of the time nothing changes, and nothing is written.
+        self.leaving.load(Ordering::Relaxed) != last
+            && self.leaving.swap(last, Ordering::Relaxed) != last
+            && last
+    }
+
     /// It did not answer. Says whether that was once too often.
     pub(crate) fn failed(&self, epoch: Epoch, why: &'static str) -> bool {
         let now = self.now();
@@ -122,27 +122,16 @@ impl Upstream {
         opened
     }
 
-    /// The questions of the next call, and whether others are left.
-    pub(crate) fn take(&self) -> (Vec<Waiting>, bool) {
-        let mut queue = self.queue.lock();
-        let questions = queue.take();
-        (questions, !queue.is_empty())
+    /// The lane that this thread asks by.
+    pub(crate) fn lane(&self) -> &Arc<Lane> {
+        &self.lanes[lane::of_this_thread(self.lanes.len())]
     }
 
-    /// Spawns what `work` makes, if fewer than so many places are taken.
-    pub(crate) fn staff<F>(self: &Arc<Self>, places: usize, work: impl FnOnce(Place) -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let free = |taken| (taken < places).then_some(taken + 1);
-        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
-        if self.places.fetch_update(set, fetch, free).is_err() {
-            return;
-        }
-        let place = Place(Arc::clone(self));
-        if let Some(tasks) = self.tasks.lock().as_mut() {
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(work(place));
+    /// Sends everybody who waits elsewhere: nothing of their questions has left.
+    pub(crate) fn turn_all_away(&self) {
+        for lane in &self.lanes {
+            let waiting = lane.queue.lock().empty();
+            turn_away(waiting);
         }
     }
 
@@ -157,7 +146,9 @@ impl Upstream {
 
     /// Ends all tasks, for when nobody will ask again.
     pub(crate) fn stop(&self) {
-        drop(self.tasks.lock().take());
+        for lane in &self.lanes {
+            lane.stop();
+        }
         if let Some(task) = self.probe.lock().take() {
             task.abort();
         }
@@ -165,15 +156,6 @@ impl Upstream {
 
     fn now(&self) -> Moment {
         self.clock.now()
-    }
-}
-
-/// A place for calls, taken until this is dropped.
-pub(crate) struct Place(Arc<Upstream>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.places.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -206,7 +188,7 @@ mod tests {
     use super::*;
 
     fn upstream(url: &str) -> Result<Upstream, SetupError> {
-        Upstream::new(&url.parse().unwrap(), Arc::new(clock::ManualClock::new()))
+        Upstream::new(&url.parse().unwrap(), 1, Arc::new(clock::ManualClock::new()))
     }
 
     #[test]

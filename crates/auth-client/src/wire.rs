@@ -4,16 +4,15 @@
 //! HTTP client's own retries are off; what is left is its pool taking another connection where
 //! the one it took had ended before anything of the request was written to it.
 
-use std::time::Duration;
-
 use auth_api_types::{Results, Verdict};
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use reqwest::{Client, RequestBuilder, Response, Url};
+use reqwest::{RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::connections::Connections;
 use crate::message::Call;
 use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, SetupError};
 
@@ -22,15 +21,19 @@ use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, SetupError}
 const MAX_ANSWER: usize = 256 * 1024;
 const MAX_FURTHER: usize = 8 * 1024;
 
-/// How long an unused connection is kept: well below what servers keep one for, so that it is
-/// hardly ever the server that ends it, at the very moment when we write to it.
-const IDLE: Duration = Duration::from_secs(30);
-
 /// The HTTP side of the client.
 pub(crate) struct Wire {
-    http: Client,
+    connections: Connections,
     headers: HeaderMap,
     key: Option<InternalKey>,
+}
+
+/// What a call brought home.
+pub(crate) struct Answers {
+    /// For each question, in order; none where the service did not know it.
+    pub(crate) each: Vec<Option<Answer>>,
+    /// Whether the service wants no further call on this connection: most likely it goes away.
+    pub(crate) last: bool,
 }
 
 /// A reply, read to its end.
@@ -50,30 +53,16 @@ pub(crate) struct Carrier<'a> {
 
 impl Wire {
     pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
-        // An error only says that the process has chosen a provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .no_proxy()
-            .tcp_nodelay(true)
-            .tcp_keepalive(IDLE)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(options.max_in_flight);
-        if let Some(timeout) = connect_timeout(options) {
-            builder = builder.connect_timeout(timeout);
-        }
-        if options.urls.iter().all(|url| url.scheme() == "http") {
-            // Then the system's root certificates need neither be there nor be read.
-            builder = builder.tls_certs_only([]);
-        }
         Ok(Self {
-            http: builder.build()?,
+            connections: Connections::new(options)?,
             headers: headers(options.key.as_ref()),
             key: options.key.clone(),
         })
+    }
+
+    /// Gives up the connections that are not in use.
+    pub(crate) fn renew(&self) {
+        self.connections.renew();
     }
 
     /// Sends a call once. There is an answer for each question, in order, or none where the
@@ -82,30 +71,27 @@ impl Wire {
     /// # Errors
     ///
     /// As [`exchange`](Self::exchange).
-    pub(crate) async fn send(
-        &self,
-        url: &Url,
-        call: Call,
-    ) -> Result<Vec<Option<Answer>>, AuthUnavailable> {
+    pub(crate) async fn send(&self, url: &Url, call: Call) -> Result<Answers, AuthUnavailable> {
         let mut headers = self.headers.clone();
         for (name, value) in call.headers {
             if let Some(value) = value {
                 headers.insert(name, value);
             }
         }
-        let request = self.http.post(url.clone()).headers(headers).body(call.body);
+        let request = self.connections.client().post(url.clone()).headers(headers).body(call.body);
         let questions = call.questions;
         let longest = MAX_ANSWER + (questions - 1) * MAX_FURTHER;
         Self::exchange(request, longest, |reply| {
-            let answers = judge(reply.json()?, questions)?;
-            answers.iter().any(Option::is_some).then_some(answers)
+            let each = judge(reply.json()?, questions)?;
+            let last = says_close(&reply.headers);
+            each.iter().any(Option::is_some).then_some(Answers { each, last })
         })
         .await
     }
 
     /// A request about a value of the session that `token` opens, ready to be sent.
     pub(crate) fn value(&self, method: Method, url: Url, carrier: &Carrier<'_>) -> RequestBuilder {
-        let mut request = self.http.request(method, url);
+        let mut request = self.connections.client().request(method, url);
         request = request.header(AUTHORIZATION, carrier.token.clone());
         if let Some(key) = &self.key {
             request = request.header("x-internal-key", key.plain());
@@ -158,15 +144,6 @@ fn pass_on(
     request
 }
 
-/// Where there are other URLs, a connection takes no more of the budget than leaves time for them.
-fn connect_timeout(options: &AuthClientOptions) -> Option<Duration> {
-    match options.urls.len() {
-        0 | 1 => None,
-        2 => Some(options.timeout / 2),
-        _ => Some(options.timeout / 3),
-    }
-}
-
 fn headers(key: Option<&InternalKey>) -> HeaderMap {
     let json = HeaderValue::from_static("application/json");
     let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]);
@@ -209,13 +186,15 @@ impl Reply {
 
 /// The answers, if there are as many as questions: otherwise nobody knows whose they are.
 fn judge(body: &[u8], questions: usize) -> Option<Vec<Option<Answer>>> {
+    // All of it is checked to be text at once, and not each string of it again.
+    let body = std::str::from_utf8(body).ok()?;
     if questions == 1 {
-        return Some(vec![answer(serde_json::from_slice(body).ok()?)]);
+        return Some(vec![answer(serde_json::from_str(body).ok()?)]);
     }
-    let answers: Vec<_> = match serde_json::from_slice::<Results>(body) {
+    let answers: Vec<_> = match serde_json::from_str::<Results<'static>>(body) {
         Ok(all) => all.results.into_iter().map(answer).collect(),
         // One that cannot be read is no answer to its own question, and nothing to the others.
-        Err(_) => serde_json::from_slice::<Unread<'_>>(body)
+        Err(_) => serde_json::from_str::<Unread<'_>>(body)
             .ok()?
             .results
             .into_iter()
@@ -232,11 +211,15 @@ struct Unread<'a> {
     results: Vec<&'a RawValue>,
 }
 
-fn answer(verdict: Verdict) -> Option<Answer> {
+fn answer(verdict: Verdict<'static>) -> Option<Answer> {
     Some(match verdict.into_answer()? {
         Ok(session) => Answer::Alive(session),
         Err(reason) => Answer::Dead(reason),
     })
+}
+
+fn says_close(headers: &HeaderMap) -> bool {
+    headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

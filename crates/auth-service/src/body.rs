@@ -72,6 +72,13 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
 
 /// Reads JSON. What is wrong is named by the field, never by what stood in it.
 pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    // Keeping track of the path costs more than the reading, and is of use to nobody while all is
+    // well. Text is checked all at once, and not each string of it again.
+    let read = std::str::from_utf8(bytes).ok().and_then(|text| serde_json::from_str(text).ok());
+    read.map_or_else(|| named(bytes), Ok)
+}
+
+fn named<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

@@ -15,7 +15,9 @@ use clap::{Arg, ArgMatches, Command};
 use clock::{Clock, SystemClock};
 use server_runtime::settings::{COMMON, parse_or_exit};
 use server_runtime::shutdown::{self, Signals};
-use server_runtime::{BadSetting, Lifecycle, Listener, Setting, Settings, StartError, telemetry};
+use server_runtime::{
+    BadSetting, Lifecycle, Listener, Setting, Settings, StartError, telemetry, workers,
+};
 
 use crate::config::{Config, TABLE};
 use crate::service::{OpenFailure, Service};
@@ -43,7 +45,7 @@ fn start(settings: &Settings, matches: &ArgMatches) -> ExitCode {
         Ok(config) => config,
         Err(bad) => return fail(BadSetting::EXIT_CODE, bad),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match workers::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, format_args!("the runtime cannot be started: {error}")),
     };
@@ -70,7 +72,8 @@ async fn serve(config: Config) -> ExitCode {
 async fn run(config: Config) -> Result<ExitCode, (u8, String)> {
     let failed = |error: StartError| (1, error.to_string());
     let signals = Signals::catch().map_err(failed)?;
-    let lifecycle = Lifecycle::new(config.drain_delay);
+    let lifecycle =
+        Lifecycle::new(config.drain_delay).with_workers(config.workers).map_err(failed)?;
     let (public, internal) = (config.public_addr, config.internal_addr);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let service = Service::open(config, clock, &lifecycle)

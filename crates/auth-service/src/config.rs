@@ -51,6 +51,8 @@ pub struct Config {
     pub attempts: AttemptRates,
     /// How long new requests are served after the signal to end.
     pub drain_delay: Duration,
+    /// How many threads serve connections.
+    pub workers: usize,
     /// Whether the demo user exists.
     pub demo: bool,
     pub(crate) redirect_origins: Vec<String>,
@@ -132,6 +134,7 @@ impl Config {
             open_signup: settings.required("AUTH_SIGNUP", read::signup)?,
             attempts: read::attempts(settings)?,
             drain_delay: settings.required("DRAIN_DELAY", server_runtime::settings::duration)?,
+            workers: server_runtime::workers::count(settings)?,
             demo,
             redirect_origins: read::origins(settings, "AUTH_REDIRECT_ORIGINS")?,
             allowed_origins: read::origins(settings, "AUTH_ALLOWED_ORIGINS")?,

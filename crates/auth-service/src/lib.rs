@@ -18,6 +18,7 @@ mod credential;
 mod endings;
 mod error;
 mod handlers;
+mod internal_key;
 mod metered_store;
 mod metrics;
 mod openapi;

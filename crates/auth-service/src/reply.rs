@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use server_runtime::private_json;
 use session::Issued;
 
 use crate::app::App;
@@ -13,12 +14,10 @@ use crate::view;
 
 /// JSON that depends on a session, and so is kept by no cache.
 pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Result<Response, ApiError> {
-    let body = serde_json::to_vec(body).map_err(|error| {
+    private_json(status, body).map_err(|error| {
         tracing::error!(%error, "an answer cannot be written");
         ApiError::Internal
-    })?;
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    Ok((status, headers, body).into_response())
+    })
 }
 
 /// Done, and nothing to say.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{DefaultBodyLimit, Extension, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::extract::{Extension, Request};
+use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
@@ -20,13 +20,11 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::body::{self, BODY_LIMIT};
-use crate::credential::{once, scheme};
 use crate::error::ApiError;
 use crate::handlers as h;
+use crate::internal_key::RequireKey;
 use crate::openapi;
 use crate::pages as p;
-
-const INTERNAL_KEY: HeaderName = HeaderName::from_static("x-internal-key");
 
 /// What anybody may ask: where people and programs log in, and see to their sessions.
 fn public_routes() -> OpenApiRouter<Arc<App>> {
@@ -169,35 +167,35 @@ pub(crate) fn public_part(app: &Arc<App>) -> Router {
 
 /// The public listener.
 pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
-    let described = Router::from(document_routes().merge(probe_routes()));
-    let described = described.with_state(Arc::clone(app));
-    finished(public_part(app).merge(described), app, readiness)
+    let document = Router::from(document_routes()).with_state(Arc::clone(app));
+    finished(public_part(app).merge(document).merge(probes(readiness, app)), app)
 }
 
 /// The internal listener.
 pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
-    let state = || Arc::clone(app);
-    let guarded = Router::from(internal_routes())
-        .route_layer(middleware::from_fn_with_state(state(), require_key));
+    let guarded = Router::from(internal_routes()).route_layer(RequireKey::as_bearer(app));
     let with_token = Router::from(session_data_routes())
         .route_layer(middleware::from_fn(take_body_first))
-        .route_layer(middleware::from_fn_with_state(state(), require_key_beside_token));
+        .route_layer(RequireKey::beside_token(app));
     let routes = guarded
         .merge(with_token)
         .merge(Router::from(authz_routes(app.demo)))
         .route("/", get(h::index::show_internal_index))
-        .merge(Router::from(probe_routes()));
-    finished(routes.with_state(state()), app, readiness)
+        .with_state(Arc::clone(app));
+    finished(routes.merge(probes(readiness, app)), app)
+}
+
+fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
+    let probes = Router::from(probe_routes()).with_state(Arc::clone(app));
+    probes.layer(Extension(readiness.clone()))
 }
 
 /// What every request gets, and what is said where there is no route.
-pub(crate) fn finished(routes: Router, app: &App, readiness: &Readiness) -> Router {
+pub(crate) fn finished(routes: Router, app: &App) -> Router {
     routes
         .merge(style_sheet())
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(Extension(readiness.clone()))
-        .layer(DefaultBodyLimit::disable())
         .layer(RequestLayer::new(&app.metrics, Arc::clone(&app.clock)))
 }
 
@@ -242,35 +240,4 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
 fn hsts() -> SetResponseHeaderLayer<HeaderValue> {
     let year = HeaderValue::from_static("max-age=31536000");
     SetResponseHeaderLayer::overriding(header::STRICT_TRANSPORT_SECURITY, year)
-}
-
-async fn require_key(
-    State(app): State<Arc<App>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let shown =
-        once(request.headers(), &header::AUTHORIZATION)?.and_then(|value| scheme(value, "Bearer"));
-    check_key(&app, shown)?;
-    Ok(next.run(request).await)
-}
-
-async fn require_key_beside_token(
-    State(app): State<Arc<App>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    let shown = once(request.headers(), &INTERNAL_KEY)?.map(HeaderValue::as_bytes);
-    check_key(&app, shown)?;
-    Ok(next.run(request).await)
-}
-
-/// Whether the internal key was shown, where one is set.
-fn check_key(app: &App, shown: Option<&[u8]>) -> Result<(), ApiError> {
-    match (&app.internal_key, shown) {
-        (None, _) => Ok(()),
-        (Some(_), None) => Err(ApiError::MissingToken),
-        (Some(key), Some(shown)) if key.matches(shown) => Ok(()),
-        (Some(_), Some(_)) => Err(ApiError::InvalidToken("the internal key is wrong")),
-    }
 }

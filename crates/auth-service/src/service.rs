@@ -71,8 +71,8 @@ impl Service {
     }
 
     /// Adds to `routes` the fallbacks and what every request gets.
-    pub fn finish(&self, routes: Router, readiness: &Readiness) -> Router {
-        router::finished(routes, &self.app, readiness)
+    pub fn finish(&self, routes: Router) -> Router {
+        router::finished(routes, &self.app)
     }
 
     /// Ready while both stores answer.

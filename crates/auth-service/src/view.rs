@@ -1,5 +1,6 @@
 //! From the engine's session and the directory's user to their JSON.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use auth_api_types::{
@@ -11,34 +12,37 @@ use users::User;
 use crate::error::seconds_up;
 
 /// A session as it is shown; `caller` where it may stand among others.
-pub(crate) fn session(session: &Session, caller: Option<SessionId>) -> SessionView {
+pub(crate) fn session(session: &Session, caller: Option<SessionId>) -> SessionView<'_> {
     SessionView {
-        id: session.id.to_string(),
+        id: session.id.uuid(),
         kind: kind(session.kind),
         transport: match session.transport {
             session::Transport::Bearer => Transport::Bearer,
             session::Transport::Cookie => Transport::Cookie,
         },
         user: user_of(&session.subject),
-        role: session.role().to_owned(),
-        name: session.name.as_deref().map(str::to_owned),
+        role: session.role().into(),
+        name: session.name.as_deref().map(Cow::Borrowed),
         created_at: Timestamp::from_unix_ms(session.created_at_ms),
         last_used_at: Timestamp::from_unix_ms(session.last_used_at_ms),
         expires_at: Timestamp::from_unix_ms(session.expires_at_ms),
         expires_in: seconds_up(session.expires_in),
         absolute_expires_at: Timestamp::from_unix_ms(session.absolute_expires_at_ms),
         refresh_count: session.refresh_count,
-        ip: session.origin.ip.map(|ip| ip.to_string()),
-        user_agent: session.origin.user_agent.as_deref().map(str::to_owned),
+        ip: session.origin.ip,
+        user_agent: session.origin.user_agent.as_deref().map(Cow::Borrowed),
         current: caller.map(|caller| caller == session.id),
     }
 }
 
 /// The reply that hands a token out; without one where it goes into a cookie.
-pub(crate) fn token(token: Option<&session::Token>, issued: &Session) -> TokenResponse {
+pub(crate) fn token<'a>(
+    token: Option<&'a session::Token>,
+    issued: &'a Session,
+) -> TokenResponse<'a> {
     TokenResponse {
-        token: token.map(|token| token.expose().to_owned()),
-        token_type: "Bearer".to_owned(),
+        token: token.map(|token| token.expose().into()),
+        token_type: "Bearer".into(),
         expires_in: seconds_up(issued.expires_in),
         session: session(issued, None),
     }
@@ -96,10 +100,10 @@ pub(crate) fn cookie_age(session: &Session) -> Duration {
     Duration::from_millis(u64::try_from(left_ms).unwrap_or_default())
 }
 
-fn user_of(subject: &Subject) -> SessionUser {
+fn user_of(subject: &Subject) -> SessionUser<'_> {
     SessionUser {
-        id: subject.id.to_string(),
-        username: subject.username.to_string(),
-        roles: subject.roles.iter().map(ToString::to_string).collect(),
+        id: subject.id,
+        username: (&*subject.username).into(),
+        roles: subject.roles.iter().map(|role| Cow::Borrowed(&**role)).collect(),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 use clock::SystemClock;
 use server_runtime::{
-    BadSetting, Lifecycle, Listener, Metrics, Settings, settings, shutdown, telemetry,
+    BadSetting, Lifecycle, Listener, Metrics, Settings, settings, shutdown, telemetry, workers,
 };
 
 use crate::{App, Config, settings_table};
@@ -44,7 +44,7 @@ fn start(table: &[server_runtime::Setting], matches: &ArgMatches) -> anyhow::Res
         std::io::stdout().write_all(settings.print().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = workers::runtime()?;
     if matches.subcommand_name() == Some("healthcheck") {
         return Ok(runtime.block_on(server_runtime::healthcheck(config.addr)));
     }
@@ -59,7 +59,7 @@ fn start(table: &[server_runtime::Setting], matches: &ArgMatches) -> anyhow::Res
 /// If signals cannot be caught, an address cannot be listened on, or the client of the auth service cannot be set up.
 pub async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
     let signals = shutdown::Signals::catch()?;
-    let lifecycle = Lifecycle::new(config.drain_delay);
+    let lifecycle = Lifecycle::new(config.drain_delay).with_workers(config.workers)?;
     let metrics = Metrics::new(VERSION);
     let app = App::build(config, &lifecycle, &metrics, Arc::new(SystemClock::new()))?;
     let public = Listener::bind("business", config.addr).await?;

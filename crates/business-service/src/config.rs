@@ -8,7 +8,7 @@ use axum::extract::ConnectInfo;
 use http::request::Parts;
 use ipnet::IpNet;
 use server_runtime::settings::{self, COMMON, DURATION, SOCKET_ADDR};
-use server_runtime::{BadSetting, RequestId, Setting, Settings, TraceParent};
+use server_runtime::{BadSetting, RequestId, Setting, Settings, TraceParent, workers};
 
 const ADDR: &str = "BUSINESS_ADDR";
 const INTERNAL_ADDR: &str = "BUSINESS_INTERNAL_ADDR";
@@ -98,6 +98,8 @@ pub struct Config {
     pub public_url: Url,
     /// How long new requests are served after the signal to end.
     pub drain_delay: Duration,
+    /// How many threads serve connections.
+    pub workers: usize,
 }
 
 impl Config {
@@ -107,13 +109,15 @@ impl Config {
     ///
     /// The first setting that is not acceptable.
     pub fn read(settings: &Settings) -> Result<Self, BadSetting> {
+        let workers = workers::count(settings)?;
         Ok(Self {
             addr: settings.public_addr(ADDR)?,
             internal_addr: settings.required(INTERNAL_ADDR, settings::socket_addr)?,
-            auth: read_auth(settings)?,
+            auth: AuthClientOptions { lanes: workers, ..read_auth(settings)? },
             login_url: settings.required(LOGIN_URL, login_url)?,
             public_url: settings.required(PUBLIC_URL, parse_base_url)?,
             drain_delay: settings.required("DRAIN_DELAY", settings::duration)?,
+            workers,
         })
     }
 }

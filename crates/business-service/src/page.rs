@@ -45,7 +45,7 @@ struct DashboardPage<'a> {
     here: &'static str,
     /// What stands before the `@`: people know themselves by it.
     name: &'a str,
-    session: &'a SessionView,
+    session: &'a SessionView<'static>,
     time_left: String,
     ends: String,
 }
@@ -55,7 +55,7 @@ struct DashboardPage<'a> {
 struct ProtectedPage<'a> {
     site: &'a Site,
     here: &'static str,
-    session: &'a SessionView,
+    session: &'a SessionView<'static>,
     time_left: String,
 }
 
@@ -64,7 +64,7 @@ struct ProtectedPage<'a> {
 struct NotesPage<'a> {
     site: &'a Site,
     here: &'static str,
-    session: &'a SessionView,
+    session: &'a SessionView<'static>,
     notes: &'a [String],
 }
 
@@ -86,7 +86,7 @@ impl Pages {
         login.into()
     }
 
-    pub(crate) fn dashboard(&self, session: &SessionView) -> Result<Page, Error> {
+    pub(crate) fn dashboard(&self, session: &SessionView<'static>) -> Result<Page, Error> {
         let ends = session.absolute_expires_at.to_string();
         self.render(&DashboardPage {
             site: &self.site,
@@ -98,7 +98,7 @@ impl Pages {
         })
     }
 
-    pub(crate) fn protected(&self, session: &SessionView) -> Result<Page, Error> {
+    pub(crate) fn protected(&self, session: &SessionView<'static>) -> Result<Page, Error> {
         self.render(&ProtectedPage {
             site: &self.site,
             here: "/protected",
@@ -107,7 +107,11 @@ impl Pages {
         })
     }
 
-    pub(crate) fn notes(&self, session: &SessionView, notes: &[String]) -> Result<Page, Error> {
+    pub(crate) fn notes(
+        &self,
+        session: &SessionView<'static>,
+        notes: &[String],
+    ) -> Result<Page, Error> {
         self.render(&NotesPage { site: &self.site, here: "/notes", session, notes })
     }
 
@@ -144,6 +148,6 @@ pub(crate) fn countdown(seconds: u64, request: &RequestId) -> Response {
     response
 }
 
-fn time_left(session: &SessionView) -> String {
+fn time_left(session: &SessionView<'static>) -> String {
     in_words(Duration::from_secs(session.expires_in))
 }

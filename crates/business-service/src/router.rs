@@ -48,17 +48,24 @@ pub(crate) fn openapi(app: &App) -> OpenApi {
 /// The routes that are this service's own.
 pub(crate) fn own(app: &App) -> OpenApiRouter {
     let countdown = Router::new().route(COUNTDOWN, get(pages::show_countdown));
-    guarded()
+    for_people()
         .layer(cross_site())
+        .merge(for_programs())
         .merge(OpenApiRouter::from(countdown))
         .with_state(app.state().clone())
 }
 
-/// What depends on a session. No cache may keep any of it, refusals included.
-fn guarded() -> OpenApiRouter<AppState> {
+/// What programs ask for. It changes nothing, has no body, and says by itself that no cache may keep
+/// it: without layers, since it is what is asked for most.
+fn for_programs() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(data::show_data))
         .routes(routes!(data::show_protected_resource))
+}
+
+/// What people look at. No cache may keep any of it, refusals included.
+fn for_people() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(pages::show_dashboard))
         .routes(routes!(pages::show_protected))
         .routes(routes!(notes::show_notes, notes::add_note))

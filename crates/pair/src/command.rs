@@ -13,6 +13,7 @@ use clock::{Clock, SystemClock};
 use server_runtime::settings::parse_or_exit;
 use server_runtime::{
     BadSetting, Lifecycle, Listener, Metrics, Setting, Settings, StartError, shutdown, telemetry,
+    workers,
 };
 
 use crate::banner::Banner;
@@ -34,7 +35,7 @@ fn start(plan: Plan, matches: &ArgMatches) -> ExitCode {
         let _ = std::io::stdout().write_all(plan.print().as_bytes());
         return ExitCode::SUCCESS;
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match workers::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, format_args!("the runtime cannot be started: {error}")),
     };
@@ -88,7 +89,8 @@ async fn serve(plan: Plan) -> Result<ExitCode, Failure> {
     let failed = |error: StartError| (1, error.to_string());
     let bad = |bad: BadSetting| (BadSetting::EXIT_CODE, bad.to_string());
     let signals = shutdown::Signals::catch().map_err(failed)?;
-    let lifecycle = Lifecycle::new(plan.auth.drain_delay);
+    let lifecycle =
+        Lifecycle::new(plan.auth.drain_delay).with_workers(plan.auth.workers).map_err(failed)?;
     let listeners = Listeners::bind(&plan).await.map_err(failed)?;
     let (public, internal) = (listeners.public.local_addr(), listeners.internal.local_addr());
     let plan = plan.with_addresses(public, internal, listeners.business_addr()).map_err(bad)?;
@@ -136,7 +138,7 @@ fn joined(auth: &auth_service::Service, business: &business_service::App) -> Rou
         .merge(routes)
         .merge(readiness.routes())
         .route("/openapi.json", get(async move || Json(document)));
-    auth.finish(routes, &readiness)
+    auth.finish(routes)
 }
 
 fn command(table: &[Setting]) -> Command {

@@ -13,6 +13,7 @@
 //! internal side, [`metrics::Metrics`] and [`probes::Readiness`]. Errors are [`problem::Problem`]s.
 
 pub mod healthcheck;
+mod json;
 pub mod listen;
 pub mod metrics;
 pub mod page;
@@ -22,8 +23,10 @@ pub mod request;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
+pub mod workers;
 
 pub use healthcheck::healthcheck;
+pub use json::private_json;
 pub use listen::{Limits, Listener, StartError};
 pub use metrics::Metrics;
 pub use probes::Readiness;

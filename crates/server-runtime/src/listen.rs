@@ -72,6 +72,9 @@ pub enum StartError {
     /// The signals to end cannot be caught.
     #[error("signals cannot be caught: {0}")]
     Signals(String),
+    /// A thread for connections could not be started.
+    #[error("cannot start a worker: {0}")]
+    Worker(String),
     /// An address could not be listened on.
     #[error("cannot listen on {addr} ({name}): {reason}")]
     Listen {
@@ -132,7 +135,8 @@ impl Listener {
     pub fn serve(self, router: axum::Router, lifecycle: &Lifecycle) {
         let Self { name, socket, addr, limits } = self;
         let accept = accept::Accept::new(name, Arc::new(limits), router, lifecycle.clone());
-        lifecycle.spawn_critical(name, accept.run(socket));
+        let accepting = lifecycle.listeners().track_future(accept.run(socket));
+        lifecycle.spawn_critical(name, accepting);
         tracing::info!(target: crate::telemetry::ALWAYS, "listening on http://{addr} ({name})");
     }
 }

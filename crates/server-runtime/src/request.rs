@@ -1,9 +1,10 @@
-//! What every request gets: an id, a span, a line in the log, a place in the metrics.
+//! What every request gets: an id, a line in the log, a place in the metrics.
 //!
 //! One layer instead of five, since it stands in the way of every request. A panic ends here, as
 //! one answer.
 
 mod answer;
+mod current;
 mod id;
 mod trace;
 
@@ -19,10 +20,13 @@ use axum::response::{IntoResponse as _, Response};
 use http::{Request, StatusCode};
 use tower::{Layer, Service};
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Usual};
 use crate::problem::{Problem, wants_page};
 use answer::Pending;
+use current::Working;
 use id::Ids;
+
+pub(crate) use current::current;
 
 pub use id::RequestId;
 pub use trace::TraceParent;
@@ -52,7 +56,7 @@ impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
     fn layer(&self, inner: S) -> RequestService<S> {
-        RequestService { inner, shared: self.shared.clone() }
+        RequestService { inner, shared: self.shared.clone(), usual: Arc::default() }
     }
 }
 
@@ -61,6 +65,8 @@ impl<S> Layer<S> for RequestLayer {
 pub struct RequestService<S> {
     inner: S,
     shared: Arc<Shared>,
+    /// A router has one of these services for each of its routes.
+    usual: Arc<Usual>,
 }
 
 impl<S> Service<Request<Body>> for RequestService<S>
@@ -81,8 +87,6 @@ where
         let id = RequestId::given(request.headers())
             .unwrap_or_else(|| shared.ids.make(shared.clock.unix_ms()));
         let trace = TraceParent::given(request.headers());
-        // At the level of errors, so that whatever is logged at all carries it.
-        let span = tracing::error_span!("request", request_id = id.as_str());
         let pending = Pending {
             began: shared.clock.now(),
             method: request.method().clone(),
@@ -90,20 +94,24 @@ where
             page: wants_page(request.headers()),
             id: id.clone(),
             shared,
+            usual: self.usual.clone(),
         };
-        request.extensions_mut().insert(id);
+        request.extensions_mut().insert(id.clone());
         if let Some(trace) = trace {
             request.extensions_mut().insert(trace);
         }
-        let inner = span.in_scope(|| self.inner.call(request));
-        Answering { inner, span, pending: Some(pending) }
+        let mut id = Some(id);
+        let working = Working::on(&mut id);
+        let inner = self.inner.call(request);
+        drop(working);
+        Answering { inner, id, pending: Some(pending) }
     }
 }
 
 /// The answer to a request, in the making.
 pub struct Answering<F> {
     inner: F,
-    span: tracing::Span,
+    id: Option<RequestId>,
     /// Gone once the request is answered.
     pending: Option<Pending>,
 }
@@ -116,7 +124,7 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let _entered = this.span.enter();
+        let _working = Working::on(&mut this.id);
         let inner = Pin::new(&mut this.inner);
         let response = match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -133,7 +141,7 @@ where
 impl<F> Drop for Answering<F> {
     fn drop(&mut self) {
         if self.pending.is_some() {
-            let _entered = self.span.enter();
+            let _working = Working::on(&mut self.id);
             tracing::debug!("the client went before the answer");
         }
     }

@@ -8,16 +8,18 @@
 //! | stopped | nothing in flight, or ten seconds later | background tasks end |
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::listen::StartError;
 use crate::telemetry::ALWAYS;
+use crate::workers::Workers;
 
 /// How long requests in flight may take once the listeners are closed.
 const IN_FLIGHT: Duration = Duration::from_secs(10);
@@ -44,7 +46,10 @@ struct Shared {
     closing: CancellationToken,
     stopped: CancellationToken,
     tasks: TaskTracker,
+    /// The loops that accept connections.
+    listeners: TaskTracker,
     connections: TaskTracker,
+    workers: OnceLock<Workers>,
     drain_delay: Duration,
     in_flight: Duration,
 }
@@ -65,11 +70,25 @@ impl Lifecycle {
             closing: CancellationToken::new(),
             stopped: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            listeners: TaskTracker::new(),
             connections: TaskTracker::new(),
+            workers: OnceLock::new(),
             drain_delay,
             in_flight,
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Has connections served by so many threads, of which the one that accepts them is the first.
+    /// Without it there is no other.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no more threads.
+    pub fn with_workers(self, count: usize) -> Result<Self, StartError> {
+        let workers = Workers::start(count, &self.shared.stopped)?;
+        let _ = self.shared.workers.set(workers);
+        Ok(self)
     }
 
     /// Whether new requests are welcome: false from the signal on.
@@ -126,6 +145,16 @@ impl Lifecycle {
     /// Cancelled when the listeners are to be closed.
     pub(crate) fn closing_token(&self) -> &CancellationToken {
         &self.shared.closing
+    }
+
+    /// The thread that serves the next connection; `None` for the one that has accepted it.
+    pub(crate) fn next_worker(&self) -> Option<&Handle> {
+        self.shared.workers.get()?.next()
+    }
+
+    /// What the loops that accept connections are tracked by.
+    pub(crate) fn listeners(&self) -> &TaskTracker {
+        &self.shared.listeners
     }
 
     /// What connections are tracked by.
@@ -192,6 +221,15 @@ pub async fn run(lifecycle: &Lifecycle, signals: Signals) -> ExitCode {
     std::process::exit(1)
 }
 
+/// Waits until nobody is connected.
+///
+/// INVARIANT: the loops that accept end first. They take in who was about to be connected, so that
+/// before their end there may be nobody for a moment and somebody after it.
+async fn unoccupied(shared: &Shared) {
+    shared.listeners.wait().await;
+    shared.connections.wait().await;
+}
+
 /// Drains a life that has been told to end, stage by stage.
 async fn drained(lifecycle: &Lifecycle) -> ExitCode {
     let shared = &lifecycle.shared;
@@ -200,8 +238,9 @@ async fn drained(lifecycle: &Lifecycle) -> ExitCode {
         tokio::time::sleep(shared.drain_delay).await;
     }
     lifecycle.close();
+    shared.listeners.close();
     shared.connections.close();
-    if tokio::time::timeout(shared.in_flight, shared.connections.wait()).await.is_err() {
+    if tokio::time::timeout(shared.in_flight, unoccupied(shared)).await.is_err() {
         let left = shared.connections.len();
         tracing::warn!(target: ALWAYS, left, "connections are cut off at the end of the drain");
     }

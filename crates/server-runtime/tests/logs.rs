@@ -12,9 +12,10 @@ use axum::routing::get;
 use http::{Request, StatusCode};
 use parking_lot::Mutex;
 use serde_json::Value;
+use server_runtime::telemetry::{self, Format};
 use server_runtime::{Metrics, Problem, RequestLayer};
 use tower::ServiceExt as _;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[derive(Clone, Default)]
@@ -54,7 +55,7 @@ fn lines(kept: &Kept) -> Vec<(String, Value)> {
     let seen = |line: &Value| format!("{} {}", line["level"], line["message"]).replace('"', "");
     lines
         .into_iter()
-        .inspect(|line| assert_eq!(line["spans"][0]["request_id"], "r-1", "{line}"))
+        .inspect(|line| assert_eq!(line["request_id"], "r-1", "{line}"))
         .map(|line| (seen(&line), line))
         .collect()
 }
@@ -63,11 +64,8 @@ fn lines(kept: &Kept) -> Vec<(String, Value)> {
 async fn an_answer_is_logged_by_its_outcome_with_the_requests_id() {
     let kept = Kept::default();
     let writer = kept.clone();
-    let layer = tracing_subscriber::fmt::layer().json().flatten_event(true);
-    tracing_subscriber::registry()
-        .with(tracing_subscriber::EnvFilter::new("server_runtime=debug,info"))
-        .with(layer.with_writer(move || writer.clone()))
-        .init();
+    let filter = EnvFilter::new("server_runtime=debug,info");
+    telemetry::subscriber(Format::Json, filter, false, move || writer.clone()).init();
     let router = router();
     for path in ["/items/geheim?token=geheim", "/refuse", "/fail"] {
         let request = Request::get(path).header("x-request-id", "r-1");

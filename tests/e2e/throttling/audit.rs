@@ -44,7 +44,7 @@ fn line(auth: &AuthService, event: &str, request: &str) -> Value {
     let line = eventually(&format!("{event} of {request} in the log"), PATIENCE, || {
         let mut lines = auth.log();
         lines.retain(|line| line["target"] == "audit" && line["event"] == event);
-        lines.retain(|line| line["spans"][0]["request_id"] == request);
+        lines.retain(|line| line["request_id"] == request);
         assert!(lines.len() < 2, "{lines:?}");
         lines.pop()
     });

@@ -16,7 +16,7 @@ async fn a_clear_yes_is_alive_and_a_clear_no_is_dead() {
     let Ok(Answer::Alive(session)) = client.validate(Question::new("T")).await else {
         panic!("a clear yes was not understood");
     };
-    assert_eq!((session.user.username.as_str(), session.refresh_count), ("ann@example.com", 3));
+    assert_eq!((session.user.username.as_ref(), session.refresh_count), ("ann@example.com", 3));
 
     for (word, reason) in [
         ("malformed", Reason::Malformed),

@@ -60,7 +60,7 @@ pub(crate) async fn until_waiting(client: &AuthClient, questions: usize) {
 
 pub(crate) async fn user(asked: JoinHandle<Outcome>) -> String {
     match asked.await.unwrap() {
-        Ok(Answer::Alive(session)) => session.user.username,
+        Ok(Answer::Alive(session)) => session.user.username.into_owned(),
         other => panic!("not alive: {other:?}"),
     }
 }

@@ -11,7 +11,7 @@ use crate::upstream::{Act, Upstream, no, yes};
 use crate::{client, client_with, options};
 
 async fn who(Authenticated(session): Authenticated) -> String {
-    session.user.username
+    session.user.username.into_owned()
 }
 
 fn by_extractor(client: AuthClient) -> Router {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use auth_api_types::SessionList;
-use axum::extract::{OriginalUri, State};
-use axum::http::StatusCode;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use session::{Ending, SessionId};
@@ -91,7 +91,7 @@ pub(crate) async fn end_own(app: &App, caller: &Caller, id: &str) -> Result<bool
 pub(crate) async fn end_sessions(
     State(app): State<Arc<App>>,
     caller: Caller,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
     let EndQuery { keep } = body::query(&uri)?;
     let keep = keep.map(|Keep::Current| caller.session.id);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use auth_api_types::{CreateUserRequest, UpdateUserRequest, UserList, UserView};
-use axum::extract::{FromRequest as _, OriginalUri, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use serde::Deserialize;
 use session::{Ending, Intent};
@@ -47,7 +47,7 @@ pub(crate) struct UsersQuery {
 pub(crate) async fn list_users(
     State(app): State<Arc<App>>,
     _admin: Admin,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
     let UsersQuery { q, limit, after } = body::query(&uri)?;
     let limit = match limit.as_deref().map(str::parse) {

@@ -45,10 +45,12 @@ pub(crate) async fn validate_token(
     let question: ValidateRequest<'_> = body::json(&bytes)?;
     let is_batch = question.is_batch();
     let items = question.into_items().map_err(malformed)?;
-    let mut verdicts = answer(&app, &items).await;
-    if verdicts.iter().all(|verdict| verdict.error.is_some()) {
+    let outcomes = ask(&app, &items).await;
+    if outcomes.iter().all(|outcome| matches!(outcome, Some(Err(_)))) {
         return Err(ApiError::Unavailable("the session store does not answer"));
     }
+    let mut verdicts: Vec<Verdict<'_>> = outcomes.iter().map(|one| verdict(one.as_ref())).collect();
+    trace(&items, &verdicts);
     let answer = if is_batch {
         ValidateAnswer::Many(Results { results: verdicts })
     } else {
@@ -61,13 +63,13 @@ pub(crate) async fn validate_token(
 #[derive(serde::Serialize)]
 #[serde(untagged)]
 #[expect(clippy::large_enum_variant, reason = "it is written out at once")]
-pub(crate) enum ValidateAnswer {
-    One(Verdict),
-    Many(Results),
+pub(crate) enum ValidateAnswer<'a> {
+    One(Verdict<'a>),
+    Many(Results<'a>),
 }
 
 /// "Any of" and not "one of": both take members that they do not know, the other's included.
-impl PartialSchema for ValidateAnswer {
+impl PartialSchema for ValidateAnswer<'_> {
     fn schema() -> RefOr<Schema> {
         AnyOfBuilder::new()
             .item(Ref::from_schema_name(Verdict::name()))
@@ -77,7 +79,7 @@ impl PartialSchema for ValidateAnswer {
     }
 }
 
-impl ToSchema for ValidateAnswer {
+impl ToSchema for ValidateAnswer<'_> {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         schemas.push((Verdict::name().into(), Verdict::schema()));
         schemas.push((Results::name().into(), Results::schema()));
@@ -86,39 +88,38 @@ impl ToSchema for ValidateAnswer {
     }
 }
 
-/// A verdict for each item, in order; only well-formed tokens reach the store, in one batch.
-async fn answer(app: &App, items: &[ValidateItem<'_>]) -> Vec<Verdict> {
-    let mut verdicts = vec![Verdict::dead(Reason::Malformed); items.len()];
-    let mut places = Vec::with_capacity(items.len());
+/// The store's answer for each item, in order; only well-formed tokens reach it, in one batch. None
+/// for the others.
+async fn ask(app: &App, items: &[ValidateItem<'_>]) -> Vec<Option<Outcome>> {
     let mut batch = Vec::with_capacity(items.len());
     let mut seen = Vec::with_capacity(items.len());
-    for (place, item) in items.iter().enumerate() {
-        if let Ok((id, digest)) = Token::read(&item.token) {
-            let intent = if item.touch.unwrap_or(true) { Intent::Use } else { Intent::Look };
-            places.push(place);
-            batch.push(Presented { id, digest, intent });
-            seen.push(seen_at(item.client.as_ref()));
-        } else {
+    let mut asked = Vec::with_capacity(items.len());
+    for item in items {
+        let read = Token::read(&item.token);
+        asked.push(read.is_ok());
+        let Ok((id, digest)) = read else {
             app.figures.count_malformed();
-        }
+            continue;
+        };
+        let intent = if item.touch.unwrap_or(true) { Intent::Use } else { Intent::Look };
+        batch.push(Presented { id, digest, intent });
+        seen.push(seen_at(item.client.as_ref()));
     }
     let outcomes = app.sessions.validate(&batch, &seen).await;
     report_failures(&outcomes);
-    for (place, outcome) in places.into_iter().zip(&outcomes) {
+    for outcome in &outcomes {
         app.figures.count_validation(outcome);
-        if let (Some(verdict), Some(item)) = (verdicts.get_mut(place), items.get(place)) {
-            *verdict = written(outcome);
-            trace(item, verdict);
-        }
     }
-    verdicts
+    let mut outcomes = outcomes.into_iter();
+    asked.into_iter().map(|asked| asked.then(|| outcomes.next()).flatten()).collect()
 }
 
-fn written(outcome: &Outcome) -> Verdict {
+fn verdict(outcome: Option<&Outcome>) -> Verdict<'_> {
     match outcome {
-        Ok(session::Verdict::Alive(session)) => Verdict::alive(view::session(session, None)),
-        Ok(session::Verdict::Dead(dead)) => Verdict::dead(view::reason(*dead)),
-        Err(_) => Verdict::unavailable(),
+        None => Verdict::dead(Reason::Malformed),
+        Some(Ok(session::Verdict::Alive(session))) => Verdict::alive(view::session(session, None)),
+        Some(Ok(session::Verdict::Dead(dead))) => Verdict::dead(view::reason(*dead)),
+        Some(Err(_)) => Verdict::unavailable(),
     }
 }
 
@@ -130,10 +131,13 @@ fn report_failures(outcomes: &[Outcome]) {
     }
 }
 
-fn trace(item: &ValidateItem<'_>, verdict: &Verdict) {
-    if tracing::enabled!(tracing::Level::DEBUG) {
+fn trace(items: &[ValidateItem<'_>], verdicts: &[Verdict<'_>]) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    for (item, verdict) in items.iter().zip(verdicts) {
         let request_id = item.request_id.as_deref().unwrap_or_default();
-        let session_id = verdict.session.as_ref().map(|session| session.id.as_str());
+        let session_id = verdict.session.as_ref().map(|session| session.id.to_string());
         let reason = verdict.reason.map(Reason::as_str);
         let alive = verdict.authenticated;
         tracing::debug!(asked_by = %printable(request_id), session_id, reason, alive, "validated");

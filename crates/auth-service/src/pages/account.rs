@@ -7,8 +7,8 @@ pub(crate) mod tokens;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{OriginalUri, State};
-use axum::http::StatusCode;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use server_runtime::page::in_words;
 use users::{ADMIN, User};
@@ -51,7 +51,7 @@ struct AccountPage {
 pub(crate) async fn show_account(
     State(app): State<Arc<App>>,
     Visitor(caller): Visitor,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
     let After { done } = body::query(&uri)?;
     let notice = match done.as_deref() {

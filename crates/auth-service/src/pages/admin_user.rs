@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{OriginalUri, State};
-use axum::http::StatusCode;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use users::User;
 use uuid::Uuid;
@@ -34,7 +34,7 @@ pub(crate) async fn show_user(
     State(app): State<Arc<App>>,
     AdminVisitor(caller): AdminVisitor,
     Path(id): Path<String>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
     let After { done } = body::query(&uri)?;
     let notice = match done.as_deref() {

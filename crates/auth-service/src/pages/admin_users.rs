@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{OriginalUri, State};
-use axum::http::StatusCode;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use users::{ListQuery, NewUser, Password, USER, User};
@@ -78,7 +78,7 @@ struct NewUserPage {
 pub(crate) async fn show_users(
     State(app): State<Arc<App>>,
     AdminVisitor(caller): AdminVisitor,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
     let Search { q, after, done } = body::query(&uri)?;
     let after = after.map(|after| Uuid::try_parse(&after)).transpose();

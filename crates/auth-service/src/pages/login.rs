@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{OriginalUri, State};
-use axum::http::StatusCode;
+use axum::extract::State;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use server_runtime::page::in_words;
@@ -68,7 +68,7 @@ struct LoginPage<'a> {
 )]
 pub(crate) async fn show_login(
     State(app): State<Arc<App>>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
     let query: LoginQuery = body::query(&uri)?;
     show(&app, StatusCode::OK, "", &query, None)

@@ -1,10 +1,15 @@
 //! What programs ask for: the caller's own data, as JSON.
 
+use std::borrow::Cow;
+
 use auth_api_types::{Kind, Problem, SessionView, Timestamp};
 use auth_client::{Authenticated, Refusal};
-use axum::Json;
+use axum::response::Response;
+use http::StatusCode;
 use serde::Serialize;
+use server_runtime::private_json;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::error::Error;
 
@@ -22,7 +27,7 @@ pub(crate) struct Data {
     message: String,
     user: Owner,
     /// The role that the session acts in.
-    role: String,
+    role: Cow<'static, str>,
     session: Inflation,
 }
 
@@ -30,21 +35,19 @@ pub(crate) struct Data {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Owner {
     /// The user's id.
-    #[schema(format = Uuid)]
-    id: String,
+    id: Uuid,
     /// The e-mail address that the user logs in with.
     #[schema(example = "ann@example.com")]
-    username: String,
+    username: Cow<'static, str>,
     /// All roles of the user.
-    roles: Vec<String>,
+    roles: Vec<Cow<'static, str>>,
 }
 
 /// How the session stands after this use of its token.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Inflation {
     /// The session's id, no secret.
-    #[schema(format = Uuid)]
-    id: String,
+    id: Uuid,
     /// What a use does to it.
     kind: Kind,
     /// Whole seconds until it ends if nobody uses it.
@@ -57,8 +60,8 @@ pub(crate) struct Inflation {
     refresh_count: u64,
 }
 
-impl From<SessionView> for Data {
-    fn from(session: SessionView) -> Self {
+impl From<SessionView<'static>> for Data {
+    fn from(session: SessionView<'static>) -> Self {
         Self {
             message: greeting(&session),
             user: Owner {
@@ -79,7 +82,7 @@ impl From<SessionView> for Data {
     }
 }
 
-fn greeting(session: &SessionView) -> String {
+fn greeting(session: &SessionView<'_>) -> String {
     let (name, seconds) = (&session.user.username, session.expires_in);
     match session.kind {
         Kind::Sliding => format!("Hello {name}, your session is alive for another {seconds} s."),
@@ -96,7 +99,7 @@ pub(crate) struct ProtectedResource {
     message: &'static str,
     /// The caller.
     #[schema(example = "ann@example.com")]
-    user: String,
+    user: Cow<'static, str>,
 }
 
 /// The caller's own data.
@@ -110,11 +113,9 @@ pub(crate) struct ProtectedResource {
         (status = 503, description = "Nobody knows whether the token is alive", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn show_data(
-    caller: Result<Authenticated, Refusal>,
-) -> Result<Json<DataResponse>, Error> {
+pub(crate) async fn show_data(caller: Result<Authenticated, Refusal>) -> Result<Response, Error> {
     let Authenticated(session) = caller?;
-    Ok(Json(DataResponse { data: session.into() }))
+    private(&DataResponse { data: session.into() })
 }
 
 /// Something that only a live session may see.
@@ -130,8 +131,16 @@ pub(crate) async fn show_data(
 )]
 pub(crate) async fn show_protected_resource(
     caller: Result<Authenticated, Refusal>,
-) -> Result<Json<ProtectedResource>, Error> {
+) -> Result<Response, Error> {
     let Authenticated(session) = caller?;
     let message = "This is a protected resource";
-    Ok(Json(ProtectedResource { message, user: session.user.username }))
+    private(&ProtectedResource { message, user: session.user.username })
+}
+
+/// For the caller alone: no cache keeps it.
+fn private<T: Serialize>(answer: &T) -> Result<Response, Error> {
+    private_json(StatusCode::OK, answer).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be written");
+        Error::Internal
+    })
 }

@@ -3,7 +3,7 @@
 use auth_api_types::{ErrorCode, Problem};
 use auth_client::{Authenticated, Refusal};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, OriginalUri, Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, Uri};
 use serde::Deserialize;
@@ -27,7 +27,7 @@ use crate::page::{self, Page};
 )]
 pub(crate) async fn show_dashboard(
     State(app): State<AppState>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
     caller: Result<Authenticated, Refusal>,
 ) -> Result<Page, Response> {
@@ -49,7 +49,7 @@ pub(crate) async fn show_dashboard(
 )]
 pub(crate) async fn show_protected(
     State(app): State<AppState>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
     caller: Result<Authenticated, Refusal>,
 ) -> Result<Page, Response> {

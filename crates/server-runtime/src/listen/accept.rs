@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 use super::refuse::Refuser;
-use super::registry::Registry;
+use super::registry::{Place, Registry};
 use super::service::ToRouter;
 use super::stream::Stream;
 use super::{Limits, connection};
@@ -107,21 +107,37 @@ impl Accept {
         // It costs latency only.
         let _ = tcp.set_nodelay(true);
         let place = self.registry.enter();
-        let activity = place.activity().clone();
-        let stream = Stream::new(tcp, activity.clone(), self.limits.linger);
         let service = ToRouter {
             router: self.router.clone(),
-            activity,
+            activity: place.activity().clone(),
             lifecycle: self.lifecycle.clone(),
             peer,
             body_timeout: self.limits.body_timeout,
         };
-        let open = Open::new(self.lifecycle.clone());
-        let (protocol, limits) = (self.protocol.clone(), self.limits.clone());
-        self.lifecycle.connections().spawn(async move {
-            let _counted = (place, open);
-            connection::serve(&protocol, stream, service, limits).await;
-        });
+        let admitted = Admitted {
+            service,
+            protocol: self.protocol.clone(),
+            limits: self.limits.clone(),
+            _counted: (place, Open::new(self.lifecycle.clone())),
+        };
+        self.hand_over(tcp, admitted);
+    }
+
+    /// Gives a connection to the thread whose turn it is.
+    fn hand_over(&self, tcp: TcpStream, admitted: Admitted) {
+        let connections = self.lifecycle.connections();
+        let Some(worker) = self.lifecycle.next_worker() else {
+            connections.spawn(admitted.serve(tcp));
+            return;
+        };
+        // From our runtime's hands to the worker's; where the system refuses, it is closed.
+        let Ok(tcp) = tcp.into_std() else { return };
+        let served = async move {
+            if let Ok(tcp) = TcpStream::from_std(tcp) {
+                admitted.serve(tcp).await;
+            }
+        };
+        connections.spawn_on(served, worker);
     }
 
     fn is_full(&self) -> bool {
@@ -181,6 +197,21 @@ fn close_the_door(socket: &TcpListener) {
 
 #[cfg(not(target_os = "linux"))]
 fn close_the_door(_: &TcpListener) {}
+
+/// A connection that was let in, and what it counts in until its end.
+struct Admitted {
+    service: ToRouter,
+    protocol: Arc<http1::Builder>,
+    limits: Arc<Limits>,
+    _counted: (Place, Open),
+}
+
+impl Admitted {
+    async fn serve(self, tcp: TcpStream) {
+        let stream = Stream::new(tcp, self.service.activity.clone(), self.limits.linger);
+        connection::serve(&self.protocol, stream, self.service, self.limits).await;
+    }
+}
 
 /// One connection in the count of the whole process.
 struct Open {

@@ -145,35 +145,44 @@ impl Linger {
 /// line ends, which a proxy in front of us may not.
 #[derive(Default)]
 struct HeadScan {
-    over: bool,
+    part: Part,
     previous: u8,
-    /// Bytes of the current line so far, its line end not counted.
-    line: usize,
-    begun: bool,
+    /// Whether the current line has had anything but carriage returns.
+    written: bool,
     bare_line_feed: bool,
 }
 
+/// Which part of a request's head is being read.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Part {
+    /// Empty lines before the request line are allowed, and end nothing.
+    #[default]
+    Before,
+    Lines,
+    Over,
+}
+
 impl HeadScan {
-    fn read(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if self.over {
-                return;
-            }
-            match byte {
-                b'\n' => self.end_line(),
-                b'\r' => {}
-                _ => self.line += 1,
-            }
-            self.previous = byte;
+    fn read(&mut self, mut bytes: &[u8]) {
+        while self.part != Part::Over && !bytes.is_empty() {
+            let end = memchr::memchr(b'\n', bytes);
+            let line = &bytes[..end.unwrap_or(bytes.len())];
+            self.written = self.written || line.iter().any(|byte| *byte != b'\r');
+            self.previous = line.last().copied().unwrap_or(self.previous);
+            let Some(end) = end else { return };
+            self.end_line();
+            bytes = &bytes[end + 1..];
         }
     }
 
     fn end_line(&mut self) {
         self.bare_line_feed |= self.previous != b'\r';
-        // Empty lines before the request line are allowed, and end nothing.
-        self.over = self.begun && self.line == 0;
-        self.begun |= self.line > 0;
-        self.line = 0;
+        self.part = match (self.part, self.written) {
+            (_, true) => Part::Lines,
+            (Part::Before, false) => Part::Before,
+            (Part::Lines | Part::Over, false) => Part::Over,
+        };
+        (self.written, self.previous) = (false, b'\n');
     }
 }
 

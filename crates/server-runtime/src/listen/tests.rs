@@ -5,6 +5,7 @@ mod client;
 mod drain;
 mod limits;
 mod malformed;
+mod workers;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -88,6 +89,8 @@ fn router(gate: Gate) -> Router {
         .route("/ok", get("ok"))
         .route("/wait", get(wait))
         .route("/read", post(read))
+        .route("/thread", get(async || std::thread::current().name().unwrap().to_owned()))
+        .route("/panic", get(async || -> () { panic!("on purpose") }))
         .route("/early", post((StatusCode::FORBIDDEN, "no")))
         .route("/peer", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()))
 }

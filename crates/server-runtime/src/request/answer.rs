@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, StatusCode};
 
 use super::Shared;
 use super::id::{RequestId, X_REQUEST_ID};
+use crate::metrics::Usual;
 use crate::problem::Problem;
 
 /// What is known of a request before its answer.
@@ -22,6 +23,7 @@ pub(super) struct Pending {
     pub(super) page: bool,
     pub(super) id: RequestId,
     pub(super) shared: Arc<Shared>,
+    pub(super) usual: Arc<Usual>,
 }
 
 impl Pending {
@@ -33,7 +35,8 @@ impl Pending {
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, self.id.header().clone());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        self.shared.metrics.request(&self.method, self.route, response.status(), took);
+        let metrics = &self.shared.metrics;
+        metrics.request(&self.usual, &self.method, self.route, response.status(), took);
         response
     }
 

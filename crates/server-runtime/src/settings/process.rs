@@ -9,6 +9,12 @@ pub const COMMON: &[Setting] = &[
         "a port number",
         "Where the address is not set: listen on 0.0.0.0 with this port, as platforms ask for",
     ),
+    Setting::variable(
+        "WORKERS",
+        "a number from 1 to 256",
+        "Threads that serve connections; by default one for each core",
+    )
+    .with_flag("workers"),
     Setting::variable("DRAIN_DELAY", DURATION, "How long new requests are served after SIGTERM")
         .with_flag("drain-delay")
         .with_default("1s"),

@@ -1,6 +1,6 @@
 //! The end: nobody who managed to send a request goes without an answer.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::shutdown::{Signals, run};
@@ -8,11 +8,11 @@ use crate::shutdown::{Signals, run};
 const LONG: Duration = Duration::from_mins(10);
 
 /// Nothing ends by itself.
-fn patient() -> Limits {
+pub(super) fn patient() -> Limits {
     Limits { head_timeout: LONG, idle_timeout: LONG, last_call: LONG, ..Limits::default() }
 }
 
-fn spawn_run(life: &Lifecycle) -> tokio::task::JoinHandle<()> {
+pub(super) fn spawn_run(life: &Lifecycle) -> tokio::task::JoinHandle<()> {
     let life = life.clone();
     tokio::spawn(async move {
         run(&life, Signals::catch().unwrap()).await;
@@ -172,10 +172,23 @@ async fn a_head_on_its_way_at_the_end_is_waited_for() {
     running.await.unwrap();
 }
 
+/// Connects, unless nobody is taken any more. The system ignores those who come too late, for a
+/// second: they need not wait for it.
+async fn connect(addr: SocketAddr, life: &Lifecycle) -> Option<Client> {
+    loop {
+        let connecting = Client::connect(addr);
+        match tokio::time::timeout(Duration::from_millis(100), connecting).await {
+            Ok(connected) => return connected.ok(),
+            Err(_) if life.closing() => return None,
+            Err(_) => {}
+        }
+    }
+}
+
 /// Sends requests until nobody listens any more; counts those that got no answer.
-async fn load(addr: SocketAddr, answered: Arc<AtomicUsize>, over: Arc<AtomicBool>) -> usize {
+async fn load(addr: SocketAddr, life: Lifecycle, answered: Arc<AtomicUsize>) -> usize {
     let mut failed = 0;
-    while let Ok(mut client) = Client::connect(addr).await {
+    while let Some(mut client) = connect(addr, &life).await {
         loop {
             let Some(answer) = client.try_get("/ok").await else {
                 failed += 1;
@@ -186,9 +199,26 @@ async fn load(addr: SocketAddr, answered: Arc<AtomicUsize>, over: Arc<AtomicBool
                 break;
             }
         }
-        if over.load(Ordering::Relaxed) {
-            break;
-        }
+    }
+    failed
+}
+
+/// Drains a server of this life under the load of so many clients; says how many requests got no
+/// answer.
+pub(super) async fn load_until_the_end(life: Lifecycle, clients: usize) -> usize {
+    let server = Server::start_with(Limits::default(), life).await;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let clients: Vec<_> = (0..clients)
+        .map(|_| tokio::spawn(load(server.addr, server.life.clone(), answered.clone())))
+        .collect();
+    while answered.load(Ordering::Relaxed) < 200 {
+        tokio::task::yield_now().await;
+    }
+    server.life.drain();
+    run(&server.life, Signals::catch().unwrap()).await;
+    let mut failed = 0;
+    for client in clients {
+        failed += client.await.unwrap();
     }
     failed
 }
@@ -197,19 +227,6 @@ async fn load(addr: SocketAddr, answered: Arc<AtomicUsize>, over: Arc<AtomicBool
 async fn no_request_fails_in_a_drain_under_load() {
     for round in 0..3 {
         let life = Lifecycle::new(Duration::from_millis(200));
-        let server = Server::start_with(Limits::default(), life).await;
-        let (answered, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let clients: Vec<_> = (0..16)
-            .map(|_| tokio::spawn(load(server.addr, answered.clone(), over.clone())))
-            .collect();
-        while answered.load(Ordering::Relaxed) < 200 {
-            tokio::task::yield_now().await;
-        }
-        server.life.drain();
-        run(&server.life, Signals::catch().unwrap()).await;
-        over.store(true, Ordering::Relaxed);
-        for client in clients {
-            assert_eq!(client.await.unwrap(), 0, "round {round}");
-        }
+        assert_eq!(load_until_the_end(life, 16).await, 0, "round {round}");
     }
 }

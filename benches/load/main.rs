@@ -1,0 +1,139 @@
+//! The load bench: `cargo bench --bench load`. It starts the release binaries beside the
+//! yardsticks of `benches/yardsticks`, loads all of them in turn, and writes what it saw to
+//! `docs/performance.md`. It decides nothing about the services and shares no code with them.
+
+mod axis;
+mod bars;
+mod charts;
+mod comparison;
+mod expiry;
+mod figures;
+mod filling;
+mod flask;
+mod flood;
+mod http;
+mod machine;
+mod memory;
+mod nginx;
+mod options;
+mod others;
+mod pinning;
+mod plots;
+mod process;
+mod progress;
+mod redis;
+mod report;
+mod results;
+mod rounds;
+mod rows;
+mod services;
+mod starts;
+mod tables;
+mod tools;
+mod watching;
+mod world;
+mod wrk;
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use options::Options;
+use pinning::Pinning;
+use redis::Redis;
+use results::Results;
+use services::{Places, Starter};
+use world::World;
+
+/// How many sessions end in the same moment, if so many live.
+const EXPIRING: usize = 100_000;
+
+fn main() -> Result<()> {
+    let matches = options::command().get_matches();
+    if !matches.get_flag("bench") {
+        progress::say("not run as a test: cargo bench --bench load");
+        return Ok(());
+    }
+    let options = Options::read(&matches)?;
+    let places = Places::find(&options)?;
+    let mut results = Results { left_out: tools::missing(&options)?, ..Results::default() };
+    build_yardsticks(&places)?;
+    measure(&options, &places, &mut results)?;
+    publish(&options, &places, &results)
+}
+
+fn measure(options: &Options, places: &Places, results: &mut Results) -> Result<()> {
+    let starter = Starter { places, options, pinning: Pinning::Unpinned };
+    if options.wants("start") {
+        results.starts = starts::measure(starter)?;
+    }
+    let redis = start_redis(starter)?;
+    results.redis = redis.as_ref().map(|redis| redis.resident);
+    for &pinning in &options.pinnings {
+        let world = World::start(Starter { pinning, ..starter }, redis.as_ref(), results)?;
+        rounds::run(options, pinning, &world.rows, results)?;
+        pinning::move_to_generator(pinning)?;
+        let auth = [world.auth.server.pid()];
+        if options.wants("flood") {
+            let flood = others::watched("flood", &auth, || {
+                flood::measure(&world, pinning, options.rounds)
+            })?;
+            results.floods.push(flood);
+        }
+        if options.wants("expiry") && results.expiry.is_none() {
+            let sessions = options.live.min(EXPIRING);
+            let measure = || expiry::measure(&world, sessions);
+            results.expiry = Some(others::watched("expiry", &auth, measure)?);
+        }
+        if results.growth.is_empty() {
+            results.growth = world.growth;
+        }
+        pinning::move_to_generator(Pinning::Unpinned)?;
+    }
+    Ok(())
+}
+
+/// Writes the document, beside the others if the run was a whole one without failures.
+fn publish(options: &Options, places: &Places, results: &Results) -> Result<()> {
+    let raw = places.scratch.join("results.json");
+    std::fs::write(&raw, serde_json::to_vec_pretty(&results.raw())?)?;
+    for &pinning in &options.pinnings {
+        for &connections in &options.connections {
+            progress::say(&format!("{}, {connections} connections", pinning.title()));
+            progress::say(&tables::at(&results.samples, pinning, connections));
+        }
+    }
+    let whole = options.is_whole() && results.failed.is_empty();
+    let directory = if whole { places.repository.join("docs") } else { places.scratch.clone() };
+    report::write(results, options, places, &directory)?;
+    progress::say(&format!("written: {}", directory.join("performance.md").display()));
+    ensure!(results.failed.is_empty(), "failed: {}", results.failed.join("; "));
+    Ok(())
+}
+
+fn build_yardsticks(places: &Places) -> Result<()> {
+    let manifest = places.repository.join("benches/yardsticks/Cargo.toml");
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--release", "--locked", "--manifest-path"]).arg(manifest);
+    command.arg("--target-dir").args(places.release.parent());
+    // Cargo tells its children about the package that it runs, and this is another.
+    let ours = std::env::vars().filter(|(name, _)| name.starts_with("CARGO_"));
+    for (name, _) in
+        ours.filter(|(name, _)| name.starts_with("CARGO_PKG") || name == "CARGO_MANIFEST_DIR")
+    {
+        command.env_remove(name);
+    }
+    let status = command.status().context("cannot start cargo")?;
+    ensure!(status.success(), "the yardsticks do not build");
+    Ok(())
+}
+
+fn start_redis(starter: Starter<'_>) -> Result<Option<Redis>> {
+    let is_wanted = |name: &str| name.contains("redis") && starter.options.wants(name);
+    if !rows::ROWS.iter().any(|(name, _)| is_wanted(name))
+        || process::installed("redis-server").is_none()
+    {
+        return Ok(None);
+    }
+    Redis::fill(starter).map(Some)
+}

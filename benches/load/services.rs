@@ -1,0 +1,148 @@
+//! The two services, started as anybody would, with the limits off that a load from one address
+//! would run into.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::http::{Connection, request};
+use crate::options::Options;
+use crate::pinning::Pinning;
+use crate::process::Server;
+
+/// The demo user, who is an admin.
+pub(crate) const DEMO_LOGIN: &str = r#"{"username":"jsf.fusco@gmail.com","password":"postman"}"#;
+
+/// Where programs and files are.
+pub(crate) struct Places {
+    pub(crate) repository: PathBuf,
+    pub(crate) release: PathBuf,
+    pub(crate) scratch: PathBuf,
+    pub(crate) auth: PathBuf,
+    pub(crate) business: PathBuf,
+    pub(crate) pair: PathBuf,
+}
+
+impl Places {
+    /// The binaries that cargo has just built for us, or those of another directory.
+    pub(crate) fn find(options: &Options) -> Result<Self> {
+        let built = PathBuf::from(env!("CARGO_BIN_EXE_auth-service"));
+        let release = built.parent().unwrap_or(Path::new(".")).to_path_buf();
+        let binaries = options.binaries.clone().unwrap_or_else(|| release.clone());
+        let scratch = release.parent().unwrap_or(&release).join("load");
+        std::fs::create_dir_all(&scratch)?;
+        Ok(Self {
+            repository: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
+            auth: binaries.join("auth-service"),
+            business: binaries.join("business-service"),
+            pair: binaries.join("reinflate"),
+            release,
+            scratch,
+        })
+    }
+}
+
+/// A running auth service.
+pub(crate) struct AuthService {
+    pub(crate) server: Server,
+    pub(crate) public: SocketAddr,
+    pub(crate) internal: SocketAddr,
+}
+
+/// A running business service.
+pub(crate) struct BusinessService {
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
+}
+
+/// Starts services with the same settings.
+#[derive(Clone, Copy)]
+pub(crate) struct Starter<'a> {
+    pub(crate) places: &'a Places,
+    pub(crate) options: &'a Options,
+    pub(crate) pinning: Pinning,
+}
+
+impl Starter<'_> {
+    /// The auth service with this session store, ready.
+    pub(crate) fn auth(self, name: &str, store: &str) -> Result<AuthService> {
+        let settings = [
+            ("AUTH_PUBLIC_ADDR", "127.0.0.1:0"),
+            ("AUTH_INTERNAL_ADDR", "127.0.0.1:0"),
+            ("AUTH_DATABASE_URL", "sqlite::memory:"),
+            ("AUTH_SESSION_STORE", store),
+            ("AUTH_DEMO", "true"),
+            ("AUTH_TOKEN_TTL", "6h"),
+            ("AUTH_MAX_SESSIONS_PER_USER", "0"),
+            ("AUTH_LOGIN_ATTEMPTS", "0"),
+            ("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", "0"),
+            ("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "0"),
+        ];
+        let mut server = self.start(&self.places.auth, name, &settings)?;
+        let public = server.address("(public)")?;
+        let internal = server.address("(internal)")?;
+        server.wait(|| ready(public))?;
+        Ok(AuthService { server, public, internal })
+    }
+
+    /// The business service that asks this auth service, ready. `calls`: how many calls are under
+    /// way at once, where it is not what the service takes by itself; none is one for each request.
+    pub(crate) fn business(
+        self,
+        name: &str,
+        auth: &AuthService,
+        calls: Option<&str>,
+    ) -> Result<BusinessService> {
+        let url = format!("http://{}", auth.internal);
+        let mut settings = vec![
+            ("BUSINESS_ADDR", "127.0.0.1:0"),
+            ("BUSINESS_INTERNAL_ADDR", "127.0.0.1:0"),
+            ("BUSINESS_AUTH_URL", url.as_str()),
+        ];
+        settings.extend(calls.map(|calls| ("BUSINESS_AUTH_CALLS", calls)));
+        let mut server = self.start(&self.places.business, name, &settings)?;
+        let address = server.address("(business)")?;
+        server.wait(|| ready(address))?;
+        Ok(BusinessService { server, address })
+    }
+
+    fn start(self, program: &Path, name: &str, settings: &[(&str, &str)]) -> Result<Server> {
+        let mut command = self.pinning.server(&program.to_string_lossy());
+        forget_settings(&mut command);
+        command.env("LOG_FORMAT", "json").envs(settings.iter().copied());
+        let ours = if program == self.places.auth { "BUSINESS_" } else { "AUTH_" };
+        let tried = self.options.settings.iter().filter(|(name, _)| !name.starts_with(ours));
+        for (variable, value) in tried {
+            // A row that is about a setting keeps it.
+            if !settings.iter().any(|(fixed, _)| fixed == variable) {
+                command.env(variable, value);
+            }
+        }
+        let log = format!("{name}-{}.log", self.pinning.letter());
+        Server::start(command, self.places.scratch.join(log))
+    }
+}
+
+/// Whether a service says that it is ready.
+pub(crate) fn ready(address: SocketAddr) -> Option<()> {
+    let probe = request("GET", "/readyz", &[], "");
+    let answer = Connection::open(address).ok()?.send(&probe).ok()?;
+    (answer.status == 200).then_some(())
+}
+
+/// Takes away what the environment of whoever starts the bench must not decide.
+pub(crate) fn forget_settings(command: &mut Command) {
+    for (name, _) in std::env::vars().filter(|(name, _)| is_setting(name)) {
+        command.env_remove(name);
+    }
+    // Nobody is served any longer by the time one is ended.
+    command.env("DRAIN_DELAY", "0s");
+}
+
+fn is_setting(name: &str) -> bool {
+    let prefixes = ["AUTH_", "BUSINESS_", "OTEL_"];
+    let names = ["RUST_LOG", "LOG_FORMAT", "PORT", "DRAIN_DELAY"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix)) || names.contains(&name)
+}

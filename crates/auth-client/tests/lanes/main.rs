@@ -1,0 +1,15 @@
+//! The client asked by several threads that have a runtime each, in a process of its own: threads
+//! are numbered by process, and a number decides which lane is asked by.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod crew;
+mod crowds;
+mod ends;
+mod left_out;
+#[path = "../client/service.rs"]
+#[expect(dead_code, reason = "more of it is needed by the tests of one runtime")]
+mod service;
+#[path = "../client/upstream.rs"]
+#[expect(dead_code, reason = "more of it is needed by the tests of one runtime")]
+mod upstream;

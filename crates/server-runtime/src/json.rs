@@ -1,0 +1,31 @@
+//! Answers in JSON that depend on who asks.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// What most answers fit in, in bytes.
+const USUAL: usize = 1024;
+
+/// `body` as JSON that no cache keeps.
+///
+/// # Errors
+///
+/// `body` cannot be written as JSON, which is a defect of its type.
+pub fn private_json<T: Serialize>(
+    status: StatusCode,
+    body: &T,
+) -> Result<Response, serde_json::Error> {
+    let mut text = Vec::with_capacity(USUAL);
+    serde_json::to_writer(&mut text, body)?;
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    // With room for what every answer gets.
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    *response.headers_mut() = headers;
+    Ok(response)
+}
