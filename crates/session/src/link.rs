@@ -7,6 +7,8 @@
 
 mod address;
 mod cluster;
+mod each;
+mod gather;
 mod node;
 mod patience;
 mod risks;
@@ -19,9 +21,12 @@ use clock::Clock;
 use redis::Value;
 
 pub use address::{BadRedisAddress, RedisAddress};
+pub(crate) use each::{Parcel, Telling};
 pub(crate) use script::{Call, Script, digest_of, script};
 
 use self::cluster::Cluster;
+use self::each::{Told, calls_for};
+use self::gather::Gatherer;
 use self::node::{Kept, Node, Reply};
 use crate::StoreError;
 
@@ -36,8 +41,8 @@ pub struct RedisLink {
 }
 
 enum To {
-    One(Node),
-    Many(Cluster),
+    One(Arc<Gatherer>),
+    Many(Box<Cluster>),
 }
 
 /// What is demanded of the servers.
@@ -63,10 +68,10 @@ impl RedisLink {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let to = if address.is_cluster {
-            To::Many(Cluster::open(address, clock).await?)
+            To::Many(Box::new(Cluster::open(address, clock).await?))
         } else {
             let host = address.hosts.first().ok_or_else(|| unreachable("nowhere"))?;
-            To::One(Node::new(&address, host)?)
+            To::One(Arc::new(Gatherer::new(Node::new(&address, host)?)))
         };
         let link = Self { to: Arc::new(to), wait_for_replica: options.wait_for_replica };
         link.ping().await?;
@@ -94,7 +99,7 @@ impl RedisLink {
     pub(crate) async fn wake(&self) -> Result<(), StoreError> {
         if self.wait_for_replica {
             match &*self.to {
-                To::One(node) => node.wake().await?,
+                To::One(server) => server.node().wake().await?,
                 To::Many(cluster) => cluster.wake().await,
             }
         }
@@ -104,6 +109,20 @@ impl RedisLink {
     /// Makes all calls at once, in their order on each server; an answer for each.
     pub(crate) async fn run(&self, calls: &[Call]) -> Vec<Answer> {
         self.run_and(calls, Kept::Here).await
+    }
+
+    /// Makes a script work on each key of a parcel, with what others ask of it at this time; what it
+    /// tells of each, in their order. In a cluster each key is in a place of its own.
+    pub(crate) async fn each(&self, parcel: Parcel) -> Vec<Telling> {
+        match &*self.to {
+            To::One(server) => server.each(parcel).await,
+            To::Many(cluster) => {
+                let calls = calls_for(std::iter::once(&parcel), 1).into_iter();
+                let calls: Vec<Call> = calls.map(|(call, _)| call).collect();
+                let answers = cluster.run(&calls, Kept::Here).await;
+                answers.into_iter().flat_map(|answer| Told::split(answer, 1)).collect()
+            }
+        }
     }
 
     /// The same for what must not come undone: if so demanded, it has succeeded only once a replica
@@ -126,7 +145,7 @@ impl RedisLink {
     /// Makes the same call on each server that keeps keys.
     pub(crate) async fn everywhere(&self, call: impl Fn() -> Call) -> Vec<Answer> {
         match &*self.to {
-            To::One(node) => settled(node.run(&[&call()], Kept::Here, false).await),
+            To::One(server) => settled(server.node().run(&[&call()], Kept::Here, false).await),
             To::Many(cluster) => cluster.everywhere(&call).await,
         }
     }
@@ -145,9 +164,9 @@ impl RedisLink {
             return Vec::new();
         }
         match &*self.to {
-            To::One(node) => {
+            To::One(server) => {
                 let calls: Vec<&Call> = calls.iter().collect();
-                settled(node.run(&calls, kept, false).await)
+                settled(server.node().run(&calls, kept, false).await)
             }
             To::Many(cluster) => cluster.run(calls, kept).await,
         }

@@ -61,7 +61,7 @@ impl Redis {
             for _, key in ipairs(redis.call('KEYS', 'session:*')) do
                 local left = redis.call('PTTL', key)
                 local known = redis.call('TYPE', key).ok == 'string'
-                    and redis.call('GETRANGE', key, 0, 0) == '\\1' and redis.call('STRLEN', key) > 82
+                    and redis.call('GETRANGE', key, 0, 0) == '\\1' and redis.call('STRLEN', key) > 60
                 -- -2: it went while this was looked at.
                 if left == -1 or left == 0 or left > 0 and not known then odd[#odd + 1] = key end
             end

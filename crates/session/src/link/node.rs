@@ -66,12 +66,22 @@ impl Node {
             calls.iter().map(fail).collect()
         };
         let Ok(_permit) = self.permits.try_acquire() else {
-            return all(&StoreError(format!("too much waits for {}", self.host)));
+            return all(&self.too_much());
         };
         let Ok(replies) = tokio::time::timeout(ANSWER, self.ask(calls, kept, asking)).await else {
-            return all(&StoreError(format!("{} does not answer in time", self.host)));
+            return all(&self.too_late());
         };
         replies.unwrap_or_else(|error| all(&error))
+    }
+
+    /// The error where too many wait for it.
+    pub(super) fn too_much(&self) -> StoreError {
+        StoreError(format!("too much waits for {}", self.host))
+    }
+
+    /// The error where it keeps somebody waiting.
+    pub(super) fn too_late(&self) -> StoreError {
+        StoreError(format!("{} does not answer in time", self.host))
     }
 
     /// Has the connection for what waits come back, if it broke while nobody used it.
@@ -80,7 +90,7 @@ impl Node {
         ping.ignore_errors().cmd("PING");
         match tokio::time::timeout(ANSWER, self.exchange(&self.patient, &ping)).await {
             Ok(answered) => answered.map(|_| ()),
-            Err(_) => Err(StoreError(format!("{} does not answer in time", self.host))),
+            Err(_) => Err(self.too_late()),
         }
     }
 

@@ -19,8 +19,7 @@ pub(crate) struct Call {
     pub(super) script: Option<&'static Script>,
     /// The slot of its key.
     pub(super) slot: u16,
-    /// A key in the same slot, which is nobody's.
-    fence: Vec<u8>,
+    key: Vec<u8>,
 }
 
 /// Writes what replicas have to have before they have all that was written earlier.
@@ -80,15 +79,16 @@ impl Call {
     }
 
     fn new(command: Cmd, script: Option<&'static Script>, key: &[u8]) -> Self {
-        let fence = [b"fence:{", key, b"}"].concat();
-        Self { command, script, slot: slot_of(key), fence }
+        Self { command, script, slot: slot_of(key), key: key.to_vec() }
     }
 
     /// A write after which a server knows how far its replicas must be for all that was done
     /// there: it does not count what changed nothing, or what others changed.
     pub(super) fn fence(&self) -> Cmd {
+        // A key in the same slot, which is nobody's.
+        let key = [b"fence:{", &self.key[..], b"}"].concat();
         let mut command = redis::cmd("EVAL");
-        command.arg(FENCE).arg(1).arg(&self.fence);
+        command.arg(FENCE).arg(1).arg(key);
         command
     }
 

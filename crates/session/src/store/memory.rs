@@ -1,7 +1,12 @@
 //! The store in this process's memory, made for ten million sessions. It ends with the process.
 //!
-//! Sessions are spread over shards by their ids, each behind a lock that is held for one session at
-//! a time, or for a slice of a sweep. A subject's sessions are found through an index of its own.
+//! Sessions are spread over shards by their ids, each behind a lock that is held for a session or a
+//! few, or for a slice of a sweep. A subject's sessions are found through an index of its own.
+//!
+//! What expires together is given back together: records go in chunks of a little under 32 KiB,
+//! tables shrink once they are an eighth full, and an empty shard keeps nothing. What the allocator
+//! then does with that is its own affair: some hand it to the system, glibc's keeps most of it and
+//! uses it again.
 //!
 //! INVARIANT: a shard's lock and the index's are never held together, and neither over an `.await`.
 //! INVARIANT: time is read under the lock of the shard that it judges, so that a session that one
@@ -17,6 +22,8 @@ mod shard;
 mod slab;
 mod steps;
 mod subjects;
+mod together;
+mod touch;
 mod values;
 mod wheel;
 
@@ -49,8 +56,10 @@ use super::{
 use crate::{NewSession, Presented, SecretDigest, Session, SessionId};
 
 const SHARDS: usize = 1024;
-/// How many shards a sweep looks into before it lets other tasks run.
-const SHARDS_IN_A_ROW: usize = 64;
+/// How many sessions a sweep takes out before it lets other tasks run, where looking into a shard
+/// counts as a few.
+const EFFORT_IN_A_ROW: usize = 128;
+const EFFORT_OF_A_SHARD: usize = 4;
 /// How many of a subject's sessions are gone through before other tasks run.
 const KEYS_IN_A_ROW: usize = 1024;
 
@@ -87,7 +96,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
-        batch.iter().map(|presented| Ok(self.touch_one(presented))).collect()
+        self.touch_all(batch)
     }
 
     async fn rotate(
@@ -150,19 +159,18 @@ impl SessionStore for MemoryStore {
     }
 
     async fn sweep(&self) -> Result<Swept, StoreError> {
-        let (mut swept, mut over) = (Swept::default(), Vec::new());
-        for (number, shard) in self.shards.iter().enumerate() {
-            loop {
-                let more = self.take_due(shard, &mut over);
+        let (mut swept, mut over, mut effort) = (Swept::default(), Vec::new(), 0);
+        for shard in &self.shards {
+            let mut more = true;
+            while more {
+                more = self.take_due(shard, &mut over);
                 swept.removed += over.len() as u64;
-                over.drain(..).for_each(|record| self.forget(&record));
-                if !more {
-                    break;
+                effort += EFFORT_OF_A_SHARD + over.len();
+                self.forget_all(&mut over);
+                if effort >= EFFORT_IN_A_ROW {
+                    effort = 0;
+                    tokio::task::yield_now().await;
                 }
-                tokio::task::yield_now().await;
-            }
-            if number % SHARDS_IN_A_ROW == SHARDS_IN_A_ROW - 1 {
-                tokio::task::yield_now().await;
             }
         }
         self.agents.tidy();

@@ -1,14 +1,15 @@
 //! The store in Redis or Valkey (7 or newer), a single one or a cluster, which many nodes share.
 //!
 //! A session is a string of bytes under `session:{id}`, with its time to live; every operation on it
-//! is one script on that one key, by the server's own clock. `subject:{id}` says where to look for a
-//! user's sessions, and nothing rests on its being exact.
+//! is one step of a script on that one key, by the server's own clock. `subject:{id}` says where to
+//! look for a user's sessions, and nothing rests on its being exact.
 //!
 //! INVARIANT: only `CREATE` makes a session's key, and only where there is none. Everything else
 //! changes in the same step in which it found it there.
 
 mod count;
 mod index;
+mod key;
 mod record;
 mod reply;
 mod scripts;
@@ -19,6 +20,8 @@ mod cluster_tests;
 mod damage;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod gathered;
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
@@ -32,18 +35,20 @@ use async_trait::async_trait;
 use redis::Value;
 use uuid::Uuid;
 
+use self::key::Key;
 use self::scripts::{CREATE, REMOVE, ROTATE, TOUCH, VALUES, WRITE_VALUE};
 use super::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
     ValueWrite, Values,
 };
-use crate::link::{Answer, Call, RedisLink};
+use crate::link::{Answer, Call, Parcel, RedisLink, Telling};
 use crate::{
-    Intent, Kind, NewSession, Presented, SecretDigest, Session, SessionId, VALUES_LIMIT, Verdict,
+    Dead, Intent, Kind, NewSession, Presented, SecretDigest, Session, SessionId, VALUES_LIMIT,
+    Verdict,
 };
 
 /// What the key of a session begins with.
-const SESSION: &str = "session:";
+const SESSION: &[u8; 8] = b"session:";
 
 /// Sessions in Redis.
 pub struct RedisStore {
@@ -100,11 +105,16 @@ impl SessionStore for RedisStore {
     }
 
     async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
-        let calls: Vec<Call> = batch.iter().map(touch).collect();
-        let answers = self.link.run(&calls).await;
-        let verdicts = batch.iter().zip(answers);
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let mut parcel = Parcel::new(&TOUCH, batch.len());
+        for presented in batch {
+            parcel.push(&session_key(presented.id), &touch(presented));
+        }
+        let tellings = self.link.each(parcel).await;
         let mut outcomes: Vec<Outcome> =
-            verdicts.map(|(presented, answer)| verdict(presented.id, answer)).collect();
+            batch.iter().zip(tellings).map(|(presented, told)| touched(presented, told)).collect();
         self.confirm_endings(batch, &mut outcomes).await;
         outcomes
     }
@@ -117,8 +127,8 @@ impl SessionStore for RedisStore {
     ) -> Outcome {
         let role: Vec<u8> = role.map(record::role_byte).into_iter().collect();
         let call = Call::on(&ROTATE, &session_key(presented.id))
-            .arg(presented.digest.as_bytes())
-            .arg(digest.as_bytes())
+            .arg(&record::kept_digest(&presented.digest))
+            .arg(&record::kept_digest(&digest))
             .arg(role);
         // The old secret must not come back with an old copy of the record.
         let answer = crate::link::only(self.link.run_kept(&[call]).await);
@@ -197,16 +207,31 @@ impl SessionStore for RedisStore {
     }
 }
 
-fn session_key(id: SessionId) -> Vec<u8> {
-    format!("{SESSION}{id}").into_bytes()
+fn session_key(id: SessionId) -> Key {
+    key::key(*SESSION, id.uuid())
 }
 
-fn touch(presented: &Presented) -> Call {
-    let intent = match presented.intent {
-        Intent::Use => "use",
-        Intent::Look => "look",
+/// What the script is told of one use or look.
+fn touch(presented: &Presented) -> [u8; 17] {
+    let mut argument = [0; 17];
+    argument[..16].copy_from_slice(&record::kept_digest(&presented.digest));
+    argument[16] = match presented.intent {
+        Intent::Use => 0,
+        Intent::Look => 1,
     };
-    Call::on(&TOUCH, &session_key(presented.id)).arg(presented.digest.as_bytes()).arg(intent)
+    argument
+}
+
+fn touched(presented: &Presented, told: Telling) -> Outcome {
+    let told = told?;
+    let (now, id) = (told.now_ms(), presented.id);
+    let session = match (told.own(), presented.intent) {
+        ([0], _) => return Ok(Verdict::Dead(Dead::Unknown)),
+        ([1], _) => return Ok(Verdict::Dead(Dead::Expired)),
+        (record, Intent::Use) => record::decode_used(id, record, now),
+        (record, Intent::Look) => record::decode(id, record, now),
+    };
+    session.map(Verdict::Alive).ok_or_else(reply::odd)
 }
 
 fn write(call: Call, change: &ValueChange, condition: Condition) -> Call {

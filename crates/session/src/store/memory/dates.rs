@@ -1,9 +1,11 @@
 //! The date of a monotonic moment, for display. No verdict rests on it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use clock::{Clock, Moment};
+
+use crate::expiry::Ms;
 
 /// Differences between the two clocks up to this are taken for rounding and slow adjustment.
 const TOLERANCE_MS: i64 = 20;
@@ -14,6 +16,9 @@ pub(super) struct Dates {
     /// Date minus monotonic time. It is kept until it is wrong by more than the tolerance, so that
     /// one moment is shown with the same date each time.
     offset_ms: AtomicI64,
+    /// The millisecond of the monotonic clock in which the date was read last: once in each is
+    /// enough for people, and half of what reading clocks costs.
+    read_ms: AtomicU64,
 }
 
 /// A moment, and how far it is from its date.
@@ -25,8 +30,9 @@ pub(super) struct Now {
 
 impl Dates {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        let offset_ms = AtomicI64::new(clock.unix_ms().saturating_sub(signed_ms(clock.now())));
-        Self { clock, offset_ms }
+        let moment = clock.now();
+        let offset_ms = AtomicI64::new(clock.unix_ms().saturating_sub(signed_ms(moment)));
+        Self { clock, offset_ms, read_ms: AtomicU64::new(Ms::of(moment).get()) }
     }
 
     pub(super) fn moment(&self) -> Moment {
@@ -35,13 +41,20 @@ impl Dates {
 
     pub(super) fn now(&self) -> Now {
         let moment = self.clock.now();
+        let ms = Ms::of(moment).get();
+        if self.read_ms.load(Ordering::Relaxed) != ms {
+            self.read_ms.store(ms, Ordering::Relaxed);
+            self.read_date(moment);
+        }
+        Now { moment, offset_ms: self.offset_ms.load(Ordering::Relaxed) }
+    }
+
+    fn read_date(&self, moment: Moment) {
         let measured = self.clock.unix_ms().saturating_sub(signed_ms(moment));
-        let mut offset_ms = self.offset_ms.load(Ordering::Relaxed);
+        let offset_ms = self.offset_ms.load(Ordering::Relaxed);
         if measured.abs_diff(offset_ms) > TOLERANCE_MS.unsigned_abs() {
             self.offset_ms.store(measured, Ordering::Relaxed);
-            offset_ms = measured;
         }
-        Now { moment, offset_ms }
     }
 }
 
@@ -73,6 +86,7 @@ mod tests {
         clock.jump_date(TOLERANCE_MS);
         assert_eq!(dates.now().date_of(moment), date);
         clock.jump_date(3_600_000);
+        clock.advance(Duration::from_millis(1));
         assert_eq!(dates.now().date_of(moment), date + TOLERANCE_MS + 3_600_000);
     }
 }

@@ -11,8 +11,10 @@ impl Key {
         Self(id.uuid().as_u64_pair().1)
     }
 
-    /// Spread over 64 bits. Who presents an id chooses it, but nobody chooses the id of a session
-    /// that is taken in: this needs no secret.
+    /// Spread over 64 bits, for one multiplication. This needs no secret: who presents an id
+    /// chooses it, but the ids that fill the tables are the server's random ones. Whoever makes an
+    /// id up can at most aim it at the longest run that chance has left in a table, which is a few
+    /// groups long at any load that a table allows; nobody can make that run longer.
     pub(super) const fn hash(self) -> u64 {
         let product = self.0.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         product ^ (product >> 32)

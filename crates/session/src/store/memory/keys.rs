@@ -31,6 +31,15 @@ impl Keys {
         }
     }
 
+    /// Reads one key for nothing but to have them near when they are asked for.
+    pub(super) fn near(&self) -> Option<Key> {
+        match self {
+            Self::One(key) => Some(*key),
+            Self::Few(keys) => keys.first().copied(),
+            Self::Many(_) => None,
+        }
+    }
+
     pub(super) fn add(&mut self, key: Key) {
         match self {
             Self::One(first) => *self = Self::Few(vec![*first, key]),

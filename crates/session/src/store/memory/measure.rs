@@ -1,74 +1,43 @@
 //! Figures of the memory store, printed: run by hand, optimised, alone.
 //!
 //! ```text
-//! cargo test --release -p session memory::measure -- --ignored --nocapture --test-threads=1
+//! SESSIONS=10000000 cargo test --release -p session memory::measure -- --ignored --nocapture
 //! ```
 
+mod times;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
-use clock::{Clock, ManualClock, SystemClock};
+use clock::{Clock as _, ManualClock, SystemClock};
+use tokio::runtime::Runtime;
 
+use self::times::Times;
 use super::MemoryStore;
-use crate::store::conformance::held;
-use crate::store::conformance::{Bench, fresh_id, subject, use_of};
-use crate::{Kind, NewSession, Origin, SessionStore as _, Subject};
+use crate::store::conformance::{Bench, fresh_id, held, subject, use_of};
+use crate::{Kind, NewSession, Origin, Presented, SessionStore as _};
 
-const SESSIONS: usize = 1_000_000;
-const EXPIRING: usize = 100_000;
-const SUBJECTS: usize = 20_000;
+/// Sessions of each user.
+const EACH: usize = 20;
+const AGENTS: usize = 500;
+/// How many of the sessions are used while others are swept.
+const USED: usize = 10_000;
 
 fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
-/// How long some calls took, in a form that takes no memory of its own.
-#[derive(Default)]
-struct Times {
-    total: Duration,
-    longest: Duration,
-    calls: u64,
-    /// How many calls took less than 2^n ns, and not less than half of that.
-    by_scale: [u64; 32],
-}
-
-impl Times {
-    fn of<T>(&mut self, system: &SystemClock, call: impl FnOnce() -> T) -> T {
-        let began = system.now();
-        let result = call();
-        let time = system.now().saturating_sub(began);
-        let scale = time.as_nanos().checked_ilog2().map_or(0, |scale| scale as usize + 1);
-        self.by_scale[scale.min(31)] += 1;
-        self.calls += 1;
-        self.total += time;
-        self.longest = self.longest.max(time);
-        result
-    }
-
-    /// A time that `per_mille` of the calls did not reach.
-    fn below(&self, per_mille: u64) -> Duration {
-        let mut left = self.calls * per_mille / 1000;
-        let reached = |calls: &u64| {
-            left = left.saturating_sub(*calls);
-            left == 0
-        };
-        Duration::from_nanos(1 << self.by_scale.iter().position(reached).unwrap_or(31))
-    }
-
-    fn print(&self, what: &str) {
-        let Self { total, longest, calls, .. } = self;
-        let (half, most) = (self.below(500), self.below(999));
-        println!(
-            "{what}: {calls} in {total:.1?}; half < {half:?}, 99.9 % < {most:?}, longest {longest:.1?}"
-        );
-    }
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().build().unwrap()
 }
 
 struct Load {
     store: MemoryStore,
     clock: ManualClock,
-    subjects: Vec<Arc<Subject>>,
+    timer: SystemClock,
     template: NewSession,
 }
 
@@ -76,108 +45,144 @@ impl Load {
     fn new() -> Self {
         let clock = ManualClock::new();
         let store = MemoryStore::new(Arc::new(clock.clone()));
-        let named = |number: usize| {
-            subject(uuid::Uuid::from_u128(number as u128), &format!("user{number}@example.com"))
-        };
-        let subjects = (0..SUBJECTS).map(named).collect();
-        Self { store, clock, subjects, template: Bench::memory().new_session() }
+        let template = Bench::memory().new_session();
+        Self { store, clock, timer: SystemClock::new(), template }
     }
 
-    fn new_session(&self, number: usize, lifetime: Duration) -> NewSession {
+    fn new_session(&self, user: usize, number: usize) -> NewSession {
+        let user_id = uuid::Uuid::from_u128(user as u128);
         NewSession {
             id: fresh_id(),
             kind: Kind::Sliding,
-            ttl: lifetime,
+            ttl: Duration::from_hours(7 * 24),
             max_lifetime: Duration::from_hours(30 * 24),
-            subject: Arc::clone(&self.subjects[number % SUBJECTS]),
+            subject: subject(user_id, &format!("user{user}@example.com")),
             origin: Origin {
                 ip: Some("203.0.113.9".parse().unwrap()),
-                user_agent: Some(format!("agent {}", number % 500).into()),
+                user_agent: Some(format!("agent {}", number % AGENTS).into()),
             },
             ..self.template.clone()
         }
     }
 
-    fn fill(&self, sessions: usize, lifetime: Duration, system: &SystemClock) -> Times {
-        let mut times = Times::default();
+    /// Takes in sessions, a user's twenty spread over all that time, and gives some tokens.
+    fn fill(
+        &self,
+        what: &str,
+        sessions: usize,
+        shape: impl Fn(NewSession) -> NewSession,
+    ) -> Vec<Presented> {
+        let (mut inserts, mut used) = (Times::new(&self.timer), Vec::with_capacity(USED));
+        let users = sessions / EACH;
         for number in 0..sessions {
-            let new = self.new_session(number, lifetime);
-            times.of(system, || self.store.insert_within(&new, 0));
+            let new = shape(self.new_session(number % users, number));
+            inserts.time(|| self.store.insert_within(&new, 0));
+            if number % (sessions / USED) == 0 {
+                used.push(use_of(held(&new)));
+            }
             // Spreads the ends over some minutes, as life does.
             if number % 10 == 0 {
-                self.clock.advance(Duration::from_millis(1));
+                self.clock.advance(Duration::from_micros(100));
             }
         }
-        times
+        inserts.print(what);
+        used
     }
 
-    /// One whole sweep, timing how long each lock is held.
-    fn sweep_timed(&self, system: &SystemClock) -> (Times, u64) {
-        let (mut holds, mut removed) = (Times::default(), 0);
-        let mut over = Vec::new();
+    /// Sweeps everything that is over, by itself, and tells how long each lock was held.
+    fn sweep_all(&self) {
+        let (mut holds, mut removed, mut over) = (Times::new(&self.timer), 0, Vec::new());
+        let began = self.timer.now();
         for shard in &self.store.shards {
-            loop {
-                let more = holds.of(system, || self.store.take_due(shard, &mut over));
-                removed += over.len() as u64;
-                over.drain(..).for_each(|record| self.store.forget(&record));
-                if !more {
-                    break;
-                }
+            let mut more = true;
+            while more {
+                more = holds.time(|| self.store.take_due(shard, &mut over));
+                removed += over.len();
+                self.store.forget_all(&mut over);
             }
         }
-        (holds, removed)
+        println!("swept {removed} in {:.1?}", self.timer.now().saturating_sub(began));
+        holds.print("  locks of that");
+    }
+
+    /// Uses sessions, `size` in a call, on a thread of their own while `meanwhile` runs on this.
+    fn use_while(&self, what: &str, size: usize, used: &[Presented], meanwhile: impl FnOnce()) {
+        let working = AtomicBool::new(true);
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                let mut calls = Times::new(&self.timer);
+                while working.load(Ordering::Relaxed) {
+                    for batch in used.chunks(size) {
+                        drop(calls.time(|| self.store.touch_all(batch)));
+                    }
+                }
+                calls.print(what);
+            });
+            meanwhile();
+            working.store(false, Ordering::Relaxed);
+        });
+    }
+
+    /// Lets a tenth of as many sessions end in one second, and uses others while they are swept.
+    fn use_during_a_sweep(&self, size: usize, used: &[Presented], sessions: usize) {
+        let second = self.clock.now() + Duration::from_mins(10);
+        let ending = |new| {
+            let left = second.saturating_sub(self.clock.now());
+            NewSession { kind: Kind::Fixed, max_lifetime: left, ..new }
+        };
+        self.fill("inserts of what is to expire", sessions / 10, ending);
+        self.use_while(&format!("uses of {size}, nothing swept"), size, used, || {
+            thread::sleep(Duration::from_secs(1));
+        });
+        self.clock.advance(Duration::from_mins(11));
+        self.use_while(&format!("uses of {size} meanwhile"), size, used, || {
+            let began = self.timer.now();
+            let swept = runtime().block_on(self.store.sweep()).unwrap();
+            println!("{swept:?} in {:.1?}", self.timer.now().saturating_sub(began));
+        });
+    }
+
+    /// As [`Self::use_during_a_sweep`], on one thread: how long the sweep keeps others waiting.
+    fn wait_for_a_sweep(&self, sessions: usize) {
+        let ending =
+            |new| NewSession { kind: Kind::Fixed, max_lifetime: Duration::from_mins(10), ..new };
+        self.fill("inserts of what is to expire", sessions / 10, ending);
+        self.clock.advance(Duration::from_mins(30));
+        let mut turns = Times::new(&self.timer);
+        let swept = runtime().block_on(turns.time_turns(self.store.sweep())).unwrap();
+        turns.print(&format!("turns of {swept:?}"));
     }
 }
 
 #[test]
 #[ignore = "measures: for a release build on a quiet machine"]
-fn memory_and_times_of_a_million_sessions() {
-    let timer = SystemClock::new();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+fn memory_and_times_of_many_sessions() {
+    let sessions = std::env::var("SESSIONS").map_or(1_000_000, |text| text.parse().unwrap());
     let load = Load::new();
     let before = resident_bytes();
-    let inserts = load.fill(SESSIONS, Duration::from_hours(7 * 24), &timer);
-    let bytes = resident_bytes() - before;
-    println!("{} bytes a session", bytes / SESSIONS as u64);
-    inserts.print("inserts");
+    let used = load.fill("inserts", sessions, |new| new);
+    println!("{} bytes a session", (resident_bytes() - before) / sessions as u64);
 
-    let mut idle = Times::default();
+    let mut idle = Times::new(&load.timer);
     for _ in 0..100 {
         load.clock.advance(Duration::from_secs(1));
-        idle.of(&timer, || runtime.block_on(load.store.sweep()).unwrap());
+        idle.time(|| runtime().block_on(load.store.sweep())).unwrap();
     }
     idle.print("sweeps with nothing due");
-
-    load.fill(EXPIRING, Duration::from_secs(30), &timer).print("inserts");
-    load.clock.advance(Duration::from_mins(1));
-    let began = timer.now();
-    let (holds, removed) = load.sweep_timed(&timer);
-    println!("swept {removed} in {:.1?}", timer.now().saturating_sub(began));
-    holds.print("lock holds");
-
-    let tokens: Vec<_> = (0..200_000)
-        .map(|number| {
-            let new = load.new_session(number, Duration::from_hours(24));
-            load.store.insert_within(&new, 0);
-            use_of(held(&new))
-        })
-        .collect();
-    let began = timer.now();
-    for batch in tokens.chunks(1024) {
-        drop(runtime.block_on(load.store.touch(batch)));
-    }
-    println!("a use: {:.0?}", (timer.now().saturating_sub(began)) / 200_000);
+    load.use_during_a_sweep(1, &used, sessions);
+    load.use_during_a_sweep(64, &used, sessions);
+    load.wait_for_a_sweep(sessions);
 
     let full = resident_bytes();
     load.clock.advance(Duration::from_hours(31 * 24));
-    let (holds, removed) = load.sweep_timed(&timer);
-    println!("swept {removed}");
-    holds.print("lock holds");
-    drop(tokens);
+    load.sweep_all();
+    let resident = [before, full, resident_bytes()].map(|bytes| bytes >> 20);
+    println!("resident MB: {} before, {} full, {} swept", resident[0], resident[1], resident[2]);
+    let began = load.timer.now();
+    load.fill("inserts into what was given back", sessions, |new| new);
     println!(
-        "resident: {} MB before, {} MB full, {} MB swept",
-        before >> 20,
-        full >> 20,
-        resident_bytes() >> 20
+        "resident MB: {} full again, {:.1?}",
+        resident_bytes() >> 20,
+        load.timer.now().saturating_sub(began)
     );
 }

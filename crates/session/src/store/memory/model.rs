@@ -13,15 +13,44 @@ use crate::{Intent, Kind, SessionStore as _};
 /// Something that is done. Ids, secrets and subjects are small numbers, so that they meet.
 #[derive(Clone, Debug)]
 enum Step {
-    Insert { plain: Plain, cap: usize },
-    Present { id: u8, secret: u8, intent: Intent },
-    Rotate { id: u8, secret: u8, next: u8, role: Option<usize> },
-    Remove { id: u8 },
-    RemoveSubject { subject: u8, below: Option<i64>, keep: Option<u8> },
-    List { subject: u8 },
-    Pass { ms: u64 },
-    JumpDate { ms: i64 },
+    Insert {
+        plain: Plain,
+        cap: usize,
+    },
+    /// In one call: what is presented twice is used twice.
+    Present(Vec<Shown>),
+    Rotate {
+        id: u8,
+        secret: u8,
+        next: u8,
+        role: Option<usize>,
+    },
+    Remove {
+        id: u8,
+    },
+    RemoveSubject {
+        subject: u8,
+        below: Option<i64>,
+        keep: Option<u8>,
+    },
+    List {
+        subject: u8,
+    },
+    Pass {
+        ms: u64,
+    },
+    JumpDate {
+        ms: i64,
+    },
     Sweep,
+}
+
+/// A token as it is presented.
+#[derive(Clone, Debug)]
+struct Shown {
+    id: u8,
+    secret: u8,
+    intent: Intent,
 }
 
 /// A session as the model keeps it, and as a view is compared with it.
@@ -49,6 +78,7 @@ enum Answer {
     Dead,
     Taken,
     Created(Plain, Vec<u8>),
+    Batch(Vec<Answer>),
     Flag(bool),
     Ids(Vec<u8>),
     Sessions(Vec<Plain>),
@@ -74,7 +104,10 @@ impl Model {
     fn take(&mut self, step: &Step) -> Answer {
         match step {
             Step::Insert { plain, cap } => self.insert(plain.clone(), *cap),
-            Step::Present { id, secret, intent } => self.present(*id, *secret, *intent),
+            Step::Present(batch) => {
+                let present = |one: &Shown| self.present(one.id, one.secret, one.intent);
+                Answer::Batch(batch.iter().map(present).collect())
+            }
             Step::Rotate { id, secret, next, role } => {
                 let Some(plain) = self.live(*id, *secret) else {
                     return Answer::Dead;
@@ -172,6 +205,7 @@ fn shown(answer: Answer) -> Answer {
     match answer {
         Answer::Alive(plain) => Answer::Alive(hide(plain)),
         Answer::Created(plain, ended) => Answer::Created(hide(plain), ended),
+        Answer::Batch(all) => Answer::Batch(all.into_iter().map(shown).collect()),
         Answer::Sessions(all) => Answer::Sessions(
             all.into_iter().map(|plain| Plain { secret: u8::MAX, ..hide(plain) }).collect(),
         ),
@@ -203,12 +237,13 @@ fn plain() -> impl Strategy<Value = Plain> {
 
 fn step() -> impl Strategy<Value = Step> {
     let intent = prop_oneof![3 => Just(Intent::Use), 1 => Just(Intent::Look)];
+    let presented =
+        (0_u8..8, 0_u8..2, intent).prop_map(|(id, secret, intent)| Shown { id, secret, intent });
     let role = proptest::option::of(0_usize..3);
     let below = proptest::option::of(0_i64..4);
     prop_oneof![
         6 => (plain(), 0_usize..5).prop_map(|(plain, cap)| Step::Insert { plain, cap }),
-        8 => (0_u8..8, 0_u8..2, intent)
-            .prop_map(|(id, secret, intent)| Step::Present { id, secret, intent }),
+        8 => proptest::collection::vec(presented, 1..20).prop_map(Step::Present),
         2 => (0_u8..8, 0_u8..2, 0_u8..2, role)
             .prop_map(|(id, secret, next, role)| Step::Rotate { id, secret, next, role }),
         2 => (0_u8..8).prop_map(|id| Step::Remove { id }),

@@ -23,7 +23,7 @@ fn now<T>(call: impl Future<Output = T>) -> T {
 }
 
 fn lives(store: &MemoryStore, presented: Presented) -> bool {
-    matches!(store.touch_one(&presented), Verdict::Alive(_))
+    matches!(store.touch_all(&[presented])[..], [Ok(Verdict::Alive(_))])
 }
 
 /// Uses a session; whether it was alive.

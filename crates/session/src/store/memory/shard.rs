@@ -30,6 +30,11 @@ impl Shard {
         self.index.find(Key::of(id).hash(), |place| self.slab.at(*place).id == id).copied()
     }
 
+    /// Looks the session `id` up for nothing but to have it near when it is asked for.
+    pub(super) fn near(&self, id: SessionId) -> usize {
+        self.find(id).map_or(0, |place| self.slab.at(place).subject.roles.len())
+    }
+
     /// Where the sessions with this key are: one, if ids are as random as they should be.
     pub(super) fn places(&self, key: Key) -> impl Iterator<Item = u32> {
         let places = self.index.iter_hash(key.hash()).copied();

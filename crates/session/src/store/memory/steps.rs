@@ -10,13 +10,14 @@ use super::MemoryStore;
 use super::key::Key;
 use super::record::Record;
 use super::shard::Shard;
+use super::together::TOGETHER;
 use crate::{
-    Condition, Dead, Ending, Intent, Kind, NewSession, Presented, SecretDigest, Session, SessionId,
-    ValueChange, ValueWrite, Values, Verdict,
+    Condition, Dead, Ending, NewSession, Presented, SecretDigest, Session, SessionId, ValueChange,
+    ValueWrite, Values, Verdict,
 };
 
 /// How many records a sweep looks at before it lets go of a shard's lock.
-pub(super) const SLICE: usize = 256;
+pub(super) const SLICE: usize = 128;
 
 impl MemoryStore {
     pub(super) fn shard(&self, key: Key) -> &Mutex<Shard> {
@@ -43,27 +44,6 @@ impl MemoryStore {
             self.subjects.leave(new.subject.id, key);
         }
         created.map(|session| (session, keys))
-    }
-
-    pub(super) fn touch_one(&self, presented: &Presented) -> Verdict {
-        let mut shard = self.shard(Key::of(presented.id)).lock();
-        let now = self.dates.now();
-        let place = match live(&shard, presented, now.moment) {
-            Ok(place) => place,
-            Err(dead) => return Verdict::Dead(dead),
-        };
-        if presented.intent == Intent::Look {
-            return Verdict::Alive(shard.at(place).view(now));
-        }
-        let record = shard.at_mut(place);
-        record.use_at(now.moment);
-        let session = record.view(now);
-        if session.kind == Kind::SingleUse {
-            let record = shard.take(place);
-            drop(shard);
-            self.forget(&record);
-        }
-        Verdict::Alive(session)
     }
 
     pub(super) fn rotate_one(
@@ -107,6 +87,15 @@ impl MemoryStore {
     pub(super) fn forget(&self, record: &Record) {
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.subjects.leave(record.subject.id, Key::of(record.id));
+    }
+
+    /// Settles what hangs on records that were taken out, and drops them. No lock may be held.
+    pub(super) fn forget_all(&self, records: &mut Vec<Record>) {
+        self.count.fetch_sub(records.len() as u64, Ordering::Relaxed);
+        let left = |record: &Record| (record.subject.id, Key::of(record.id));
+        let left: Vec<(Uuid, Key)> = records.iter().map(left).collect();
+        records.clear();
+        left.chunks(TOGETHER).for_each(|few| self.subjects.leave_few(few));
     }
 
     /// The ids that a subject's key stands for.
@@ -174,7 +163,7 @@ impl MemoryStore {
 }
 
 /// Where the presented session is, if its secret is right and its time is not up.
-fn live(shard: &Shard, presented: &Presented, now: Moment) -> Result<u32, Dead> {
+pub(super) fn live(shard: &Shard, presented: &Presented, now: Moment) -> Result<u32, Dead> {
     let place = shard.find(presented.id).ok_or(Dead::Unknown)?;
     let record = shard.at(place);
     if !record.digest.matches(&presented.digest) {

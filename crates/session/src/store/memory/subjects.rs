@@ -3,6 +3,7 @@
 //! A key is entered before its session is taken in and left after the session was taken out, so
 //! that every session that is there can be found; a key may be found whose session is not there.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 use super::key::Key;
 use super::keys::Keys;
+use super::together::Locked;
 use crate::Subject;
 
 const SHARDS: usize = 1024;
@@ -56,19 +58,19 @@ impl Subjects {
 
     /// Strikes out a session that is gone. A subject without sessions is forgotten.
     pub(super) fn leave(&self, subject: Uuid, key: Key) {
-        let mut shard = self.shard(subject).lock();
-        let same = |known: &Known| known.subject.id == subject;
-        let Ok(mut entry) = shard.find_entry(hash(subject), same) else {
-            return;
-        };
-        if entry.get_mut().keys.remove(key) {
-            drop(entry.remove());
-            let len = shard.len();
-            if len == 0 {
-                *shard = HashTable::new();
-            } else if shard.capacity() > 16 && len < shard.capacity() / 8 {
-                shard.shrink_to(2 * len, |known| hash(known.subject.id));
-            }
+        strike(&mut self.shard(subject).lock(), subject, key);
+    }
+
+    /// Strikes out a few sessions that are gone.
+    pub(super) fn leave_few(&self, few: &[(Uuid, Key)]) {
+        let number = |subject: Uuid| part(subject, SHARDS);
+        let numbers = few.iter().map(|(subject, _)| number(*subject));
+        let mut locked = Locked::of(&self.shards, numbers);
+        for (subject, _) in few {
+            black_box(find(locked.part(number(*subject)), *subject).map(|known| known.keys.near()));
+        }
+        for (subject, key) in few {
+            strike(locked.part(number(*subject)), *subject, *key);
         }
     }
 
@@ -76,8 +78,7 @@ impl Subjects {
     pub(super) fn keys(&self, subject: Uuid) -> Vec<Key> {
         let mut keys = {
             let shard = self.shard(subject).lock();
-            let known = shard.find(hash(subject), |known| known.subject.id == subject);
-            known.map_or_else(Vec::new, |known| known.keys.all())
+            find(&shard, subject).map_or_else(Vec::new, |known| known.keys.all())
         };
         keys.sort_unstable();
         keys.dedup();
@@ -91,6 +92,26 @@ impl Subjects {
 
     fn shard(&self, subject: Uuid) -> &Mutex<HashTable<Known>> {
         &self.shards[part(subject, SHARDS)]
+    }
+}
+
+fn find(shard: &HashTable<Known>, subject: Uuid) -> Option<&Known> {
+    shard.find(hash(subject), |known| known.subject.id == subject)
+}
+
+fn strike(shard: &mut HashTable<Known>, subject: Uuid, key: Key) {
+    let same = |known: &Known| known.subject.id == subject;
+    let Ok(mut entry) = shard.find_entry(hash(subject), same) else {
+        return;
+    };
+    if entry.get_mut().keys.remove(key) {
+        drop(entry.remove());
+        let len = shard.len();
+        if len == 0 {
+            *shard = HashTable::new();
+        } else if shard.capacity() > 16 && len < shard.capacity() / 8 {
+            shard.shrink_to(2 * len, |known| hash(known.subject.id));
+        }
     }
 }
 

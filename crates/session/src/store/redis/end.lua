@@ -2,21 +2,21 @@
 -- generation it ends or ''. 1 if it lived and ended, 2 if it was spared, 0 otherwise.
 local text = redis.pcall('GET', KEYS[1])
 if not text then return 0 end
-if not is_record(text) then
+if not read(text) then
   -- Nobody can tell whose it is: whatever ends sessions ends it.
   redis.call('DEL', KEYS[1])
   return 0
 end
-if text:sub(67, 82) ~= ARGV[1] then return 0 end
-local generation = struct.unpack('>i4', text, 61)
+if text:sub(SUBJECT, SUBJECT + 15) ~= ARGV[1] then return 0 end
+local generation = struct.unpack('>i3', text, 42)
 local below = tonumber(ARGV[3])
 if ARGV[2] == 'keep' then
   if below and generation < below then
-    redis.call('SETRANGE', KEYS[1], 60, struct.pack('>i4', below))
+    redis.call('SETRANGE', KEYS[1], 41, struct.pack('>i3', below))
   end
   return 2
 end
 if below and generation >= below then return 2 end
 redis.call('DEL', KEYS[1])
-if now_ms() < end_of(text) then return 1 end
+if lives(text, now_ms()) then return 1 end
 return 0

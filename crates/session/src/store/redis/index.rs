@@ -1,4 +1,5 @@
-//! A subject's sessions: a sorted set of their ids, each scored with when it is over in any case.
+//! A subject's sessions: a sorted set of their ids, each scored with the second by which it is over in any
+//! case.
 //!
 //! The set only says where to look. An entry is written before its session and settled after it,
 //! which gives it another score: an entry that nobody found a session for is taken out only if it
@@ -8,6 +9,7 @@
 use redis::Value;
 use uuid::Uuid;
 
+use super::key::{self, Key};
 use super::scripts::{END, ENTER, ENTRIES, FORGET, LOOK, SETTLE};
 use super::{RedisStore, record, reply, session_key};
 use crate::link::{Answer, Call};
@@ -130,8 +132,7 @@ impl RedisStore {
         ending: Ending,
         ids: &[SessionId],
     ) -> Vec<Result<Ended, StoreError>> {
-        // A record keeps a generation in four bytes, of either sign.
-        let clamp = |below: i64| below.clamp(i32::MIN.into(), i32::MAX.into()).to_string();
+        let clamp = |below: i64| record::clamped(below).to_string();
         let below = ending.below_generation.map(clamp).unwrap_or_default();
         let call = |id: &SessionId| {
             let keep = if ending.keep == Some(*id) { "keep" } else { "" };
@@ -190,8 +191,9 @@ impl RedisStore {
     }
 }
 
-fn subject_key(subject: Uuid) -> Vec<u8> {
-    format!("subject:{subject}").into_bytes()
+/// The key of a subject's index.
+pub(super) fn subject_key(subject: Uuid) -> Key {
+    key::key(*b"subject:", subject)
 }
 
 fn with_entry(call: Call, new: &NewSession) -> Call {

@@ -5,15 +5,18 @@
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clock::{Clock as _, SystemClock};
 use uuid::Uuid;
 
-use super::RedisStore;
-use super::server::{Server, link};
+use super::index::subject_key;
+use super::key::shown;
+use super::server::{Server, cluster, cluster_address, link};
 use super::tests::UNIT;
-use crate::store::conformance::{Bench, held, subject, use_of};
-use crate::{Kind, NewSession, Origin, Subject};
+use super::{RedisStore, session_key};
+use crate::store::conformance::{Bench, Held, held, subject, use_of};
+use crate::{Kind, NewSession, Origin, Subject, Verdict};
 
 /// How many are inserted at the same time.
 const AT_ONCE: usize = 64;
@@ -77,9 +80,9 @@ async fn a_session_and_its_place_in_the_index_stay_as_small_as_they_are() {
     let one = fill(&bench, 16_000, 160, None).await;
     // Close below a power of two, at which the tables of keys are doubled.
     let each = (info(&server, "used_memory") - before) / 16_000;
-    let key = usage(&server, &format!("session:{}", one.id));
-    assert!(key <= 216, "{key} bytes for a session's key");
-    assert!(each <= 340, "{each} bytes a session in all");
+    let key = usage(&server, &shown(session_key(one.id)));
+    assert!(key <= 168, "{key} bytes for a session's key");
+    assert!(each <= 270, "{each} bytes a session in all");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,35 +108,139 @@ async fn a_validation_is_one_round_trip_and_so_is_a_batch() {
     assert!(reads() - third - asking <= 2, "a batch of 100 comes in one go, or in two reads of it");
 }
 
+const MILLION: usize = 1_000_000;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "prints figures, and takes minutes"]
+#[ignore = "prints figures, and takes a minute"]
 async fn bytes_of_a_million_sessions() {
-    const SESSIONS: usize = 1_000_000;
+    print_bytes(20_000, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints figures, and takes a minute"]
+async fn bytes_of_a_million_sessions_of_browsers() {
     let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36";
-    for (users, agent) in [(20_000, None), (SESSIONS, None), (20_000, Some(chrome))] {
-        let Some(server) = Server::start(&[]) else { return };
-        let bench = bench(&server).await;
-        let before = info(&server, "used_memory");
-        let one = fill(&bench, SESSIONS, users, agent).await;
-        let in_all = (info(&server, "used_memory") - before) / SESSIONS as u64;
-        let key = usage(&server, &format!("session:{}", one.id));
-        let index = usage(&server, &format!("subject:{}", one.subject.id));
-        let clock = SystemClock::new();
-        let began = clock.now();
-        let estimate = bench.store.count().await.unwrap();
-        let counted = clock.now().saturating_sub(began);
-        let began = clock.now();
-        for _ in 0..10_000 {
-            bench.touch(use_of(held(&one))).await;
-        }
-        let touch = clock.now().saturating_sub(began) / 10_000;
-        println!(
-            "{SESSIONS} sessions of {users} users, agent of {} bytes: {in_all} bytes each in all, \
-             {key} for a session's key, {index} for a user's index; counted {estimate} in \
-             {counted:?}; one validation after another {touch:?} each",
-            agent.map_or(0, str::len),
-        );
+    print_bytes(20_000, Some(chrome)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints figures, and takes a minute"]
+async fn bytes_of_a_million_sessions_of_a_million_users() {
+    print_bytes(MILLION, None).await;
+}
+
+async fn print_bytes(users: usize, agent: Option<&str>) {
+    let Some(server) = Server::start(&[]) else { return };
+    let bench = bench(&server).await;
+    let before = info(&server, "used_memory");
+    let one = fill(&bench, MILLION, users, agent).await;
+    let in_all = (info(&server, "used_memory") - before) / MILLION as u64;
+    let key = usage(&server, &shown(session_key(one.id)));
+    let index = usage(&server, &shown(subject_key(one.subject.id)));
+    let clock = SystemClock::new();
+    let began = clock.now();
+    let estimate = bench.store.count().await.unwrap();
+    let counted = clock.now().saturating_sub(began);
+    let began = clock.now();
+    for _ in 0..10_000 {
+        bench.touch(use_of(held(&one))).await;
     }
+    let touch = clock.now().saturating_sub(began) / 10_000;
+    println!(
+        "{MILLION} sessions of {users} users, agent of {} bytes: {in_all} bytes each in all, \
+         {key} for a session's key, {index} for a user's index; counted {estimate} in \
+         {counted:?}; one validation after another {touch:?} each",
+        agent.map_or(0, str::len),
+    );
+}
+
+/// The processor time that this process has taken, in ticks of 10 ms.
+fn own_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // The name of the program, which ends with the last bracket, may have spaces in it.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// The processor time that the server's one thread for commands has taken, in microseconds.
+fn server_us(server: &Server) -> u64 {
+    let text = server.cli(&["INFO", "cpu"]);
+    let seconds = |field: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.unwrap().trim().parse::<f64>().unwrap()
+    };
+    let used = seconds("used_cpu_user_main_thread") + seconds("used_cpu_sys_main_thread");
+    Duration::from_secs_f64(used).as_micros().try_into().unwrap()
+}
+
+/// How many uses are measured.
+const USES: usize = 200_000;
+
+#[tokio::test]
+#[ignore = "prints figures, and takes a minute"]
+async fn what_a_use_costs() {
+    for arguments in [&[][..], &["--appendonly", "yes"]] {
+        let Some(server) = Server::start(arguments) else { return };
+        let bench = bench(&server).await;
+        println!("{arguments:?}");
+        print_uses(&[server], &bench).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "prints figures, and takes a minute"]
+async fn what_a_use_costs_in_a_cluster() {
+    let servers = tokio::task::spawn_blocking(|| cluster(0)).await.unwrap();
+    let Some(servers) = servers else { return };
+    let store = RedisStore::new(link(&cluster_address(&servers)).await);
+    print_uses(&servers, &Bench::real(Arc::new(store), UNIT)).await;
+}
+
+async fn print_uses(servers: &[Server], bench: &Bench) {
+    let mut helds = Vec::new();
+    for number in 0..10_000 {
+        helds.push(bench.insert(&session(bench, number, 1_000, None)).await);
+    }
+    for (callers, tokens) in [(1, 1), (16, 1), (64, 1), (256, 1), (1, 64), (1, 1024), (4, 64)] {
+        print!("{callers} callers with {tokens} tokens each: ");
+        print_use(servers, bench, &helds, callers, tokens).await;
+    }
+}
+
+/// Has so many callers use so many tokens at a time, over and over.
+async fn print_use(
+    servers: &[Server],
+    bench: &Bench,
+    helds: &[Held],
+    callers: usize,
+    tokens: usize,
+) {
+    let servers_us = || servers.iter().map(server_us).sum::<u64>();
+    let rounds = if callers * tokens < 16 { USES / 20 } else { USES } / callers / tokens;
+    let clock = SystemClock::new();
+    let (server_before, own_before, began) = (servers_us(), own_ticks(), clock.now());
+    let mut tasks = tokio::task::JoinSet::new();
+    for caller in 0..callers {
+        let (store, helds) = (Arc::clone(&bench.store), helds.to_vec());
+        tasks.spawn(async move {
+            for round in 0..rounds {
+                let at = caller * 997 + round * tokens;
+                let next = (at..at + tokens).map(|at| use_of(helds[at % helds.len()]));
+                for answer in store.touch(&next.collect::<Vec<_>>()).await {
+                    assert!(matches!(answer, Ok(Verdict::Alive(_))), "{answer:?}");
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+    let took = clock.now().saturating_sub(began);
+    let uses = (rounds * callers * tokens) as u64;
+    println!(
+        "{} ns of the servers, {} ns of ours, {} uses a second",
+        (servers_us() - server_before) * 1_000 / uses,
+        (own_ticks() - own_before) * 10_000_000 / uses,
+        u128::from(uses) * 1_000_000 / took.as_micros().max(1),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

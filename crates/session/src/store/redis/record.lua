@@ -1,52 +1,56 @@
 -- A session's record, as every script reads it; the layout is in record.rs. Places count from 1.
--- Each script that this stands before works on KEYS[1] alone.
-local HEAD = 66
+local SUBJECT = 46
 
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local function is_record(text)
-  if type(text) ~= 'string' or #text < HEAD or text:byte(1) ~= 1 then return false end
-  local length = struct.unpack('>I2', text, 65)
-  return length >= 16 and #text >= HEAD + length
+-- The numbers of a record: the three parts of the digest, when it began, and its life, idle time and
+-- last use in units of so many milliseconds; how often used, the unit, and where the values begin.
+-- Nothing where it is no record.
+local function read(text)
+  if type(text) ~= 'string' or #text < SUBJECT + 15 then return end
+  local version, traits, _, a, b, c, created, life, idle, used, count, _, length =
+    struct.unpack('>BBBI6I6I4I6I4I4I4I4I3B', text)
+  local bytes = #text
+  if traits >= 128 then
+    bytes = bytes - 4 - struct.unpack('>I4', text, bytes - 3)
+    traits = traits - 128
+  end
+  if version ~= 1 or bytes < SUBJECT + 15 or (bytes - SUBJECT + 1) % 256 ~= length then return end
+  return a, b, c, created, life, idle, used, count, 2 ^ ((traits - traits % 8) / 8), bytes + 1
 end
 
 local UNREADABLE = redis.error_reply('UNREADABLE what stands under the key of a session is none')
 
--- When it began, and its life, idle time and last use as milliseconds from there; how often used.
-local function times(text)
-  return struct.unpack('>I6I5I5I5I4', text, 36)
+-- When it ends unused.
+local function end_of(created, life, idle, used, unit)
+  if idle > 0 and used + idle < life then life = used + idle end
+  return created + life * unit
 end
 
--- When it ends unused.
-local function end_of(text)
-  local created, life, idle, used = times(text)
-  if idle > 0 and used + idle < life then return created + used + idle end
-  return created + life
+-- Whether a record that was read lives at this moment.
+local function lives(text, now)
+  local _, _, _, created, life, idle, used, _, unit = read(text)
+  return created ~= nil and now < end_of(created, life, idle, used, unit)
 end
 
 -- All but the values that backends keep in it.
 local function without_values(text)
-  return text:sub(1, HEAD + struct.unpack('>I2', text, 65))
+  if text:byte(2) < 128 then return text end
+  return text:sub(1, select(10, read(text)) - 1)
 end
 
--- Whether two digests are the same, in a time that does not depend on where they differ.
-local function same(one, other)
-  if #one ~= 32 or #other ~= 32 then return false end
-  local difference = 0
-  for place = 1, 29, 4 do
-    local a, b = struct.unpack('>I4', one, place), struct.unpack('>I4', other, place)
-    difference = bit.bor(difference, bit.bxor(a, b))
-  end
-  return difference == 0
+-- Whether the digest is the one that stands at a place, in a time that does not depend on where they
+-- differ: the differences of whole numbers, and no sum of squares is 0 but that of zeros.
+local function same(a, b, c, text, place)
+  local d, e, f = struct.unpack('>I6I6I4', text, place)
+  a, b, c = a - d, b - e, c - f
+  return a * a + b * b + c * c == 0
 end
 
--- Counts a use that happens now, and gives a sliding session its idle time again.
-local function used_at(text, now)
-  local created, _, _, used, count = times(text)
-  used = math.max(used, now - created)
-  count = math.min(count + 1, 4294967295)
-  return text:sub(1, 51) .. struct.pack('>I5I4', used, count) .. text:sub(61)
+-- The last use and the count as they stand after a use that happens now.
+local function used_at(now, created, used, count, unit)
+  return math.max(used, math.floor((now - created) / unit)), math.min(count + 1, 4294967295)
 end

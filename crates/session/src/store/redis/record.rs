@@ -1,65 +1,74 @@
 //! A session as Redis keeps it: a string of bytes under one key, which scripts change in place.
 //!
-//! Big-endian, places from 1 as in the scripts: version 1 (1), kind + 4 × transport (2), role (3),
-//! digest (4–35), when it began in ms since 1970 (36–41), and as ms from there its life (42–46), idle
-//! time or 0 (47–51) and last use (52–56), how often it was used (57–60), generation (61–64), the
-//! length of what follows up to the values (65–66), the subject's id (67–82), then fields: a tag × 32
-//! and the field's length in one byte, or 31 there and the length in two bytes more. Tag 0 is for what
-//! later versions add, and says by its first byte what that is; fields that are not known are skipped
-//! here, and kept there.
+//! Big-endian, places from 1 as in the scripts: version 1 (1); kind + 4 × transport + 8 × shift, + 128
+//! where there are values (2); role (3); digest (4–19), its leftmost half; when
+//! it began in ms since 1970 (20–25); in units of 2^shift ms its life (26–29), idle time or 0 (30–33)
+//! and, from when it began, last use (34–37); how often it was used (38–41); generation (42–44); how
+//! long what follows is up to the values, without multiples of 256 (45); the subject's id (46–61); then
+//! fields: a tag × 32 and the field's length in one byte, or 31 there and the length in two bytes more.
+//! Tag 0 is for what is rare or added later, and says by its first byte what that is; fields that are
+//! not known are skipped here, and kept there.
 //!
 //! After them, if there ever was one, stand the values: the latest version (4), and for each a
-//! key's length (1), the key, its version (4), the value's length (2) and the value.
+//! key's length (1), the key, its version (4), the value's length (2) and the value; and in the end
+//! how long all this is (4).
+//!
+//! A byte more or less matters: with a plain name, a session is just below a size in which servers
+//! give out memory.
 
-use std::net::IpAddr;
+mod fields;
+mod text;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::{Kind, NewSession, Origin, Session, SessionId, Subject, Transport, Values};
+use self::fields::{Known, Reader, fields_of, push};
+use crate::{Kind, NewSession, SecretDigest, Session, SessionId, Subject, Transport, Values};
 
 /// The only version there has been.
 const VERSION: u8 = 1;
 /// How many bytes stand before the subject's id.
-const HEAD: usize = 66;
+const HEAD: usize = 45;
+/// The longest record in bytes, without values.
+const LONGEST: usize = 60_000;
 /// The longest life and idle time in milliseconds: 34 years.
 const LONGEST_MS: u64 = (1 << 40) - 1;
+/// The highest generation of either sign that three bytes hold.
+const GENERATIONS: i64 = (1 << 23) - 1;
 /// A role that no subject has.
 const NO_ROLE: u8 = u8::MAX;
 
-const USERNAME: u8 = 1;
-const DISPLAY_NAME: u8 = 2;
-const ROLE: u8 = 3;
-const IP: u8 = 4;
-const USER_AGENT: u8 = 5;
-const NAME: u8 = 6;
-const LOGIN_AGE: u8 = 7;
-
-/// Roles that are so frequent that their place here, from 1, stands for them. Only ever add to it.
-const FREQUENT_ROLES: [&str; 2] = ["user", "admin"];
-
-/// The length in a field's first byte that says that two more bytes tell it.
-const LONG: u8 = 31;
-
 /// The record of a new session, for the script that dates it; `None` if it says too much.
 pub(super) fn encode(new: &NewSession) -> Option<Vec<u8>> {
+    let life = life_ms(new);
+    let shift = (u64::BITS - life.leading_zeros()).saturating_sub(u32::BITS);
+    let units = |ms: u64| u32::try_from((ms >> shift).max(1)).ok().map(u32::to_be_bytes);
     let idle = match new.kind {
-        Kind::Sliding => milliseconds(new.ttl).max(1),
-        Kind::Fixed | Kind::SingleUse => 0,
+        Kind::Sliding => units(milliseconds(new.ttl).min(life))?,
+        Kind::Fixed | Kind::SingleUse => [0; 4],
     };
-    let fields = fields_of(new);
+    let fields = fields_of(new)?;
     let mut bytes = Vec::with_capacity(HEAD + fields.len());
-    bytes.extend([VERSION, traits(new), role_byte(new.role)]);
-    bytes.extend(new.digest.as_bytes());
+    bytes.extend([VERSION, traits(new) + 8 * u8::try_from(shift).ok()?, role_byte(new.role)]);
+    bytes.extend(kept_digest(&new.digest));
     push(&mut bytes, 0, 6);
-    push(&mut bytes, life_ms(new), 5);
-    push(&mut bytes, idle, 5);
-    push(&mut bytes, 0, 5 + 4);
+    bytes.extend(units(life)?);
+    bytes.extend(idle);
+    push(&mut bytes, 0, 4 + 4);
     bytes.extend(generation_bytes(new.generation)?);
-    bytes.extend(u16::try_from(fields.len()).ok()?.to_be_bytes());
+    bytes.push(fields.len().to_le_bytes()[0]);
     bytes.extend(fields);
-    Some(bytes)
+    (bytes.len() <= LONGEST).then_some(bytes)
+}
+
+/// What is kept of a digest: its leftmost 128 bits, as [NIST SP 800-107 §5.1] shortens one. A secret
+/// that fits must be guessed among 2^128.
+///
+/// [NIST SP 800-107 §5.1]: https://doi.org/10.6028/NIST.SP.800-107r1
+pub(super) fn kept_digest(digest: &SecretDigest) -> [u8; 16] {
+    std::array::from_fn(|at| digest.as_bytes()[at])
 }
 
 /// How many milliseconds a session may live.
@@ -72,43 +81,96 @@ pub(super) fn role_byte(role: usize) -> u8 {
     u8::try_from(role).unwrap_or(NO_ROLE)
 }
 
+/// A generation within those that a record keeps.
+pub(super) fn clamped(generation: i64) -> i64 {
+    generation.clamp(-GENERATIONS - 1, GENERATIONS)
+}
+
 /// The session that a record tells of, as it stands at `now_ms`; `None` if it tells of none.
 pub(super) fn decode(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session> {
-    let mut rest = Reader(bytes);
-    let [version, traits, role] = *rest.array::<3>()?;
-    let _digest = rest.take(32)?;
-    let created = rest.number(6)?;
-    let (life, idle, used) = (rest.number(5)?, rest.number(5)?, rest.number(5)?);
-    let count = rest.number(4)?;
-    let generation = i32::from_be_bytes(*rest.array::<4>()?);
-    let length = usize::try_from(rest.number(2)?).ok()?;
-    let mut fields = Reader(rest.take(length)?);
-    let subject_id = Uuid::from_bytes(*fields.array::<16>()?);
-    let known = Known::read(&mut fields)?;
-    let ends = if idle > 0 { life.min(used + idle) } else { life };
-    let date = |offset: u64| i64::try_from(created + offset).unwrap_or(i64::MAX);
-    (version == VERSION).then(|| Session {
-        id,
-        kind: kind_of(traits),
-        transport: transport_of(traits),
-        role: if role == NO_ROLE { usize::MAX } else { role.into() },
-        generation: generation.into(),
-        created_at_ms: date(0),
-        last_used_at_ms: date(used),
-        expires_at_ms: date(ends),
-        absolute_expires_at_ms: date(life),
-        expires_in: Duration::from_millis((created + ends).saturating_sub(now_ms)),
-        login_age: known.login_age + Duration::from_millis(now_ms.saturating_sub(created)),
-        refresh_count: count,
-        name: known.name.map(Arc::from),
-        origin: known.origin,
-        subject: Arc::new(Subject {
-            id: subject_id,
-            display_name: known.display_name.unwrap_or_else(|| known.username.clone()),
-            username: known.username,
-            roles: known.roles.into(),
-        }),
-    })
+    Record::read(bytes)?.session(id, now_ms)
+}
+
+/// The same for a record as it was before a use at `now_ms`.
+pub(super) fn decode_used(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session> {
+    let mut record = Record::read(bytes)?;
+    let used = now_ms.saturating_sub(record.created) >> record.shift;
+    record.used = record.used.max(used);
+    record.count = (record.count + 1).min(u32::MAX.into());
+    record.session(id, now_ms)
+}
+
+/// A record in its parts; times as in it.
+struct Record<'a> {
+    traits: u8,
+    role: u8,
+    created: u64,
+    shift: u8,
+    life: u64,
+    idle: u64,
+    used: u64,
+    count: u64,
+    generation: i64,
+    fields: Reader<'a>,
+}
+
+impl<'a> Record<'a> {
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut rest = Reader(bytes);
+        let [version, traits, role] = *rest.array::<3>()?;
+        let _digest = rest.take(16)?;
+        let created = rest.number(6)?;
+        let (life, idle, used) = (rest.number(4)?, rest.number(4)?, rest.number(4)?);
+        let count = rest.number(4)?;
+        let [high, middle, low] = *rest.array::<3>()?;
+        // As the upper three bytes of four, so that the sign comes along.
+        let generation = i64::from(i32::from_be_bytes([high, middle, low, 0]) >> 8);
+        let [length] = *rest.array::<1>()?;
+        let is_whole = version == VERSION && rest.0.len().to_le_bytes()[0] == length;
+        is_whole.then_some(Self {
+            traits,
+            role,
+            created,
+            shift: traits % 128 / 8,
+            life,
+            idle,
+            used,
+            count,
+            generation,
+            fields: rest,
+        })
+    }
+
+    fn session(mut self, id: SessionId, now_ms: u64) -> Option<Session> {
+        let subject_id = Uuid::from_bytes(*self.fields.array::<16>()?);
+        let known = Known::read(&mut self.fields)?;
+        let ends = if self.idle > 0 { self.life.min(self.used + self.idle) } else { self.life };
+        let created = self.created;
+        let after = |units: u64| created + (units << self.shift);
+        let date = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        Some(Session {
+            id,
+            kind: kind_of(self.traits),
+            transport: transport_of(self.traits),
+            role: if self.role == NO_ROLE { usize::MAX } else { self.role.into() },
+            generation: self.generation,
+            created_at_ms: date(created),
+            last_used_at_ms: date(after(self.used)),
+            expires_at_ms: date(after(ends)),
+            absolute_expires_at_ms: date(after(self.life)),
+            expires_in: Duration::from_millis(after(ends).saturating_sub(now_ms)),
+            login_age: known.login_age + Duration::from_millis(now_ms.saturating_sub(created)),
+            refresh_count: self.count,
+            name: known.name.map(Arc::from),
+            origin: known.origin,
+            subject: Arc::new(Subject {
+                id: subject_id,
+                display_name: known.display_name.unwrap_or_else(|| known.username.clone()),
+                username: known.username,
+                roles: known.roles.into(),
+            }),
+        })
+    }
 }
 
 /// The values at the end of a record; `None` if they are damaged.
@@ -129,108 +191,15 @@ pub(super) fn decode_values(bytes: &[u8]) -> Option<Values> {
     Some(values)
 }
 
-/// The fields that are known here.
-#[derive(Default)]
-struct Known {
-    username: Box<str>,
-    /// The user name, where nothing else is said.
-    display_name: Option<Box<str>>,
-    roles: Vec<Box<str>>,
-    origin: Origin,
-    name: Option<Box<str>>,
-    login_age: Duration,
-}
-
-impl Known {
-    fn read(fields: &mut Reader<'_>) -> Option<Self> {
-        let mut known = Self::default();
-        while !fields.0.is_empty() {
-            let (tag, length) = fields.field()?;
-            let mut field = Reader(fields.take(usize::try_from(length).ok()?)?);
-            match tag {
-                USERNAME => known.username = field.text(length)?,
-                DISPLAY_NAME => known.display_name = Some(field.text(length)?),
-                ROLE => known.roles.push(role_of(&field.text(length)?)),
-                IP => known.origin.ip = Some(field.address()?),
-                USER_AGENT => known.origin.user_agent = Some(field.text(length)?.into()),
-                NAME => known.name = Some(field.text(length)?),
-                LOGIN_AGE => known.login_age = Duration::from_millis(field.number(5)?),
-                _ => {}
-            }
-        }
-        Some(known)
-    }
-}
-
-fn fields_of(new: &NewSession) -> Vec<u8> {
-    let subject = &new.subject;
-    let mut fields = subject.id.as_bytes().to_vec();
-    push_field(&mut fields, USERNAME, subject.username.as_bytes());
-    if subject.display_name != subject.username {
-        push_field(&mut fields, DISPLAY_NAME, subject.display_name.as_bytes());
-    }
-    for role in &subject.roles {
-        let frequent = FREQUENT_ROLES.iter().position(|frequent| **frequent == **role);
-        match frequent.and_then(|place| u8::try_from(place + 1).ok()) {
-            Some(number) => push_field(&mut fields, ROLE, &[number]),
-            None => push_field(&mut fields, ROLE, role.as_bytes()),
-        }
-    }
-    match new.origin.ip {
-        Some(IpAddr::V4(ip)) => push_field(&mut fields, IP, &ip.octets()),
-        Some(IpAddr::V6(ip)) => push_field(&mut fields, IP, &ip.octets()),
-        None => {}
-    }
-    if let Some(agent) = &new.origin.user_agent {
-        push_field(&mut fields, USER_AGENT, agent.as_bytes());
-    }
-    if let Some(name) = &new.name {
-        push_field(&mut fields, NAME, name.as_bytes());
-    }
-    if !new.login_age.is_zero() {
-        let mut age = Vec::new();
-        push(&mut age, milliseconds(new.login_age), 5);
-        push_field(&mut fields, LOGIN_AGE, &age);
-    }
-    fields
-}
-
-/// The role that a field names; a number that is none of ours stays what it is.
-fn role_of(text: &str) -> Box<str> {
-    let frequent = match text.as_bytes() {
-        [number] => FREQUENT_ROLES.get(usize::from(*number).wrapping_sub(1)),
-        _ => None,
-    };
-    frequent.map_or_else(|| text.into(), |role| (*role).into())
-}
-
-fn push_field(bytes: &mut Vec<u8>, tag: u8, field: &[u8]) {
-    match u8::try_from(field.len()) {
-        Ok(length) if length < LONG => bytes.push(tag * 32 + length),
-        _ => {
-            bytes.push(tag * 32 + LONG);
-            push(bytes, field.len() as u64, 2);
-        }
-    }
-    bytes.extend(field);
-}
-
-/// The last `width` bytes of a number.
-fn push(bytes: &mut Vec<u8>, number: u64, width: usize) {
-    for place in (0..width).rev() {
-        let shifted = number.checked_shr(u32::try_from(place * 8).unwrap_or(u32::MAX));
-        bytes.push(shifted.unwrap_or_default().to_le_bytes()[0]);
-    }
-}
-
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(LONGEST_MS)
 }
 
-/// A generation in four bytes; `None` if it does not fit, since a cut one would end the wrong
+/// A generation in three bytes; `None` if it does not fit, since a cut one would end the wrong
 /// sessions.
-fn generation_bytes(generation: i64) -> Option<[u8; 4]> {
-    i32::try_from(generation).ok().map(i32::to_be_bytes)
+fn generation_bytes(generation: i64) -> Option<[u8; 3]> {
+    let [.., high, middle, low] = generation.to_be_bytes();
+    (clamped(generation) == generation).then_some([high, middle, low])
 }
 
 const fn traits(new: &NewSession) -> u8 {
@@ -258,52 +227,11 @@ const fn transport_of(traits: u8) -> Transport {
     if traits & 4 == 0 { Transport::Bearer } else { Transport::Cookie }
 }
 
-/// Bytes that are yet to be read.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn number(&mut self, width: usize) -> Option<u64> {
-        let bytes = self.take(width)?.iter();
-        Some(bytes.fold(0, |number, byte| number << 8 | u64::from(*byte)))
-    }
-
-    /// The tag and the length of the next field.
-    fn field(&mut self) -> Option<(u8, u64)> {
-        let [first] = *self.array::<1>()?;
-        let length = match first % 32 {
-            LONG => self.number(2)?,
-            length => length.into(),
-        };
-        Some((first / 32, length))
-    }
-
-    fn text(&mut self, length: u64) -> Option<Box<str>> {
-        let bytes = self.take(usize::try_from(length).ok()?)?;
-        std::str::from_utf8(bytes).ok().map(Box::from)
-    }
-
-    fn address(&self) -> Option<IpAddr> {
-        match self.0.len() {
-            4 => Some(IpAddr::from(*self.0.first_chunk::<4>()?)),
-            _ => Some(IpAddr::from(<[u8; 16]>::try_from(self.0).ok()?)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::fields::push_field;
     use super::*;
     use crate::store::conformance::Bench;
 
@@ -316,8 +244,7 @@ mod tests {
         let new = Bench::memory().new_session();
         let mut bytes = encode(&new).unwrap();
         push_field(&mut bytes, 0, &[7; 300]);
-        let length = u16::try_from(bytes.len() - HEAD).unwrap();
-        bytes[64..66].copy_from_slice(&length.to_be_bytes());
+        bytes[HEAD - 1] = (bytes.len() - HEAD).to_le_bytes()[0];
         assert_eq!(decode(id(), &bytes, 5).unwrap().subject, new.subject);
     }
 
@@ -330,10 +257,45 @@ mod tests {
 
     #[test]
     fn a_generation_that_does_not_fit_is_refused_rather_than_cut() {
-        for generation in [0, 1, -1, i32::MAX, i32::MIN] {
-            assert_eq!(generation_bytes(generation.into()), Some(generation.to_be_bytes()));
+        for generation in [0, 1, -1, GENERATIONS, -GENERATIONS - 1] {
+            let new = NewSession { generation, ..Bench::memory().new_session() };
+            let session = decode(id(), &encode(&new).unwrap(), 5).unwrap();
+            assert_eq!(session.generation, generation);
         }
-        assert_eq!(generation_bytes(1 << 31), None);
+        for generation in [GENERATIONS + 1, -GENERATIONS - 2, i64::MAX, i64::MIN] {
+            let new = NewSession { generation, ..Bench::memory().new_session() };
+            assert!(encode(&new).is_none(), "{generation}");
+        }
+    }
+
+    #[test]
+    fn a_life_of_years_is_kept_to_a_quarter_of_a_second() {
+        let day = Duration::from_hours(24);
+        for (life, error_ms) in [(day, 0), (30 * day, 0), (365 * day, 8), (12_000 * day, 256)] {
+            let ttl = life / 2;
+            let new = NewSession { ttl, max_lifetime: life, ..Bench::memory().new_session() };
+            let session = decode(id(), &encode(&new).unwrap(), 0).unwrap();
+            let kept = Duration::from_millis(session.absolute_expires_at_ms.try_into().unwrap());
+            assert!(
+                kept <= life && life.abs_diff(kept) <= Duration::from_millis(error_ms),
+                "{kept:?}"
+            );
+            let idle = session.expires_in;
+            assert!(
+                idle <= ttl && ttl.abs_diff(idle) <= Duration::from_millis(error_ms),
+                "{idle:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_bit_of_what_is_kept_of_a_digest_counts() {
+        let kept = kept_digest(&SecretDigest::from_bytes([0x5a; 32]));
+        for bit in 0..128 {
+            let mut changed = [0x5a; 32];
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(kept_digest(&SecretDigest::from_bytes(changed)), kept, "{bit}");
+        }
     }
 
     proptest! {

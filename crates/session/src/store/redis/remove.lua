@@ -1,5 +1,5 @@
 -- Ends whatever stands there. 1 if that was a live session.
 local text = redis.pcall('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
-if is_record(text) and now_ms() < end_of(text) then return 1 end
+if lives(text, now_ms()) then return 1 end
 return 0

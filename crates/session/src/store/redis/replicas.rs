@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::RedisStore;
+use super::key::shown;
 use super::server::{Server, cluster, cluster_address, link, link_with, until};
 use super::tests::UNIT;
+use super::{RedisStore, session_key};
 use crate::store::conformance::{Bench, Held, held, look, use_of};
 use crate::{Ending, Kind, RedisOptions, Verdict};
 
@@ -50,7 +51,7 @@ async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
     assert!(bench.store.remove(news[3].id).await.unwrap());
     assert!(!bench.lives(held(&news[1])).await);
     for id in [news[0].id, news[1].id, news[2].id, once.id, twice.id] {
-        assert_eq!(replica.cli(&["EXISTS", &format!("session:{id}")]), "0");
+        assert_eq!(replica.cli(&["EXISTS", &shown(session_key(id))]), "0");
     }
 }
 
@@ -91,7 +92,7 @@ async fn a_lost_master_is_missed_by_its_own_sessions_only_until_its_replica_take
     let lost = servers.iter().position(is_master).unwrap();
     let of_lost = servers[lost].cli(&["KEYS", "session:*"]);
     let lives_there: Vec<bool> =
-        helds.iter().map(|held| of_lost.contains(&held.id.to_string())).collect();
+        helds.iter().map(|held| of_lost.contains(&shown(session_key(held.id)))).collect();
     assert!(lives_there.contains(&true) && lives_there.contains(&false));
     until("replicas have it all", || {
         let keys: usize =

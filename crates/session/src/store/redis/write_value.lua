@@ -3,10 +3,10 @@
 local GONE, DELETED, FAILED, LARGE = 0, -1, -2, -3
 local text = redis.call('GET', KEYS[1])
 if not text then return GONE end
-if not is_record(text) then return UNREADABLE end
-if now_ms() >= end_of(text) then return GONE end
+if not read(text) then return UNREADABLE end
+if not lives(text, now_ms()) then return GONE end
 local record = without_values(text)
-local values = text:sub(#record + 1)
+local values = text:sub(#record + 1, -5)
 
 local latest, others, bytes, present = 0, {}, 0, nil
 if #values > 0 then
@@ -46,6 +46,8 @@ if ARGV[2] == 'put' then
 elseif not present then
   return DELETED
 end
-local after = record .. struct.pack('>I4', latest) .. table.concat(others)
-redis.call('SET', KEYS[1], after, 'XX', 'KEEPTTL')
+values = struct.pack('>I4', latest) .. table.concat(others)
+-- The trait that says that there are values, before them; and how long they are, behind them.
+record = text:sub(1, 1) .. string.char(text:byte(2) % 128 + 128) .. record:sub(3)
+redis.call('SET', KEYS[1], record .. values .. struct.pack('>I4', #values), 'XX', 'KEEPTTL')
 return answer

@@ -6,11 +6,11 @@ use std::time::Duration;
 use clock::{Clock as _, ManualClock};
 use uuid::Uuid;
 
-use super::{Answer, Plain, Step};
+use super::{Answer, Plain, Shown, Step};
 use crate::store::conformance::subject;
 use crate::store::memory::MemoryStore;
 use crate::{
-    Dead, Ending, Insertion, Intent, NewSession, Origin, Presented, SecretDigest, Session,
+    Dead, Ending, Insertion, Intent, NewSession, Origin, Outcome, Presented, SecretDigest, Session,
     SessionId, SessionStore as _, Transport, Verdict,
 };
 
@@ -57,9 +57,13 @@ impl Real {
         let (store, run) = (&self.store, &self.runtime);
         match step {
             Step::Insert { plain, cap } => self.insert(plain, *cap),
-            Step::Present { id, secret, intent } => {
-                let touched = run.block_on(store.touch(&[presented(*id, *secret, *intent)]));
-                self.verdict(touched.into_iter().next().unwrap().unwrap(), *secret)
+            Step::Present(batch) => {
+                let tokens: Vec<Presented> =
+                    batch.iter().map(|one| presented(one.id, one.secret, one.intent)).collect();
+                let touched = run.block_on(store.touch(&tokens)).into_iter().zip(batch);
+                let answer =
+                    |(outcome, one): (Outcome, &Shown)| self.verdict(outcome.unwrap(), one.secret);
+                Answer::Batch(touched.map(answer).collect())
             }
             Step::Rotate { id, secret, next, role } => {
                 let presented = presented(*id, *secret, Intent::Look);

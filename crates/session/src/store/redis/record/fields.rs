@@ -1,0 +1,172 @@
+//! The fields of a record: what a session says of its user, and of where it came from.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::milliseconds;
+use super::text::{pack_name, pack_phrases, pack_title, unpack_name, unpack_phrases, unpack_title};
+use crate::{NewSession, Origin};
+
+const RARE: u8 = 0;
+const USERNAME: u8 = 1;
+const DISPLAY_NAME: u8 = 2;
+const ROLE: u8 = 3;
+const IP: u8 = 4;
+const USER_AGENT: u8 = 5;
+const PACKED_USERNAME: u8 = 6;
+const PACKED_DISPLAY_NAME: u8 = 7;
+
+const RARE_NAME: u8 = 1;
+const RARE_LOGIN_AGE: u8 = 2;
+
+/// The role that a field without anything in it stands for.
+const USUAL_ROLE: &str = "user";
+
+/// The length in a field's first byte that says that two more bytes tell it.
+const LONG: u8 = 31;
+
+/// The fields that are known here.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) username: Box<str>,
+    /// The user name, where nothing else is said.
+    pub(super) display_name: Option<Box<str>>,
+    pub(super) roles: Vec<Box<str>>,
+    pub(super) origin: Origin,
+    pub(super) name: Option<Box<str>>,
+    pub(super) login_age: Duration,
+}
+
+impl Known {
+    /// Reads them all; `None` where one makes no sense.
+    pub(super) fn read(fields: &mut Reader<'_>) -> Option<Self> {
+        let mut known = Self::default();
+        while !fields.0.is_empty() {
+            let (tag, length) = fields.field()?;
+            let mut field = Reader(fields.take(usize::try_from(length).ok()?)?);
+            match tag {
+                USERNAME => known.username = field.text(length)?,
+                PACKED_USERNAME => known.username = unpack_name(field.0)?.into(),
+                DISPLAY_NAME => known.display_name = Some(field.text(length)?),
+                PACKED_DISPLAY_NAME => known.display_name = Some(unpack_title(field.0)?.into()),
+                ROLE if length == 0 => known.roles.push(USUAL_ROLE.into()),
+                ROLE => known.roles.push(field.text(length)?),
+                IP => known.origin.ip = Some(field.address()?),
+                USER_AGENT => known.origin.user_agent = Some(unpack_phrases(field.0)?.into()),
+                _ => known.read_rare(&mut field)?,
+            }
+        }
+        Some(known)
+    }
+
+    fn read_rare(&mut self, field: &mut Reader<'_>) -> Option<()> {
+        match field.array::<1>() {
+            Some([RARE_NAME]) => self.name = Some(field.text(field.0.len() as u64)?),
+            Some([RARE_LOGIN_AGE]) => self.login_age = Duration::from_millis(field.number(5)?),
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+/// The subject's id and all fields of a new session; `None` where it has what no field can say.
+pub(super) fn fields_of(new: &NewSession) -> Option<Vec<u8>> {
+    let subject = &new.subject;
+    let mut fields = subject.id.as_bytes().to_vec();
+    match pack_name(&subject.username) {
+        Some(packed) => push_field(&mut fields, PACKED_USERNAME, &packed),
+        None => push_field(&mut fields, USERNAME, subject.username.as_bytes()),
+    }
+    if subject.display_name != subject.username {
+        match pack_title(&subject.display_name) {
+            Some(packed) => push_field(&mut fields, PACKED_DISPLAY_NAME, &packed),
+            None => push_field(&mut fields, DISPLAY_NAME, subject.display_name.as_bytes()),
+        }
+    }
+    for role in &subject.roles {
+        if role.is_empty() {
+            return None;
+        }
+        let role = if **role == *USUAL_ROLE { "" } else { role };
+        push_field(&mut fields, ROLE, role.as_bytes());
+    }
+    match new.origin.ip {
+        Some(IpAddr::V4(ip)) => push_field(&mut fields, IP, &ip.octets()),
+        Some(IpAddr::V6(ip)) => push_field(&mut fields, IP, &ip.octets()),
+        None => {}
+    }
+    if let Some(agent) = &new.origin.user_agent {
+        push_field(&mut fields, USER_AGENT, &pack_phrases(agent));
+    }
+    if let Some(name) = &new.name {
+        push_field(&mut fields, RARE, &[&[RARE_NAME], name.as_bytes()].concat());
+    }
+    if !new.login_age.is_zero() {
+        let mut age = vec![RARE_LOGIN_AGE];
+        push(&mut age, milliseconds(new.login_age), 5);
+        push_field(&mut fields, RARE, &age);
+    }
+    Some(fields)
+}
+
+/// Puts a field behind others.
+pub(super) fn push_field(bytes: &mut Vec<u8>, tag: u8, field: &[u8]) {
+    match u8::try_from(field.len()) {
+        Ok(length) if length < LONG => bytes.push(tag * 32 + length),
+        _ => {
+            bytes.push(tag * 32 + LONG);
+            push(bytes, field.len() as u64, 2);
+        }
+    }
+    bytes.extend(field);
+}
+
+/// The last `width` bytes of a number.
+pub(super) fn push(bytes: &mut Vec<u8>, number: u64, width: usize) {
+    for place in (0..width).rev() {
+        let shifted = number.checked_shr(u32::try_from(place * 8).unwrap_or(u32::MAX));
+        bytes.push(shifted.unwrap_or_default().to_le_bytes()[0]);
+    }
+}
+
+/// Bytes that are yet to be read.
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Option<&'a [u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    pub(super) fn number(&mut self, width: usize) -> Option<u64> {
+        let bytes = self.take(width)?.iter();
+        Some(bytes.fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    }
+
+    /// The tag and the length of the next field.
+    fn field(&mut self) -> Option<(u8, u64)> {
+        let [first] = *self.array::<1>()?;
+        let length = match first % 32 {
+            LONG => self.number(2)?,
+            length => length.into(),
+        };
+        Some((first / 32, length))
+    }
+
+    pub(super) fn text(&mut self, length: u64) -> Option<Box<str>> {
+        let bytes = self.take(usize::try_from(length).ok()?)?;
+        std::str::from_utf8(bytes).ok().map(Box::from)
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        match self.0.len() {
+            4 => Some(IpAddr::from(*self.0.first_chunk::<4>()?)),
+            _ => Some(IpAddr::from(<[u8; 16]>::try_from(self.0).ok()?)),
+        }
+    }
+}
