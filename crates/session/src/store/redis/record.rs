@@ -1,7 +1,7 @@
 //! A session as Redis keeps it: a string of bytes under one key, which scripts change in place.
 //!
 //! Big-endian, places from 1 as in the scripts: version 1 (1); kind + 4 × transport + 8 × shift, + 128
-//! where there are values (2); role (3); digest (4–19), its leftmost half; when
+//! where there are values (2); role (3); digest (4–19), its halves folded upon each other; when
 //! it began in ms since 1970 (20–25); in units of 2^shift ms its life (26–29), idle time or 0 (30–33)
 //! and, from when it began, last use (34–37); how often it was used (38–41); generation (42–44); how
 //! long what follows is up to the values, without multiples of 256 (45); the subject's id (46–61); then
@@ -63,12 +63,13 @@ pub(super) fn encode(new: &NewSession) -> Option<Vec<u8>> {
     (bytes.len() <= LONGEST).then_some(bytes)
 }
 
-/// What is kept of a digest: its leftmost 128 bits, as [NIST SP 800-107 §5.1] shortens one. A secret
-/// that fits must be guessed among 2^128.
+/// What is kept of a digest: its halves folded upon each other, as [RFC 2289 §6] folds one. A secret
+/// that fits must be guessed among 2^128, and each bit of the digest counts.
 ///
-/// [NIST SP 800-107 §5.1]: https://doi.org/10.6028/NIST.SP.800-107r1
+/// [RFC 2289 §6]: https://www.rfc-editor.org/rfc/rfc2289#section-6
 pub(super) fn kept_digest(digest: &SecretDigest) -> [u8; 16] {
-    std::array::from_fn(|at| digest.as_bytes()[at])
+    let digest = digest.as_bytes();
+    std::array::from_fn(|at| digest[at] ^ digest[at + 16])
 }
 
 /// How many milliseconds a session may live.
@@ -289,9 +290,9 @@ mod tests {
     }
 
     #[test]
-    fn each_bit_of_what_is_kept_of_a_digest_counts() {
+    fn each_bit_of_a_digest_counts() {
         let kept = kept_digest(&SecretDigest::from_bytes([0x5a; 32]));
-        for bit in 0..128 {
+        for bit in 0..256 {
             let mut changed = [0x5a; 32];
             changed[bit / 8] ^= 1 << (bit % 8);
             assert_ne!(kept_digest(&SecretDigest::from_bytes(changed)), kept, "{bit}");
