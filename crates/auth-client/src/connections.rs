@@ -18,22 +18,28 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// The connections of one lane.
 pub(crate) struct Connections {
+    recipe: Recipe,
+    http: RwLock<Client>,
+}
+
+/// What connections are made by.
+struct Recipe {
     connect_timeout: Option<Duration>,
     most_idle: usize,
     /// No URL is an `https` one.
     plain: bool,
-    http: RwLock<Client>,
 }
 
 impl Connections {
     pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
         // An error only says that the process has chosen a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let connect_timeout = connect_timeout(options);
-        let most_idle = options.max_in_flight;
-        let plain = options.urls.iter().all(|url| url.scheme() == "http");
-        let http = RwLock::new(client(connect_timeout, most_idle, plain)?);
-        Ok(Self { connect_timeout, most_idle, plain, http })
+        let recipe = Recipe {
+            connect_timeout: connect_timeout(options),
+            most_idle: options.max_in_flight,
+            plain: options.urls.iter().all(|url| url.scheme() == "http"),
+        };
+        Ok(Self { http: RwLock::new(recipe.client()?), recipe })
     }
 
     /// What takes one of them for a request.
@@ -43,36 +49,34 @@ impl Connections {
 
     /// Gives up those that are not in use. What is under way keeps its own to its end.
     pub(crate) fn renew(&self) {
-        match client(self.connect_timeout, self.most_idle, self.plain) {
+        match self.recipe.client() {
             Ok(client) => *self.http.write() = client,
             Err(error) => tracing::warn!(%error, "connections are kept that were to be given up"),
         }
     }
 }
 
-fn client(
-    connect_timeout: Option<Duration>,
-    most_idle: usize,
-    plain: bool,
-) -> reqwest::Result<Client> {
-    let mut builder = Client::builder()
-        .http1_only()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .no_proxy()
-        .tcp_nodelay(true)
-        .tcp_keepalive(IDLE)
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(most_idle);
-    if let Some(timeout) = connect_timeout {
-        builder = builder.connect_timeout(timeout);
+impl Recipe {
+    fn client(&self) -> reqwest::Result<Client> {
+        let mut builder = Client::builder()
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .tcp_nodelay(true)
+            .tcp_keepalive(IDLE)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(self.most_idle);
+        if let Some(timeout) = self.connect_timeout {
+            builder = builder.connect_timeout(timeout);
+        }
+        if self.plain {
+            // Then the system's root certificates need neither be there nor be read.
+            builder = builder.tls_certs_only([]);
+        }
+        builder.build()
     }
-    if plain {
-        // Then the system's root certificates need neither be there nor be read.
-        builder = builder.tls_certs_only([]);
-    }
-    builder.build()
 }
 
 /// Where there are other URLs, a connection takes no more of the budget than leaves time for them.

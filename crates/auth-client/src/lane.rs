@@ -3,7 +3,6 @@
 //! A process whose threads have a runtime each has as many lanes as threads. A thread then asks,
 //! sends and hears the answer by itself, and wakes no other for it.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -87,12 +86,7 @@ impl Drop for Place {
 pub(crate) fn of_this_thread(lanes: usize) -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+        static NUMBER: usize = THREADS.fetch_add(1, Ordering::Relaxed);
     }
-    let number = NUMBER.get().unwrap_or_else(|| {
-        let number = THREADS.fetch_add(1, Ordering::Relaxed);
-        NUMBER.set(Some(number));
-        number
-    });
-    number % lanes
+    NUMBER.with(|number| number % lanes)
 }

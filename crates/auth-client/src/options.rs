@@ -31,8 +31,9 @@ pub struct AuthClientOptions {
     /// How many such calls may be under way at once to each URL, at least one. One that takes
     /// longer than a tenth of the budget no longer counts.
     pub calls_under_way: usize,
-    /// How many threads ask that have a runtime each: so many lanes there are, each with a queue, calls
-    /// and connections of its own, and a thread keeps to one. One where threads share a runtime.
+    /// How many threads ask that have a runtime each: so many lanes there are, each with a queue,
+    /// calls and connections of its own, and a thread keeps to one. One where threads share a
+    /// runtime.
     pub lanes: usize,
     /// The cookies that may hold a token; of these, the first that is there.
     pub cookie_names: Vec<String>,

@@ -1,4 +1,5 @@
-//! One place for calls to one URL, in one lane: takes what waits, sends it, hands out the answers, and again.
+//! One place for calls to one URL, in one lane: takes what waits, sends it, hands out the answers,
+//! and again.
 //!
 //! It is a task of its own, which lives as long as the client: a caller that goes away takes
 //! nothing with it but its own question. It never waits for company.

@@ -14,10 +14,7 @@ use crate::view;
 
 /// JSON that depends on a session, and so is kept by no cache.
 pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Result<Response, ApiError> {
-    private_json(status, body).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be written");
-        ApiError::Internal
-    })
+    private_json(status, body).ok_or(ApiError::Internal)
 }
 
 /// Done, and nothing to say.

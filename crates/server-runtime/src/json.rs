@@ -9,17 +9,13 @@ use serde::Serialize;
 /// What most answers fit in, in bytes.
 const USUAL: usize = 1024;
 
-/// `body` as JSON that no cache keeps.
-///
-/// # Errors
-///
-/// `body` cannot be written as JSON, which is a defect of its type.
-pub fn private_json<T: Serialize>(
-    status: StatusCode,
-    body: &T,
-) -> Result<Response, serde_json::Error> {
+/// `body` as JSON that no cache keeps. `None` where it cannot be written as JSON, which is a defect of
+/// its type, and in the log.
+pub fn private_json<T: Serialize>(status: StatusCode, body: &T) -> Option<Response> {
     let mut text = Vec::with_capacity(USUAL);
-    serde_json::to_writer(&mut text, body)?;
+    serde_json::to_writer(&mut text, body)
+        .inspect_err(|error| tracing::error!(%error, "an answer cannot be written"))
+        .ok()?;
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     // With room for what every answer gets.
@@ -27,5 +23,5 @@ pub fn private_json<T: Serialize>(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     *response.headers_mut() = headers;
-    Ok(response)
+    Some(response)
 }

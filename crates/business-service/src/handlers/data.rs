@@ -139,8 +139,5 @@ pub(crate) async fn show_protected_resource(
 
 /// For the caller alone: no cache keeps it.
 fn private<T: Serialize>(answer: &T) -> Result<Response, Error> {
-    private_json(StatusCode::OK, answer).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be written");
-        Error::Internal
-    })
+    private_json(StatusCode::OK, answer).ok_or(Error::Internal)
 }

@@ -30,6 +30,15 @@ async fn connections(server: &Server) -> Vec<Client> {
     clients
 }
 
+/// Connections with a request in flight on each.
+async fn at_the_gate(server: &Server, count: usize) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        clients.push(server.at_the_gate().await);
+    }
+    clients
+}
+
 #[tokio::test]
 async fn connections_go_to_the_threads_in_turn_and_stay_there() {
     let server = start(Limits::default(), patient_life()).await;
@@ -51,10 +60,7 @@ async fn connections_go_to_the_threads_in_turn_and_stay_there() {
 #[tokio::test]
 async fn what_is_in_flight_on_any_thread_is_finished() {
     let server = start(Limits::default(), patient_life()).await;
-    let mut clients = Vec::new();
-    for _ in 0..2 * COUNT {
-        clients.push(server.at_the_gate().await);
-    }
+    let mut clients = at_the_gate(&server, 2 * COUNT).await;
     let running = spawn_run(&server.life);
     server.life.drain();
     server.life.closing_token().cancelled().await;
@@ -172,10 +178,7 @@ async fn no_request_fails_in_a_drain_with_hardly_a_connection() {
 #[tokio::test]
 async fn at_the_end_of_its_time_the_drain_cuts_off_what_other_threads_have() {
     let server = start(patient(), Lifecycle::with_deadline(Duration::ZERO, SHORT)).await;
-    let mut clients = Vec::new();
-    for _ in 0..COUNT {
-        clients.push(server.at_the_gate().await);
-    }
+    let mut clients = at_the_gate(&server, COUNT).await;
     server.life.drain();
     run(&server.life, Signals::catch().unwrap()).await;
     // The first of them is served here, and here goes on.
@@ -207,10 +210,7 @@ async fn a_handler_that_panics_costs_its_connection_at_most() {
 #[tokio::test]
 async fn a_critical_task_that_panics_ends_the_process_and_what_its_threads_serve_is_finished() {
     let server = start(Limits::default(), Lifecycle::with_deadline(LONG, LONG)).await;
-    let mut clients = Vec::new();
-    for _ in 0..COUNT {
-        clients.push(server.at_the_gate().await);
-    }
+    let mut clients = at_the_gate(&server, COUNT).await;
     server.life.spawn_critical("sweeper", async { panic!("on purpose") });
     let life = server.life.clone();
     let running = tokio::spawn(async move { run(&life, Signals::catch().unwrap()).await });
