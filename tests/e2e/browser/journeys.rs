@@ -159,10 +159,11 @@ fn a_session_that_is_left_alone_dies_and_one_that_is_used_does_not() {
     if skip_without_chromium() {
         return;
     }
-    let pair = Pair::launch(&Launch::pair().var("AUTH_SESSION_TTL", "6s"));
+    let pair = Pair::launch(&Launch::pair().var("AUTH_SESSION_TTL", "12s"));
     let browser = pair.browser();
-    for _ in 0..3 {
-        let_time_pass(Duration::from_millis(2500));
+    // In all longer than a session lasts that is not used, and each far shorter.
+    for _ in 0..4 {
+        let_time_pass(Duration::from_millis(3_500));
         browser.press("main button");
         assert!(browser.text().contains("Welcome"), "{}", browser.text());
     }

@@ -106,6 +106,15 @@ impl Process {
         });
     }
 
+    /// The processor time that it has had so far, in the kernel's ticks of 10 ms.
+    pub(crate) fn processor_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("the process runs");
+        let (_, after_name) = stat.rsplit_once(") ").expect("a name");
+        // The 14th and 15th field, user and system, of which the name is the second (proc(5)).
+        after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+
     /// The most memory that it has had at once so far, in KiB.
     pub(crate) fn peak_memory_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));

@@ -21,6 +21,9 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// What a caller waits for a connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often that is waited at the start, when nobody waits for an answer yet and the database, or
+/// the whole machine, may be starting too.
+const OPENING_TRIES: u32 = 5;
 const CONNECTIONS: u32 = 8;
 
 const SQLITE_WAL: &str = "PRAGMA journal_mode = WAL";
@@ -90,6 +93,12 @@ async fn connect(options: AnyPoolOptions, url: &str) -> Result<AnyPool, OpenErro
     let target = AnyConnectOptions::from_str(url)
         .map_err(|_| OpenError::Setting("this is no database URL".to_owned()))?
         .disable_statement_logging();
+    for _ in 1..OPENING_TRIES {
+        match options.clone().connect_with(target.clone()).await {
+            Err(sqlx::Error::PoolTimedOut) => {}
+            outcome => return outcome.map_err(|error| unreachable(&error)),
+        }
+    }
     options.connect_with(target).await.map_err(|error| unreachable(&error))
 }
 

@@ -52,6 +52,25 @@ fn a_postgres_that_is_gone_or_silent_is_told_in_time_and_taken_up_again() {
     assert!(back.unwrap().unwrap().is_some());
 }
 
+/// The wait for one connection is a second.
+#[test]
+fn a_postgres_that_is_slow_to_start_is_waited_for() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let runtime = Runtime::new().unwrap();
+    let ground = Ground::new(&server.fresh_database(&runtime));
+    server.freeze();
+    let opening = runtime.spawn({
+        let ground = ground.clone();
+        async move { ground.open().await }
+    });
+    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1_500)).await });
+    server.thaw();
+    let directory = runtime.block_on(opening).unwrap();
+    assert_eq!(runtime.block_on(directory.count()), Ok(0));
+}
+
 #[tokio::test]
 async fn a_locked_file_refuses_writes_for_as_long_and_lets_logins_go_on() {
     let home = tempfile::tempdir().unwrap();
