@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{
-    AuthService, BusinessService, Connection, Launch, Listener, PATIENCE, Request, eventually, now,
+    AuthService, BusinessService, Connection, DEMO, Launch, Listener, PATIENCE, Request,
+    eventually, now,
 };
 
 /// Sends the same request over and over on keep-alive connections, until the service says that
@@ -72,6 +73,20 @@ fn business_service_stops_under_load_without_a_failed_request() {
     let request = Request::get("/data").bearer(&auth.token());
     drain_under_load(business.public, &request, || business.signal("TERM"));
     assert_eq!(business.wait_for_end(PATIENCE).code(), Some(0));
+}
+
+#[test]
+fn the_pair_in_one_process_stops_under_load_without_a_failed_request() {
+    for workers in ["1", "3"] {
+        let launch = Launch::pair().var("DRAIN_DELAY", "300ms").var("WORKERS", workers);
+        let mut pair = launch.start();
+        let (public, business) = (pair.listener("public"), pair.listener("business"));
+        let login = json!({"username": DEMO.0, "password": DEMO.1});
+        let login = public.send(Request::post("/login").json(&login)).expect(200).json();
+        let request = Request::get("/data").bearer(login["token"].as_str().unwrap());
+        drain_under_load(business, &request, || pair.signal("TERM"));
+        assert_eq!(pair.wait_for_end(PATIENCE).code(), Some(0));
+    }
 }
 
 /// Asks on one connection after the other; how often one that was made got no answer.

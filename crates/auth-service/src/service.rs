@@ -56,10 +56,15 @@ impl Service {
     /// Starts what runs beside the requests, and serves both listeners.
     pub fn serve(&self, public: Listener, internal: Listener, lifecycle: &Lifecycle) {
         self.serve_internal(internal, lifecycle);
+        self.serve_public(public, lifecycle);
+    }
+
+    /// The public listener of the two.
+    pub fn serve_public(&self, public: Listener, lifecycle: &Lifecycle) {
         public.serve(router::public(&self.app, &self.readiness), lifecycle);
     }
 
-    /// The same without the public listener, for a process that serves it together with others.
+    /// The internal listener, and what runs beside the requests.
     pub fn serve_internal(&self, internal: Listener, lifecycle: &Lifecycle) {
         self.app.start_tasks(self.sweep_interval, lifecycle);
         internal.serve(router::internal(&self.app, &self.readiness), lifecycle);

@@ -116,12 +116,13 @@ async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result
     let auth = auth_service::Service::open(plan.auth, clock, lifecycle)
         .await
         .map_err(|error| (1, error.to_string()))?;
+    // The business service asks there for every request that it still answers.
+    auth.serve_internal(listeners.internal, &lifecycle.last());
     listeners.business_internal.serve(business.internal_router(), lifecycle);
     if let Some(listener) = listeners.business {
-        auth.serve(listeners.public, listeners.internal, lifecycle);
+        auth.serve_public(listeners.public, lifecycle);
         listener.serve(business.public_router(), lifecycle);
     } else {
-        auth.serve_internal(listeners.internal, lifecycle);
         listeners.public.serve(joined(&auth, &business), lifecycle);
     }
     Ok(())

@@ -12,6 +12,7 @@
 //! A router gets [`request::RequestLayer`] (request id, access log, metrics, panics) and, on the
 //! internal side, [`metrics::Metrics`] and [`probes::Readiness`]. Errors are [`problem::Problem`]s.
 
+mod doors;
 pub mod healthcheck;
 mod json;
 pub mod listen;

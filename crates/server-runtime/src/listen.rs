@@ -135,7 +135,7 @@ impl Listener {
     pub fn serve(self, router: axum::Router, lifecycle: &Lifecycle) {
         let Self { name, socket, addr, limits } = self;
         let accept = accept::Accept::new(name, Arc::new(limits), router, lifecycle.clone());
-        let accepting = lifecycle.listeners().track_future(accept.run(socket));
+        let accepting = lifecycle.doors().listeners().track_future(accept.run(socket));
         lifecycle.spawn_critical(name, accepting);
         tracing::info!(target: crate::telemetry::ALWAYS, "listening on http://{addr} ({name})");
     }

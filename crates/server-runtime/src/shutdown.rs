@@ -5,50 +5,51 @@
 //! | ready | the start | requests are served |
 //! | draining | SIGTERM, Ctrl-C, [`Lifecycle::drain`] | not ready; requests are served, with `Connection: close` |
 //! | closing | the drain's delay later | listeners and idle connections close, requests in flight finish |
-//! | stopped | nothing in flight, or ten seconds later | background tasks end |
+//! | last | nothing in flight, or ten seconds later | the same for listeners that the others depend on ([`Lifecycle::last`]) |
+//! | stopped | nothing in flight there either | background tasks end |
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::doors::Doors;
 use crate::listen::StartError;
 use crate::telemetry::ALWAYS;
 use crate::workers::Workers;
 
 /// How long requests in flight may take once the listeners are closed.
 const IN_FLIGHT: Duration = Duration::from_secs(10);
+/// How long they may take at least where the others depend on it and have had all of that time.
+const IN_FLIGHT_LAST: Duration = Duration::from_secs(1);
 /// How long background tasks may take to end.
 const BACKGROUND: Duration = Duration::from_secs(2);
-
-const READY: u8 = 0;
-const DRAINING: u8 = 1;
-const CLOSING: u8 = 2;
 
 /// A process's life, shared by all that runs in it; a clone is the same life.
 #[derive(Clone, Debug)]
 pub struct Lifecycle {
     shared: Arc<Shared>,
+    /// What a listener that is served under it closes with.
+    doors: Arc<Doors>,
 }
 
 #[derive(Debug)]
 struct Shared {
     /// Read on every request, so it is no token, which would lock.
-    stage: AtomicU8,
+    draining: AtomicBool,
+    told_to_end: CancellationToken,
     failed: AtomicBool,
     open_connections: AtomicUsize,
-    draining: CancellationToken,
-    closing: CancellationToken,
     stopped: CancellationToken,
     tasks: TaskTracker,
-    /// The loops that accept connections.
-    listeners: TaskTracker,
-    connections: TaskTracker,
+    doors: Arc<Doors>,
+    last_doors: Arc<Doors>,
     workers: OnceLock<Workers>,
     drain_delay: Duration,
     in_flight: Duration,
@@ -63,20 +64,26 @@ impl Lifecycle {
     /// The same, with another time for the requests in flight.
     pub fn with_deadline(drain_delay: Duration, in_flight: Duration) -> Self {
         let shared = Shared {
-            stage: AtomicU8::new(READY),
+            draining: AtomicBool::new(false),
+            told_to_end: CancellationToken::new(),
             failed: AtomicBool::new(false),
             open_connections: AtomicUsize::new(0),
-            draining: CancellationToken::new(),
-            closing: CancellationToken::new(),
             stopped: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            listeners: TaskTracker::new(),
-            connections: TaskTracker::new(),
+            doors: Arc::default(),
+            last_doors: Arc::default(),
             workers: OnceLock::new(),
             drain_delay,
             in_flight,
         };
-        Self { shared: Arc::new(shared) }
+        Self { doors: Arc::clone(&shared.doors), shared: Arc::new(shared) }
+    }
+
+    /// The same life, for the listeners that the others of this process depend on: they go on
+    /// until nobody is connected to those.
+    #[must_use]
+    pub fn last(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), doors: Arc::clone(&self.shared.last_doors) }
     }
 
     /// Has connections served by so many threads, of which the one that accepts them is the first.
@@ -98,7 +105,7 @@ impl Lifecycle {
 
     /// Whether the process has been told to end.
     pub fn draining(&self) -> bool {
-        self.shared.stage.load(Ordering::Relaxed) >= DRAINING
+        self.shared.draining.load(Ordering::Relaxed)
     }
 
     /// Cancelled once no request is in flight any more: background tasks end then.
@@ -133,18 +140,13 @@ impl Lifecycle {
 
     /// Begins the drain as a signal would.
     pub fn drain(&self) {
-        self.shared.stage.fetch_max(DRAINING, Ordering::Relaxed);
-        self.shared.draining.cancel();
+        self.shared.draining.store(true, Ordering::Relaxed);
+        self.shared.told_to_end.cancel();
     }
 
-    /// Whether the listeners are to be closed, and idle connections with them.
-    pub(crate) fn closing(&self) -> bool {
-        self.shared.stage.load(Ordering::Relaxed) >= CLOSING
-    }
-
-    /// Cancelled when the listeners are to be closed.
-    pub(crate) fn closing_token(&self) -> &CancellationToken {
-        &self.shared.closing
+    /// The listeners that close together with one that is served under this.
+    pub(crate) fn doors(&self) -> &Doors {
+        &self.doors
     }
 
     /// The thread that serves the next connection; `None` for the one that has accepted it.
@@ -152,25 +154,9 @@ impl Lifecycle {
         self.shared.workers.get()?.next()
     }
 
-    /// What the loops that accept connections are tracked by.
-    pub(crate) fn listeners(&self) -> &TaskTracker {
-        &self.shared.listeners
-    }
-
-    /// What connections are tracked by.
-    pub(crate) fn connections(&self) -> &TaskTracker {
-        &self.shared.connections
-    }
-
     /// How many connections are open in the whole process.
     pub(crate) fn open_connections(&self) -> &AtomicUsize {
         &self.shared.open_connections
-    }
-
-    /// Closes the listeners, and idle connections with them.
-    pub(crate) fn close(&self) {
-        self.shared.stage.fetch_max(CLOSING, Ordering::Relaxed);
-        self.shared.closing.cancel();
     }
 
     fn failed(&self) -> bool {
@@ -208,7 +194,7 @@ pub async fn run(lifecycle: &Lifecycle, signals: Signals) -> ExitCode {
     tokio::select! {
         _ = terminate.recv() => lifecycle.drain(),
         _ = interrupt.recv() => lifecycle.drain(),
-        () = lifecycle.shared.draining.cancelled() => {}
+        () = lifecycle.shared.told_to_end.cancelled() => {}
     }
     tokio::select! {
         biased;
@@ -221,15 +207,6 @@ pub async fn run(lifecycle: &Lifecycle, signals: Signals) -> ExitCode {
     std::process::exit(1)
 }
 
-/// Waits until nobody is connected.
-///
-/// INVARIANT: the loops that accept end first. They take in who was about to be connected, so that
-/// before their end there may be nobody for a moment and somebody after it.
-async fn unoccupied(shared: &Shared) {
-    shared.listeners.wait().await;
-    shared.connections.wait().await;
-}
-
 /// Drains a life that has been told to end, stage by stage.
 async fn drained(lifecycle: &Lifecycle) -> ExitCode {
     let shared = &lifecycle.shared;
@@ -237,11 +214,13 @@ async fn drained(lifecycle: &Lifecycle) -> ExitCode {
     if !lifecycle.failed() {
         tokio::time::sleep(shared.drain_delay).await;
     }
-    lifecycle.close();
-    shared.listeners.close();
-    shared.connections.close();
-    if tokio::time::timeout(shared.in_flight, unoccupied(shared)).await.is_err() {
-        let left = shared.connections.len();
+    let begun = Instant::now();
+    shared.doors.close();
+    let mut left = shared.doors.left_after(shared.in_flight).await;
+    let rest = shared.in_flight.saturating_sub(begun.elapsed());
+    shared.last_doors.close();
+    left += shared.last_doors.left_after(rest.max(IN_FLIGHT_LAST)).await;
+    if left > 0 {
         tracing::warn!(target: ALWAYS, left, "connections are cut off at the end of the drain");
     }
     shared.stopped.cancel();
@@ -276,9 +255,9 @@ mod tests {
         assert!(life.ready());
         let running = spawn_run(&life);
         life.drain();
-        assert!(!life.ready() && !life.closing());
-        life.closing_token().cancelled().await;
-        assert!(life.closing());
+        assert!(!life.ready() && !life.doors().closing());
+        life.doors().closing_token().cancelled().await;
+        assert!(life.doors().closing());
         assert!(is(running.await.unwrap(), ExitCode::SUCCESS));
     }
 
@@ -287,15 +266,15 @@ mod tests {
         let life = Lifecycle::new(LONG);
         let running = spawn_run(&life);
         life.drain();
-        let closed = tokio::time::timeout(SHORT, life.closing_token().cancelled()).await;
+        let closed = tokio::time::timeout(SHORT, life.doors().closing_token().cancelled()).await;
         assert!(closed.is_err() && !running.is_finished());
     }
 
     #[tokio::test]
     async fn background_tasks_end_after_the_last_connection() {
         let life = Lifecycle::with_deadline(Duration::ZERO, LONG);
-        let (token, closing) = (life.token(), life.closing_token().clone());
-        let connection = life.connections().spawn({
+        let (token, closing) = (life.token(), life.doors().closing_token().clone());
+        let connection = life.doors().connections().spawn({
             let token = token.clone();
             async move {
                 closing.cancelled().await;
@@ -313,7 +292,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_that_never_ends_is_cut_off() {
         let life = Lifecycle::with_deadline(Duration::ZERO, SHORT);
-        life.connections().spawn(std::future::pending::<()>());
+        life.doors().connections().spawn(std::future::pending::<()>());
         life.drain();
         let run = tokio::time::timeout(LONG, run(&life, Signals::catch().unwrap())).await;
         assert!(is(run.expect("the deadline holds"), ExitCode::SUCCESS));

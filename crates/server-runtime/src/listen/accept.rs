@@ -67,7 +67,7 @@ impl Accept {
     /// Accepts until the listeners are to be closed, and a little longer for those who are about to
     /// be connected; then lets every connection know.
     pub(super) async fn run(mut self, socket: TcpListener) {
-        let closing = self.lifecycle.closing_token().clone();
+        let closing = self.lifecycle.doors().closing_token().clone();
         tokio::select! {
             () = self.accept(&socket) => {}
             () = closing.cancelled() => {}
@@ -100,7 +100,7 @@ impl Accept {
     fn admit(&mut self, tcp: TcpStream, peer: SocketAddr) {
         if self.is_full() && self.make_room() == 0 {
             if let Some(refusal) = self.refuser.refuse(tcp) {
-                self.lifecycle.connections().spawn(refusal);
+                self.lifecycle.doors().connections().spawn(refusal);
             }
             return;
         }
@@ -125,7 +125,7 @@ impl Accept {
 
     /// Gives a connection to the thread whose turn it is.
     fn hand_over(&self, tcp: TcpStream, admitted: Admitted) {
-        let connections = self.lifecycle.connections();
+        let connections = self.lifecycle.doors().connections();
         let Some(worker) = self.lifecycle.next_worker() else {
             connections.spawn(admitted.serve(tcp));
             return;

@@ -123,7 +123,7 @@ impl Driven {
     /// Whether the connection is to end as soon as no request is dropped by it.
     fn unwanted(&self) -> bool {
         match self.activity.phase() {
-            Phase::Idle if self.lifecycle.closing() => {
+            Phase::Idle if self.lifecycle.doors().closing() => {
                 self.activity.used() || self.activity.since().elapsed() >= self.limits.last_call
             }
             Phase::Idle => self.activity.yielding(),
@@ -159,7 +159,9 @@ impl Driven {
             (Phase::Busy, _) => None,
             (Phase::Idle, Some(closing)) => Some(closing.max(since) + limits.linger * 2),
             (Phase::Idle, None) if self.activity.used() => Some(since + limits.idle_timeout),
-            (Phase::Idle, None) if self.lifecycle.closing() => Some(since + limits.last_call),
+            (Phase::Idle, None) if self.lifecycle.doors().closing() => {
+                Some(since + limits.last_call)
+            }
             (Phase::Idle, None) | (Phase::Head, _) => Some(since + limits.head_timeout),
         }
     }

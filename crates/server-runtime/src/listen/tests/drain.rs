@@ -37,7 +37,7 @@ async fn what_is_in_flight_finishes_after_the_listener_is_closed() {
     let mut client = server.at_the_gate().await;
     let running = spawn_run(&server.life);
     server.life.drain();
-    server.life.closing_token().cancelled().await;
+    server.life.doors().closing_token().cancelled().await;
     while Client::connect(server.addr).await.is_ok() {
         tokio::task::yield_now().await;
     }
@@ -121,7 +121,7 @@ impl Alone {
 
     fn close(&self) {
         self.life.drain();
-        self.life.close();
+        self.life.doors().close();
         self.registry.wake_all();
     }
 }
@@ -166,9 +166,43 @@ async fn a_head_on_its_way_at_the_end_is_waited_for() {
     client.send("GET /ok HTTP/1.1\r\n").await;
     let running = spawn_run(&server.life);
     server.life.drain();
-    server.life.closing_token().cancelled().await;
+    server.life.doors().closing_token().cancelled().await;
     client.send("host: x\r\n\r\n").await;
     assert_eq!(client.answer().await.unwrap().body, "ok");
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_others_depend_on_serves_until_they_are_done() {
+    let life = Lifecycle::with_deadline(Duration::ZERO, LONG);
+    let server = Server::start_with(Limits::default(), life.clone()).await;
+    let asked = Server::start_with(Limits::default(), life.last()).await;
+    let mut client = server.at_the_gate().await;
+    let running = spawn_run(&life);
+    life.drain();
+    life.doors().closing_token().cancelled().await;
+    while Client::connect(server.addr).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    asked.is_fine().await;
+    assert!(!life.last().doors().closing());
+    server.gate.open.add_permits(1);
+    assert_eq!(client.answer().await.unwrap().body, "waited");
+    running.await.unwrap();
+    assert!(Client::connect(asked.addr).await.is_err());
+}
+
+#[tokio::test]
+async fn what_others_depend_on_has_a_moment_of_its_own_where_they_took_all_the_time() {
+    let life = Lifecycle::with_deadline(Duration::ZERO, Duration::from_millis(30));
+    let server = Server::start_with(Limits::default(), life.clone()).await;
+    let asked = Server::start_with(Limits::default(), life.last()).await;
+    let (_stuck, mut client) = (server.at_the_gate().await, asked.at_the_gate().await);
+    let running = spawn_run(&life);
+    life.drain();
+    life.last().doors().closing_token().cancelled().await;
+    asked.gate.open.add_permits(1);
+    assert_eq!(client.answer().await.unwrap().body, "waited");
     running.await.unwrap();
 }
 
@@ -179,7 +213,7 @@ async fn connect(addr: SocketAddr, life: &Lifecycle) -> Option<Client> {
         let connecting = Client::connect(addr);
         match tokio::time::timeout(Duration::from_millis(100), connecting).await {
             Ok(connected) => return connected.ok(),
-            Err(_) if life.closing() => return None,
+            Err(_) if life.doors().closing() => return None,
             Err(_) => {}
         }
     }

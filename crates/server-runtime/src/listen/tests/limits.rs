@@ -145,9 +145,9 @@ async fn a_place_is_free_again_after_its_connection() {
         assert_eq!(client.answer().await.unwrap().status, 200);
         client.is_closed().await;
         drop(client);
-        server.life.connections().close();
-        server.life.connections().wait().await;
-        server.life.connections().reopen();
+        server.life.doors().connections().close();
+        server.life.doors().connections().wait().await;
+        server.life.doors().connections().reopen();
     }
 }
 

@@ -63,7 +63,7 @@ async fn what_is_in_flight_on_any_thread_is_finished() {
     let mut clients = at_the_gate(&server, 2 * COUNT).await;
     let running = spawn_run(&server.life);
     server.life.drain();
-    server.life.closing_token().cancelled().await;
+    server.life.doors().closing_token().cancelled().await;
     server.gate.open.add_permits(clients.len());
     for client in &mut clients {
         let answer = client.answer().await.unwrap();
@@ -97,7 +97,7 @@ async fn on_every_thread_a_connection_made_just_before_the_end_may_still_send_it
     let mut clients = connections(&server).await;
     let running = spawn_run(&server.life);
     server.life.drain();
-    server.life.closing_token().cancelled().await;
+    server.life.doors().closing_token().cancelled().await;
     for client in &mut clients {
         let answer = client.get("/ok").await;
         assert_eq!(answer.body, "ok");
@@ -132,7 +132,7 @@ async fn on_every_thread_a_head_on_its_way_at_the_end_is_waited_for() {
     }
     let running = spawn_run(&server.life);
     server.life.drain();
-    server.life.closing_token().cancelled().await;
+    server.life.doors().closing_token().cancelled().await;
     for client in &mut clients {
         client.send("host: x\r\n\r\n").await;
         assert_eq!(client.answer().await.unwrap().body, "ok");
@@ -214,7 +214,7 @@ async fn a_critical_task_that_panics_ends_the_process_and_what_its_threads_serve
     server.life.spawn_critical("sweeper", async { panic!("on purpose") });
     let life = server.life.clone();
     let running = tokio::spawn(async move { run(&life, Signals::catch().unwrap()).await });
-    server.life.closing_token().cancelled().await;
+    server.life.doors().closing_token().cancelled().await;
     server.gate.open.add_permits(clients.len());
     for client in &mut clients {
         assert_eq!(client.answer().await.unwrap().body, "waited");
