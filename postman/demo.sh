@@ -20,6 +20,11 @@ case ${1:-} in
 esac
 command -v curl >/dev/null || { echo "demo.sh: curl is needed" >&2; exit 2; }
 
+for url in "$BASE_URL" "$BUSINESS_URL"; do
+  curl -fs -o /dev/null --max-time 10 "$url/livez" \
+    || { echo "demo.sh: no server at $url: start one with 'cargo run'" >&2; exit 1; }
+done
+
 bold= green= red= dim= plain=
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
   bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'

@@ -140,12 +140,19 @@ fn memory(results: &Results) -> String {
         let bytes = per_session(full.saturating_sub(*empty), most - none);
         let _ = writeln!(
             text,
-            "\nThat is {bytes:.0} bytes a session on average, with everything that grows, and what \
-             the allocator holds ready, in it."
+            "\nWithout any session it is more than the [idle process](#start-idle-size) has: its users \
+             have logged in, and the memory of an Argon2id hash (19 MiB) is kept. From there it is \
+             {bytes:.0} bytes a session on average, the growth of the whole process, with what the \
+             allocator holds ready; the store by itself takes [less](#where-the-time-goes)."
         );
         if let Some((empty, full)) = results.redis {
             let bytes = per_session(full.saturating_sub(empty), *most);
-            let _ = writeln!(text, "In Redis it is {bytes:.0} bytes a session of Redis' own.");
+            let _ = writeln!(
+                text,
+                "In Redis it is {bytes:.0} bytes a session, the growth of Redis' process; Redis itself \
+                 counts [less](scaling.md#the-arithmetic), where a user has 50 sessions and not \
+                 thousands, whose list takes 100 bytes more for each."
+            );
         }
     }
     text + "\n![memory against live sessions](images/performance-memory.svg)\n"

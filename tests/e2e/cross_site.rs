@@ -73,6 +73,25 @@ fn origins_that_are_named_are_excepted() {
 }
 
 #[test]
+fn only_a_named_origin_ends_everybodys_sessions() {
+    let auth =
+        AuthService::launch(&Launch::auth().var("AUTH_ALLOWED_ORIGINS", "https://spa.example"));
+    let tokens = auth.tokens(2);
+    let end_all = |origin: &str| {
+        let request = Request::delete("/api/v1/sessions").bearer(&tokens[0]);
+        auth.public.send(request.header("Origin", origin).header("Sec-Fetch-Site", "cross-site"))
+    };
+    for origin in ["https://evil.example", "null"] {
+        let refused = end_all(origin).expect_problem(403, "cross_site_request");
+        assert_eq!(refused.header("access-control-allow-origin"), None);
+    }
+    assert!(is_alive(&auth.validate(&tokens[1])));
+    let answer = end_all("https://spa.example").expect(204);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://spa.example"));
+    assert!(!is_alive(&auth.validate(&tokens[1])));
+}
+
+#[test]
 fn a_preflight_is_answered_for_the_named_origins_and_for_no_other() {
     let auth =
         AuthService::launch(&Launch::auth().var("AUTH_ALLOWED_ORIGINS", "https://spa.example"));
@@ -86,5 +105,23 @@ fn a_preflight_is_answered_for_the_named_origins_and_for_no_other() {
     };
     assert_eq!(preflight("https://spa.example", "/tokens").as_deref(), Some("https://spa.example"));
     assert_eq!(preflight("https://other.example", "/tokens"), None);
-    assert_eq!(preflight("https://spa.example", "/api/v1/users"), None);
+    for path in ["/api/v1/status", "/api/v1/stats", "/api/v1/sessions", "/openapi.json", "/livez"] {
+        let allowed = preflight("https://spa.example", path);
+        assert_eq!(allowed.as_deref(), Some("https://spa.example"), "{path}");
+        let read = Request::get(path).header("Origin", "https://spa.example");
+        let answer = auth.public.send(read);
+        let allowed = answer.header("access-control-allow-origin");
+        assert_eq!(allowed, Some("https://spa.example"), "{path}: {answer:?}");
+    }
+    for path in [
+        "/api/v1/users",
+        "/api/v1/users/me",
+        "/api/v1/users/me/password",
+        "/api/v1/users/me/sessions",
+        "/admin/users",
+        "/account",
+        "/account/tokens",
+    ] {
+        assert_eq!(preflight("https://spa.example", path), None, "{path}");
+    }
 }

@@ -136,6 +136,31 @@ fn auth_service_is_as_its_document_describes_it() {
 }
 
 #[test]
+fn what_is_not_seen_in_a_route_is_described_as_well() {
+    let document = document(AuthService::start().public);
+    let parameters =
+        |path: &str, method: &str| document["paths"][path][method]["parameters"].to_string();
+    assert!(document["paths"]["/api/v1/users/me"]["get"]["responses"]["200"].is_object());
+    for method in ["get", "head", "post", "put", "patch", "delete", "options"] {
+        let door = &document["paths"]["/authz/ext-authz/{path}"][method];
+        assert!(door["responses"]["200"]["headers"]["Remote-User"].is_object(), "{method}");
+    }
+    for (path, method) in [
+        ("/session/data", "get"),
+        ("/session/data/{key}", "get"),
+        ("/session/data/{key}", "put"),
+        ("/session/data/{key}", "delete"),
+    ] {
+        assert!(parameters(path, method).contains("X-Internal-Key"), "{method} {path}");
+    }
+    let mut names = BTreeSet::new();
+    for operation in document["paths"].as_object().unwrap().values().filter_map(Value::as_object) {
+        let ids = operation.values().filter_map(|operation| operation["operationId"].as_str());
+        assert!(ids.into_iter().all(|id| names.insert(id)), "an id is given twice: {operation:?}");
+    }
+}
+
+#[test]
 fn business_service_is_as_its_document_describes_it() {
     let auth = AuthService::start();
     let business = BusinessService::start(&auth);

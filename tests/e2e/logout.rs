@@ -39,6 +39,21 @@ fn a_logout_takes_the_token_from_any_header_and_expires_the_cookie() {
 }
 
 #[test]
+fn a_cookie_that_comes_beside_a_header_is_expired_as_well() {
+    let auth = AuthService::start();
+    let tokens = auth.tokens(2);
+    for cookie in ["reinflate=nonsense".to_owned(), format!("reinflate={}", tokens[1])] {
+        let request = Request::post("/logout").bearer(&tokens[0]).header("Cookie", cookie);
+        let answer = auth.public.send(request).expect(204);
+        let expired = answer.header("set-cookie").unwrap_or_default();
+        assert!(expired.starts_with("reinflate=;") && expired.contains("Max-Age=0"), "{answer:?}");
+    }
+    assert!(!is_alive(&auth.validate(&tokens[0])));
+    let other = Request::post("/logout").bearer("nonsense").header("Cookie", "other=1");
+    assert_eq!(auth.public.send(other).expect(204).header("set-cookie"), None);
+}
+
+#[test]
 fn another_method_ends_nothing() {
     let auth = AuthService::start();
     let token = auth.token();

@@ -49,6 +49,7 @@ fn a_time_that_the_rules_do_not_accept_is_unprocessable() {
     let maker = auth.token();
     for (kind, ttl) in [
         ("fixed", "91d"),
+        ("fixed", "99999999999999999999d"),
         ("fixed", "0s"),
         ("single_use", "8d"),
         ("single_use", "0ms"),
@@ -73,7 +74,6 @@ fn what_is_no_duration_or_no_kind_is_an_invalid_request() {
         json!({"ttl": 3600}),
         json!({"ttl": "-1h"}),
         json!({"ttl": "1 h"}),
-        json!({"ttl": "99999999999999999999d"}),
         json!({"kind": "eternal"}),
         json!({"kind": 1}),
         json!({"name": 1}),

@@ -104,6 +104,44 @@ fn networks_origins_and_names() {
 }
 
 #[test]
+fn a_cookie_that_browsers_would_not_take() {
+    let launch = Launch::auth().var("AUTH_PUBLIC_URL", "https://auth.example.com");
+    expect_each_refused(
+        &launch,
+        &[("AUTH_COOKIE_DOMAIN", "example.org"), ("AUTH_COOKIE_NAME", "__Host-sid")],
+    );
+    expect_refusal(&launch.arg("--cookie-domain").arg("h").run(), "--cookie-domain", "h");
+}
+
+#[test]
+fn a_zero_is_not_offered_where_it_is_refused() {
+    for output in [
+        Launch::business(1).var("BUSINESS_AUTH_TIMEOUT", "0").run(),
+        Launch::auth().var("AUTH_TOKEN_TTL", "0").run(),
+        Launch::auth().var("AUTH_TOKEN_MAX_LIFETIME", "0").run(),
+        Launch::auth().var("AUTH_SESSION_TTL", "0").run(),
+        Launch::auth().var("AUTH_SESSION_MAX_LIFETIME", "0").run(),
+        Launch::auth().var("AUTH_FIXED_TOKEN_MAX_TTL", "0").run(),
+    ] {
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert!(output.lines()[0].contains("a duration above zero"), "{output:?}");
+        assert!(!output.lines()[0].contains("or 0"), "{output:?}");
+    }
+}
+
+#[test]
+fn each_process_says_who_complains() {
+    for (launch, name) in [
+        (Launch::auth(), "auth-service: "),
+        (Launch::business(1), "business-service: "),
+        (Launch::pair(), "reinflate: "),
+    ] {
+        let output = launch.var("DRAIN_DELAY", "soon").run();
+        assert!(output.stderr.starts_with(&format!("{name}DRAIN_DELAY: ")), "{output:?}");
+    }
+}
+
+#[test]
 fn of_business_service() {
     expect_each_refused(
         &Launch::business(1),

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::harness::{
     Answer, DEMO, Launch, Listener, PATIENCE, Process, Request, eventually, quiet_port,
@@ -104,6 +105,38 @@ fn open_to_the_world_it_has_no_demo_user_unless_told_to() {
     login(wide.listener("public")).expect_problem(401, "invalid_credentials");
     let mut told = Launch::pair().var("AUTH_DEMO", "false").start();
     login(told.listener("public")).expect_problem(401, "invalid_credentials");
+}
+
+#[test]
+fn without_a_demo_user_it_says_how_the_first_one_is_made_where_it_will_be_found() {
+    let home = TempDir::with_prefix("reinflate-e2e-").unwrap();
+    let kept = format!("sqlite:{}", home.path().join("users.db").display());
+    let greeting = |launch: Launch| {
+        let mut pair = launch.var("AUTH_DEMO", "false").start();
+        pair.listener("public");
+        eventually("a greeting", PATIENCE, || {
+            let text = pair.errors().join("\n");
+            text.contains("└").then_some(text)
+        })
+    };
+    let text = greeting(Launch::pair());
+    assert!(text.contains("in memory") && text.contains("set AUTH_DATABASE_URL"), "{text}");
+    let text = greeting(Launch::pair().var("AUTH_DATABASE_URL", kept));
+    assert!(text.contains("users add EMAIL --admin") && !text.contains("in memory"), "{text}");
+}
+
+#[test]
+fn the_walk_with_curl_says_where_no_server_is() {
+    if skip_unless_installed("curl") || skip_unless_installed("bash") {
+        return;
+    }
+    let url = format!("http://127.0.0.1:{}", quiet_port());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/postman/demo.sh");
+    let walk = Command::new("bash").arg(script).env("BASE_URL", &url).output().unwrap();
+    assert_eq!(walk.status.code(), Some(1), "{walk:?}");
+    let said = String::from_utf8_lossy(&walk.stderr);
+    assert_eq!(said.trim(), format!("demo.sh: no server at {url}: start one with 'cargo run'"));
+    assert!(walk.stdout.is_empty(), "{walk:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! is an answer of its own, never "logged out". Where there is no `redis-server`, it is skipped.
 
 mod killed;
+mod limit;
 mod nodes;
 mod outage;
 mod restarts;

@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::harness::{
-    AuthService, BusinessService, FakeAuth, Launch, PATIENCE, Request, eventually,
+    AuthService, BusinessService, FakeServer, Launch, PATIENCE, Request, eventually,
 };
 
 fn ids(auth: &AuthService, given: &str) -> Vec<String> {
@@ -56,7 +56,7 @@ fn one_id_is_in_the_logs_of_both_services() {
 
 #[test]
 fn the_trace_and_the_id_are_passed_on() {
-    let fake = FakeAuth::saying("200 OK", "application/json", r#"{"authenticated":false}"#);
+    let fake = FakeServer::saying("200 OK", "application/json", r#"{"authenticated":false}"#);
     let business = BusinessService::launch(&Launch::business(fake.port));
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let request = Request::get("/data").bearer("x").header("X-Request-Id", "kettle-4712");

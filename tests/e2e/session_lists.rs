@@ -109,7 +109,8 @@ fn a_word_that_keep_does_not_know_ends_nothing() {
     let tokens = auth.tokens(2);
     for query in ["?keep=", "?keep=all", "?keep=current&keep=current", "?keep=Current"] {
         let answer = end(&auth, &tokens[0], &format!("/sessions{query}"));
-        answer.expect_problem(400, "invalid_request");
+        let answer = answer.expect_problem(400, "invalid_request");
+        assert!(answer.text().contains("the query parameter `keep`"), "{answer:?}");
     }
     assert_eq!(alive(&auth, &tokens), [true, true]);
 }

@@ -5,7 +5,9 @@ use std::fs;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{AuthService, BusinessService, DEMO, Launch, Output, Request, quiet_port};
+use crate::harness::{
+    AuthService, BusinessService, DEMO, Launch, Output, Process, Request, quiet_port,
+};
 
 fn expires_in(launch: &Launch) -> serde_json::Value {
     AuthService::launch(launch).login_answer(DEMO.0, DEMO.1)["expires_in"].clone()
@@ -138,10 +140,79 @@ fn the_threads_that_serve_are_a_setting_of_every_process() {
             let line = output.lines().find(|line| line.starts_with("WORKERS="));
             line.expect("it is shown").to_owned()
         };
-        assert_eq!(shown(launch.clone()), "WORKERS=  # not set");
+        let usual = shown(launch.clone());
+        let usual =
+            usual.strip_prefix("WORKERS=").and_then(|rest| rest.strip_suffix("  # default"));
+        assert!(usual.is_some_and(|count| count.parse::<u16>().is_ok_and(|count| count > 0)));
         assert_eq!(shown(launch.clone().var("WORKERS", "256")), "WORKERS=256  # variable");
         let flag = launch.var("WORKERS", "1").arg("--workers").arg("3");
         assert_eq!(shown(flag), "WORKERS=3  # flag");
+    }
+}
+
+#[test]
+fn what_is_worked_out_is_printed_as_it_will_be() {
+    let printed = config_print(
+        Launch::auth().without("AUTH_DEMO").without("AUTH_PUBLIC_ADDR").var("PORT", "5000"),
+    );
+    for line in [
+        "AUTH_PUBLIC_ADDR=0.0.0.0:5000  # default",
+        "AUTH_SESSION_TTL=7d  # default",
+        "AUTH_COOKIE_SECURE=true  # default",
+        "AUTH_COOKIE_NAME=__Host-reinflate  # default",
+    ] {
+        assert!(printed.lines().contains(&line), "{line} in\n{}", printed.stdout);
+    }
+    let demo = config_print(Launch::pair());
+    for line in ["AUTH_SESSION_TTL=30s  # default", "AUTH_COOKIE_NAME=reinflate  # default"] {
+        assert!(demo.lines().contains(&line), "{line} in\n{}", demo.stdout);
+    }
+}
+
+fn warnings(process: &Process) -> Vec<String> {
+    let lines = process.log().into_iter().filter(|line| line["level"] == "WARN");
+    lines.map(|line| line.to_string()).collect()
+}
+
+#[test]
+fn a_variable_that_is_misspelt_is_told_by_name_and_one_of_the_other_service_is_not() {
+    let misspelt = [("AUTH_TOKEN_TTLL", "AUTH_TOKEN_TTL"), ("BUSINESS_ADR", "BUSINESS_ADDR")];
+    for (launch, told) in [
+        (Launch::auth(), &misspelt[..1]),
+        (Launch::business(1), &misspelt[1..]),
+        (Launch::pair(), &misspelt),
+    ] {
+        let door = launch.front_door();
+        let launch = launch.var("AUTH_TOKEN_TTLL", "geheimnis").var("BUSINESS_ADR", "geheimnis");
+        let mut process = launch.var("BUSINESS_LOGIN_URL", "http://localhost:1/login").start();
+        process.keep_secret("geheimnis");
+        process.listener(door);
+        let mut said = warnings(&process);
+        said.retain(|line| line.contains("is no setting"));
+        assert_eq!(said.len(), told.len(), "{said:?}");
+        for (line, (name, meant)) in said.iter().zip(told) {
+            assert!(line.contains(&format!("{name} is no setting: is {meant} meant?")), "{line}");
+        }
+    }
+}
+
+#[test]
+fn what_browsers_or_other_settings_will_undo_is_told_at_the_start() {
+    let launch = Launch::auth()
+        .var("AUTH_PUBLIC_URL", "http://auth.example.com/path")
+        .var("AUTH_COOKIE_SECURE", "true")
+        .var("AUTH_TOKEN_TTL", "1d")
+        .var("AUTH_REDIS_PASSWORD", "hunter-secret");
+    let auth = AuthService::launch(&launch);
+    auth.keep_secret("hunter-secret");
+    let said = warnings(&auth).join("\n");
+    for part in [
+        "browsers drop the session cookie",
+        "its path is ignored",
+        "nothing outlives AUTH_TOKEN_MAX_LIFETIME",
+        "AUTH_REDIS_PASSWORD has no effect",
+    ] {
+        assert_eq!(said.matches(part).count(), 1, "{part} in\n{said}");
     }
 }
 

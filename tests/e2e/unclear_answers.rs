@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{BusinessService, FakeAuth, Launch, Request};
+use crate::harness::{BusinessService, FakeServer, Launch, Request};
 
 const TOKEN: &str = "rfl_0000000000000000000000000000000000000000000000000000000000000";
 
@@ -19,7 +19,7 @@ fn session() -> serde_json::Value {
 }
 
 /// The status of `/data` where the auth service answers so, and how often it was asked.
-fn status(fake: &FakeAuth) -> (u16, usize) {
+fn status(fake: &FakeServer) -> (u16, usize) {
     let business = BusinessService::launch(&Launch::business(fake.port));
     let answer = business.public.send(Request::get("/data").bearer(TOKEN));
     if answer.status == 503 {
@@ -30,8 +30,8 @@ fn status(fake: &FakeAuth) -> (u16, usize) {
     (answer.status, fake.validations().len())
 }
 
-fn says(body: &str) -> FakeAuth {
-    FakeAuth::saying("200 OK", "application/json", body)
+fn says(body: &str) -> FakeServer {
+    FakeServer::saying("200 OK", "application/json", body)
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_status_that_is_not_200_is_no_answer() {
         "502 Bad Gateway",
         "503 Service Unavailable",
     ] {
-        let fake = FakeAuth::saying(
+        let fake = FakeServer::saying(
             line,
             "application/json",
             if line.starts_with("204") { "" } else { &yes },
@@ -106,7 +106,7 @@ fn what_is_no_http_or_breaks_off_is_no_answer_and_is_not_asked_again() {
         "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}",
         "SSH-2.0-OpenSSH_9\r\n",
     ] {
-        let fake = FakeAuth::answering(bytes);
+        let fake = FakeServer::answering(bytes);
         let (status, asked) = status(&fake);
         assert_eq!(status, 503, "{bytes:?}");
         assert_eq!(asked, 1, "a single-use token would be used up by a second try: {bytes:?}");
@@ -116,7 +116,7 @@ fn what_is_no_http_or_breaks_off_is_no_answer_and_is_not_asked_again() {
 #[test]
 fn a_redirect_is_not_followed() {
     let elsewhere = says(&json!({"authenticated": true, "session": session()}).to_string());
-    let fake = FakeAuth::answering(format!(
+    let fake = FakeServer::answering(format!(
         "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:{}/validateToken\r\n\
          Content-Length: 0\r\nConnection: close\r\n\r\n",
         elsewhere.port

@@ -1,5 +1,6 @@
 //! `auth-service users …`: accounts from the command line, and the running node that obeys.
 
+mod database;
 mod importing;
 mod managing;
 mod obeyed;

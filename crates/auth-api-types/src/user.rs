@@ -50,7 +50,8 @@ pub struct CreateUserRequest {
     /// The e-mail address to log in with.
     #[cfg_attr(feature = "openapi", schema(format = Email, example = "ann@example.com"))]
     pub email: String,
-    /// The password.
+    /// The password: 15 to 128 characters, unless another least length is set, and neither one of
+    /// the most common ones nor the user's own address or name.
     #[cfg_attr(feature = "openapi", schema(format = Password, min_length = 15, max_length = 128, example = "seven green kettles whistle"))]
     pub password: String,
     /// First name.
@@ -97,7 +98,7 @@ pub struct ChangePasswordRequest {
     /// The present password; an admin needs none for another user.
     #[cfg_attr(feature = "openapi", schema(format = Password))]
     pub current_password: Option<String>,
-    /// The new one.
+    /// The new one, by the rules of a new account's.
     #[cfg_attr(feature = "openapi", schema(format = Password, min_length = 15, max_length = 128))]
     pub new_password: String,
 }

@@ -15,7 +15,7 @@ pub const MAX_TOKENS: usize = 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Client {
-    /// The client's address.
+    /// The client's IP address; what is none is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
     /// The client's user agent.
@@ -34,7 +34,7 @@ pub struct ValidateItem<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touch: Option<bool>,
     /// Where the request came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "client", skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
     /// The request's id, for the logs.
     #[serde(borrow, default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -56,7 +56,7 @@ pub struct ValidateRequest<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touch: Option<bool>,
     /// Where the request came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "client", skip_serializing_if = "Option::is_none")]
     pub client: Option<Client>,
     /// The request's id, for the logs.
     #[serde(borrow, default, deserialize_with = "text", skip_serializing_if = "Option::is_none")]
@@ -133,6 +133,29 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, st
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
     Ok(Option::<Text<'de>>::deserialize(deserializer)?.map(|Text(text)| text))
+}
+
+/// Reads a client that may be absent, by the names of its fields alone: serde by itself would also
+/// take a list for it.
+fn client<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Client>, D::Error> {
+    struct Object(Client);
+    impl<'de> Deserialize<'de> for Object {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_map(Visitor)
+        }
+    }
+    struct Visitor;
+    impl<'de> de::Visitor<'de> for Visitor {
+        type Value = Object;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Object, A::Error> {
+            Client::deserialize(MapAccessDeserializer::new(map)).map(Object)
+        }
+    }
+    Ok(Option::<Object>::deserialize(deserializer)?.map(|Object(client)| client))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for ItemOrToken<'a> {
@@ -286,6 +309,19 @@ mod tests {
     #[test]
     fn a_token_without_escapes_is_not_copied() {
         assert!(matches!(items(r#"{"token":"abc"}"#)[0].token, Cow::Borrowed("abc")));
+    }
+
+    #[test]
+    fn a_list_is_neither_a_client_nor_an_item() {
+        for json in [
+            r#"{"token":"a","client":["192.0.2.1","b"]}"#,
+            r#"{"tokens":[{"token":"a","client":["192.0.2.1","b"]}]}"#,
+            r#"{"tokens":[["a",true]]}"#,
+        ] {
+            assert!(serde_json::from_str::<ValidateRequest<'_>>(json).is_err(), "{json}");
+        }
+        let items = items(r#"{"tokens":[{"token":"a","client":{"ip":"b"}}],"client":null}"#);
+        assert_eq!(items[0].client.as_ref().unwrap().ip.as_deref(), Some("b"));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Calls {
             return self.ask_with_others(upstream, message).await;
         }
         self.sizes.count(1);
-        let sent = self.wire().send(&upstream.validate, Call::alone(message));
+        let sent = self.wire().send(upstream, Call::alone(message));
         let answers = self.heard(upstream, epoch, sent.await)?;
         let answer = answers.into_iter().next().flatten();
         answer.ok_or(AuthUnavailable::Unclear)

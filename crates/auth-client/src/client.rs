@@ -201,10 +201,12 @@ impl Inner {
         outcome
     }
 
-    /// Each URL that is left out is probed, also where a probe has ended that should not have.
+    /// Each URL that is left out is probed, also where a probe has ended that should not have; and
+    /// one that goes away, where there are others that are asked in its place.
     fn keep_probing(&self) {
-        for upstream in &self.pool.upstreams {
-            if !upstream.is_closed() {
+        let upstreams = &self.pool.upstreams;
+        for upstream in upstreams {
+            if !upstream.is_closed() || upstreams.len() > 1 && upstream.is_leaving() {
                 self.calls.probe(upstream);
             }
         }

@@ -41,6 +41,9 @@ pub struct AuthClientOptions {
     pub tell: Tell,
     /// The proxies that may name the client's address in `X-Forwarded-For`.
     pub trusted_proxies: Vec<IpNet>,
+    /// What the log is to say of a status that is no answer, where it says more than that: what it
+    /// most likely comes of.
+    pub hint: fn(u16) -> Option<&'static str>,
     /// Where a request keeps the address of its connection's other end.
     pub peer: fn(&Parts) -> Option<IpAddr>,
     /// Where a request keeps its id: by default in the header `x-request-id`, if it is a sane one.
@@ -67,10 +70,19 @@ impl AuthClientOptions {
                 .to_vec(),
             tell: Tell::default(),
             trusted_proxies: Vec::new(),
+            hint,
             peer: |_| None,
             request_id: |parts| header(parts, "x-request-id").filter(|id| is_request_id(id)),
             traceparent: |parts| header(parts, "traceparent"),
         }
+    }
+}
+
+fn hint(status: u16) -> Option<&'static str> {
+    match status {
+        401 => Some("is the key that of its internal listener?"),
+        404 | 405 => Some("is the URL that of its internal listener?"),
+        _ => None,
     }
 }
 

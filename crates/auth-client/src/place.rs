@@ -59,7 +59,7 @@ async fn call(
         .map(|question| (question.message, question.reply))
         .unzip::<_, _, Vec<Message>, Vec<_>>();
     calls.sizes.count(messages.len());
-    let mut sent = pin!(calls.wire().send(&upstream.validate, Call::of(messages)));
+    let mut sent = pin!(calls.wire().send(upstream, Call::of(messages)));
     let mut overdue = pin!(sleep(calls.budget / OVERDUE));
     let mut waits = 0;
     let outcome = loop {

@@ -16,14 +16,17 @@ impl Pool {
         Self { upstreams, turn: AtomicUsize::new(0) }
     }
 
-    /// The least busy of those that are not left out and not in `tried`; of equals, in turn.
+    /// The least busy of those that are not left out and not in `tried`; of equals, in turn. One
+    /// that goes away comes last: what is sent to it as it closes its doors is held up, or lost.
     pub(crate) fn pick(&self, tried: &[Arc<Upstream>]) -> Option<Lease> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.upstreams.len();
         let (later, first) = self.upstreams.split_at(turn);
         let was_tried = |one: &Arc<Upstream>| tried.iter().any(|other| Arc::ptr_eq(other, one));
         loop {
             let candidates = first.iter().chain(later).filter(|one| !was_tried(one));
-            let best = candidates.filter(|one| one.is_closed()).min_by_key(|one| one.load())?;
+            let best = candidates
+                .filter(|one| one.is_closed())
+                .min_by_key(|one| (one.is_leaving(), one.load()))?;
             // Otherwise it has been left out just now.
             if let Some(lease) = best.lease() {
                 return Some(lease);
@@ -85,5 +88,19 @@ mod tests {
             assert_eq!(pool.pick(&[]).unwrap().upstream.name, "http://h1");
         }
         assert!(pool.pick(&pool.upstreams[1..]).is_none());
+    }
+
+    #[test]
+    fn one_that_goes_away_is_picked_only_where_there_is_no_other() {
+        let pool = pool(2);
+        let picked = |tried: &[Arc<Upstream>]| pool.pick(tried).unwrap();
+        pool.upstreams[0].begins_to_leave(true);
+        let busy: Vec<Lease> = (0..4).map(|_| picked(&[])).collect();
+        assert!(busy.iter().all(|lease| lease.upstream.name == "http://h1"));
+        assert_eq!(picked(&pool.upstreams[1..]).upstream.name, "http://h0");
+        pool.upstreams[1].begins_to_leave(true);
+        assert_eq!(picked(&[]).upstream.name, "http://h0", "of several, the less busy");
+        pool.upstreams[0].begins_to_leave(false);
+        assert_eq!(picked(&[]).upstream.name, "http://h0");
     }
 }

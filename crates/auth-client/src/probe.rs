@@ -1,4 +1,5 @@
-//! Asking a URL that is left out whether it answers again, so that no caller has to find out.
+//! Asking a URL that is left out, or that others are preferred to because it goes away, whether it
+//! answers again as it should, so that no caller has to find out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,19 +24,23 @@ pub(crate) fn question() -> Question<'static> {
     Question { touch: false, ..Question::new(NOBODYS_TOKEN) }
 }
 
-/// Asks, one question at a time and with growing pauses, until there is a clear answer.
+/// Asks, one question at a time and with growing pauses, until there is a clear answer that is not
+/// the last one.
 ///
 /// # Cancel safety
 ///
 /// It may be dropped at any time: what it learns is noted in one step.
 pub(crate) async fn until_answered(upstream: Arc<Upstream>, wire: Arc<Wire>, budget: Duration) {
     let mut pause = FIRST_PAUSE;
-    while !upstream.is_closed() {
+    while upstream.is_avoided() {
         if let Ok(message) = Message::new(&question()) {
-            let asked = wire.send(&upstream.validate, Call::alone(message));
-            if let Ok(Ok(_)) = timeout(budget.min(LONGEST_WAIT), asked).await {
+            let asked = wire.send(&upstream, Call::alone(message));
+            if let Ok(Ok(answers)) = timeout(budget.min(LONGEST_WAIT), asked).await {
                 upstream.succeeded();
-                return;
+                if !answers.last {
+                    upstream.begins_to_leave(false);
+                    return;
+                }
             }
         }
         sleep(pause).await;

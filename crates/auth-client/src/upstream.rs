@@ -1,7 +1,7 @@
 //! One auth service as the client sees it: where it is, how busy, and whether it answers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
 use auth_api_types::paths::{SESSION_DATA, VALIDATE_TOKEN};
 use clock::{Clock, Moment};
@@ -25,8 +25,10 @@ pub(crate) struct Upstream {
     lanes: Box<[Arc<Lane>]>,
     in_flight: AtomicUsize,
     answered: AtomicU64,
-    /// Whether its last answer said that it goes away.
+    /// Whether its last answer said that it goes away. While it does, others are preferred.
     leaving: AtomicBool,
+    /// The last status that the log told of; 0 for none.
+    told: AtomicU16,
     breaker: Mutex<Breaker>,
     probe: Mutex<Option<JoinHandle<()>>>,
 }
@@ -54,6 +56,7 @@ impl Upstream {
             in_flight: AtomicUsize::new(0),
             answered: AtomicU64::new(0),
             leaving: AtomicBool::new(false),
+            told: AtomicU16::new(0),
             breaker: Mutex::default(),
             probe: Mutex::default(),
         })
@@ -99,8 +102,14 @@ impl Upstream {
         self.answered.fetch_add(1, Ordering::Relaxed);
         let closed = self.breaker.lock().succeeded(self.now());
         if let Some(after) = closed {
+            self.told.store(0, Ordering::Relaxed);
             tracing::info!(upstream = self.name, after_ms = as_ms(after), "auth service is back");
         }
+    }
+
+    /// Whether it has said that it goes away, and has not answered otherwise since.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// It answered, and said whether that was the last answer on the connection. Whether it says so
@@ -110,6 +119,12 @@ impl Upstream {
         self.leaving.load(Ordering::Relaxed) != last
             && self.leaving.swap(last, Ordering::Relaxed) != last
             && last
+    }
+
+    /// It refused a call with this status. Whether the log has not told of it since it last came
+    /// back: where only some calls are refused, each of them is no news.
+    pub(crate) fn is_news(&self, status: u16) -> bool {
+        self.told.swap(status, Ordering::Relaxed) != status
     }
 
     /// It did not answer. Says whether that was once too often.
@@ -135,11 +150,16 @@ impl Upstream {
         }
     }
 
-    /// Runs the probe that `start` spawns, unless one is running or the URL is not left out.
+    /// Whether callers may all go elsewhere, so that nobody hears when it answers as it should.
+    pub(crate) fn is_avoided(&self) -> bool {
+        !self.is_closed() || self.is_leaving()
+    }
+
+    /// Runs the probe that `start` spawns, unless one is running or the URL is not avoided.
     pub(crate) fn probe_with(&self, start: impl FnOnce() -> JoinHandle<()>) {
         let mut probe = self.probe.lock();
         let running = probe.as_ref().is_some_and(|task| !task.is_finished());
-        if !running && !self.is_closed() {
+        if !running && self.is_avoided() {
             *probe = Some(start());
         }
     }
@@ -215,5 +235,18 @@ mod tests {
             let error = upstream(bad).err().unwrap().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_news_once_until_it_comes_after_a_recovery() {
+        let upstream = upstream("http://h:1").ok().unwrap();
+        assert!(upstream.is_news(401) && !upstream.is_news(401));
+        upstream.succeeded();
+        assert!(!upstream.is_news(401), "some calls are refused, and others not");
+        let epoch = upstream.admit().unwrap();
+        while !upstream.failed(epoch, "unclear") {}
+        assert!(!upstream.is_news(401));
+        upstream.succeeded();
+        assert!(upstream.is_news(401));
     }
 }

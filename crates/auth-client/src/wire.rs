@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::connections::Connections;
 use crate::message::Call;
+use crate::upstream::Upstream;
 use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, SetupError};
 
 /// The longest answer that is read, and how much longer it may be for each further question. One
@@ -26,6 +27,7 @@ pub(crate) struct Wire {
     connections: Connections,
     headers: HeaderMap,
     key: Option<InternalKey>,
+    hint: fn(u16) -> Option<&'static str>,
 }
 
 /// What a call brought home.
@@ -57,6 +59,7 @@ impl Wire {
             connections: Connections::new(options)?,
             headers: headers(options.key.as_ref()),
             key: options.key.clone(),
+            hint: options.hint,
         })
     }
 
@@ -71,22 +74,39 @@ impl Wire {
     /// # Errors
     ///
     /// As [`exchange`](Self::exchange).
-    pub(crate) async fn send(&self, url: &Url, call: Call) -> Result<Answers, AuthUnavailable> {
+    pub(crate) async fn send(
+        &self,
+        upstream: &Upstream,
+        call: Call,
+    ) -> Result<Answers, AuthUnavailable> {
         let mut headers = self.headers.clone();
         for (name, value) in call.headers {
             if let Some(value) = value {
                 headers.insert(name, value);
             }
         }
-        let request = self.connections.client().post(url.clone()).headers(headers).body(call.body);
+        let request = self.connections.client().post(upstream.validate.clone());
+        let request = request.headers(headers).body(call.body);
         let questions = call.questions;
         let longest = MAX_ANSWER + (questions - 1) * MAX_FURTHER;
         Self::exchange(request, longest, |reply| {
+            self.explain(upstream, reply.status.as_u16());
             let each = judge(reply.json()?, questions)?;
             let last = says_close(&reply.headers);
             each.iter().any(Option::is_some).then_some(Answers { each, last })
         })
         .await
+    }
+
+    /// Says in the log what a refusal most likely comes of, once until the service has answered
+    /// again after it was left out.
+    fn explain(&self, upstream: &Upstream, status: u16) {
+        if let Some(hint) = (self.hint)(status)
+            && upstream.is_news(status)
+        {
+            let upstream = &upstream.name;
+            tracing::warn!(upstream, "the auth service answered {status}: {hint}");
+        }
     }
 
     /// A request about a value of the session that `token` opens, ready to be sent.

@@ -39,6 +39,8 @@ pub(crate) struct App {
     pub(crate) https: bool,
     pub(crate) public_url: Url,
     pub(crate) demo: bool,
+    /// The fewest characters of a new password.
+    pub(crate) password_min: usize,
     pub(crate) redirects: Redirects,
     pub(crate) page_headers: PageHeaders,
     pub(crate) redirect_origins: Vec<String>,
@@ -60,6 +62,7 @@ impl App {
     ) -> Result<Self, OpenFailure> {
         let figures = AuthMetrics::register(&metrics);
         let mut directory = config.directory;
+        let password_min = directory.password_min_length;
         let hash_seconds = figures.hash_seconds.clone();
         directory.hashing.observer =
             Some(Arc::new(move |took: Duration| hash_seconds.observe(took.as_secs_f64())));
@@ -88,13 +91,15 @@ impl App {
             page_headers: PageHeaders::new(config.redirect_origins.iter().map(String::as_str)),
             public_url: config.public_url,
             demo: config.demo,
+            password_min,
             redirect_origins: config.redirect_origins,
             allowed_origins: config.allowed_origins,
             risks: backend.risks,
         })
     }
 
-    /// Starts what runs beside the requests: the sweeper, and the follower of other processes.
+    /// Starts what runs beside the requests: the sweeper, the follower of other processes, and what
+    /// lets go of the database at the end.
     pub(crate) fn start_tasks(&self, sweep_interval: Option<Duration>, lifecycle: &Lifecycle) {
         if let Some(interval) = sweep_interval {
             let figures = self.figures.clone();
@@ -106,6 +111,11 @@ impl App {
         let endings = Endings::new(self.users.clone(), self.sessions.clone());
         let follow = endings.follow(ENDINGS_INTERVAL, lifecycle.token());
         lifecycle.spawn_critical("session endings", follow);
+        let (users, stopped) = (self.users.clone(), lifecycle.token());
+        lifecycle.tracker().spawn(async move {
+            stopped.cancelled().await;
+            users.close().await;
+        });
     }
 
     /// Ready while both stores answer.
@@ -124,10 +134,8 @@ impl App {
         self.risks.iter().cloned().fold(ready, Readiness::note)
     }
 
-    /// Says in the log what may cost sessions.
-    pub(crate) fn warn_of_risks(&self) {
-        for risk in &self.risks {
-            tracing::warn!(risk, "the session store may lose sessions");
-        }
+    /// What may cost sessions, in words for the operator.
+    pub(crate) fn risks(&self) -> &[String] {
+        &self.risks
     }
 }

@@ -19,6 +19,8 @@ pub(crate) const LOGIN_LIMIT: usize = 16 * 1024;
 /// The most bytes of a validation's body.
 pub(crate) const VALIDATE_LIMIT: usize = 128 * 1024;
 
+const NO_OBJECT: &str = "the body must be a JSON object";
+
 /// A JSON body of at most [`BODY_LIMIT`] bytes.
 pub(crate) struct Json<T>(pub(crate) T);
 
@@ -70,8 +72,16 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     }
 }
 
-/// Reads JSON. What is wrong is named by the field, never by what stood in it.
+/// Reads a JSON object. A list is none, though serde would take its items for fields, by position.
 pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::Invalid(NO_OBJECT.to_owned()));
+    }
+    any_json(bytes)
+}
+
+/// Reads any JSON. What is wrong is named by the field, never by what stood in it.
+pub(crate) fn any_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     // Keeping track of the path costs more than the reading, and is of use to nobody while all is
     // well. Text is checked all at once, and not each string of it again.
     let read = std::str::from_utf8(bytes).ok().and_then(|text| serde_json::from_str(text).ok());
@@ -92,12 +102,14 @@ fn named<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
 
 /// Reads a form; a field that is named twice is an error.
 pub(crate) fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_urlencoded::from_bytes(bytes).map_err(|error| {
-        ApiError::Invalid(
-            named_field(&error.to_string()).unwrap_or_else(|| {
-                "a field of the form is missing or has a wrong value".to_owned()
-            }),
-        )
+    serde_urlencoded::from_bytes(bytes).or_else(|_| named_in_form(bytes))
+}
+
+fn named_in_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let fields = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(bytes));
+    serde_path_to_error::deserialize(fields).map_err(|error| {
+        let named = named_field(&error.inner().to_string());
+        ApiError::Invalid(named.unwrap_or_else(|| wrong_field(&error.path().to_string())))
     })
 }
 
@@ -110,9 +122,13 @@ fn explain(path: &str, error: &serde_json::Error) -> String {
         );
     }
     named_field(&error.to_string()).unwrap_or_else(|| match path {
-        "." | "?" => "the body must be a JSON object".to_owned(),
-        _ => format!("the field `{}` has a wrong type or value", printable(path)),
+        "." | "?" => NO_OBJECT.to_owned(),
+        _ => wrong_field(path),
     })
+}
+
+fn wrong_field(path: &str) -> String {
+    format!("the field `{}` has a wrong type or value", printable(path))
 }
 
 /// "missing field `x`" and "duplicate field `x`" name a field of ours, not what the caller sent.
@@ -169,7 +185,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
 /// A query string; a parameter of ours that is missing, wrong or named twice is an error.
 pub(crate) fn query<T: DeserializeOwned>(uri: &axum::http::Uri) -> Result<T, ApiError> {
     form(uri.query().unwrap_or_default().as_bytes()).map_err(|error| match error {
-        ApiError::Invalid(detail) => ApiError::Invalid(detail.replace("field", "parameter")),
+        ApiError::Invalid(detail) => {
+            ApiError::Invalid(detail.replace("the field", "the query parameter"))
+        }
         other => other,
     })
 }
@@ -210,6 +228,28 @@ mod tests {
         for bytes in [&b""[..], b"{", b"\xff", b"{\"password\":\"a\"} x", deep.as_bytes()] {
             assert!(json::<Sample>(bytes).is_err());
         }
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        for list in [&b"[\"a\"]"[..], b" \r\n\t[\"a\"]", b"["] {
+            assert_eq!(detail(list), NO_OBJECT);
+        }
+        assert!(any_json::<Vec<u8>>(b"[1]").is_ok());
+    }
+
+    #[test]
+    fn a_wrong_field_of_a_form_or_a_query_is_named() {
+        #[derive(Debug, Deserialize)]
+        struct Many {
+            #[expect(dead_code, reason = "only read in, never looked at")]
+            keep: Option<u8>,
+        }
+        let invalid = |detail: &str| ApiError::Invalid(detail.to_owned());
+        let error = form::<Many>(b"a=b&keep=x").unwrap_err();
+        assert_eq!(error, invalid("the field `keep` has a wrong type or value"));
+        let error = query::<Many>(&"/sessions?keep=x".parse().unwrap()).unwrap_err();
+        assert_eq!(error, invalid("the query parameter `keep` has a wrong type or value"));
     }
 
     #[test]

@@ -92,13 +92,9 @@ impl Client {
         SeenAt { ip: seen.ip.filter(|_| trusted), ..seen }
     }
 
-    /// What attempts are counted by: an IPv6 host owns its whole /64.
+    /// What attempts are counted by.
     pub(crate) fn network(&self) -> IpAddr {
-        match self.ip {
-            Some(IpAddr::V6(ip)) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
-            Some(ip) => ip,
-            None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        }
+        self.ip.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), session::network)
     }
 }
 

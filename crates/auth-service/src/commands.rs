@@ -23,6 +23,8 @@ use crate::config::{Config, TABLE};
 use crate::service::{OpenFailure, Service};
 use output::fail;
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Runs the `auth-service` binary: reads the command line and the environment, does what they say
 /// and gives the exit code.
 pub fn main() -> ExitCode {
@@ -53,10 +55,17 @@ fn start(settings: &Settings, matches: &ArgMatches) -> ExitCode {
         Some(("healthcheck", _)) => {
             runtime.block_on(server_runtime::healthcheck(config.public_addr))
         }
-        Some(("config", _)) => output::print(settings.print()),
+        Some(("config", _)) => output::print(config.in_force(settings).print()),
+        Some(("users", _)) if config.directory.database.is_in_memory() => {
+            fail(BadSetting::EXIT_CODE, settings.refuse("AUTH_DATABASE_URL", users::ACCEPTED))
+        }
         Some(("users", matches)) => runtime.block_on(manage_users(config, matches)),
-        _ => match telemetry::init(settings) {
-            Ok(()) => runtime.block_on(serve(config)),
+        _ => match telemetry::init(settings, ("auth-service", VERSION)) {
+            // The last traces are sent once the runtime has nothing more to do.
+            Ok(_traces) => {
+                settings.warn_of_misspelt(std::env::vars_os());
+                runtime.block_on(serve(config))
+            }
             Err(bad) => fail(BadSetting::EXIT_CODE, bad),
         },
     }
@@ -99,7 +108,9 @@ async fn manage_users(config: Config, matches: &ArgMatches) -> ExitCode {
 const fn exit_code(error: &OpenFailure) -> u8 {
     match error {
         OpenFailure::Users(OpenError::Setting(_)) => BadSetting::EXIT_CODE,
-        OpenFailure::Users(OpenError::Unreachable(_) | OpenError::Migration(_))
+        OpenFailure::Users(
+            OpenError::Missing(_) | OpenError::Unreachable(_) | OpenError::Migration(_),
+        )
         | OpenFailure::Sessions(_) => 1,
     }
 }
@@ -108,7 +119,7 @@ fn command(table: &[Setting]) -> Command {
     let about = "Issues session tokens that stay alive while they are used, and says who they are";
     let command = Command::new("auth-service")
         .about(about)
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
         .subcommand(key::command())
         .subcommand(proxy::command())
         .subcommand(users::command());

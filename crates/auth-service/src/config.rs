@@ -1,12 +1,14 @@
 //! The settings of the service, read once at the start and checked whole.
 
 mod read;
+mod risks;
 mod table;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use server_runtime::settings::written;
 use server_runtime::{BadSetting, Rate, Settings};
 use session::{Binding, Lifetimes, RedisAddress};
 use url::Url;
@@ -59,6 +61,8 @@ pub struct Config {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) cookie: SessionCookie,
     pub(crate) client_addresses: ClientAddresses,
+    /// What is accepted and hardly meant, in words for the operator.
+    pub(crate) risks: Vec<String>,
 }
 
 /// Where sessions, and the counts of failed logins, live.
@@ -118,12 +122,14 @@ impl Config {
     /// The first setting that is not acceptable, in one line.
     pub fn read(settings: &Settings) -> Result<Self, BadSetting> {
         let demo = settings.required("AUTH_DEMO", server_runtime::settings::boolean)?;
-        Ok(Self {
+        let public_url = settings.required("AUTH_PUBLIC_URL", read::url)?;
+        let cookie = read::cookie(settings, demo, &public_url)?;
+        let mut config = Self {
             public_addr: settings.public_addr("AUTH_PUBLIC_ADDR")?,
             internal_addr: settings
                 .required("AUTH_INTERNAL_ADDR", server_runtime::settings::socket_addr)?,
             internal_key: settings.value("AUTH_INTERNAL_KEY", read::key)?.map(Secret),
-            public_url: settings.required("AUTH_PUBLIC_URL", read::url)?,
+            public_url,
             session_store: read::session_store(settings)?,
             directory: read::directory(settings, demo)?,
             lifetimes: read::lifetimes(settings, demo)?,
@@ -138,14 +144,34 @@ impl Config {
             demo,
             redirect_origins: read::origins(settings, "AUTH_REDIRECT_ORIGINS")?,
             allowed_origins: read::origins(settings, "AUTH_ALLOWED_ORIGINS")?,
-            cookie: read::cookie(settings, demo)?,
+            cookie,
             client_addresses: ClientAddresses {
                 trusted: settings
                     .value("AUTH_TRUSTED_PROXIES", read::networks)?
                     .unwrap_or_default(),
                 header: settings.required("AUTH_CLIENT_IP_HEADER", |name| name.parse().ok())?,
             },
-        })
+            risks: Vec::new(),
+        };
+        config.risks = risks::of(settings, &config)?;
+        Ok(config)
+    }
+
+    /// The settings, with what was worked out for those that were not given.
+    #[must_use]
+    pub fn in_force(&self, settings: &Settings) -> Settings {
+        let mut settings = settings.clone();
+        for (variable, value) in [
+            ("AUTH_PUBLIC_ADDR", self.public_addr.to_string()),
+            ("AUTH_SESSION_TTL", written(self.lifetimes.cookie.0)),
+            ("AUTH_COOKIE_SECURE", self.cookie.secure.to_string()),
+            ("AUTH_COOKIE_NAME", self.cookie.name.clone()),
+            ("AUTH_PASSWORD_THREADS", self.directory.hashing.permits.to_string()),
+            ("WORKERS", self.workers.to_string()),
+        ] {
+            settings.set_default(variable, value);
+        }
+        settings
     }
 }
 

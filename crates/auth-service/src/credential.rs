@@ -90,7 +90,13 @@ impl Caller {
             Verdict::Alive(session) => {
                 Ok(Self { session, presented, by_cookie: carried.by_cookie, ip })
             }
-            Verdict::Dead(dead) => Err(dead.into()),
+            Verdict::Dead(dead) => {
+                // Seen elsewhere: to act with it ends it, also where it is looked at first.
+                if dead == Dead::Revoked && intent == Intent::Look {
+                    app.sessions.end(presented.id).await?;
+                }
+                Err(dead.into())
+            }
         }
     }
 
@@ -164,25 +170,21 @@ fn bearer(value: &HeaderValue) -> Option<&[u8]> {
 }
 
 fn from_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<Carried<'a>> {
-    let mut found: Option<&[u8]> = None;
-    let pairs = headers
+    let mut values = cookies(headers, name);
+    let text = values.next()?;
+    values.all(|other| other == text).then_some(Carried { text, by_cookie: true })
+}
+
+/// The values of all cookies of the name.
+pub(crate) fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    headers
         .get_all(header::COOKIE)
         .iter()
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
-    for pair in pairs {
-        let Some(at) = pair.iter().position(|byte| *byte == b'=') else {
-            continue;
-        };
-        if pair[..at].trim_ascii() != name.as_bytes() {
-            continue;
-        }
-        let value = pair[at + 1..].trim_ascii();
-        if found.is_some_and(|other| other != value) {
-            return None;
-        }
-        found = Some(value);
-    }
-    found.map(|text| Carried { text, by_cookie: true })
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(move |pair| {
+            let at = pair.iter().position(|byte| *byte == b'=')?;
+            (pair[..at].trim_ascii() == name.as_bytes()).then(|| pair[at + 1..].trim_ascii())
+        })
 }
 
 #[cfg(test)]

@@ -23,6 +23,10 @@ pub(crate) enum ApiError {
     InvalidCredentials { basic: bool },
     /// No token came.
     MissingToken,
+    /// The internal listener's key did not come; the text is how it is sent.
+    MissingKey(&'static str),
+    /// Another key came.
+    WrongKey,
     /// A token came that opens nothing; the text is the challenge's description.
     InvalidToken(&'static str),
     /// Alive, but not allowed; the text says what would be.
@@ -63,8 +67,8 @@ impl ApiError {
         match self {
             Self::Invalid(_) | Self::TwoTokens(_) => ErrorCode::InvalidRequest,
             Self::InvalidCredentials { .. } => ErrorCode::InvalidCredentials,
-            Self::MissingToken => ErrorCode::MissingToken,
-            Self::InvalidToken(_) => ErrorCode::InvalidToken,
+            Self::MissingToken | Self::MissingKey(_) => ErrorCode::MissingToken,
+            Self::InvalidToken(_) | Self::WrongKey => ErrorCode::InvalidToken,
             Self::Forbidden(_) => ErrorCode::Forbidden,
             Self::Stale { .. } => ErrorCode::ReauthenticationRequired,
             Self::CrossSite => ErrorCode::CrossSiteRequest,
@@ -93,6 +97,12 @@ impl ApiError {
             Self::MissingToken => "send the token that POST /login returned, as \
                 `Authorization: Bearer TOKEN` or as `token: TOKEN`"
                 .to_owned(),
+            Self::MissingKey(how) => format!(
+                "this listener wants its key, which AUTH_INTERNAL_KEY sets: send it as `{how}`"
+            ),
+            Self::WrongKey => {
+                "this is not the listener's key, which AUTH_INTERNAL_KEY sets".to_owned()
+            }
             Self::InvalidToken(why) => format!("{why}: log in again"),
             Self::Forbidden(why) | Self::Conflict(why) => (*why).to_owned(),
             Self::Stale { max_age } => {
@@ -128,18 +138,21 @@ impl ApiError {
             Self::InvalidCredentials { basic: true } => {
                 r#"Basic realm="reinflate", charset="UTF-8""#.to_owned()
             }
-            Self::InvalidCredentials { basic: false } | Self::MissingToken => bearer.to_owned(),
+            Self::InvalidCredentials { basic: false }
+            | Self::MissingToken
+            | Self::MissingKey(_) => bearer.to_owned(),
             Self::TwoTokens(_) => format!(
                 r#"{bearer}, error="invalid_request", error_description="more than one token""#
             ),
             Self::InvalidToken(why) => {
                 format!(r#"{bearer}, error="invalid_token", error_description="{why}""#)
             }
+            Self::WrongKey => return Self::InvalidToken("the internal key is wrong").challenge(),
             Self::Forbidden(why) => {
                 format!(r#"{bearer}, error="insufficient_scope", error_description="{why}""#)
             }
             Self::Stale { max_age } => format!(
-                r#"{bearer}, error="insufficient_user_authentication", error_description="the login is too long ago", max_age={}"#,
+                r#"{bearer}, error="insufficient_user_authentication", error_description="the login is too long ago", max_age="{}""#,
                 max_age.as_secs()
             ),
             _ => return None,
@@ -259,7 +272,7 @@ mod tests {
         );
         let stale = challenge(ApiError::Stale { max_age: Duration::from_mins(15) }).unwrap();
         assert!(stale.contains(r#"error="insufficient_user_authentication""#), "{stale}");
-        assert!(stale.ends_with("max_age=900"), "{stale}");
+        assert!(stale.ends_with(r#"max_age="900""#), "{stale}");
         assert_eq!(challenge(ApiError::NotFound), None);
     }
 

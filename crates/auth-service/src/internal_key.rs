@@ -26,6 +26,8 @@ type Shown = fn(&HeaderMap) -> Result<Option<&[u8]>, ApiError>;
 pub(crate) struct RequireKey {
     app: Arc<App>,
     shown: Shown,
+    /// How it is to be shown.
+    how: &'static str,
 }
 
 impl RequireKey {
@@ -35,22 +37,22 @@ impl RequireKey {
             let value = once(headers, &header::AUTHORIZATION)?;
             Ok(value.and_then(|value| scheme(value, "Bearer")))
         };
-        Self { app: Arc::clone(app), shown }
+        Self { app: Arc::clone(app), shown, how: "Authorization: Bearer KEY" }
     }
 
     /// The key has a header of its own: the bearer credential is a user's token.
     pub(crate) fn beside_token(app: &Arc<App>) -> Self {
         let shown: Shown = |headers| Ok(once(headers, &INTERNAL_KEY)?.map(HeaderValue::as_bytes));
-        Self { app: Arc::clone(app), shown }
+        Self { app: Arc::clone(app), shown, how: "X-Internal-Key: KEY" }
     }
 
     fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let shown = (self.shown)(headers)?;
         match (&self.app.internal_key, shown) {
             (None, _) => Ok(()),
-            (Some(_), None) => Err(ApiError::MissingToken),
+            (Some(_), None) => Err(ApiError::MissingKey(self.how)),
             (Some(key), Some(shown)) if key.matches(shown) => Ok(()),
-            (Some(_), Some(_)) => Err(ApiError::InvalidToken("the internal key is wrong")),
+            (Some(_), Some(_)) => Err(ApiError::WrongKey),
         }
     }
 }

@@ -30,6 +30,7 @@ mod router;
 mod service;
 mod throttle;
 mod view;
+mod warnings;
 
 pub use commands::main;
 pub use config::{AttemptRates, Config, Secret, SessionBackend, TABLE};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use auth_api_types::{ErrorCode, Problem};
 use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, RefOr, Schema, Server};
@@ -62,6 +63,46 @@ pub(crate) fn with_optional_bodies(mut document: OpenApi) -> OpenApi {
         }
     }
     document
+}
+
+/// The doors take any method, and answer each as they answer `GET`.
+pub(crate) fn with_any_method_at_doors(mut document: OpenApi) -> OpenApi {
+    let items = document.paths.paths.iter_mut();
+    for (_, item) in items.filter(|(path, _)| path.starts_with("/authz/")) {
+        let by = |method| renamed(item.get.clone()?, |id| format!("{id}_by_{method}"));
+        item.head = by("head");
+        item.post = by("post");
+        item.put = by("put");
+        item.patch = by("patch");
+        item.delete = by("delete");
+        item.options = by("options");
+    }
+    document
+}
+
+/// `me` in the place of an id is described by itself as well.
+pub(crate) fn with_me(mut document: OpenApi) -> OpenApi {
+    let paths = &mut document.paths.paths;
+    let Some(mut me) = paths.get("/api/v1/users/{id}").cloned() else {
+        return document;
+    };
+    let own = |operation: &mut Option<Operation>, summary: &str| {
+        let mut own = renamed(operation.take()?, |id| id.replace("user", "me"))?;
+        own.summary = Some(summary.to_owned());
+        own.parameters = None;
+        *operation = Some(own);
+        Some(())
+    };
+    own(&mut me.get, "See myself.");
+    own(&mut me.put, "Change myself.");
+    own(&mut me.delete, "Delete myself.");
+    paths.insert("/api/v1/users/me".to_owned(), me);
+    document
+}
+
+fn renamed(mut operation: Operation, name: impl Fn(&str) -> String) -> Option<Operation> {
+    operation.operation_id = Some(name(&operation.operation_id?));
+    Some(operation)
 }
 
 fn in_place<T>(described: &mut RefOr<T>) -> Option<&mut T> {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{Extension, Request};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use server_runtime::page::style_sheet;
-use server_runtime::{Readiness, RequestLayer};
+use server_runtime::{Problem, Readiness, RequestLayer};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -37,13 +37,14 @@ fn public_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(h::sessions::end_session))
         .routes(routes!(h::tokens::mint_token))
         .routes(routes!(h::revoke::revoke))
+        .routes(routes!(h::status::get_status))
+        .routes(routes!(h::status::get_stats))
+        .routes(routes!(h::admin_sessions::end_everybodys_sessions))
 }
 
 /// The users API: no other origin is let in here, whatever was set.
 fn users_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(h::status::get_status))
-        .routes(routes!(h::status::get_stats))
         .routes(routes!(h::users::list_users, h::users::create_user))
         .routes(routes!(h::users::get_user, h::users::update_user, h::users::delete_user))
         .routes(routes!(h::password::change_password))
@@ -51,7 +52,6 @@ fn users_routes() -> OpenApiRouter<Arc<App>> {
             h::admin_sessions::list_user_sessions,
             h::admin_sessions::end_user_sessions
         ))
-        .routes(routes!(h::admin_sessions::end_everybodys_sessions))
 }
 
 /// The pages behind a login: no other origin is let in here either. Only the pages themselves are
@@ -125,8 +125,8 @@ fn probe_routes() -> OpenApiRouter<Arc<App>> {
 /// The document of both listeners.
 pub(crate) fn document() -> OpenApi {
     let mut document = public_document();
-    document.merge(openapi::elsewhere(internal_document()));
-    openapi::with_optional_bodies(document)
+    document.merge(openapi::elsewhere(openapi::with_any_method_at_doors(internal_document())));
+    openapi::with_me(openapi::with_optional_bodies(document))
 }
 
 /// The document of the public listener.
@@ -148,27 +148,19 @@ pub(crate) fn internal_document() -> OpenApi {
 /// The public listener's routes with their own layers, but without the probes and without what
 /// every request gets: for a process that joins two services on one listener.
 pub(crate) fn public_part(app: &Arc<App>) -> Router {
-    let trusting = [app.allowed_origins.as_slice(), app.redirect_origins.as_slice()].concat();
-    // Set before the layers, so that a preflight, which no route knows, goes through them.
-    let open = Router::from(public_routes())
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(cross_site(&trusting));
-    let open = match cors(&app.allowed_origins) {
-        Some(cors) => open.layer(cors),
-        None => open,
-    };
+    let open = open_to_named_origins(public_routes().into(), app);
     let strict = users_routes().merge(page_routes());
     let strict = Router::from(strict).layer(cross_site(&[]));
     let index = Router::from(index_routes());
     let routes = open.merge(strict).merge(index).with_state(Arc::clone(app));
-    let routes = routes.layer(middleware::from_fn(take_body_first));
-    if app.https { routes.layer(hsts()) } else { routes }
+    routes.layer(middleware::from_fn(take_body_first))
 }
 
 /// The public listener.
 pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
     let document = Router::from(document_routes()).with_state(Arc::clone(app));
-    finished(public_part(app).merge(document).merge(probes(readiness, app)), app)
+    let read = open_to_named_origins(document.merge(probes(readiness, app)), app);
+    finished_public(public_part(app).merge(read), app)
 }
 
 /// The internal listener.
@@ -182,7 +174,7 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
         .merge(Router::from(authz_routes(app.demo)))
         .route("/", get(h::index::show_internal_index))
         .with_state(Arc::clone(app));
-    finished(routes.merge(probes(readiness, app)), app)
+    with_fallbacks(routes.merge(probes(readiness, app))).layer(request_layer(app))
 }
 
 fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
@@ -190,13 +182,34 @@ fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
     probes.layer(Extension(readiness.clone()))
 }
 
-/// What every request gets, and what is said where there is no route.
-pub(crate) fn finished(routes: Router, app: &App) -> Router {
+/// What every request to the public listener gets, and what is said where there is no route.
+pub(crate) fn finished_public(routes: Router, app: &App) -> Router {
+    let routes =
+        with_fallbacks(routes).layer(middleware::map_response(lead_on)).layer(request_layer(app));
+    if app.https { routes.layer(hsts()) } else { routes }
+}
+
+fn with_fallbacks(routes: Router) -> Router {
     routes
         .merge(style_sheet())
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(RequestLayer::new(&app.metrics, Arc::clone(&app.clock)))
+}
+
+fn request_layer(app: &App) -> RequestLayer {
+    RequestLayer::new(&app.metrics, Arc::clone(&app.clock))
+}
+
+/// An error that becomes a page leads on to one of ours. Not so on the internal listener, whose
+/// errors proxies show on sites of others.
+async fn lead_on(mut response: Response) -> Response {
+    if let Some(problem) = response.extensions_mut().get_mut::<Problem>() {
+        problem.link = Some(match problem.status {
+            StatusCode::UNAUTHORIZED => (p::LOGIN, "Log in"),
+            _ => (p::ACCOUNT, "Your account"),
+        });
+    }
+    response
 }
 
 /// Takes the whole body before anything looks at the token.
@@ -223,18 +236,27 @@ fn cross_site(trusted: &[String]) -> CsrfLayer<fn(ProtectionError) -> Response> 
         .with_rejection_response(refuse)
 }
 
-/// Credentials for exactly these origins; `None` where no other origin is let in.
-fn cors(origins: &[String]) -> Option<CorsLayer> {
+/// Lets the pages of the origins that are named in, with credentials.
+fn open_to_named_origins<S>(routes: Router<S>, app: &App) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let origins = &app.allowed_origins;
+    let trusting = [origins.as_slice(), app.redirect_origins.as_slice()].concat();
+    // Set before the layers, so that a preflight, which no route knows, goes through them.
+    let routes = routes
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(cross_site(&trusting));
     if origins.is_empty() {
-        return None;
+        return routes;
     }
     let origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
-    let layer = CorsLayer::new()
+    let cors = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_credentials(true)
         .allow_methods(AllowMethods::mirror_request())
         .allow_headers(AllowHeaders::mirror_request());
-    Some(layer)
+    routes.layer(cors)
 }
 
 fn hsts() -> SetResponseHeaderLayer<HeaderValue> {

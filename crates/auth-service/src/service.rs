@@ -11,8 +11,8 @@ use users::OpenError;
 use utoipa::openapi::OpenApi;
 
 use crate::app::App;
-use crate::config::{Config, Secret};
-use crate::router;
+use crate::config::Config;
+use crate::{router, warnings};
 
 /// A store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,7 @@ pub struct Service {
     app: Arc<App>,
     readiness: Readiness,
     sweep_interval: Option<Duration>,
+    warnings: Arc<[String]>,
 }
 
 impl Service {
@@ -45,12 +46,14 @@ impl Service {
         lifecycle: &Lifecycle,
     ) -> Result<Self, OpenFailure> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-        warn_of_risks(&config);
         let sweep_interval = config.sweep_interval;
+        let mut warnings = warnings::of_settings(&config);
+        let (database, demo) = (config.directory.database.clone(), config.demo);
         let app = Arc::new(App::open(config, clock, metrics).await?);
-        app.warn_of_risks();
+        warnings.extend_from_slice(app.risks());
+        warnings.extend(warnings::of_nobody(&app.users, &database, demo).await);
         let readiness = app.readiness(lifecycle);
-        Ok(Self { app, readiness, sweep_interval })
+        Ok(Self { app, readiness, sweep_interval, warnings: warnings.into() })
     }
 
     /// Starts what runs beside the requests, and serves both listeners.
@@ -64,8 +67,12 @@ impl Service {
         public.serve(router::public(&self.app, &self.readiness), lifecycle);
     }
 
-    /// The internal listener, and what runs beside the requests.
+    /// The internal listener, and what runs beside the requests. The log says what the operator
+    /// should know.
     pub fn serve_internal(&self, internal: Listener, lifecycle: &Lifecycle) {
+        for warning in &*self.warnings {
+            tracing::warn!("{warning}");
+        }
         self.app.start_tasks(self.sweep_interval, lifecycle);
         internal.serve(router::internal(&self.app, &self.readiness), lifecycle);
     }
@@ -75,9 +82,9 @@ impl Service {
         router::public_part(&self.app)
     }
 
-    /// Adds to `routes` the fallbacks and what every request gets.
+    /// Adds to `routes` the fallbacks and what every public request gets.
     pub fn finish(&self, routes: Router) -> Router {
-        router::finished(routes, &self.app)
+        router::finished_public(routes, &self.app)
     }
 
     /// Ready while both stores answer.
@@ -88,22 +95,5 @@ impl Service {
     /// The OpenAPI document of both listeners.
     pub fn openapi() -> OpenApi {
         router::document()
-    }
-}
-
-/// Says in the log what is fine for development only.
-fn warn_of_risks(config: &Config) {
-    if !config.cookie.secure {
-        tracing::warn!("AUTH_COOKIE_SECURE is false: session cookies travel over plain HTTP");
-    }
-    if !config.internal_addr.ip().is_loopback() && config.internal_key.is_none() {
-        tracing::warn!(addr = %config.internal_addr,
-            "the internal listener is beyond loopback without AUTH_INTERNAL_KEY: whoever reaches it may ask");
-    }
-    if config.internal_key.as_ref().is_some_and(Secret::is_short) {
-        tracing::warn!("AUTH_INTERNAL_KEY has fewer than 16 characters: it can be guessed");
-    }
-    if config.demo {
-        tracing::warn!("AUTH_DEMO is true: the demo user, whose password is public, is an admin");
     }
 }

@@ -24,7 +24,8 @@ pub fn run() -> ExitCode {
         Err(error) => {
             let bad = error.is::<BadSetting>();
             // Where standard error is gone there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "{error:#}");
+            let line = format!("{error:#}").replace(['\n', '\r'], " ");
+            let _ = writeln!(std::io::stderr(), "business-service: {line}");
             if bad { ExitCode::from(BadSetting::EXIT_CODE) } else { ExitCode::FAILURE }
         }
     }
@@ -41,14 +42,16 @@ fn start(table: &[server_runtime::Setting], matches: &ArgMatches) -> anyhow::Res
     let settings = Settings::read(table, matches, &|name| std::env::var_os(name))?;
     let config = Config::read(&settings)?;
     if matches.subcommand_name() == Some("config") {
-        std::io::stdout().write_all(settings.print().as_bytes())?;
+        std::io::stdout().write_all(config.in_force(&settings).print().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     let runtime = workers::runtime()?;
     if matches.subcommand_name() == Some("healthcheck") {
         return Ok(runtime.block_on(server_runtime::healthcheck(config.addr)));
     }
-    telemetry::init(&settings)?;
+    // The last of them are sent once the runtime has nothing more to do.
+    let _traces = telemetry::init(&settings, ("business-service", VERSION))?;
+    settings.warn_of_misspelt(std::env::vars_os());
     runtime.block_on(serve(&config))
 }
 

@@ -7,7 +7,7 @@ use auth_client::{AuthClientOptions, InternalKey, Tell, Url, parse_base_url};
 use axum::extract::ConnectInfo;
 use http::request::Parts;
 use ipnet::IpNet;
-use server_runtime::settings::{self, COMMON, DURATION, SOCKET_ADDR};
+use server_runtime::settings::{self, COMMON, POSITIVE_DURATION, SOCKET_ADDR};
 use server_runtime::{BadSetting, RequestId, Setting, Settings, TraceParent, workers};
 
 const ADDR: &str = "BUSINESS_ADDR";
@@ -37,7 +37,7 @@ const OWN: &[Setting] = &[
     .with_flag("auth-url")
     .with_default("http://127.0.0.1:8081"),
     Setting::secret(AUTH_KEY, "printable ASCII", "The key of those listeners, where they want one"),
-    Setting::variable(AUTH_TIMEOUT, DURATION, "The whole budget of one validation, above 0")
+    Setting::variable(AUTH_TIMEOUT, POSITIVE_DURATION, "The whole budget of one validation")
         .with_flag("auth-timeout")
         .with_default("1s"),
     Setting::variable(
@@ -120,6 +120,15 @@ impl Config {
             workers,
         })
     }
+
+    /// The settings, with what was worked out for those that were not given.
+    #[must_use]
+    pub fn in_force(&self, settings: &Settings) -> Settings {
+        let mut settings = settings.clone();
+        settings.set_default(ADDR, self.addr.to_string());
+        settings.set_default("WORKERS", self.workers.to_string());
+        settings
+    }
 }
 
 fn read_auth(settings: &Settings) -> Result<AuthClientOptions, BadSetting> {
@@ -129,7 +138,7 @@ fn read_auth(settings: &Settings) -> Result<AuthClientOptions, BadSetting> {
     let cookie_name = settings.value(COOKIE_NAME, cookie_name)?;
     Ok(AuthClientOptions {
         key: settings.value(AUTH_KEY, |text| InternalKey::new(text).ok())?,
-        timeout: settings.required(AUTH_TIMEOUT, above_zero)?,
+        timeout: settings.required(AUTH_TIMEOUT, settings::positive_duration)?,
         batching: calls_under_way > 0,
         calls_under_way,
         tell: settings.value(AUTH_CLIENT, |text| text.parse::<Tell>().ok())?.unwrap_or_default(),
@@ -138,6 +147,7 @@ fn read_auth(settings: &Settings) -> Result<AuthClientOptions, BadSetting> {
             .unwrap_or_default(),
         cookie_names: cookie_name.map_or(defaults.cookie_names, |name| vec![name]),
         peer,
+        hint,
         request_id: |parts| parts.extensions.get().map(RequestId::as_str),
         traceparent: |parts| parts.extensions.get().and_then(traceparent),
         ..defaults
@@ -148,12 +158,17 @@ fn peer(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip())
 }
 
-fn traceparent(trace: &TraceParent) -> Option<&str> {
-    trace.header().to_str().ok()
+/// What an answer that is none most likely comes of.
+fn hint(status: u16) -> Option<&'static str> {
+    match status {
+        401 => Some("is BUSINESS_AUTH_KEY its AUTH_INTERNAL_KEY?"),
+        404 | 405 => Some("is BUSINESS_AUTH_URL its internal address?"),
+        _ => None,
+    }
 }
 
-fn above_zero(text: &str) -> Option<Duration> {
-    settings::duration(text).filter(|duration| !duration.is_zero())
+fn traceparent(trace: &TraceParent) -> Option<&str> {
+    trace.header().to_str().ok()
 }
 
 fn calls(text: &str) -> Option<usize> {
@@ -257,5 +272,18 @@ mod tests {
             assert!(error.starts_with(&format!("{name}: ")), "{name}={value}: {error}");
             assert!(!error.contains("geheim") && !error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn a_budget_of_nothing_is_not_offered_where_it_is_refused() {
+        let error = read(&[(AUTH_TIMEOUT, "0")]).unwrap_err();
+        assert!(error.ends_with("it takes a duration above zero such as 300ms, 30s, 12h or 7d"));
+    }
+
+    #[test]
+    fn a_hint_names_the_settings_that_are_to_be_looked_at() {
+        assert!(hint(401).unwrap().contains(AUTH_KEY));
+        assert!(hint(404).unwrap().contains(AUTH_URL) && hint(405) == hint(404));
+        assert_eq!(hint(503), None);
     }
 }

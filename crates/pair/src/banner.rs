@@ -13,6 +13,8 @@ pub(crate) struct Banner {
     pub(crate) internal: String,
     /// The demo user and its password, where it exists.
     pub(crate) demo: Option<(&'static str, &'static str)>,
+    /// Whether users are gone with the process.
+    pub(crate) users_in_memory: bool,
 }
 
 impl Banner {
@@ -25,11 +27,12 @@ impl Banner {
             format!("business-service  {}", self.business),
             format!("internal          {}", self.internal),
         ];
-        lines.push(match self.demo {
-            Some((user, password)) => format!("demo user         {user} / {password}"),
-            None => "no demo user: `auth-service users add EMAIL --admin` makes the first one"
-                .to_owned(),
-        });
+        match self.demo {
+            Some((user, password)) => {
+                lines.push(format!("demo user         {user} / {password}"));
+            }
+            None => lines.extend(first_user(self.users_in_memory).map(str::to_owned)),
+        }
         let mut text = framed(&lines);
         if let Some((user, password)) = self.demo {
             let _ = write!(
@@ -43,6 +46,21 @@ impl Banner {
             );
         }
         text
+    }
+}
+
+/// How the first user is made. Another process cannot make one in our memory.
+const fn first_user(users_in_memory: bool) -> [&'static str; 2] {
+    if users_in_memory {
+        [
+            "no demo user, and users are in memory: set AUTH_DATABASE_URL (e.g. sqlite:reinflate.db),",
+            "make the first one with `auth-service users add EMAIL --admin`, and start again",
+        ]
+    } else {
+        [
+            "no demo user: `auth-service users add EMAIL --admin`, with the same AUTH_DATABASE_URL,",
+            "makes the first one",
+        ]
     }
 }
 
@@ -63,23 +81,37 @@ fn framed(lines: &[String]) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_frame_is_closed_and_the_lines_to_paste_stand_outside() {
+    fn text(demo: Option<(&'static str, &'static str)>, users_in_memory: bool) -> String {
         let banner = Banner {
             auth: "http://localhost:8080".to_owned(),
             business: "http://localhost:8090".to_owned(),
             internal: "http://localhost:8081".to_owned(),
-            demo: Some(("a@example.com", "secret")),
+            demo,
+            users_in_memory,
         };
         let text = banner.text();
-        let widths: Vec<_> = text
-            .lines()
-            .filter(|line| line.starts_with(['┌', '│', '└']))
-            .map(|line| line.chars().count())
-            .collect();
+        let frame = text.lines().filter(|line| line.starts_with(['┌', '│', '└']));
+        let widths: Vec<_> = frame.map(|line| line.chars().count()).collect();
         assert!(widths.windows(2).all(|pair| pair[0] == pair[1]), "{text}");
+        text
+    }
+
+    #[test]
+    fn the_frame_is_closed_and_the_lines_to_paste_stand_outside() {
+        let text = text(Some(("a@example.com", "secret")), true);
         let paste: Vec<_> = text.lines().filter(|line| line.contains("curl")).collect();
         assert_eq!(paste.len(), 2);
         assert!(paste.iter().all(|line| !line.starts_with('│')));
+    }
+
+    #[test]
+    fn a_first_user_is_made_in_a_database_that_outlives_the_command() {
+        let memory = text(None, true);
+        let steps =
+            ["in memory", "set AUTH_DATABASE_URL", "users add EMAIL --admin", "start again"];
+        let found: Vec<_> = steps.iter().filter_map(|step| memory.find(step)).collect();
+        assert!(found.len() == steps.len() && found.is_sorted(), "{memory}");
+        let kept = text(None, false);
+        assert!(kept.contains("users add EMAIL --admin") && !kept.contains("in memory"), "{kept}");
     }
 }

@@ -19,6 +19,8 @@ use server_runtime::{
 use crate::banner::Banner;
 use crate::plan::{Plan, has_demo_user, local_url, table};
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Runs the `reinflate` binary.
 pub fn main() -> ExitCode {
     let table = table();
@@ -44,9 +46,12 @@ fn start(plan: Plan, matches: &ArgMatches) -> ExitCode {
         let asked = if plan.joined { plan.auth.public_addr } else { plan.business.addr };
         return runtime.block_on(server_runtime::healthcheck(asked));
     }
-    if let Err(bad) = telemetry::init(plan.settings()) {
-        return fail(BadSetting::EXIT_CODE, bad);
-    }
+    // The last of them are sent once the runtime has nothing more to do.
+    let _traces = match telemetry::init(plan.settings(), ("reinflate", VERSION)) {
+        Ok(traces) => traces,
+        Err(bad) => return fail(BadSetting::EXIT_CODE, bad),
+    };
+    plan.settings().warn_of_misspelt(std::env::vars_os());
     match runtime.block_on(serve(plan)) {
         Ok(code) => code,
         Err((code, error)) => fail(code, error),
@@ -100,6 +105,7 @@ async fn serve(plan: Plan) -> Result<ExitCode, Failure> {
         internal: local_url(internal),
         demo: has_demo_user(plan.settings())
             .then_some((auth_service::DEMO_EMAIL, auth_service::DEMO_PASSWORD)),
+        users_in_memory: plan.users_in_memory(),
     };
     open(plan, listeners, &lifecycle).await?;
     // The log is on standard output, in one format; the greeting is not part of it.
@@ -109,7 +115,7 @@ async fn serve(plan: Plan) -> Result<ExitCode, Failure> {
 
 async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result<(), Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+    let metrics = Metrics::new(VERSION);
     let business =
         business_service::App::build(&plan.business, lifecycle, &metrics, Arc::clone(&clock))
             .map_err(|error| (1, error.to_string()))?;
@@ -144,7 +150,7 @@ fn joined(auth: &auth_service::Service, business: &business_service::App) -> Rou
 
 fn command(table: &[Setting]) -> Command {
     let about = "Both services in one process: auth-service and the business-service that asks it";
-    let command = Command::new("reinflate").about(about).version(env!("CARGO_PKG_VERSION"));
+    let command = Command::new("reinflate").about(about).version(VERSION);
     Settings::command(command, table)
 }
 

@@ -49,6 +49,9 @@ impl Plan {
         if let Some(key) = settings.value("AUTH_INTERNAL_KEY", |key| Some(key.to_owned()))? {
             settings.set_default("BUSINESS_AUTH_KEY", key);
         }
+        if let Some(name) = settings.value("AUTH_COOKIE_NAME", |name| Some(name.to_owned()))? {
+            settings.set_default("BUSINESS_COOKIE_NAME", name);
+        }
         let business = business_service::Config::read(&settings)?;
         let local = [
             settings.public_addr("AUTH_PUBLIC_ADDR")?,
@@ -85,7 +88,12 @@ impl Plan {
 
     /// The settings in force, for `config print`.
     pub(crate) fn print(&self) -> String {
-        self.settings.print()
+        self.business.in_force(&self.auth.in_force(&self.settings)).print()
+    }
+
+    /// Whether users are gone with the process.
+    pub(crate) fn users_in_memory(&self) -> bool {
+        self.auth.directory.database.to_string() == USERS_IN_MEMORY
     }
 
     /// The settings, for what is common to all processes.
@@ -128,6 +136,15 @@ mod tests {
         assert!(!plan(&[("BUSINESS_ADDR", "0.0.0.0:8090")]).unwrap().auth.demo);
         assert!(plan(&[("PORT", "9000"), ("AUTH_DEMO", "true")]).unwrap().auth.demo);
         assert!(!plan(&[("AUTH_DEMO", "false")]).unwrap().auth.demo);
+    }
+
+    #[test]
+    fn the_cookie_of_one_service_is_the_others() {
+        let names = |env: &[(&str, &str)]| plan(env).unwrap().business.auth.cookie_names;
+        assert_eq!(names(&[("AUTH_COOKIE_NAME", "sid")]), ["sid"]);
+        let both = [("AUTH_COOKIE_NAME", "sid"), ("BUSINESS_COOKIE_NAME", "other")];
+        assert_eq!(names(&both), ["other"]);
+        assert_eq!(names(&[]).len(), 3);
     }
 
     #[test]

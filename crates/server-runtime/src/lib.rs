@@ -4,7 +4,7 @@
 //! goes through it in this order:
 //!
 //! 1. [`settings`]: one table gives flags, variables, defaults, `--help`, errors and `config print`;
-//! 2. [`telemetry`]: logs to standard output;
+//! 2. [`telemetry`]: logs to standard output, and [`traces`] to a collector where one is named;
 //! 3. [`listen`]: a listener is bound, then serves a router, with limits on everything that a client
 //!    could otherwise stretch;
 //! 4. [`shutdown`]: waits for a signal, drains, and gives the exit code.
@@ -24,6 +24,7 @@ pub mod request;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
+pub mod traces;
 pub mod workers;
 
 pub use healthcheck::healthcheck;

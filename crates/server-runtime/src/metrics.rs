@@ -145,7 +145,7 @@ impl Metrics {
 }
 
 /// Standard methods by name; clients can make up any number of others.
-fn method_name(method: &Method) -> &'static str {
+pub(crate) fn method_name(method: &Method) -> &'static str {
     const STANDARD: [&str; 9] =
         ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE"];
     STANDARD.into_iter().find(|name| method == name).unwrap_or("_OTHER")

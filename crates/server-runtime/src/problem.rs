@@ -26,6 +26,8 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// Headers that go with it: `WWW-Authenticate`, `Retry-After`, `Allow`.
     pub headers: HeaderMap,
+    /// Where a page of it leads on to, and what the link says.
+    pub link: Option<(&'static str, &'static str)>,
 }
 
 #[derive(Serialize)]
@@ -45,7 +47,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code, title, detail: detail.into(), headers: HeaderMap::new() }
+        Self { status, code, title, detail: detail.into(), headers: HeaderMap::new(), link: None }
     }
 
     /// The same with one more header.
@@ -77,6 +79,9 @@ impl Problem {
     /// The answer as a page for people, with the request's id.
     pub fn page(&self, request_id: &str) -> Response {
         let title = Escaped(self.title);
+        let link = self.link.map_or_else(String::new, |(target, text)| {
+            format!("<p><a href=\"{}\">{}</a></p>\n", Escaped(target), Escaped(text))
+        });
         let mut page = String::with_capacity(1024);
         let _ = write!(
             page,
@@ -84,7 +89,7 @@ impl Problem {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
              <link rel=\"stylesheet\" href=\"{STYLE_SHEET}\">\n</head>\n\
-             <body>\n<main class=\"narrow\">\n<h1>{title}</h1>\n<p class=\"detail\">{}</p>\n\
+             <body>\n<main class=\"narrow\">\n<h1>{title}</h1>\n<p class=\"detail\">{}</p>\n{link}\
              <p class=\"fine\">{} <code>{}</code> · request <code>{}</code></p>\n</main>\n\
              </body>\n</html>\n",
             Escaped(&self.detail),
@@ -234,5 +239,13 @@ mod tests {
         let page = text(response).await;
         assert!(page.contains("no &lt;b&gt;such&lt;/b&gt; &quot;thing&quot;"), "{page}");
         assert!(page.contains("r-1") && !page.contains("<script"), "{page}");
+        assert!(!page.contains("<a "), "{page}");
+    }
+
+    #[tokio::test]
+    async fn the_page_leads_on_where_there_is_somewhere_to_go() {
+        let page = Problem { link: Some(("/account", "Your account")), ..problem() }.page("r-1");
+        let page = text(page).await;
+        assert!(page.contains(r#"<a href="/account">Your account</a>"#), "{page}");
     }
 }

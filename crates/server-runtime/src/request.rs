@@ -6,6 +6,7 @@
 mod answer;
 mod current;
 mod id;
+mod span;
 mod trace;
 
 use std::convert::Infallible;
@@ -18,13 +19,16 @@ use axum::body::Body;
 use axum::extract::MatchedPath;
 use axum::response::{IntoResponse as _, Response};
 use http::{Request, StatusCode};
+use opentelemetry_sdk::trace::SdkTracer;
 use tower::{Layer, Service};
 
 use crate::metrics::{Metrics, Usual};
 use crate::problem::{Problem, wants_page};
+use crate::traces;
 use answer::Pending;
 use current::Working;
 use id::Ids;
+use span::RequestSpan;
 
 pub(crate) use current::current;
 
@@ -42,12 +46,15 @@ pub(crate) struct Shared {
     metrics: Metrics,
     clock: Arc<dyn clock::Clock>,
     ids: Ids,
+    /// `None` where nobody collects traces.
+    tracer: Option<SdkTracer>,
 }
 
 impl RequestLayer {
     /// A layer that measures with `clock` and counts in `metrics`.
     pub fn new(metrics: &Metrics, clock: Arc<dyn clock::Clock>) -> Self {
-        let shared = Shared { metrics: metrics.clone(), clock, ids: Ids::default() };
+        let (metrics, ids) = (metrics.clone(), Ids::default());
+        let shared = Shared { metrics, clock, ids, tracer: traces::tracer() };
         Self { shared: Arc::new(shared) }
     }
 }
@@ -86,11 +93,19 @@ where
         let shared = self.shared.clone();
         let id = RequestId::given(request.headers())
             .unwrap_or_else(|| shared.ids.make(shared.clock.unix_ms()));
-        let trace = TraceParent::given(request.headers());
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let mut trace = TraceParent::given(request.headers());
+        let span = shared.tracer.as_ref().and_then(|tracer| {
+            RequestSpan::begin(tracer, request.method(), route.as_ref(), &id, trace.as_ref())
+        });
+        if let Some(span) = &span {
+            trace = span.traceparent();
+        }
         let pending = Pending {
             began: shared.clock.now(),
             method: request.method().clone(),
-            route: request.extensions().get::<MatchedPath>().cloned(),
+            route,
+            span: span.map(Box::new),
             page: wants_page(request.headers()),
             id: id.clone(),
             shared,

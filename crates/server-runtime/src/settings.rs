@@ -6,6 +6,7 @@
 mod bad;
 mod command;
 mod mask;
+mod misspelt;
 mod parse;
 mod process;
 mod read;
@@ -14,7 +15,8 @@ pub use bad::BadSetting;
 pub use command::{parse_or_exit, with_long_flags};
 pub use mask::mask_urls;
 pub use parse::{
-    BOOLEAN, DURATION, RATE, Rate, SOCKET_ADDR, boolean, duration, list, rate, socket_addr,
+    BOOLEAN, DURATION, POSITIVE_DURATION, RATE, Rate, SOCKET_ADDR, boolean, duration, list,
+    positive_duration, rate, socket_addr, written,
 };
 pub use process::COMMON;
 pub use read::{Settings, Source};

@@ -18,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::request;
 use crate::settings::{BadSetting, Settings};
+use crate::traces::Traces;
 
 /// The target of the few lines that no filter silences:
 /// `tracing::info!(target: telemetry::ALWAYS, …)`.
@@ -32,23 +33,31 @@ pub enum Format {
     Json,
 }
 
-/// Begins to log as `LOG_FORMAT` and `RUST_LOG` say; checks `OTEL_EXPORTER_OTLP_ENDPOINT`. Panics
+/// Begins to log as `LOG_FORMAT` and `RUST_LOG` say, and to export traces to where
+/// `OTEL_EXPORTER_OTLP_ENDPOINT` says, as those of the service with this name and version. Panics
 /// are logged from then on. Of several calls in one process, the first holds.
 ///
 /// # Errors
 ///
 /// One of the three is not acceptable.
-pub fn init(settings: &Settings) -> Result<(), BadSetting> {
+pub fn init(settings: &Settings, service: (&str, &'static str)) -> Result<Traces, BadSetting> {
     let terminal = std::io::stdout().is_terminal();
     let usual = if terminal { Format::Pretty } else { Format::Json };
     let format = settings.value("LOG_FORMAT", format)?.unwrap_or(usual);
     let filter = settings.value("RUST_LOG", filter)?.unwrap_or_else(usual_filter);
-    settings.value("OTEL_EXPORTER_OTLP_ENDPOINT", http_url)?;
+    let collector = settings.value("OTEL_EXPORTER_OTLP_ENDPOINT", http_url)?;
+    let name = settings.value("OTEL_SERVICE_NAME", |name| Some(name.to_owned()))?;
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     if subscriber(format, filter, colour, std::io::stdout).try_init().is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
-    Ok(())
+    let traces = collector.map(|url| Traces::to(&url, service, name)).transpose();
+    Ok(traces
+        .unwrap_or_else(|error| {
+            tracing::error!(%error, "traces are not exported");
+            None
+        })
+        .unwrap_or_default())
 }
 
 fn format(text: &str) -> Option<Format> {
@@ -72,10 +81,12 @@ fn usual_filter() -> EnvFilter {
     EnvFilter::new("info")
 }
 
-fn http_url(text: &str) -> Option<()> {
+/// A base URL. Errors of the exporter name it, so there is no password in it.
+fn http_url(text: &str) -> Option<String> {
     let url: http::Uri = text.parse().ok()?;
     let http = matches!(url.scheme_str(), Some("http" | "https"));
-    (http && url.host().is_some_and(|host| !host.is_empty())).then_some(())
+    let bare = url.query().is_none() && !url.authority()?.as_str().contains('@');
+    (http && bare && url.host().is_some_and(|host| !host.is_empty())).then(|| text.to_owned())
 }
 
 /// What [`init`] logs with, for who keeps lines elsewhere: whatever `filter` lets through, one line
@@ -274,7 +285,16 @@ mod tests {
         for text in ["http://localhost:4317", "https://otel.example/v1"] {
             assert!(http_url(text).is_some(), "{text}");
         }
-        for text in ["", "localhost", "localhost:4317", "ftp://host", "http://", "/path"] {
+        for text in [
+            "",
+            "localhost",
+            "localhost:4317",
+            "ftp://host",
+            "http://",
+            "/path",
+            "http://ann:s3cret@host:4318",
+            "http://host?x=y",
+        ] {
             assert!(http_url(text).is_none(), "{text}");
         }
     }

@@ -85,6 +85,7 @@ impl Filled {
                 ip: Some("203.0.113.9".parse().unwrap()),
                 user_agent: Some(Arc::clone(&self.agents[number % self.agents.len()])),
             },
+            maker: None,
         };
         self.store.insert(&new, 0).now_or_never().unwrap().unwrap();
         Presented { id: new.id, digest: new.digest, intent: Intent::Use }

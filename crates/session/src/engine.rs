@@ -1,6 +1,7 @@
 //! The one place where sessions are issued, minted, validated and rotated, whatever the door and
 //! whatever the store.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::{
 /// How often [`Sessions::end_all`] looks again while it still finds sessions: whoever logs in all
 /// the time cannot keep it busy for ever.
 const ENDING_PASSES: usize = 8;
+
+/// The sessions that a batch has ended so far, or has tried to end.
+type Ended = HashMap<SessionId, Result<(), StoreError>>;
 
 /// Fills a buffer with cryptographic randomness, or fails.
 pub type RandomSource = Arc<dyn Fn(&mut [u8]) -> Result<(), SessionError> + Send + Sync>;
@@ -75,12 +79,18 @@ impl Sessions {
             max_lifetime,
             login_age: Duration::ZERO,
             origin: login.origin,
+            maker: None,
         })
         .await
     }
 
     /// Mints a token: a session of its own with its maker's role and login, which outlives the
     /// maker's logout.
+    ///
+    /// INVARIANT: whatever ends all of a user's sessions ends the ones minted meanwhile. It either
+    /// saw the new session, or ended the maker before the store looked at that. A maker that lived
+    /// until then, and ended for the user's limit, was ended by nobody: [`Self::end_all`] looks
+    /// once more after its first pass, and finds the new session there.
     ///
     /// # Errors
     ///
@@ -117,39 +127,20 @@ impl Sessions {
             max_lifetime,
             login_age: maker.login_age,
             origin: mint.origin,
+            maker: Some(credential),
         };
-        let issued = self.insert(new).await?;
-        self.undo_unless_maker_lives(credential, issued).await
-    }
-
-    /// INVARIANT: whatever ends all of a user's sessions ends the ones minted meanwhile. It
-    /// either saw the new session, or ended the maker before this look. A maker that lived until
-    /// this very insert, and ended for the user's limit, was ended by nobody: [`Self::end_all`]
-    /// looks once more after its first pass, and finds the new session there.
-    async fn undo_unless_maker_lives(
-        &self,
-        maker: Presented,
-        issued: Issued,
-    ) -> Result<Issued, SessionError> {
-        if issued.ended.contains(&maker.id) {
-            return Ok(issued);
-        }
-        let failure = match self.answer(Presented { intent: Intent::Look, ..maker }).await {
-            Ok(Verdict::Alive(_)) => return Ok(issued),
-            Ok(Verdict::Dead(dead)) => SessionError::Dead(dead),
-            Err(error) => error.into(),
-        };
-        self.store.remove(issued.session.id).await?;
-        Err(failure)
+        self.insert(new).await
     }
 
     /// Answers for each presented token, in order; see [`SessionStore::touch`]. One that is bound
-    /// to where it came from, and is seen elsewhere, ends.
+    /// to where it came from, and is seen elsewhere, is revoked: a use ends it, also for those
+    /// that come after it in the batch, and a look only says so.
     pub async fn validate(&self, batch: &[Presented], seen_at: &[SeenAt]) -> Vec<Outcome> {
         let mut outcomes = self.store.touch(batch).await;
         if self.binding.ip || self.binding.user_agent {
-            for (outcome, seen) in outcomes.iter_mut().zip(seen_at) {
-                self.end_if_elsewhere(outcome, seen).await;
+            let mut ended = Ended::new();
+            for ((outcome, seen), presented) in outcomes.iter_mut().zip(seen_at).zip(batch) {
+                self.revoke_if_elsewhere(outcome, seen, presented.intent, &mut ended).await;
             }
         }
         outcomes
@@ -258,6 +249,7 @@ impl Sessions {
                 Insertion::Created { session, ended } => {
                     return Ok(Issued { token, session, ended });
                 }
+                Insertion::Refused(dead) => return Err(SessionError::Dead(dead)),
                 Insertion::Taken => tracing::warn!("a session id was drawn twice; drawing again"),
             }
         }
@@ -274,12 +266,25 @@ impl Sessions {
         self.store.touch(&[presented]).await.pop().unwrap_or_else(|| Err(no_answer()))
     }
 
-    async fn end_if_elsewhere(&self, outcome: &mut Outcome, seen: &SeenAt) {
+    async fn revoke_if_elsewhere(
+        &self,
+        outcome: &mut Outcome,
+        seen: &SeenAt,
+        intent: Intent,
+        ended: &mut Ended,
+    ) {
         let Ok(Verdict::Alive(session)) = outcome else {
             return;
         };
-        if !self.binding.holds(&session.origin, seen) {
-            *outcome = self.store.remove(session.id).await.map(|_| Verdict::Dead(Dead::Revoked));
+        if let Some(since) = ended.get(&session.id) {
+            *outcome = since.clone().map(|()| Verdict::Dead(Dead::Unknown));
+        } else if !self.binding.holds(&session.origin, seen) {
+            let mut ending = Ok(());
+            if intent == Intent::Use {
+                ending = self.store.remove(session.id).await.map(|_| ());
+                ended.insert(session.id, ending.clone());
+            }
+            *outcome = ending.map(|()| Verdict::Dead(Dead::Revoked));
         }
     }
 
@@ -303,5 +308,7 @@ fn no_answer() -> StoreError {
     StoreError("fewer answers than questions".to_owned())
 }
 
+#[cfg(test)]
+mod mints;
 #[cfg(test)]
 mod tests;

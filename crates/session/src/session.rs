@@ -78,6 +78,8 @@ pub struct NewSession {
     pub login_age: Duration,
     /// Where the login came from.
     pub origin: Origin,
+    /// The token that mints it: one that is dead by then mints nothing. The intent is ignored.
+    pub maker: Option<Presented>,
 }
 
 /// A live session as it stood at one moment. Dates are milliseconds since 1970 and for display;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::{NewSession, Presented, SecretDigest, Session, SessionId, Verdict};
+use crate::{Dead, NewSession, Presented, SecretDigest, Session, SessionId, Verdict};
 
 /// The most bytes of keys and values that one session keeps.
 pub const VALUES_LIMIT: usize = 16 * 1024;
@@ -29,7 +29,7 @@ pub type Outcome = Result<Verdict, StoreError>;
 /// What became of an insert.
 #[derive(Clone, Debug)]
 pub enum Insertion {
-    /// The session lives; the user's quota ended these others.
+    /// The session lives; its subject's cap ended these others.
     Created {
         /// As it stands now.
         session: Session,
@@ -38,6 +38,8 @@ pub enum Insertion {
     },
     /// The id is in use. Nothing was changed.
     Taken,
+    /// Its maker is dead. It was undone, and ended no other.
+    Refused(Dead),
 }
 
 /// Which of a subject's sessions to end.
@@ -105,7 +107,12 @@ pub struct Swept {
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
     /// Takes in a session, unless its id is in use, which an unswept expired session's is. Past
-    /// `cap` live sessions of its subject (0: no limit), ends those others that would end soonest.
+    /// `cap` live sessions of its subject (0: no limit), ends those others that would end soonest,
+    /// which may be its maker.
+    ///
+    /// A maker is looked at once the session is there, so that whatever ends all of a subject's
+    /// sessions finds the new one or has ended the maker before. Where it is dead, the new one is
+    /// undone; the cap is enforced after that, and no other ends for one that does not stay.
     async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError>;
 
     /// For each presented token, in order, in one atomic step each: find it, compare the secret,

@@ -1,4 +1,4 @@
-//! The most common passwords, and words that are often all there is to one.
+//! The most common passwords.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -21,7 +21,9 @@ mod tests {
         let lines: Vec<&str> = include_str!("blocklist.txt").lines().collect();
         let words: Vec<&&str> = lines.iter().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(words.len(), WORDS.len());
-        assert!(words.iter().all(|word| **word == word.to_lowercase() && word.len() >= 4));
+        assert!(
+            words.iter().all(|word| **word == word.to_lowercase() && word.chars().count() >= 8)
+        );
         assert!(contains("password") && !contains("Password") && !contains(""));
     }
 }

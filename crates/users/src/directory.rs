@@ -6,6 +6,7 @@ mod import;
 
 pub use accounts::{PreparedPassword, PreparedUser};
 
+use std::future::Future;
 use std::sync::Arc;
 
 use clock::Clock;
@@ -40,10 +41,29 @@ impl Directory {
     /// `Setting` for options that cannot be, `Unreachable` and `Migration` for a database that
     /// cannot be used.
     pub async fn open(options: DirectoryOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::on(store::open(&options.database), &options, clock).await
+    }
+
+    /// The same, but only where the tables are there already: a database that is not the one that
+    /// was meant is left as it is.
+    ///
+    /// # Errors
+    /// `Missing` as well.
+    pub async fn open_existing(
+        options: DirectoryOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        Self::on(store::open_existing(&options.database), &options, clock).await
+    }
+
+    async fn on<S: UserStore>(
+        opening: impl Future<Output = Result<S, OpenError>>,
+        options: &DirectoryOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
         let policy = Policy::new(options.password_min_length)?;
         let hasher = Hasher::new(&options.hashing, Arc::clone(&clock))?;
-        let opened = store::open(&options.database).await;
-        let store = Box::new(opened.map_err(|error| error.of(&options.database))?);
+        let store = Box::new(opening.await.map_err(|error| error.of(&options.database))?);
         let inner = Inner { store, hasher, policy, clock };
         Ok(Self { inner: Arc::new(inner), demo: options.demo })
     }
@@ -104,6 +124,12 @@ impl Directory {
     /// `Unavailable`.
     pub async fn ping(&self) -> Result<(), UsersError> {
         self.inner.store.ping().await
+    }
+
+    /// Lets go of the database, in a second at most: where nobody else has it open, its file is
+    /// complete afterwards and can be copied alone. Nothing is answered any more.
+    pub async fn close(&self) {
+        self.inner.store.close().await;
     }
 
     async fn check(

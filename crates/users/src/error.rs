@@ -18,7 +18,7 @@ pub enum UsersError {
     #[error("there is no such user")]
     NotFound,
     /// It would have left nobody with the role `admin` who can log in.
-    #[error("the last admin must stay one")]
+    #[error("the last admin must stay one: make somebody else admin first")]
     LastAdmin,
     /// An address, a password, a name or a role breaks the rule that the text tells.
     #[error("{0}")]
@@ -31,6 +31,9 @@ pub enum OpenError {
     /// The URL, or an option, is not one that is understood.
     #[error("{0}")]
     Setting(String),
+    /// There are no users' tables in that place, and none were to be made.
+    #[error("there is no user database at {0}")]
+    Missing(String),
     /// The database is out of reach, or its file cannot be made.
     #[error("the user database cannot be opened: {0}")]
     Unreachable(String),
@@ -43,7 +46,7 @@ impl OpenError {
     /// The same, saying which database it was; a password within the URL is masked.
     pub(crate) fn of(self, database: &DatabaseUrl) -> Self {
         match self {
-            Self::Setting(reason) => Self::Setting(reason),
+            Self::Setting(_) | Self::Missing(_) => self,
             Self::Unreachable(reason) => Self::Unreachable(format!("{database}: {reason}")),
             Self::Migration(reason) => Self::Migration(format!("{database}: {reason}")),
         }

@@ -21,7 +21,6 @@ mod import;
 mod lane;
 mod options;
 mod password;
-mod patterns;
 mod policy;
 mod rules;
 mod store;
@@ -34,6 +33,7 @@ pub use error::{OpenError, UsersError};
 pub use import::{Format, Imported, ImportedUser, Row, Rows};
 pub use options::{DirectoryOptions, HashObserver, HashingOptions};
 pub use password::Password;
+pub use rules::check_email;
 pub use url::DatabaseUrl;
 pub use user::{
     Generation, ListQuery, NewUser, SessionEnding, Updated, User, UserChanges, UserPage,

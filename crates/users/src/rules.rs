@@ -7,7 +7,11 @@ const MAX_NAME_CHARS: usize = 100;
 const MAX_ROLES: usize = 32;
 const MAX_ROLE_LEN: usize = 64;
 
-pub(crate) fn check_email(address: &str) -> Result<(), UsersError> {
+/// Checks an address before a user of that name is made.
+///
+/// # Errors
+/// `Rule`.
+pub fn check_email(address: &str) -> Result<(), UsersError> {
     email::check(address).map_err(rule)
 }
 

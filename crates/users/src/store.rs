@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{DEMO_EMAIL, Generation, SessionEnding, Updated, User, UserChanges, UsersError, email};
 
-pub(crate) use open::open;
+pub(crate) use open::{open, open_existing};
 
 /// How many endings are kept. Who follows them once in a while will not be that far behind.
 pub(crate) const KEPT_ENDINGS: i64 = 10_000;
@@ -107,6 +107,9 @@ pub(crate) trait UserStore: Send + Sync + 'static {
     async fn last_ending(&self) -> Result<i64, UsersError>;
 
     async fn ping(&self) -> Result<(), UsersError>;
+
+    /// Lets go of the database. Nothing is answered afterwards.
+    async fn close(&self);
 }
 
 /// What names are compared by. Only addresses that were checked come here.

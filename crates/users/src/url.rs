@@ -29,6 +29,11 @@ impl DatabaseUrl {
         Self(Place::Memory)
     }
 
+    /// Whether what is stored there ends with its directory.
+    pub fn is_in_memory(&self) -> bool {
+        self.0 == Place::Memory
+    }
+
     pub(crate) fn place(&self) -> &Place {
         &self.0
     }
@@ -43,12 +48,22 @@ impl FromStr for DatabaseUrl {
         }
         let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
         // The parser's own message could repeat the password.
-        if !matches!(scheme, "postgres" | "postgresql") || PgConnectOptions::from_str(url).is_err()
+        if !matches!(scheme, "postgres" | "postgresql")
+            || breaks_off_in_the_password(url)
+            || PgConnectOptions::from_str(url).is_err()
         {
             return Err(OpenError::Setting(format!("this is no database URL; {ACCEPTED}")));
         }
         Ok(Self(Place::Postgres(url.to_owned())))
     }
+}
+
+/// Whether the password seems to have a bare `?` in it, so that its rest would be taken for
+/// parameters, which are named in the log.
+fn breaks_off_in_the_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    parameters.contains('@') && !place.contains(['@', '/'])
 }
 
 fn sqlite_place(path: &str) -> Result<Place, OpenError> {
@@ -126,6 +141,7 @@ mod tests {
             "sqlite:",
             "mysql://a:s3cret@b/c",
             "postgres://a:s3cret@b:notaport/c",
+            "postgres://a:12?s3cret@b/c",
             "users.db",
             "sqlite:a.db?vfs=s3cret",
         ] {

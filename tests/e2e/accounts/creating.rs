@@ -121,13 +121,10 @@ fn a_password_that_breaks_a_rule_is_refused_with_the_reason_and_never_repeated()
         ("fourteen chars", "15"),
         (&*"ü".repeat(14), "15"),
         ("", "15"),
-        (&*format!("{} {}", "seven green kettles", "x".repeat(120)), "128"),
+        (&*"é".repeat(129), "128"),
         ("passwordpassword", "common"),
-        ("qwertyuiopasdfghjkl", "sequence"),
-        ("aaaaaaaaaaaaaaaaaaaa", "repeats"),
-        ("123456789012345678", "sequence"),
-        ("reinflatereinflate", ""),
-        ("annabel.example99", ""),
+        ("QwertyUiopAsdfghjkl", "common"),
+        ("Annabel@Example99.com", "owner"),
     ] {
         let new = json!({"email": "annabel@example99.com", "password": password});
         let answer = sign_up(&auth, &new).expect_problem(422, "unprocessable");
@@ -137,6 +134,9 @@ fn a_password_that_breaks_a_rule_is_refused_with_the_reason_and_never_repeated()
     }
     for (n, password) in [
         "fifteen chars!!".to_owned(),
+        "a".repeat(15),
+        "x".repeat(128),
+        "é".repeat(128),
         "ü€".repeat(4) + "kettle and pan",
         "seven green kettles ".repeat(7)[..128].to_owned(),
         " spaces at both ends stay ".to_owned(),
@@ -151,9 +151,13 @@ fn a_password_that_breaks_a_rule_is_refused_with_the_reason_and_never_repeated()
         sign_up(&auth, &new).expect(201);
         auth.try_login(&email, &password).expect(200);
         let cut = password.trim().split('\0').next().unwrap();
-        let cut = if cut == password { &password[..password.len() - 1] } else { cut };
+        let cut = if cut == password { cut_by_one(&password) } else { cut };
         auth.try_login(&email, cut).expect(401);
     }
+}
+
+fn cut_by_one(password: &str) -> &str {
+    password.char_indices().next_back().map_or("", |(end, _)| &password[..end])
 }
 
 #[test]

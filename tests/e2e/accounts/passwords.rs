@@ -64,7 +64,7 @@ fn a_new_password_that_breaks_a_rule_is_refused() {
     let auth = AuthService::start();
     auth.create(&auth.token(), ANN);
     let tokens = [auth.login(ANN, LONG_PASSWORD), auth.login(ANN, LONG_PASSWORD)];
-    for weak in ["short", "passwordpassword", "Ann@Example.com!", &"kettle ".repeat(30)] {
+    for weak in ["short", "passwordpassword", "Ann@Example.com", &"kettle ".repeat(30)] {
         change(&auth, "me", &tokens[0], Some(LONG_PASSWORD), weak)
             .expect_problem(422, "unprocessable");
     }

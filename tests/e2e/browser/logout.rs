@@ -51,10 +51,22 @@ fn the_cookie_goes_with_the_attributes_it_came_with() {
 fn a_program_is_answered_as_a_program() {
     let auth = AuthService::start();
     auth.public.send(Request::post("/logout")).expect_problem(401, "missing_token");
-    let in_header = form("/logout", &[]).bearer(&auth.token());
+    let in_header = Request::post("/logout").bearer(&auth.token()).header("Accept", "text/html");
     auth.public.send(in_header).expect(204);
     let in_cookie = Request::post("/logout").cookie(&auth.token());
     let answer = auth.public.send(in_cookie).expect(204);
     assert_eq!(answer.all("set-cookie"), [CLEARED]);
-    auth.public.send(form("/logout", &[])).expect(303);
+}
+
+#[test]
+fn a_form_leads_to_the_login_whatever_it_carries() {
+    let auth = AuthService::start();
+    let token = auth.token();
+    for request in
+        [form("/logout", &[]), form("/logout", &[]).bearer(&token), form("/logout", &[]).token("x")]
+    {
+        let answer = auth.public.send(request).expect(303);
+        assert_eq!(answer.all("location"), ["/login"]);
+    }
+    assert!(!is_alive(&auth.validate(&token)));
 }

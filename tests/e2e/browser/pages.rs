@@ -81,6 +81,33 @@ fn an_error_page_names_the_request() {
 }
 
 #[test]
+fn an_error_page_leads_on_to_a_page_of_ours_and_at_a_door_nowhere() {
+    let auth = AuthService::start();
+    let mut visitor = Visitor::of(auth.public);
+    let page = visitor.get("/nowhere").expect(404).text();
+    assert!(page.contains("<a href=\"/account\">Your account</a>"), "{page}");
+    let page = visitor.get("/session").expect(401).text();
+    assert!(page.contains("<a href=\"/login\">Log in</a>"), "{page}");
+    let page = Visitor::of(auth.internal).get("/authz/auth-request").expect(401).text();
+    assert!(page.contains("<h1>") && !page.contains("<a "), "{page}");
+}
+
+#[test]
+fn the_length_of_a_new_password_is_told_before_it_is_typed() {
+    let auth = AuthService::launch(&Launch::auth().var("AUTH_PASSWORD_MIN_LENGTH", "12"));
+    let mut visitor = Visitor::of(auth.public);
+    visitor.log_in(DEMO.0, DEMO.1);
+    for path in ["/account", "/admin/users/new"] {
+        let page = visitor.get(path).expect(200).text();
+        assert!(page.contains("id=\"password-hint\">12 to 128 characters."), "{page}");
+        let (_, field) = page.split_once("id=\"new-password\"").unwrap();
+        let field = field.split('>').next().unwrap();
+        assert!(field.contains("aria-describedby=\"password-hint\""), "{field}");
+        assert!(!field.contains("maxlength"), "what is pasted is never cut: {field}");
+    }
+}
+
+#[test]
 fn the_style_sheet_is_ours_and_the_same_everywhere() {
     let auth = AuthService::start();
     let business = BusinessService::start(&auth);

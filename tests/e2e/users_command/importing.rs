@@ -142,13 +142,14 @@ fn a_refused_row_is_named_with_its_line_and_its_reason_and_the_others_are_import
          flag@example.com,{good},user,maybe,\n\
          name@example.com,{good},user,0,\"a\0b\"\n\
          few@example.com,{good}\n\
+         both@example.com,{good},\"admin,user\",0,\n\
          last@example.com,{good},,,\n"
     );
     let (code, report) = import(&auth, "users.csv", &text, &[]);
-    assert_eq!((code, counts(&report)), (Some(1), [2, 0, 8]), "{report}");
+    assert_eq!((code, counts(&report)), (Some(1), [2, 0, 9]), "{report}");
     let reasons = report["reasons"].as_array().unwrap();
     let lines: Vec<u64> = reasons.iter().map(|row| row["line"].as_u64().unwrap()).collect();
-    assert_eq!(lines, [3, 4, 5, 6, 7, 8, 9, 10]);
+    assert_eq!(lines, [3, 4, 5, 6, 7, 8, 9, 10, 11]);
     assert!(!report.to_string().contains(secret) && !report.to_string().contains(good), "{report}");
     for (row, part) in reasons.iter().zip([
         "name@domain",
@@ -159,6 +160,7 @@ fn a_refused_row_is_named_with_its_line_and_its_reason_and_the_others_are_import
         "disabled",
         "control",
         "fields",
+        "separated by ';'",
     ]) {
         assert!(row["reason"].as_str().unwrap().contains(part), "{row}");
     }
@@ -169,7 +171,7 @@ fn a_refused_row_is_named_with_its_line_and_its_reason_and_the_others_are_import
     let output = auth.try_users_command(&["import", plain.to_str().unwrap()], "");
     assert!(
         output.stdout.contains("line 3: ")
-            && output.stdout.contains("created 0, already there 2, refused 8"),
+            && output.stdout.contains("created 0, already there 2, refused 9"),
         "{output:?}"
     );
 }

@@ -9,14 +9,18 @@ use crate::harness::{DEMO, LONG_PASSWORD, Launch, Output};
 
 const ANN: &str = "ann@example.com";
 
-/// A database that no service is using.
+/// A database that no service is using, with nobody in it.
 struct Accounts {
     home: TempDir,
 }
 
 impl Accounts {
     fn new() -> Self {
-        Self { home: TempDir::with_prefix("reinflate-e2e-").unwrap() }
+        let accounts = Self { home: TempDir::with_prefix("reinflate-e2e-").unwrap() };
+        let file = accounts.home.path().join("nobody.csv");
+        fs::write(&file, "email,password_hash\n").unwrap();
+        accounts.json(&["import", file.to_str().unwrap()], "");
+        accounts
     }
 
     fn run(&self, arguments: &[&str], input: &str) -> Output {
@@ -65,6 +69,16 @@ fn a_life_from_the_command_line() {
 }
 
 #[test]
+fn what_was_deleted_is_told_as_deleted() {
+    let accounts = Accounts::new();
+    accounts.run(&["add", ANN], LONG_PASSWORD);
+    let deleted = accounts.run(&["delete", ANN], "");
+    assert!(deleted.stdout.ends_with("  user  deleted  ann@example.com"), "{deleted:?}");
+    let nobody = accounts.run(&["list"], "");
+    assert_eq!((nobody.code, &*nobody.stdout, &*nobody.stderr), (Some(0), "", "no users"));
+}
+
+#[test]
 fn the_list_is_readable_and_has_everybody_in_it() {
     let accounts = Accounts::new();
     assert_eq!(accounts.json(&["list"], ""), json!([]));
@@ -92,7 +106,8 @@ fn what_cannot_be_done_is_one_line_and_exit_code_1() {
     accounts.refused(&["add", "nonsense"], LONG_PASSWORD, 1, "name@domain");
     accounts.refused(&["add", "a\nb@example.com"], LONG_PASSWORD, 1, "control");
     accounts.refused(&["add", ANN], "short\n", 1, "15 characters");
-    accounts.refused(&["add", ANN], "", 1, "no password");
+    accounts.refused(&["add", "ann"], "", 1, "name@domain");
+    accounts.refused(&["add", ANN], "", 1, "--password-file");
     accounts.refused(&["add", ANN], "\n", 1, "no password");
     accounts.run(&["add", ANN, "--admin"], LONG_PASSWORD);
     accounts.refused(&["add", "Ann@Example.com "], LONG_PASSWORD, 1, "taken");
@@ -100,7 +115,7 @@ fn what_cannot_be_done_is_one_line_and_exit_code_1() {
     accounts.refused(&["roles", ANN, "a b,admin"], "", 1, "role");
     accounts.refused(&["roles", ANN, ""], "", 1, "role");
     for arguments in [&["roles", ANN, "user"][..], &["disable", ANN], &["delete", ANN]] {
-        accounts.refused(arguments, "", 1, "last admin");
+        accounts.refused(arguments, "", 1, "last admin must stay one: make somebody else admin");
     }
     let elsewhere = accounts.home.path().join("no/such/directory/users.db");
     let launch = Launch::auth().var("AUTH_DATABASE_URL", format!("sqlite:{}", elsewhere.display()));

@@ -8,6 +8,7 @@ mod calls;
 mod crowds;
 #[cfg(feature = "axum")]
 mod doors;
+mod leaving;
 mod resilience;
 mod service;
 mod upstream;

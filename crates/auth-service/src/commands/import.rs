@@ -38,7 +38,7 @@ pub(super) fn command() -> Command {
         .value_name("FILE")
         .required(true)
         .value_parser(value_parser!(PathBuf))
-        .help("CSV with a header, or JSON lines: email, password_hash, first_name, last_name, roles, disabled");
+        .help("CSV with a header, or JSON lines: email, password_hash, first_name, last_name, roles (separated by ;), disabled");
     let format = Arg::new("format")
         .long("format")
         .value_name("FORMAT")

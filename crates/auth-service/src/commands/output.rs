@@ -4,11 +4,18 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// Writes a result. Whoever closed the pipe does not want it, which is no failure.
+/// Writes a result, if there is any. Whoever closed the pipe does not want it, which is no failure.
 pub(super) fn print(text: impl Display) -> ExitCode {
     let text = text.to_string();
-    let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    if !text.is_empty() {
+        let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    }
     ExitCode::SUCCESS
+}
+
+/// Tells the person at the terminal what is no part of the result.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Writes one line of error; the exit code is `code`.

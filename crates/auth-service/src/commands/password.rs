@@ -39,6 +39,9 @@ fn from_prompt() -> anyhow::Result<Zeroizing<String>> {
 fn first_line(mut source: impl std::io::BufRead) -> anyhow::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::new());
     source.read_line(&mut line).context("the password cannot be read: it must be UTF-8")?;
-    ensure!(!line.trim_end_matches(['\n', '\r']).is_empty(), "no password was given");
+    ensure!(
+        !line.trim_end_matches(['\n', '\r']).is_empty(),
+        "no password was given: pipe it in, or name a file with --password-file"
+    );
     Ok(line)
 }

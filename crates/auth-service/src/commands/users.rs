@@ -11,7 +11,7 @@ use auth_api_types::UserView;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clock::{Clock, SystemClock};
 use session::Sessions;
-use users::{ADMIN, Directory, ListQuery, NewUser, USER, User, UserChanges};
+use users::{ADMIN, Directory, ListQuery, NewUser, OpenError, USER, User, UserChanges};
 
 use super::{email, import, output, password};
 use crate::backend::Backend;
@@ -21,6 +21,11 @@ use crate::service::OpenFailure;
 use crate::view;
 
 const PAGE: u32 = 500;
+/// What `AUTH_DATABASE_URL` must be for these commands.
+pub(super) const ACCEPTED: &str =
+    "sqlite:PATH or postgres://… here: a change to users in memory would be gone at once";
+/// The commands that make the database where there is none.
+const MAKES_DATABASE: [&str; 2] = ["add", "import"];
 /// The commands after which sessions end.
 const ENDS_SESSIONS: [&str; 4] = ["passwd", "disable", "delete", "roles"];
 
@@ -65,18 +70,45 @@ pub(super) fn command() -> Command {
 
 /// Does what the command line says, and ends the sessions that it ends.
 pub(super) async fn run(config: Config, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let directory = Directory::open(config.directory.clone(), Arc::clone(&clock))
-        .await
-        .map_err(OpenFailure::Users)?;
     let (name, matches) = matches.subcommand().context("no command was given")?;
+    if name == "add" {
+        // Before a file is made, and a password asked for, for nothing.
+        users::check_email(named(matches))?;
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let directory = open(&config, name, Arc::clone(&clock)).await?;
+    let done = obey(config, &directory, clock, name, matches).await;
+    directory.close().await;
+    done
+}
+
+async fn open(config: &Config, name: &str, clock: Arc<dyn Clock>) -> anyhow::Result<Directory> {
+    let options = config.directory.clone();
+    let opened = if MAKES_DATABASE.contains(&name) {
+        Directory::open(options, clock).await
+    } else {
+        Directory::open_existing(options, clock).await
+    };
+    opened.map_err(|error| match error {
+        OpenError::Missing(_) => anyhow!("{error}: set AUTH_DATABASE_URL to the service's"),
+        error => OpenFailure::Users(error).into(),
+    })
+}
+
+async fn obey(
+    config: Config,
+    directory: &Directory,
+    clock: Arc<dyn Clock>,
+    name: &str,
+    matches: &ArgMatches,
+) -> anyhow::Result<ExitCode> {
     let in_reach = matches!(config.session_store, SessionBackend::Redis { .. });
     let endings = if in_reach && ENDS_SESSIONS.contains(&name) {
-        Some(endings(config, &directory, clock).await?)
+        Some(endings(config, directory, clock).await?)
     } else {
         None
     };
-    let code = change_users(&directory, name, matches).await?;
+    let code = change_users(directory, name, matches).await?;
     if let Some(mut endings) = endings {
         let told = "it is done, but sessions may live for two seconds more";
         endings.catch_up().await.map_err(|error| anyhow!(error).context(told))?;
@@ -116,7 +148,7 @@ async fn change_users(
         "delete" => {
             let user = find(directory, matches).await?;
             directory.delete(user.id).await?;
-            one(&user, as_json)?
+            shown(&user, "deleted", as_json)?
         }
         "import" => return import::run(directory, matches, as_json).await,
         _ => bail!("no such command"),
@@ -159,16 +191,27 @@ async fn list(directory: &Directory, as_json: bool) -> anyhow::Result<String> {
     if as_json {
         return Ok(serde_json::to_string_pretty(&users)?);
     }
-    Ok(users.iter().map(line).collect::<Vec<_>>().join("\n"))
+    if users.is_empty() {
+        output::note("no users");
+    }
+    let lines = users.iter().map(|user| line(user, state(user.disabled)));
+    Ok(lines.collect::<Vec<_>>().join("\n"))
 }
 
 fn one(user: &User, as_json: bool) -> anyhow::Result<String> {
-    let user = view::user(user);
-    Ok(if as_json { serde_json::to_string_pretty(&user)? } else { line(&user) })
+    shown(user, state(user.disabled), as_json)
 }
 
-fn line(user: &UserView) -> String {
-    let state = if user.disabled { "disabled" } else { "enabled" };
+fn shown(user: &User, state: &str, as_json: bool) -> anyhow::Result<String> {
+    let user = view::user(user);
+    Ok(if as_json { serde_json::to_string_pretty(&user)? } else { line(&user, state) })
+}
+
+const fn state(disabled: bool) -> &'static str {
+    if disabled { "disabled" } else { "enabled" }
+}
+
+fn line(user: &UserView, state: &str) -> String {
     format!("{}  {}  {state}  {}", user.id, user.roles.join(","), user.email)
 }
 

@@ -1,12 +1,10 @@
 //! From the text of a setting to its meaning: what is accepted is decided here.
 
-use std::time::Duration;
-
 use ipnet::IpNet;
-use server_runtime::settings::{boolean, duration, list, rate};
+use server_runtime::settings::{boolean, duration, list, positive_duration as positive, rate};
 use server_runtime::{BadSetting, Settings};
 use session::{Binding, Lifetimes, RedisAddress};
-use url::Url;
+use url::{Host, Url};
 use users::{DatabaseUrl, DirectoryOptions, HashingOptions};
 use zeroize::Zeroizing;
 
@@ -41,8 +39,7 @@ pub(super) fn directory(settings: &Settings, demo: bool) -> Result<DirectoryOpti
         .value("AUTH_PASSWORD_THREADS", |text| within(text, 1..=256))?
         .unwrap_or(usual.permits);
     Ok(DirectoryOptions {
-        database: settings
-            .required("AUTH_DATABASE_URL", |text| text.parse::<DatabaseUrl>().ok())?,
+        database: database(settings)?,
         demo,
         password_min_length: settings
             .required("AUTH_PASSWORD_MIN_LENGTH", |text| within(text, 8..=128))?,
@@ -54,6 +51,20 @@ pub(super) fn directory(settings: &Settings, demo: bool) -> Result<DirectoryOpti
             waiting: 64 * permits,
             ..usual
         },
+    })
+}
+
+/// A URL that breaks off is most often one with a password as it is.
+fn database(settings: &Settings) -> Result<DatabaseUrl, BadSetting> {
+    let name = "AUTH_DATABASE_URL";
+    let url = settings.required(name, |text| match text.parse::<DatabaseUrl>() {
+        Ok(url) => Some(Some(url)),
+        Err(_) => text.starts_with("postgres").then_some(None),
+    })?;
+    url.ok_or_else(|| {
+        let escaped = "postgres://USER:PASSWORD@HOST/DATABASE, with the special characters of the \
+             password percent-encoded: %2F for /, %3F for ?, %23 for #";
+        settings.refuse(name, escaped)
     })
 }
 
@@ -82,9 +93,18 @@ pub(super) fn attempts(settings: &Settings) -> Result<AttemptRates, BadSetting> 
     })
 }
 
-pub(super) fn cookie(settings: &Settings, demo: bool) -> Result<SessionCookie, BadSetting> {
+pub(super) fn cookie(
+    settings: &Settings,
+    demo: bool,
+    public_url: &Url,
+) -> Result<SessionCookie, BadSetting> {
     let secure = settings.value("AUTH_COOKIE_SECURE", boolean)?.unwrap_or(!demo);
     let domain = settings.value("AUTH_COOKIE_DOMAIN", cookie_domain)?;
+    let fits = domain.as_deref().is_none_or(|domain| is_within(public_url, domain));
+    if !fits && settings.is_set("AUTH_PUBLIC_URL") {
+        let accepted = "the host of AUTH_PUBLIC_URL or a domain that it is in";
+        return Err(settings.refuse("AUTH_COOKIE_DOMAIN", accepted));
+    }
     let name = settings.value("AUTH_COOKIE_NAME", cookie_name)?;
     let cookie = SessionCookie::new(name, domain, secure);
     if cookie.keeps_its_prefix() {
@@ -137,16 +157,25 @@ pub(super) fn url(text: &str) -> Option<Url> {
     plain.then_some(url)
 }
 
+/// Whether a browser at this URL takes a cookie for `domain`
+/// ([RFC 6265 §5.1.3](https://www.rfc-editor.org/rfc/rfc6265#section-5.1.3)).
+pub(super) fn is_within(url: &Url, domain: &str) -> bool {
+    match url.host() {
+        Some(Host::Domain(host)) => {
+            let above = host.strip_suffix(domain);
+            above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        }
+        Some(address) => address.to_string() == domain,
+        None => false,
+    }
+}
+
 /// An origin as browsers write it ([RFC 6454 §6.2](https://www.rfc-editor.org/rfc/rfc6454#section-6.2)).
 fn origin(text: &str) -> Option<String> {
     let url = url(text)?;
     let written = url.origin().ascii_serialization();
     (url.path() == "/" && text.trim_end_matches('/').eq_ignore_ascii_case(&written))
         .then_some(written)
-}
-
-fn positive(text: &str) -> Option<Duration> {
-    duration(text).filter(|duration| !duration.is_zero())
 }
 
 fn within<N: std::str::FromStr + PartialOrd>(
@@ -162,7 +191,7 @@ fn cookie_name(text: &str) -> Option<String> {
     (!text.is_empty() && text.len() <= 64 && text.bytes().all(token)).then(|| text.to_owned())
 }
 
-fn cookie_domain(text: &str) -> Option<String> {
+pub(super) fn cookie_domain(text: &str) -> Option<String> {
     let text = text.strip_prefix('.').unwrap_or(text);
     let label = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -187,6 +216,27 @@ mod tests {
             "null",
         ] {
             assert_eq!(origin(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_reaches_the_hosts_of_its_domain_and_no_others() {
+        let is_within = |url: &str, domain: &str| is_within(&url.parse().unwrap(), domain);
+        for (url, domain) in [
+            ("https://example.com", "example.com"),
+            ("https://Auth.Example.com:8443/a", "example.com"),
+            ("http://127.0.0.1:8080", "127.0.0.1"),
+        ] {
+            assert!(is_within(url, domain), "{url} {domain}");
+        }
+        for (url, domain) in [
+            ("https://example.com", "auth.example.com"),
+            ("https://badexample.com", "example.com"),
+            ("https://example.org", "example.com"),
+            ("http://127.0.0.1:8080", "0.0.1"),
+            ("http://localhost:8080", "example.com"),
+        ] {
+            assert!(!is_within(url, domain), "{url} {domain}");
         }
     }
 

@@ -1,9 +1,10 @@
 //! The table of the service's settings: what each is called, what it is for, what it accepts.
 
 use server_runtime::Setting;
-use server_runtime::settings::{BOOLEAN, DURATION, RATE, SOCKET_ADDR};
+use server_runtime::settings::{
+    BOOLEAN, DURATION, POSITIVE_DURATION as POSITIVE, RATE, SOCKET_ADDR,
+};
 
-const POSITIVE: &str = "a duration above zero such as 300ms, 30s, 12h or 7d";
 const ORIGINS: &str = "origins such as https://app.example.com, separated by commas";
 
 const fn flag(
@@ -182,7 +183,7 @@ pub const TABLE: &[Setting] = &[
         "AUTH_PASSWORD_THREADS",
         "password-threads",
         "a whole number from 1 to 256",
-        "Passwords hashed at once (one a core)",
+        "Passwords hashed at once (one fewer than there are cores, at least one)",
     ),
     flag(
         "AUTH_LOGIN_ATTEMPTS",

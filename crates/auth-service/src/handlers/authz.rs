@@ -18,7 +18,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::percent_decode_str;
-use session::{Intent, SeenAt, Session, Verdict};
+use session::{Intent, Session, Verdict};
 use url::form_urlencoded;
 use utoipa::OpenApi as _;
 
@@ -36,7 +36,7 @@ const LOGIN: HeaderName = HeaderName::from_static("x-auth-login");
 #[openapi(paths(auth_request, forward_auth, ext_authz, ext_authz_role, check::check))]
 struct Doors;
 
-/// The doors as the document describes them. They take any method, which it cannot say.
+/// The doors as they are described, for `GET`.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
     Doors::openapi()
 }
@@ -152,11 +152,7 @@ async fn live_session(app: &App, parts: &Parts, intent: Intent) -> Result<Sessio
         .map_err(refused)?
         .ok_or(ApiError::MissingToken)?;
     let presented = carried.read(intent).inspect_err(|_| app.figures.count_malformed())?;
-    // Looking changes nothing, so it must not end a session that is bound to another place.
-    let seen = match intent {
-        Intent::Use => Client::behind_proxy(parts, &app.client_addresses),
-        Intent::Look => SeenAt::default(),
-    };
+    let seen = Client::behind_proxy(parts, &app.client_addresses);
     let outcome = app.sessions.validate_one(presented, seen).await;
     app.figures.count_validation(&outcome);
     match outcome? {

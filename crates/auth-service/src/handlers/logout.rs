@@ -11,7 +11,7 @@ use session::Intent;
 use crate::app::App;
 use crate::body::Media;
 use crate::client_address::Client;
-use crate::credential::Carried;
+use crate::credential::{Carried, cookies};
 use crate::error::ApiError;
 use crate::openapi::LogoutProblems;
 use crate::pages::{LOGIN, see_other};
@@ -39,14 +39,14 @@ pub(crate) async fn logout(
         end(&app, carried, &client).await?;
     }
     let in_header = carried.is_some_and(|carried| !carried.by_cookie);
-    if is_form(&headers) && !in_header {
-        let mut response = see_other(LOGIN);
-        reply::set_cookie(&mut response, app.cookie.clear());
-        return Ok(response);
-    }
-    let carried = carried.ok_or(ApiError::MissingToken)?;
-    let mut response = reply::no_content();
-    if carried.by_cookie {
+    let by_form = Media::of(&headers) == Media::Form || (navigates(&headers) && !in_header);
+    let mut response = if by_form {
+        see_other(LOGIN)
+    } else {
+        carried.ok_or(ApiError::MissingToken)?;
+        reply::no_content()
+    };
+    if by_form || cookies(&headers, &app.cookie.name).next().is_some() {
         reply::set_cookie(&mut response, app.cookie.clear());
     }
     Ok(response)
@@ -63,8 +63,7 @@ async fn end(app: &App, carried: Carried<'_>, client: &Client) -> Result<(), Api
     Ok(())
 }
 
-/// Whether a person pressed a button: they want to see a page next.
-fn is_form(headers: &HeaderMap) -> bool {
-    let navigates = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
-    Media::of(headers) == Media::Form || navigates || wants_page(headers)
+/// Whether a person wants to see a page next, whatever the type of the body.
+fn navigates(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate") || wants_page(headers)
 }

@@ -43,6 +43,7 @@ where
 /// All values of the session.
 #[utoipa::path(
     get, path = "/session/data", tag = "Internal",
+    params(("X-Internal-Key" = Option<String>, Header, nullable = false, description = "The internal key, where one is set")),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "The values by key", body = SessionValues<Value>), ValuesProblems)
 )]
@@ -60,7 +61,10 @@ pub(crate) async fn get_values(
 /// One value of the session.
 #[utoipa::path(
     get, path = "/session/data/{key}", tag = "Internal",
-    params(("key" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "1 to 64 of `A-Za-z0-9._-`", example = "cart")),
+    params(
+        ("key" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "1 to 64 of `A-Za-z0-9._-`", example = "cart"),
+        ("X-Internal-Key" = Option<String>, Header, nullable = false, description = "The internal key, where one is set")
+    ),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses(
         (status = 200, description = "The value", body = Value, headers(("ETag" = String, description = "Its version"))),
@@ -84,6 +88,7 @@ pub(crate) async fn get_value(
     put, path = "/session/data/{key}", tag = "Internal",
     params(
         ("key" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "1 to 64 of `A-Za-z0-9._-`", example = "cart"),
+        ("X-Internal-Key" = Option<String>, Header, nullable = false, description = "The internal key, where one is set"),
         ("If-Match" = Option<String>, Header, nullable = false, pattern = r#"^(\*|"[0-9]+")$"#, description = "The `ETag` of the value to replace, or `*` for any"),
         ("If-None-Match" = Option<String>, Header, nullable = false, pattern = r"^\*$", description = "`*`: only where there is no value")
     ),
@@ -111,6 +116,7 @@ pub(crate) async fn put_value(
     delete, path = "/session/data/{key}", tag = "Internal",
     params(
         ("key" = String, Path, pattern = "^[A-Za-z0-9._-]{1,64}$", description = "1 to 64 of `A-Za-z0-9._-`", example = "cart"),
+        ("X-Internal-Key" = Option<String>, Header, nullable = false, description = "The internal key, where one is set"),
         ("If-Match" = Option<String>, Header, nullable = false, pattern = r#"^(\*|"[0-9]+")$"#, description = "The `ETag` of the value to delete, or `*` for any")
     ),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
@@ -212,8 +218,8 @@ impl RawJson {
         }
         let bytes = body::read(request.into_body(), BODY_LIMIT).await?;
         // Read for its nesting and its numbers too, so that whoever gets it can read it.
-        let _: Value = body::json(&bytes)?;
-        let raw: &RawValue = body::json(&bytes)?;
+        let _: Value = body::any_json(&bytes)?;
+        let raw: &RawValue = body::any_json(&bytes)?;
         Ok(Self(raw.get().into()))
     }
 }

@@ -1,11 +1,13 @@
 //! `POST /tokens`: mints a token for a program.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_api_types::{Kind, MintTokenRequest, TokenResponse};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use server_runtime::settings::duration;
 use session::{Issued, Mint};
 
 use crate::app::App;
@@ -65,8 +67,11 @@ const fn kind(kind: Kind) -> session::Kind {
     }
 }
 
-fn ttl(text: &str) -> Result<std::time::Duration, ApiError> {
-    server_runtime::settings::duration(text).ok_or_else(|| {
+/// A duration that is longer than can be counted is past any maximum.
+fn ttl(text: &str) -> Result<Duration, ApiError> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let too_long = || unit.len() < text.len() && duration(&format!("1{unit}")).is_some();
+    duration(text).or_else(|| too_long().then_some(Duration::MAX)).ok_or_else(|| {
         ApiError::Invalid("`ttl` must be a duration such as 300ms, 30s or 12h".to_owned())
     })
 }
@@ -78,4 +83,20 @@ fn name(name: String) -> Result<Arc<str>, ApiError> {
         )));
     }
     Ok(name.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_longer_than_can_be_counted_is_a_duration_all_the_same() {
+        for text in ["99999999999999999999d", "18446744073709551615ms", "400000d"] {
+            assert_eq!(ttl(text), Ok(Duration::MAX), "{text}");
+        }
+        assert_eq!(ttl("90d"), Ok(Duration::from_hours(24 * 90)));
+        for text in ["", "d", "99999999999999999999", "99999999999999999999w", "-1d", "1.5h"] {
+            assert!(ttl(text).is_err(), "{text}");
+        }
+    }
 }

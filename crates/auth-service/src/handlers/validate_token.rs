@@ -45,7 +45,8 @@ pub(crate) async fn validate_token(
     let question: ValidateRequest<'_> = body::json(&bytes)?;
     let is_batch = question.is_batch();
     let items = question.into_items().map_err(malformed)?;
-    let outcomes = ask(&app, &items).await;
+    let seen = items.iter().map(|item| seen_at(item.client.as_ref()));
+    let outcomes = ask(&app, &items, seen.collect::<Result<_, _>>()?).await;
     if outcomes.iter().all(|outcome| matches!(outcome, Some(Err(_)))) {
         return Err(ApiError::Unavailable("the session store does not answer"));
     }
@@ -90,11 +91,11 @@ impl ToSchema for ValidateAnswer<'_> {
 
 /// The store's answer for each item, in order; only well-formed tokens reach it, in one batch. None
 /// for the others.
-async fn ask(app: &App, items: &[ValidateItem<'_>]) -> Vec<Option<Outcome>> {
+async fn ask(app: &App, items: &[ValidateItem<'_>], places: Vec<SeenAt>) -> Vec<Option<Outcome>> {
     let mut batch = Vec::with_capacity(items.len());
     let mut seen = Vec::with_capacity(items.len());
     let mut asked = Vec::with_capacity(items.len());
-    for item in items {
+    for (item, place) in items.iter().zip(places) {
         let read = Token::read(&item.token);
         asked.push(read.is_ok());
         let Ok((id, digest)) = read else {
@@ -103,7 +104,7 @@ async fn ask(app: &App, items: &[ValidateItem<'_>]) -> Vec<Option<Outcome>> {
         };
         let intent = if item.touch.unwrap_or(true) { Intent::Use } else { Intent::Look };
         batch.push(Presented { id, digest, intent });
-        seen.push(seen_at(item.client.as_ref()));
+        seen.push(place);
     }
     let outcomes = app.sessions.validate(&batch, &seen).await;
     report_failures(&outcomes);
@@ -154,14 +155,18 @@ fn printable(request_id: &str) -> &str {
     }
 }
 
-fn seen_at(client: Option<&Client>) -> SeenAt {
+/// What is said of the client must be understood: passed over, it would be no different from a
+/// client that nothing is known of, and a bound session would not be checked.
+fn seen_at(client: Option<&Client>) -> Result<SeenAt, ApiError> {
     let Some(client) = client else {
-        return SeenAt::default();
+        return Ok(SeenAt::default());
     };
-    SeenAt {
-        ip: client.ip.as_deref().and_then(client_address::address),
+    let no_address = || ApiError::Invalid("the field `client.ip` is no IP address".to_owned());
+    let ip = client.ip.as_deref().map(|ip| client_address::address(ip).ok_or_else(no_address));
+    Ok(SeenAt {
+        ip: ip.transpose()?,
         user_agent: client.user_agent.as_deref().map(client_address::cut),
-    }
+    })
 }
 
 fn malformed(error: ValidateRequestError) -> ApiError {

@@ -36,6 +36,8 @@ struct AccountPage {
     ends: Moment,
     logins: Vec<SessionRow>,
     tokens: Vec<SessionRow>,
+    /// The fewest characters of a new password.
+    password_min: usize,
 }
 
 /// My account.
@@ -109,6 +111,7 @@ async fn show(
         user,
         logins,
         tokens,
+        password_min: app.password_min,
     };
     page(app, status, &template)
 }

@@ -63,6 +63,8 @@ struct NewUserPage {
     frame: Option<Frame>,
     notice: Option<Notice>,
     form: NewUserForm,
+    /// The fewest characters of a password.
+    password_min: usize,
 }
 
 /// Find users.
@@ -112,6 +114,7 @@ pub(crate) async fn show_new_user(
         frame: Some(Frame::new(&caller.session, ADMIN_USERS)),
         notice: None,
         form: NewUserForm::default(),
+        password_min: app.password_min,
     };
     page(&app, StatusCode::OK, &template)
 }
@@ -144,6 +147,7 @@ pub(crate) async fn create_user(
                 frame: Some(Frame::new(&caller.session, ADMIN_USERS)),
                 notice: Some(Notice::refused(&error)),
                 form,
+                password_min: app.password_min,
             };
             page(&app, error.status(), &template).unwrap_or_else(ApiError::into_response)
         }

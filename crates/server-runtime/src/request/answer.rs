@@ -11,6 +11,7 @@ use http::{HeaderValue, Method, StatusCode};
 
 use super::Shared;
 use super::id::{RequestId, X_REQUEST_ID};
+use super::span::RequestSpan;
 use crate::metrics::Usual;
 use crate::problem::Problem;
 
@@ -22,6 +23,8 @@ pub(super) struct Pending {
     /// Whether an error is to be a page.
     pub(super) page: bool,
     pub(super) id: RequestId,
+    /// Boxed, since it is large and mostly not there.
+    pub(super) span: Option<Box<RequestSpan>>,
     pub(super) shared: Arc<Shared>,
     pub(super) usual: Arc<Usual>,
 }
@@ -35,6 +38,9 @@ impl Pending {
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, self.id.header().clone());
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(span) = self.span {
+            span.end(response.status());
+        }
         let metrics = &self.shared.metrics;
         metrics.request(&self.usual, &self.method, self.route, response.status(), took);
         response
@@ -62,7 +68,8 @@ impl Pending {
     fn log(&self, status: StatusCode, took: Duration) {
         let method = self.method.as_str();
         let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
-        let (status, ms) = (status.as_u16(), took.as_secs_f64() * 1000.0);
+        let us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        let (status, ms) = (status.as_u16(), f64::from(us) / 1000.0);
         match status {
             500.. => tracing::error!(method, route, status, ms, "failed"),
             400.. => tracing::info!(method, route, status, ms, "refused"),

@@ -1,12 +1,14 @@
 //! The trace that a request belongs to, as its caller says.
 
 use http::{HeaderMap, HeaderValue};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
 /// The header that carries it.
 const TRACEPARENT: &str = "traceparent";
 
 /// A valid `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/)), to be passed
-/// on as it is. An extension of the requests that brought one.
+/// on as it is. An extension of the requests that brought one, and of all where traces are
+/// exported: then it names the request's own span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceParent(HeaderValue);
 
@@ -14,6 +16,22 @@ impl TraceParent {
     /// The value to pass on.
     pub fn header(&self) -> &HeaderValue {
         &self.0
+    }
+
+    /// What names this span.
+    pub(super) fn of(span: &SpanContext) -> Option<Self> {
+        let (trace, id) = (span.trace_id(), span.span_id());
+        let text = format!("00-{trace}-{id}-{:02x}", span.trace_flags());
+        HeaderValue::try_from(text).ok().map(Self)
+    }
+
+    /// The span that it names, which is the caller's.
+    pub(super) fn span(&self) -> Option<SpanContext> {
+        let text = self.0.to_str().ok()?;
+        let trace = TraceId::from_hex(text.get(3..35)?).ok()?;
+        let id = SpanId::from_hex(text.get(36..52)?).ok()?;
+        let flags = TraceFlags::new(u8::from_str_radix(text.get(53..55)?, 16).ok()?);
+        Some(SpanContext::new(trace, id, flags, true, TraceState::default()))
     }
 
     pub(super) fn given(headers: &HeaderMap) -> Option<Self> {
@@ -45,6 +63,15 @@ fn is_valid(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_names_a_span_and_a_span_makes_it() {
+        let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let given = TraceParent(HeaderValue::from_static(text));
+        let span = given.span().unwrap();
+        assert!(span.is_remote() && span.is_sampled());
+        assert_eq!(TraceParent::of(&span), Some(given));
+    }
 
     #[test]
     fn only_what_the_standard_allows_is_passed_on() {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// What [`duration`] accepts, for the table.
 pub const DURATION: &str = "a duration such as 300ms, 30s, 12h or 7d, or 0";
+/// What [`positive_duration`] accepts, for the table.
+pub const POSITIVE_DURATION: &str = "a duration above zero such as 300ms, 30s, 12h or 7d";
 /// What [`rate`] accepts, for the table.
 pub const RATE: &str = "a rate such as 10/5m, or 0 for no limit";
 /// What [`boolean`] accepts, for the table.
@@ -54,6 +56,20 @@ pub fn duration(text: &str) -> Option<Duration> {
     (duration <= LONGEST).then_some(duration)
 }
 
+/// The same, above zero.
+pub fn positive_duration(text: &str) -> Option<Duration> {
+    duration(text).filter(|duration| !duration.is_zero())
+}
+
+/// A duration of whole milliseconds as [`duration`] reads it, in the largest unit without a rest.
+pub fn written(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let unit = units.into_iter().find(|(unit_ms, _)| ms > 0 && ms.is_multiple_of(*unit_ms));
+    let (unit_ms, unit) = unit.unwrap_or((1, "ms"));
+    format!("{}{unit}", ms / unit_ms)
+}
+
 /// A count and a period, `10/5m`; `0` is no limit.
 pub fn rate(text: &str) -> Option<Rate> {
     if text == "0" {
@@ -62,7 +78,7 @@ pub fn rate(text: &str) -> Option<Rate> {
     let (count, per) = text.split_once('/')?;
     let all_digits = count.bytes().all(|b| b.is_ascii_digit());
     let count: u32 = count.parse().ok().filter(|_| all_digits)?;
-    let per = duration(per).filter(|per| !per.is_zero())?;
+    let per = positive_duration(per)?;
     Some(if count == 0 { Rate::OFF } else { Rate { count, per } })
 }
 
@@ -126,6 +142,23 @@ mod tests {
         ] {
             assert_eq!(duration(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_duration_is_written_as_it_is_read() {
+        for text in ["0ms", "300ms", "1500ms", "30s", "90s", "5m", "12h", "7d", "30d"] {
+            assert_eq!(written(duration(text).unwrap()), text);
+        }
+        assert_eq!(written(Duration::from_hours(24)), "1d");
+    }
+
+    #[test]
+    fn a_duration_above_zero_is_not_zero_and_its_description_does_not_offer_it() {
+        assert_eq!(positive_duration("1ms"), Some(Duration::from_millis(1)));
+        for text in ["0", "0s", "0ms", "soon"] {
+            assert_eq!(positive_duration(text), None, "{text}");
+        }
+        assert!(!POSITIVE_DURATION.ends_with(" 0"));
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub const COMMON: &[Setting] = &[
     Setting::variable(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "an http or https URL",
-        "Where traces would be sent; this build has no exporter and only checks it",
+        "The collector that traces are sent to, by OTLP over HTTP, below its /v1/traces",
     ),
+    Setting::variable("OTEL_SERVICE_NAME", "a name", "What traces call this process"),
 ];

@@ -153,6 +153,13 @@ impl Settings {
         self.entries.iter().map(Entry::printed).collect()
     }
 
+    /// Every variable that is read: those of the table, and those that name a secret's file.
+    pub(super) fn variables(&self) -> Vec<String> {
+        let own = self.entries.iter().map(|entry| entry.setting.variable.to_owned());
+        let secrets = self.entries.iter().filter(|entry| entry.setting.secret);
+        own.chain(secrets.map(|entry| format!("{}_FILE", entry.setting.variable))).collect()
+    }
+
     fn entry(&self, variable: &str) -> Option<&Entry> {
         self.entries.iter().find(|e| e.setting.variable == variable)
     }

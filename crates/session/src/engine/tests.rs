@@ -166,18 +166,60 @@ async fn a_rotated_session_keeps_its_id_and_its_old_token_is_dead() {
     assert!(matches!(again, Rotation::Dead(Dead::Unknown)));
 }
 
+fn seen_at(ip: &str) -> SeenAt {
+    SeenAt { ip: ip.parse().ok(), user_agent: None }
+}
+
 #[tokio::test]
-async fn a_bound_session_ends_when_it_is_seen_elsewhere_even_if_only_looked_at() {
-    let bound = Binding { ip: true, user_agent: false };
-    for intent in [Intent::Use, Intent::Look] {
-        let (sessions, _) = engine(bound);
-        let issued = sessions.issue(login("192.0.2.1")).await.unwrap();
-        let elsewhere = SeenAt { ip: "192.0.2.2".parse().ok(), user_agent: None };
-        let token = Presented { intent, ..presented(&issued.token) };
-        let verdict = sessions.validate_one(token, elsewhere).await.unwrap();
+async fn a_bound_session_ends_when_it_is_used_elsewhere_and_a_look_only_says_so() {
+    let (sessions, _) = engine(Binding { ip: true, user_agent: false });
+    let issued = sessions.issue(login("192.0.2.1")).await.unwrap();
+    let used = presented(&issued.token);
+    let look = Presented { intent: Intent::Look, ..used };
+    for _ in 0..2 {
+        let verdict = sessions.validate_one(look, seen_at("192.0.2.2")).await.unwrap();
         assert_eq!(verdict, Verdict::Dead(Dead::Revoked));
-        assert!(alive(&sessions, &issued.token).await.is_none(), "{intent:?}");
     }
+    assert!(alive(&sessions, &issued.token).await.is_some());
+    for dead in [Dead::Revoked, Dead::Unknown] {
+        let verdict = sessions.validate_one(used, seen_at("192.0.2.2")).await.unwrap();
+        assert_eq!(verdict, Verdict::Dead(dead));
+    }
+    assert!(alive(&sessions, &issued.token).await.is_none());
+}
+
+#[tokio::test]
+async fn what_ends_a_bound_session_is_seen_by_those_behind_it_in_the_batch() {
+    const HOME: &str = "192.0.2.1";
+    const AWAY: &str = "192.0.2.2";
+    let (sessions, _) = engine(Binding { ip: true, user_agent: false });
+    let issued = sessions.issue(login(HOME)).await.unwrap();
+    let other = sessions.issue(login(HOME)).await.unwrap();
+    let (used, others) = (presented(&issued.token), presented(&other.token));
+    let look = Presented { intent: Intent::Look, ..used };
+    let (batch, seen): (Vec<_>, Vec<_>) = [
+        (used, HOME),
+        (look, AWAY),
+        (used, HOME),
+        (used, AWAY),
+        (used, HOME),
+        (others, HOME),
+        (look, AWAY),
+    ]
+    .map(|(presented, ip)| (presented, seen_at(ip)))
+    .into_iter()
+    .unzip();
+    let told: Vec<_> = sessions
+        .validate(&batch, &seen)
+        .await
+        .into_iter()
+        .map(|outcome| match outcome.unwrap() {
+            Verdict::Alive(_) => None,
+            Verdict::Dead(dead) => Some(dead),
+        })
+        .collect();
+    let (revoked, unknown) = (Some(Dead::Revoked), Some(Dead::Unknown));
+    assert_eq!(told, [None, revoked, None, revoked, unknown, None, unknown]);
 }
 
 #[tokio::test]

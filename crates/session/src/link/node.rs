@@ -180,7 +180,12 @@ impl Node {
         if stale && let Ok(fresh) = connection_to(&self.client) {
             *line.0.write() = fresh;
         }
-        answered.map_err(|error| StoreError(format!("{}: {error}", self.host)))
+        answered.map_err(|error| match error.kind() {
+            ErrorKind::Parse => {
+                StoreError(format!("{}: what listens there is not Redis", self.host))
+            }
+            _ => StoreError(format!("{}: {error}", self.host)),
+        })
     }
 
     fn reply(&self, answer: RedisResult<Value>, missed: bool) -> Reply {

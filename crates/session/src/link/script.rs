@@ -61,7 +61,7 @@ impl Call {
         Self::on_all(script, &[key])
     }
 
-    /// A call of a script on keys that are in one place; see [`super::Link::places`].
+    /// A call of a script on keys that are in one place; see [`super::RedisLink::places`].
     pub(crate) fn on_all(script: &'static Script, keys: &[&[u8]]) -> Self {
         let mut command = redis::cmd("EVALSHA");
         command.arg(script.digest.as_str()).arg(keys.len());

@@ -7,6 +7,7 @@
 mod bench;
 pub(crate) mod broken;
 pub(crate) mod insert;
+pub(crate) mod minting;
 pub(crate) mod presenting;
 pub(crate) mod quota;
 pub(crate) mod removing;
@@ -41,6 +42,12 @@ macro_rules! for_each_case {
                 no_cap_ends_nothing
                 the_cap_of_one_subject_ends_nobody_elses_session
                 a_taken_id_ends_nothing_at_the_cap
+            ]
+            minting: [
+                a_mint_whose_maker_lives_stands_and_its_maker_is_only_looked_at
+                a_mint_past_the_cap_may_end_its_maker
+                a_mint_whose_maker_is_dead_is_undone_and_ends_nobody
+                of_many_mints_at_once_those_that_are_refused_end_nobody
             ]
             uses: [
                 a_use_gives_a_sliding_session_its_full_idle_time_again

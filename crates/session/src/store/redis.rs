@@ -61,6 +61,25 @@ impl RedisStore {
         Self { link }
     }
 
+    /// Undoes a session that was created, and says why, if its maker does not live. It was not
+    /// settled yet: it has ended nobody, and no cap has counted it.
+    async fn undo_unless_maker_lives(&self, new: &NewSession) -> Result<Option<Dead>, StoreError> {
+        let Some(maker) = new.maker else {
+            return Ok(None);
+        };
+        // Before the look: who ends the maker after it must find the new one.
+        self.enter_made(new).await?;
+        let look = Presented { intent: Intent::Look, ..maker };
+        let refused = match self.touch(&[look]).await.pop() {
+            Some(Ok(Verdict::Alive(_))) => return Ok(None),
+            Some(Ok(Verdict::Dead(dead))) => Ok(Some(dead)),
+            Some(Err(error)) => Err(error),
+            None => Err(reply::odd()),
+        };
+        self.remove(new.id).await?;
+        refused
+    }
+
     /// Where replicas are waited for, what is told to be over must be over there as well: a
     /// single-use token that was used up could be used once more after a failover, and a logout
     /// that failed for want of a replica would succeed when it is tried again, because the token
@@ -100,6 +119,9 @@ impl SessionStore for RedisStore {
             return Ok(Insertion::Taken);
         };
         let session = record::decode(new.id, bytes, now).ok_or_else(reply::odd)?;
+        if let Some(dead) = self.undo_unless_maker_lives(new).await? {
+            return Ok(Insertion::Refused(dead));
+        }
         let ended = self.settle(new, cap).await?;
         Ok(Insertion::Created { session, ended })
     }

@@ -41,6 +41,9 @@ impl Directory {
 
     fn record(&self, row: ImportedUser) -> Result<Record, String> {
         StoredHash::parse(&row.password_hash)?;
+        if row.roles.iter().any(|role| role.contains(',')) {
+            return Err("roles are separated by ';', not by ','".to_owned());
+        }
         let mut user = self
             .fresh(row.email, row.first_name, row.last_name, row.roles)
             .map_err(|error| error.to_string())?;

@@ -5,6 +5,7 @@ mod accounts;
 mod endings;
 mod imports;
 mod logins;
+mod openings;
 mod outages;
 mod server;
 

@@ -22,7 +22,7 @@ pub(super) async fn limited<T>(
 pub(super) fn reason(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::PoolTimedOut => "no connection in time".to_owned(),
-        sqlx::Error::Io(error) => format!("no connection: {}", error.kind()),
+        sqlx::Error::Io(error) => format!("no connection: {error}"),
         sqlx::Error::Tls(_) => "no TLS connection".to_owned(),
         sqlx::Error::Database(error) => database_reason(error.as_ref()),
         sqlx::Error::Configuration(_) => "its URL is not understood".to_owned(),
@@ -50,9 +50,21 @@ fn database_reason(error: &(dyn sqlx::error::DatabaseError + 'static)) -> String
             "28" => "it does not let us in",
             "3D" => "there is no such database",
             "40" | "55" => "it is locked",
+            "42" if code == "42501" => "its user lacks a right",
             "53" => "it is out of room",
             _ => "error",
         },
     };
     format!("{known} (code {code})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_says_of_a_connection_is_told() {
+        let unknown = std::io::Error::other("failed to lookup address information: no such host");
+        assert!(reason(&sqlx::Error::Io(unknown)).ends_with("information: no such host"));
+    }
 }

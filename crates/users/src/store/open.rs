@@ -1,9 +1,10 @@
-//! Opens the pool of a database, makes the file where there is none, and brings its tables up to date.
+//! Opens the pool of a database, makes the file where there is none and one is wanted, and brings its
+//! tables up to date.
 
 use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -26,18 +27,53 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
 const OPENING_TRIES: u32 = 5;
 const CONNECTIONS: u32 = 8;
 
+/// A table that hardly anybody else has.
+const OURS: &str = "SELECT 1 FROM session_endings LIMIT 1";
+/// SQLite's word for a statement that does not fit the tables that there are.
+const SQLITE_ERROR: &str = "1";
 const SQLITE_WAL: &str = "PRAGMA journal_mode = WAL";
 /// A statement that nobody waits for any more ends by itself.
 const POSTGRES_LIMITS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '10s'";
 
+/// Opens the database, whatever is missing of it is made.
 pub(crate) async fn open(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
+    if let Place::File(path) = url.place() {
+        make_private(path).map_err(|error| OpenError::Unreachable(error.to_string()))?;
+    }
+    let (dialect, pool) = connected(url).await?;
+    brought_up_to_date(dialect, pool).await
+}
+
+/// Opens the database if our tables are in it. Any other is left as it is.
+pub(crate) async fn open_existing(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
+    let missing = || OpenError::Missing(url.to_string());
+    if let Place::File(path) = url.place()
+        && matches!(path.try_exists(), Ok(false))
+    {
+        return Err(missing());
+    }
+    let (dialect, pool) = connected(url).await?;
+    match pool.execute(OURS).await {
+        Err(error) if is_without_tables(&error) => Err(missing()),
+        Err(error) => Err(unreachable(&error)),
+        Ok(_) => brought_up_to_date(dialect, pool).await,
+    }
+}
+
+async fn connected(url: &DatabaseUrl) -> Result<(Dialect, AnyPool), OpenError> {
     sqlx::any::install_default_drivers();
-    let (dialect, pool) = match url.place() {
+    Ok(match url.place() {
         Place::Memory => (Dialect::Sqlite, memory().await?),
         Place::File(path) => (Dialect::Sqlite, file(path).await?),
         Place::Postgres(url) => (Dialect::Postgres, postgres(url).await?),
-    };
+    })
+}
+
+async fn brought_up_to_date(dialect: Dialect, pool: AnyPool) -> Result<SqlStore, OpenError> {
+    if dialect == Dialect::Sqlite {
+        pool.execute(SQLITE_WAL).await.map_err(|error| unreachable(&error))?;
+    }
     migrate(dialect, &pool).await.map_err(|error| OpenError::Migration(reason_of(&error)))?;
     Ok(SqlStore::new(dialect, pool))
 }
@@ -69,14 +105,13 @@ async fn memory() -> Result<AnyPool, OpenError> {
 }
 
 async fn file(path: &Path) -> Result<AnyPool, OpenError> {
-    let path = private_file(path).map_err(|error| OpenError::Unreachable(error.to_string()))?;
+    let path =
+        std::path::absolute(path).map_err(|error| OpenError::Unreachable(error.to_string()))?;
     let options = AnyPoolOptions::new()
         .max_connections(CONNECTIONS)
         .test_before_acquire(false)
         .acquire_timeout(ACQUIRE_TIMEOUT);
-    let pool = connect(options, &format!("sqlite://{}?mode=rwc", encoded(&path)?)).await?;
-    pool.execute(SQLITE_WAL).await.map_err(|error| unreachable(&error))?;
-    Ok(pool)
+    connect(options, &format!("sqlite://{}?mode=rw", encoded(&path)?)).await
 }
 
 async fn postgres(url: &str) -> Result<AnyPool, OpenError> {
@@ -99,14 +134,19 @@ async fn connect(options: AnyPoolOptions, url: &str) -> Result<AnyPool, OpenErro
             outcome => return outcome.map_err(|error| unreachable(&error)),
         }
     }
-    options.connect_with(target).await.map_err(|error| unreachable(&error))
+    match options.connect_with(target).await {
+        Err(sqlx::Error::PoolTimedOut) if !url.starts_with("sqlite:") => {
+            let told = "no connection in time: is it running there?";
+            Err(OpenError::Unreachable(told.to_owned()))
+        }
+        outcome => outcome.map_err(|error| unreachable(&error)),
+    }
 }
 
 /// Creates the file for its owner alone; SQLite gives its companions the same mode. One that is
 /// there already keeps the mode its operator gave it.
-fn private_file(path: &Path) -> io::Result<PathBuf> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    std::path::absolute(path)
+fn make_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).map(|_| ())
 }
 
 /// The path as a URL holds it, byte by byte.
@@ -125,9 +165,27 @@ fn unreachable(error: &sqlx::Error) -> OpenError {
     OpenError::Unreachable(reason(error))
 }
 
+fn is_without_tables(error: &sqlx::Error) -> bool {
+    matches!(code(error).as_deref(), Some(SQLITE_ERROR | "42P01"))
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    Some(error.as_database_error()?.code()?.into_owned())
+}
+
 fn reason_of(error: &MigrateError) -> String {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => reason(error),
-        other => other.to_string(),
+    let error = match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error,
+        MigrateError::VersionMissing(_) => {
+            return "it was made by a newer version: run that one".to_owned();
+        }
+        other => return other.to_string(),
+    };
+    match code(error).as_deref() {
+        Some(SQLITE_ERROR | "42P07") => {
+            "it has tables of that name (users, session_endings) that are not ours".to_owned()
+        }
+        Some("42501") => "its user may not create tables".to_owned(),
+        _ => reason(error),
     }
 }

@@ -43,6 +43,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than a write waits for the writer before it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(7);
 const BULK_TIMEOUT: Duration = Duration::from_mins(1);
+/// Who still works with a connection by then loses it, as in a crash.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const CHANGED_MEANWHILE: &str = "the account was changed by somebody else meanwhile: try again";
 
@@ -257,6 +259,10 @@ impl UserStore for SqlStore {
             sqlx::query(PING).fetch_optional(&self.pool).await.map(|_| ())
         })
         .await
+    }
+
+    async fn close(&self) {
+        let _too_late = tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await;
     }
 }
 

@@ -80,8 +80,8 @@ pub(crate) struct Decision {
 
 /// What a proxy sends.
 ///
-/// In demo mode only. Point a proxy here instead of at its door: any method. It only looks, and so
-/// does not tell whether a session is bound to another place.
+/// In demo mode only. Point a proxy here instead of at its door: any method. It only looks: a
+/// session that is bound to another place is refused, and lives on.
 #[utoipa::path(
     get, path = "/authz/check", tag = "Forward auth",
     params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in")),

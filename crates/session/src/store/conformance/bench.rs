@@ -71,6 +71,7 @@ impl Bench {
             max_lifetime: self.unit * 10,
             login_age: Duration::ZERO,
             origin: Origin::default(),
+            maker: None,
         }
     }
 

@@ -26,6 +26,8 @@ enum Fault {
     TrustsItsSweeper,
     /// It takes an id in use.
     OverwritesOnInsert,
+    /// It enforces the cap before it knows whether the new session stays.
+    LooksAtTheMakerLast,
     /// Its first sweep fails.
     FailsToSweep,
 }
@@ -70,6 +72,20 @@ impl Broken {
         }
         self.inner.touch(&[presented]).await.remove(0)
     }
+
+    async fn insert_and_look(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
+        let orphan = NewSession { maker: None, ..new.clone() };
+        let created = self.inner.insert(&orphan, cap).await?;
+        let Some(maker) = new.maker else { return Ok(created) };
+        let look = Presented { intent: Intent::Look, ..maker };
+        match self.inner.touch(&[look]).await.remove(0)? {
+            Verdict::Alive(_) => Ok(created),
+            Verdict::Dead(dead) => {
+                self.inner.remove(new.id).await?;
+                Ok(Insertion::Refused(dead))
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -79,6 +95,9 @@ impl SessionStore for Broken {
             self.inner.remove(new.id).await?;
         }
         self.copies.lock().insert(new.id, new.clone());
+        if self.fault == Fault::LooksAtTheMakerLast {
+            return self.insert_and_look(new, cap).await;
+        }
         self.inner.insert(new, cap).await
     }
 
@@ -179,5 +198,12 @@ async fn the_suite_catches_a_store_that_trusts_its_sweeper() {
 async fn the_suite_catches_a_store_that_overwrites_on_insert() {
     let failed = failures(|| Broken::bench(Fault::OverwritesOnInsert)).await;
     let caught = "an_id_in_use_is_taken_and_nothing_changes";
+    assert!(failed.contains(&caught), "{failed:?}");
+}
+
+#[tokio::test]
+async fn the_suite_catches_a_store_that_enforces_the_cap_for_what_does_not_stay() {
+    let failed = failures(|| Broken::bench(Fault::LooksAtTheMakerLast)).await;
+    let caught = "a_mint_whose_maker_is_dead_is_undone_and_ends_nobody";
     assert!(failed.contains(&caught), "{failed:?}");
 }

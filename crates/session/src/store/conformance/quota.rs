@@ -20,7 +20,7 @@ async fn open_within(
             ended.sort_unstable();
             (held(&new), ended)
         }
-        Insertion::Taken => panic!("taken"),
+        other => panic!("{other:?}"),
     }
 }
 

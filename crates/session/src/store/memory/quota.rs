@@ -5,8 +5,9 @@ use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::key::Key;
+use super::steps::live;
 use super::{Insertion, MemoryStore, subjects};
-use crate::{NewSession, SessionId};
+use crate::{Dead, NewSession, SessionId};
 
 const STRIPES: usize = 256;
 
@@ -30,15 +31,22 @@ impl MemoryStore {
     /// Takes in a session and ends what its subject has past `cap`; 0 is no limit.
     pub(super) fn insert_within(&self, new: &NewSession, cap: usize) -> Insertion {
         let _alone = (cap > 0).then(|| self.quotas.lock(new.subject.id));
-        match self.create(new) {
-            None => Insertion::Taken,
-            Some((session, keys)) if cap == 0 || keys <= cap => {
-                Insertion::Created { session, ended: Vec::new() }
-            }
-            Some((session, _)) => {
-                Insertion::Created { session, ended: self.enforce(new.subject.id, new.id, cap) }
-            }
+        let Some((session, keys)) = self.create(new) else {
+            return Insertion::Taken;
+        };
+        if let Some(dead) = self.dead_maker(new) {
+            self.take_if(new.id, |_| true);
+            return Insertion::Refused(dead);
         }
+        let fits = cap == 0 || keys <= cap;
+        let ended = if fits { Vec::new() } else { self.enforce(new.subject.id, new.id, cap) };
+        Insertion::Created { session, ended }
+    }
+
+    fn dead_maker(&self, new: &NewSession) -> Option<Dead> {
+        let maker = new.maker?;
+        let shard = self.shard(Key::of(maker.id)).lock();
+        live(&shard, &maker, self.dates.moment()).err()
     }
 
     /// Ends the others of a subject's sessions that would end soonest, until no more than `cap`

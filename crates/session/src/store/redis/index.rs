@@ -4,7 +4,8 @@
 //! The set only says where to look. An entry is written before its session and settled after it,
 //! which gives it another score: an entry that nobody found a session for is taken out only if it
 //! still has the score that it was seen with, so that no session loses its entry to somebody who
-//! looked a moment too early.
+//! looked a moment too early. That of a minted session gets a score in between, while its maker is
+//! looked at: from then on whatever ends all of a subject's sessions finds it, and no cap counts it.
 
 use redis::Value;
 use uuid::Uuid;
@@ -47,10 +48,16 @@ impl RedisStore {
     /// Enters a session that is about to be created.
     pub(super) async fn enter(&self, new: &NewSession) -> Result<(), StoreError> {
         let call = Call::on(&ENTER, &subject_key(new.subject.id));
-        self.link.run_one(with_entry(call, new)).await.map(|_| ())
+        self.link.run_one(with_entry(call, new).arg("")).await.map(|_| ())
     }
 
-    /// Settles the entry of a session that was created, and ends what is past the cap.
+    /// Makes sure of the entry of a session that was created, and may yet be undone.
+    pub(super) async fn enter_made(&self, new: &NewSession) -> Result<(), StoreError> {
+        let call = Call::on(&ENTER, &subject_key(new.subject.id));
+        self.link.run_one(with_entry(call, new).arg("made")).await.map(|_| ())
+    }
+
+    /// Settles the entry of a session that was created and stays, and ends what is past the cap.
     pub(super) async fn settle(
         &self,
         new: &NewSession,
@@ -224,4 +231,56 @@ fn entries(value: &Value) -> Result<Vec<Entry>, StoreError> {
         }));
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::conformance::{Bench, held, use_of};
+    use crate::store::redis::server::fresh_database;
+    use crate::{Dead, Insertion, SessionStore as _};
+
+    #[tokio::test]
+    async fn the_entry_of_a_session_that_was_made_survives_who_looked_before_it_was() {
+        let Some(link) = fresh_database().await else { return };
+        let (store, bench) = (RedisStore::new(link), Bench::memory());
+        let new = bench.new_session();
+        let subject = new.subject.id;
+        store.enter(&new).await.unwrap();
+        let seen = store.entries(subject).await.unwrap();
+        store.enter_made(&new).await.unwrap();
+        store.forget(subject, &seen).await;
+        assert_eq!(store.entries(subject).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_minted_session_is_entered_as_made_before_its_maker_is_looked_at() {
+        let Some(link) = fresh_database().await else { return };
+        let (store, bench) = (RedisStore::new(link), Bench::memory());
+        let maker = Some(use_of(held(&bench.new_session())));
+        let new = NewSession { maker, ..bench.new_session() };
+        let refused = store.insert(&new, 0).await.unwrap();
+        assert!(matches!(refused, Insertion::Refused(Dead::Unknown)), "{refused:?}");
+        let left = store.entries(new.subject.id).await.unwrap();
+        assert!(left[0].score.starts_with(b"-") && left[0].score.ends_with(b".5"));
+    }
+
+    #[tokio::test]
+    async fn the_cap_does_not_count_a_session_that_may_yet_be_undone() {
+        let Some(link) = fresh_database().await else { return };
+        let (store, bench) = (RedisStore::new(link), Bench::memory());
+        let (old, new) = (bench.new_session(), bench.new_session());
+        let minted = NewSession { subject: Arc::clone(&old.subject), ..bench.new_session() };
+        let new = NewSession { subject: Arc::clone(&old.subject), ..new };
+        for session in [&old, &minted, &new] {
+            store.enter(session).await.unwrap();
+        }
+        store.settle(&old, 2).await.unwrap();
+        store.enter_made(&minted).await.unwrap();
+        let call = with_entry(Call::on(&SETTLE, &subject_key(old.subject.id)), &new).arg(2);
+        let counted = entries(&store.link.run_one(call).await.unwrap()).unwrap();
+        assert!(counted.is_empty(), "two are within the cap");
+    }
 }

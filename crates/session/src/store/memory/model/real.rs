@@ -112,9 +112,11 @@ impl Real {
             max_lifetime: Duration::from_millis(plain.max_ms),
             login_age: Duration::ZERO,
             origin: Origin::default(),
+            maker: None,
         };
         match self.runtime.block_on(self.store.insert(&new, cap)).unwrap() {
             Insertion::Taken => Answer::Taken,
+            Insertion::Refused(dead) => panic!("nobody mints here: {dead:?}"),
             Insertion::Created { session, ended } => {
                 Answer::Created(self.plain(&session, plain.secret), sorted(&ended))
             }

@@ -1,4 +1,4 @@
-//! Something on the auth service's port that answers as no auth service should.
+//! Something that is asked by our services and answers as a test wants it to.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,14 +9,14 @@ use std::time::Duration;
 
 /// Answers each request with the same bytes and then closes the connection; remembers the
 /// requests' heads and bodies.
-pub(crate) struct FakeAuth {
+pub(crate) struct FakeServer {
     pub(crate) port: u16,
-    requests: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<Vec<u8>>>>,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl FakeAuth {
+impl FakeServer {
     /// Answers with exactly these bytes.
     pub(crate) fn answering(bytes: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
@@ -49,13 +49,23 @@ impl FakeAuth {
 
     /// The validations that it was asked for so far, probes left out.
     pub(crate) fn validations(&self) -> Vec<String> {
-        let mut requests = self.requests.lock().unwrap().clone();
-        requests.retain(|request| request.starts_with("POST /validateToken "));
-        requests
+        let requests = self.requests.lock().unwrap();
+        let texts = requests.iter().map(|request| String::from_utf8_lossy(request).into_owned());
+        texts.filter(|request| request.starts_with("POST /validateToken ")).collect()
+    }
+
+    /// The head and the body of each request so far.
+    pub(crate) fn requests(&self) -> Vec<(String, Vec<u8>)> {
+        let requests = self.requests.lock().unwrap();
+        let parts = requests.iter().map(|request| {
+            let (head, body) = request.split_at(end_of_head(request).expect("it was read whole"));
+            (String::from_utf8_lossy(head).into_owned(), body.to_vec())
+        });
+        parts.collect()
     }
 }
 
-impl Drop for FakeAuth {
+impl Drop for FakeServer {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -65,7 +75,7 @@ impl Drop for FakeAuth {
     }
 }
 
-fn serve(mut stream: TcpStream, answer: &[u8], heard: &Mutex<Vec<String>>) {
+fn serve(mut stream: TcpStream, answer: &[u8], heard: &Mutex<Vec<Vec<u8>>>) {
     stream.set_nonblocking(false).expect("the connection can be waited for");
     stream.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout can be set");
     if let Some(request) = read_request(&mut stream) {
@@ -77,16 +87,16 @@ fn serve(mut stream: TcpStream, answer: &[u8], heard: &Mutex<Vec<String>>) {
 }
 
 /// Head and body, by `Content-Length`.
-fn read_request(stream: &mut TcpStream) -> Option<String> {
+fn read_request(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {
-        let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+        if let Some(end) = end_of_head(&bytes) {
+            let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
             let length = length.map_or(0, |length| length.trim().parse().unwrap_or(0));
-            if body.len() >= length {
-                return Some(String::from_utf8_lossy(&bytes).into_owned());
+            if bytes.len() >= end + length {
+                return Some(bytes);
             }
         }
         match stream.read(&mut piece) {
@@ -94,4 +104,9 @@ fn read_request(stream: &mut TcpStream) -> Option<String> {
             Ok(count) => bytes.extend_from_slice(&piece[..count]),
         }
     }
+}
+
+/// Where the body begins.
+fn end_of_head(request: &[u8]) -> Option<usize> {
+    request.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
 }

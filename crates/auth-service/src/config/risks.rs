@@ -1,0 +1,174 @@
+//! What the settings allow and nobody can have meant: a line each for the log of the start. What is
+//! wrong beyond doubt is refused where it is read.
+
+use std::time::Duration;
+
+use server_runtime::settings::written;
+use server_runtime::{BadSetting, Settings};
+use url::{Host, Url};
+
+use super::{Config, SessionBackend, read};
+
+const OF_REDIS: [&str; 3] = ["AUTH_REDIS_USERNAME", "AUTH_REDIS_PASSWORD", "AUTH_REDIS_WAIT"];
+
+/// The lines for these settings, as `config` understood them.
+pub(super) fn of(settings: &Settings, config: &Config) -> Result<Vec<String>, BadSetting> {
+    let domain = settings.value("AUTH_COOKIE_DOMAIN", read::cookie_domain)?;
+    let mut lines = browsers(&config.public_url, config.cookie.secure, domain.as_deref());
+    let lifetimes = &config.lifetimes;
+    for (ttl, maximum, (given, longest)) in [
+        ("AUTH_TOKEN_TTL", "AUTH_TOKEN_MAX_LIFETIME", lifetimes.token),
+        ("AUTH_SESSION_TTL", "AUTH_SESSION_MAX_LIFETIME", lifetimes.cookie),
+    ] {
+        if settings.is_set(ttl) && given > longest {
+            lines.push(capped(ttl, given, maximum, longest));
+        }
+    }
+    if matches!(config.session_store, SessionBackend::Memory) {
+        let idle = OF_REDIS.into_iter().filter(|variable| settings.is_set(variable));
+        lines.extend(
+            idle.map(|variable| format!("{variable} has no effect: AUTH_SESSION_STORE is memory")),
+        );
+    }
+    Ok(lines)
+}
+
+fn browsers(public_url: &Url, secure: bool, domain: Option<&str>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let shown = public_url.as_str().trim_end_matches('/');
+    if public_url.scheme() == "http" && secure && !is_local(public_url) {
+        lines.push(format!(
+            "AUTH_PUBLIC_URL is {shown}: over plain HTTP browsers drop the session cookie, which \
+             is Secure; use https"
+        ));
+    }
+    if domain.is_some_and(|domain| !read::is_within(public_url, domain)) {
+        lines.push(format!(
+            "AUTH_COOKIE_DOMAIN does not fit AUTH_PUBLIC_URL, {shown}: browsers there drop the \
+             session cookie; set AUTH_PUBLIC_URL"
+        ));
+    }
+    if public_url.path() != "/" {
+        lines.push(format!(
+            "AUTH_PUBLIC_URL is {shown}: its path is ignored by all but the redirects to the \
+             login; give the service a host of its own"
+        ));
+    }
+    lines
+}
+
+/// Whether browsers trust this host without TLS.
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(host)) => host == "localhost" || host.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn capped(ttl: &str, given: Duration, maximum: &str, longest: Duration) -> String {
+    let (given, longest) = (written(given), written(longest));
+    format!("{ttl} is {given}, but nothing outlives {maximum}, which is {longest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn read(env: &[(&str, &str)]) -> Result<(Config, Settings), String> {
+        let table = [crate::TABLE, server_runtime::settings::COMMON].concat();
+        let matches = Settings::command(clap::Command::new("auth-service"), &table)
+            .get_matches_from(["auth-service"]);
+        let env = |name: &str| {
+            env.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+        };
+        let settings = Settings::read(&table, &matches, &env).map_err(|bad| bad.to_string())?;
+        let config = Config::read(&settings).map_err(|bad| bad.to_string())?;
+        Ok((config, settings))
+    }
+
+    fn risks(env: &[(&str, &str)]) -> Vec<String> {
+        read(env).unwrap().0.risks
+    }
+
+    #[track_caller]
+    fn expect_one(env: &[(&str, &str)], part: &str) {
+        let risks = risks(env);
+        assert_eq!(risks.len(), 1, "{env:?}: {risks:?}");
+        assert!(risks[0].contains(part), "{part} in {risks:?}");
+    }
+
+    #[test]
+    fn a_secure_cookie_over_plain_http_is_told_unless_the_host_is_local() {
+        expect_one(&[("AUTH_PUBLIC_URL", "http://auth.example.com")], "use https");
+        for fine in [
+            "https://auth.example.com",
+            "http://localhost:8080",
+            "http://auth.localhost",
+            "http://127.0.0.2",
+            "http://[::1]:8080",
+        ] {
+            assert!(risks(&[("AUTH_PUBLIC_URL", fine)]).is_empty(), "{fine}");
+        }
+        let url = ("AUTH_PUBLIC_URL", "http://auth.example.com");
+        assert!(risks(&[url, ("AUTH_COOKIE_SECURE", "false")]).is_empty());
+    }
+
+    #[test]
+    fn a_domain_beside_the_public_url_is_refused_and_told_where_no_url_was_given() {
+        let url = ("AUTH_PUBLIC_URL", "https://auth.example.com");
+        let refusal = read(&[url, ("AUTH_COOKIE_DOMAIN", "example.org")]).unwrap_err();
+        assert!(refusal.starts_with("AUTH_COOKIE_DOMAIN: \"example.org\" is not"), "{refusal}");
+        assert!(risks(&[url, ("AUTH_COOKIE_DOMAIN", "example.com")]).is_empty());
+        expect_one(&[("AUTH_COOKIE_DOMAIN", "example.com")], "set AUTH_PUBLIC_URL");
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_told() {
+        expect_one(&[("AUTH_PUBLIC_URL", "https://example.com/auth")], "its path is ignored");
+        assert!(risks(&[("AUTH_PUBLIC_URL", "https://example.com/")]).is_empty());
+    }
+
+    #[test]
+    fn a_time_that_another_one_cuts_is_told_where_it_was_given() {
+        expect_one(&[("AUTH_TOKEN_TTL", "1d")], "1d, but nothing outlives AUTH_TOKEN_MAX_LIFETIME");
+        expect_one(&[("AUTH_SESSION_TTL", "31d")], "AUTH_SESSION_MAX_LIFETIME, which is 30d");
+        assert!(risks(&[("AUTH_TOKEN_TTL", "12h"), ("AUTH_SESSION_TTL", "30d")]).is_empty());
+        assert!(risks(&[("AUTH_SESSION_MAX_LIFETIME", "1d")]).is_empty(), "a default gives way");
+    }
+
+    #[test]
+    fn settings_of_redis_without_redis_are_told_without_their_values() {
+        expect_one(&[("AUTH_REDIS_WAIT", "true")], "AUTH_REDIS_WAIT has no effect");
+        let secret = risks(&[("AUTH_REDIS_PASSWORD", "geheim")]);
+        assert!(secret.len() == 1 && !secret[0].contains("geheim"), "{secret:?}");
+        let redis = ("AUTH_SESSION_STORE", "redis://127.0.0.1:6379");
+        assert!(risks(&[redis, ("AUTH_REDIS_PASSWORD", "geheim")]).is_empty());
+    }
+
+    #[test]
+    fn what_was_worked_out_is_shown_and_means_the_same_when_it_is_given() {
+        for env in [&[][..], &[("AUTH_DEMO", "true")], &[("PORT", "5000")]] {
+            let (config, settings) = read(env).unwrap();
+            let shown = config.in_force(&settings).print();
+            let given: Vec<_> = ["SESSION_TTL", "COOKIE_SECURE", "COOKIE_NAME", "PUBLIC_ADDR"]
+                .map(|name| format!("AUTH_{name}"))
+                .iter()
+                .map(|name| {
+                    let line =
+                        shown.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
+                    let value = line.unwrap().strip_suffix("  # default").unwrap();
+                    (name.clone(), value.to_owned())
+                })
+                .collect();
+            let given: Vec<_> = given.iter().map(|(name, v)| (name.as_str(), v.as_str())).collect();
+            let again = read(&[env, &given].concat()).unwrap().0;
+            assert_eq!(again.lifetimes.cookie, config.lifetimes.cookie, "{shown}");
+            assert_eq!(again.cookie, config.cookie, "{shown}");
+            assert_eq!(again.public_addr, config.public_addr, "{shown}");
+        }
+    }
+}
