@@ -72,7 +72,8 @@ fn with_a_platforms_port_both_are_behind_one_door() {
         .without("AUTH_PUBLIC_ADDR")
         .without("BUSINESS_ADDR")
         .var("PORT", port.to_string())
-        .var("AUTH_DEMO", "true");
+        .var("AUTH_DEMO", "true")
+        .var("AUTH_ALLOWED_ORIGINS", "https://spa.example");
     let mut pair = launch.start();
     let door = pair.listener("public");
     assert_eq!(door.port, port);
@@ -87,6 +88,12 @@ fn with_a_platforms_port_both_are_behind_one_door() {
     let paths = door.get("/openapi.json").expect(200).json()["paths"].clone();
     for path in ["/login", "/session", "/data", "/protected-resource"] {
         assert!(paths[path].is_object(), "{path}");
+    }
+    for path in ["/session", "/openapi.json", "/livez"] {
+        let asked = Request::get(path).bearer(&token).header("Origin", "https://spa.example");
+        let allowed = door.send(asked).expect(200);
+        let allowed = allowed.header("access-control-allow-origin");
+        assert_eq!(allowed, Some("https://spa.example"), "{path}");
     }
     door.send(Request::post("/validateToken").json(&json!({"token": token})))
         .expect_problem(404, "not_found");

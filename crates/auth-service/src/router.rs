@@ -237,7 +237,7 @@ fn cross_site(trusted: &[String]) -> CsrfLayer<fn(ProtectionError) -> Response> 
 }
 
 /// Lets the pages of the origins that are named in, with credentials.
-fn open_to_named_origins<S>(routes: Router<S>, app: &App) -> Router<S>
+pub(crate) fn open_to_named_origins<S>(routes: Router<S>, app: &App) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {

@@ -140,11 +140,8 @@ fn joined(auth: &auth_service::Service, business: &business_service::App) -> Rou
     let mut document = auth_service::Service::openapi();
     document.merge(described);
     let readiness = auth.readiness().clone().and(business.readiness());
-    let routes = auth
-        .public_part()
-        .merge(routes)
-        .merge(readiness.routes())
-        .route("/openapi.json", get(async move || Json(document)));
+    let read = readiness.routes().route("/openapi.json", get(async move || Json(document)));
+    let routes = auth.public_part().merge(routes).merge(auth.open_to_named_origins(read));
     auth.finish(routes)
 }
 
