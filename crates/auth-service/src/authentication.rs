@@ -61,11 +61,16 @@ pub(crate) async fn log_in(
     app.figures.login_success.inc();
     tracing::info!(target: "audit", event = "login", user_id = %user.id, username = %user.email,
         role = issued.session.role(), session_id = %issued.session.id, ip = client.ip.map(tracing::field::display));
-    for id in &issued.ended {
-        tracing::info!(target: "audit", event = "session_ended", user_id = %user.id,
-            session_id = %id, reason = "too many sessions");
-    }
+    tell_of_ended(&issued);
     Ok(issued)
+}
+
+/// Says in the log which sessions ended because a new one was one too many.
+pub(crate) fn tell_of_ended(issued: &Issued) {
+    for id in &issued.ended {
+        tracing::info!(target: "audit", event = "session_ended",
+            user_id = %issued.session.subject.id, session_id = %id, reason = "too many sessions");
+    }
 }
 
 /// A right password that opened nothing leaves a trace too: it may be somebody trying it out.

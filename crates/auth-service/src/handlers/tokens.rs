@@ -11,6 +11,7 @@ use server_runtime::settings::duration;
 use session::{Issued, Mint};
 
 use crate::app::App;
+use crate::authentication::tell_of_ended;
 use crate::body::Json;
 use crate::client_address::Client;
 use crate::credential::Caller;
@@ -56,6 +57,7 @@ pub(crate) async fn mint(
     let issued = app.sessions.mint(&caller.session, caller.presented, mint).await?;
     tracing::info!(target: "audit", event = "token_minted", user_id = %caller.session.subject.id,
         session_id = %issued.session.id, by = %caller.session.id, ip = client.ip.map(tracing::field::display));
+    tell_of_ended(&issued);
     Ok(issued)
 }
 
