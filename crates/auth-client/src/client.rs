@@ -51,11 +51,11 @@ impl AuthClient {
         if options.urls.is_empty() {
             return Err(SetupError::NoUrl);
         }
-        let lanes = options.lanes;
+        let (lanes, alone) = (options.lanes, options.urls.len() == 1);
         let upstreams = options
             .urls
             .iter()
-            .map(move |url| Upstream::new(url, lanes, Arc::clone(&clock)).map(Arc::new))
+            .map(move |url| Upstream::new(url, alone, lanes, Arc::clone(&clock)).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let inner = Inner {
             pool: Pool::new(upstreams),
@@ -201,12 +201,10 @@ impl Inner {
         outcome
     }
 
-    /// Each URL that is left out is probed, also where a probe has ended that should not have; and
-    /// one that goes away, where there are others that are asked in its place.
+    /// Each URL that is avoided is probed, also where a probe has ended that should not have.
     fn keep_probing(&self) {
-        let upstreams = &self.pool.upstreams;
-        for upstream in upstreams {
-            if !upstream.is_closed() || upstreams.len() > 1 && upstream.is_leaving() {
+        for upstream in &self.pool.upstreams {
+            if upstream.is_avoided() {
                 self.calls.probe(upstream);
             }
         }

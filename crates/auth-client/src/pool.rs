@@ -56,7 +56,9 @@ mod tests {
     fn pool(size: usize) -> Pool {
         let upstream = |i| {
             let url = format!("http://h{i}/").parse().unwrap();
-            Arc::new(Upstream::new(&url, 1, Arc::new(clock::ManualClock::new())).unwrap())
+            Arc::new(
+                Upstream::new(&url, size == 1, 1, Arc::new(clock::ManualClock::new())).unwrap(),
+            )
         };
         Pool::new((0..size).map(upstream).collect())
     }

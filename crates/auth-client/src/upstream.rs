@@ -27,6 +27,8 @@ pub(crate) struct Upstream {
     answered: AtomicU64,
     /// Whether its last answer said that it goes away. While it does, others are preferred.
     leaving: AtomicBool,
+    /// Whether there are no others.
+    alone: bool,
     /// The last status that the log told of; 0 for none.
     told: AtomicU16,
     breaker: Mutex<Breaker>,
@@ -34,7 +36,12 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(base: &Url, lanes: usize, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
+    pub(crate) fn new(
+        base: &Url,
+        alone: bool,
+        lanes: usize,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SetupError> {
         // Whatever else the URL holds stays out of the message: it may be a password.
         let name = format!(
             "{}://{}{}",
@@ -56,6 +63,7 @@ impl Upstream {
             in_flight: AtomicUsize::new(0),
             answered: AtomicU64::new(0),
             leaving: AtomicBool::new(false),
+            alone,
             told: AtomicU16::new(0),
             breaker: Mutex::default(),
             probe: Mutex::default(),
@@ -152,7 +160,7 @@ impl Upstream {
 
     /// Whether callers may all go elsewhere, so that nobody hears when it answers as it should.
     pub(crate) fn is_avoided(&self) -> bool {
-        !self.is_closed() || self.is_leaving()
+        !self.is_closed() || (self.is_leaving() && !self.alone)
     }
 
     /// Runs the probe that `start` spawns, unless one is running or the URL is not avoided.
@@ -208,7 +216,7 @@ mod tests {
     use super::*;
 
     fn upstream(url: &str) -> Result<Upstream, SetupError> {
-        Upstream::new(&url.parse().unwrap(), 1, Arc::new(clock::ManualClock::new()))
+        Upstream::new(&url.parse().unwrap(), true, 1, Arc::new(clock::ManualClock::new()))
     }
 
     #[test]
@@ -248,5 +256,16 @@ mod tests {
         assert!(!upstream.is_news(401));
         upstream.succeeded();
         assert!(upstream.is_news(401));
+    }
+
+    #[test]
+    fn one_that_goes_away_is_avoided_where_there_are_others_and_asked_where_there_are_none() {
+        for alone in [false, true] {
+            let clock = Arc::new(clock::ManualClock::new());
+            let upstream = Upstream::new(&"http://h:1".parse().unwrap(), alone, 1, clock).unwrap();
+            assert!(!upstream.is_avoided());
+            upstream.begins_to_leave(true);
+            assert_eq!(upstream.is_avoided(), !alone);
+        }
     }
 }
