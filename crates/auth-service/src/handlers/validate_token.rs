@@ -45,8 +45,7 @@ pub(crate) async fn validate_token(
     let question: ValidateRequest<'_> = body::json(&bytes)?;
     let is_batch = question.is_batch();
     let items = question.into_items().map_err(malformed)?;
-    let seen = items.iter().map(|item| seen_at(item.client.as_ref()));
-    let outcomes = ask(&app, &items, seen.collect::<Result<_, _>>()?).await;
+    let outcomes = ask(&app, &items).await?;
     if outcomes.iter().all(|outcome| matches!(outcome, Some(Err(_)))) {
         return Err(ApiError::Unavailable("the session store does not answer"));
     }
@@ -91,20 +90,23 @@ impl ToSchema for ValidateAnswer<'_> {
 
 /// The store's answer for each item, in order; only well-formed tokens reach it, in one batch. None
 /// for the others.
-async fn ask(app: &App, items: &[ValidateItem<'_>], places: Vec<SeenAt>) -> Vec<Option<Outcome>> {
+async fn ask(app: &App, items: &[ValidateItem<'_>]) -> Result<Vec<Option<Outcome>>, ApiError> {
     let mut batch = Vec::with_capacity(items.len());
     let mut seen = Vec::with_capacity(items.len());
     let mut asked = Vec::with_capacity(items.len());
-    for (item, place) in items.iter().zip(places) {
+    for item in items {
+        let place = seen_at(item.client.as_ref())?;
         let read = Token::read(&item.token);
         asked.push(read.is_ok());
         let Ok((id, digest)) = read else {
-            app.figures.count_malformed();
             continue;
         };
         let intent = if item.touch.unwrap_or(true) { Intent::Use } else { Intent::Look };
         batch.push(Presented { id, digest, intent });
         seen.push(place);
+    }
+    for _ in batch.len()..items.len() {
+        app.figures.count_malformed();
     }
     let outcomes = app.sessions.validate(&batch, &seen).await;
     report_failures(&outcomes);
@@ -112,7 +114,7 @@ async fn ask(app: &App, items: &[ValidateItem<'_>], places: Vec<SeenAt>) -> Vec<
         app.figures.count_validation(outcome);
     }
     let mut outcomes = outcomes.into_iter();
-    asked.into_iter().map(|asked| asked.then(|| outcomes.next()).flatten()).collect()
+    Ok(asked.into_iter().map(|asked| asked.then(|| outcomes.next()).flatten()).collect())
 }
 
 fn verdict(outcome: Option<&Outcome>) -> Verdict<'_> {
