@@ -10,7 +10,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use server_runtime::page::style_sheet;
-use server_runtime::{Problem, Readiness, RequestLayer};
+use server_runtime::problem::Link;
+use server_runtime::{Readiness, RequestLayer};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -174,7 +175,8 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
         .merge(Router::from(authz_routes(app.demo)))
         .route("/", get(h::index::show_internal_index))
         .with_state(Arc::clone(app));
-    with_fallbacks(routes.merge(probes(readiness, app))).layer(request_layer(app))
+    let layer = RequestLayer::new(&app.metrics, Arc::clone(&app.clock));
+    with_fallbacks(routes.merge(probes(readiness, app))).layer(layer)
 }
 
 fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
@@ -184,8 +186,8 @@ fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
 
 /// What every request to the public listener gets, and what is said where there is no route.
 pub(crate) fn finished_public(routes: Router, app: &App) -> Router {
-    let routes =
-        with_fallbacks(routes).layer(middleware::map_response(lead_on)).layer(request_layer(app));
+    let layer = RequestLayer::leading_on(&app.metrics, Arc::clone(&app.clock), lead_on);
+    let routes = with_fallbacks(routes).layer(layer);
     if app.https { routes.layer(hsts()) } else { routes }
 }
 
@@ -196,20 +198,13 @@ fn with_fallbacks(routes: Router) -> Router {
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
 }
 
-fn request_layer(app: &App) -> RequestLayer {
-    RequestLayer::new(&app.metrics, Arc::clone(&app.clock))
-}
-
 /// An error that becomes a page leads on to one of ours. Not so on the internal listener, whose
 /// errors proxies show on sites of others.
-async fn lead_on(mut response: Response) -> Response {
-    if let Some(problem) = response.extensions_mut().get_mut::<Problem>() {
-        problem.link = Some(match problem.status {
-            StatusCode::UNAUTHORIZED => (p::LOGIN, "Log in"),
-            _ => (p::ACCOUNT, "Your account"),
-        });
+const fn lead_on(status: StatusCode) -> Link {
+    match status {
+        StatusCode::UNAUTHORIZED => (p::LOGIN, "Log in"),
+        _ => (p::ACCOUNT, "Your account"),
     }
-    response
 }
 
 /// Takes the whole body before anything looks at the token.

@@ -26,9 +26,10 @@ pub struct Problem {
     pub detail: Cow<'static, str>,
     /// Headers that go with it: `WWW-Authenticate`, `Retry-After`, `Allow`.
     pub headers: HeaderMap,
-    /// Where a page of it leads on to, and what the link says.
-    pub link: Option<(&'static str, &'static str)>,
 }
+
+/// Where a page leads on to, and what the link says.
+pub type Link = (&'static str, &'static str);
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -47,7 +48,7 @@ impl Problem {
         title: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code, title, detail: detail.into(), headers: HeaderMap::new(), link: None }
+        Self { status, code, title, detail: detail.into(), headers: HeaderMap::new() }
     }
 
     /// The same with one more header.
@@ -76,10 +77,10 @@ impl Problem {
         self.with_own_headers(response)
     }
 
-    /// The answer as a page for people, with the request's id.
-    pub fn page(&self, request_id: &str) -> Response {
+    /// The answer as a page for people, with the request's id, that leads on to `link`.
+    pub fn page(&self, request_id: &str, link: Option<Link>) -> Response {
         let title = Escaped(self.title);
-        let link = self.link.map_or_else(String::new, |(target, text)| {
+        let link = link.map_or_else(String::new, |(target, text)| {
             format!("<p><a href=\"{}\">{}</a></p>\n", Escaped(target), Escaped(text))
         });
         let mut page = String::with_capacity(1024);
@@ -232,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_page_escapes_what_it_shows_and_names_the_request() {
-        let response = problem().page("r-1");
+        let response = problem().page("r-1", None);
         assert_eq!(response.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
         assert!(response.headers().contains_key("content-security-policy"));
         assert_eq!(response.headers()["retry-after"], "1");
@@ -244,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_page_leads_on_where_there_is_somewhere_to_go() {
-        let page = Problem { link: Some(("/account", "Your account")), ..problem() }.page("r-1");
+        let page = problem().page("r-1", Some(("/account", "Your account")));
         let page = text(page).await;
         assert!(page.contains(r#"<a href="/account">Your account</a>"#), "{page}");
     }

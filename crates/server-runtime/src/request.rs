@@ -23,7 +23,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tower::{Layer, Service};
 
 use crate::metrics::{Metrics, Usual};
-use crate::problem::{Problem, wants_page};
+use crate::problem::{Link, Problem, wants_page};
 use crate::traces;
 use answer::Pending;
 use current::Working;
@@ -48,13 +48,31 @@ pub(crate) struct Shared {
     ids: Ids,
     /// `None` where nobody collects traces.
     tracer: Option<SdkTracer>,
+    link: Option<fn(StatusCode) -> Link>,
 }
 
 impl RequestLayer {
     /// A layer that measures with `clock` and counts in `metrics`.
     pub fn new(metrics: &Metrics, clock: Arc<dyn clock::Clock>) -> Self {
+        Self::with(metrics, clock, None)
+    }
+
+    /// The same, where the page of an error with a status leads on to `link` of it.
+    pub fn leading_on(
+        metrics: &Metrics,
+        clock: Arc<dyn clock::Clock>,
+        link: fn(StatusCode) -> Link,
+    ) -> Self {
+        Self::with(metrics, clock, Some(link))
+    }
+
+    fn with(
+        metrics: &Metrics,
+        clock: Arc<dyn clock::Clock>,
+        link: Option<fn(StatusCode) -> Link>,
+    ) -> Self {
         let (metrics, ids) = (metrics.clone(), Ids::default());
-        let shared = Shared { metrics, clock, ids, tracer: traces::tracer() };
+        let shared = Shared { metrics, clock, ids, tracer: traces::tracer(), link };
         Self { shared: Arc::new(shared) }
     }
 }
