@@ -1,75 +1,101 @@
-//! Whether one URL is worth asking: a pure state machine, fed with outcomes and the time.
+//! Whether one URL is worth asking: a circuit breaker, fed with outcomes and the time.
 //!
 //! It knows nothing of requests. While it is open nobody is sent there but the probe, which is how
-//! it closes again.
+//! it closes again. Its whole state is one number, so that threads that only ask share no lock.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clock::Moment;
 
 /// So many failures without a success in between open it.
-pub(crate) const THRESHOLD: u32 = 5;
+pub(crate) const THRESHOLD: u64 = 5;
 
 /// A circuit breaker.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
-    state: State,
-    epoch: Epoch,
+    /// A [`State`] in one number.
+    state: AtomicU64,
+    /// When it was opened last, in milliseconds of the clock: for the log only.
+    opened_at_ms: AtomicU64,
 }
 
-/// The time between two changes of state. A call remembers the one it was let in by, so that what
-/// failed before a recovery does not count against the recovered.
+/// The time between two changes between open and closed. A request remembers the one it was
+/// admitted in, so that what failed before a recovery does not count against the recovered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Epoch(u64);
 
-#[derive(Debug)]
-enum State {
-    Closed { failures: u32 },
-    Open { since: Moment },
+#[derive(Clone, Copy)]
+struct State {
+    epoch: u64,
+    failures: u64,
+    open: bool,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self::Closed { failures: 0 }
+impl State {
+    /// Bits of the number: whether it is open (0), failures in a row (1–8), the epoch (9–63).
+    const fn from_bits(bits: u64) -> Self {
+        Self { epoch: bits >> 9, failures: bits >> 1 & 0xff, open: bits & 1 == 1 }
+    }
+
+    fn bits(self) -> u64 {
+        self.epoch << 9 | self.failures << 1 | u64::from(self.open)
     }
 }
 
 impl Breaker {
-    /// Lets a call in, unless the breaker is open.
+    /// Lets a request in, unless the breaker is open.
     pub(crate) fn admit(&self) -> Option<Epoch> {
-        matches!(self.state, State::Closed { .. }).then_some(self.epoch)
+        let state = State::from_bits(self.state.load(Ordering::Acquire));
+        (!state.open).then_some(Epoch(state.epoch))
     }
 
-    /// Takes note of an answer. Says for how long the breaker was open if this closed it.
+    /// Records an answer. Returns for how long the breaker was open if this closed it.
     ///
     /// An answer closes it whenever it was asked for: a service that hung and goes on answers
     /// what it was asked before.
-    pub(crate) fn succeeded(&mut self, now: Moment) -> Option<Duration> {
-        let was = std::mem::take(&mut self.state);
-        let State::Open { since } = was else {
-            return None;
-        };
-        self.epoch.0 += 1;
-        Some(now.saturating_sub(since))
+    pub(crate) fn record_success(&self, now: Moment) -> Option<Duration> {
+        let before = self.change(|state| {
+            // Most of the time nothing changes, and nothing is written.
+            (state.open || state.failures > 0).then_some(State {
+                epoch: state.epoch + u64::from(state.open),
+                failures: 0,
+                open: false,
+            })
+        })?;
+        let opened_at = Duration::from_millis(self.opened_at_ms.load(Ordering::Acquire));
+        before.open.then(|| now.saturating_sub(opened_at))
     }
 
-    /// Takes note of a failure of a call that was let in at `epoch`. Says whether it opened the
+    /// Records a failure of a request that was admitted in `epoch`. Returns whether it opened the
     /// breaker.
-    pub(crate) fn failed(&mut self, epoch: Epoch, now: Moment) -> bool {
-        if epoch != self.epoch {
-            return false;
-        }
-        let State::Closed { failures } = &mut self.state else {
-            return false;
-        };
-        *failures += 1;
-        if *failures < THRESHOLD {
-            return false;
-        }
-        self.state = State::Open { since: now };
-        self.epoch.0 += 1;
-        true
+    pub(crate) fn record_failure(&self, epoch: Epoch, now: Moment) -> bool {
+        let before = self.change(|state| {
+            if state.open || epoch.0 != state.epoch {
+                return None;
+            }
+            let failures = state.failures + 1;
+            if failures < THRESHOLD {
+                return Some(State { failures, ..state });
+            }
+            // Before it is seen to be open: whoever closes it reads this.
+            self.opened_at_ms.store(milliseconds(now), Ordering::Release);
+            Some(State { epoch: state.epoch + 1, failures: 0, open: true })
+        });
+        before.is_some_and(|before| before.failures + 1 == THRESHOLD)
     }
+
+    /// Replaces the state by what `next` makes of it, in one step; returns the state before, or
+    /// `None` where `next` leaves it alone.
+    fn change(&self, next: impl Fn(State) -> Option<State>) -> Option<State> {
+        let step = |bits| next(State::from_bits(bits)).map(State::bits);
+        let before = self.state.try_update(Ordering::AcqRel, Ordering::Acquire, step).ok()?;
+        Some(State::from_bits(before))
+    }
+}
+
+fn milliseconds(moment: Moment) -> u64 {
+    u64::try_from(moment.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -79,47 +105,60 @@ mod tests {
     const AT: fn(u64) -> Moment = Duration::from_millis;
 
     fn opened_at(ms: u64) -> Breaker {
-        let mut breaker = Breaker::default();
+        let breaker = Breaker::default();
         let epoch = breaker.admit().unwrap();
         for _ in 1..THRESHOLD {
-            assert!(!breaker.failed(epoch, AT(ms)));
+            assert!(!breaker.record_failure(epoch, AT(ms)));
         }
-        assert!(breaker.failed(epoch, AT(ms)));
+        assert!(breaker.record_failure(epoch, AT(ms)));
         breaker
     }
 
     #[test]
     fn failures_in_a_row_open_it_and_an_answer_closes_it() {
-        let mut breaker = opened_at(100);
+        let breaker = opened_at(100);
         assert_eq!(breaker.admit(), None);
-        assert_eq!(breaker.succeeded(AT(350)), Some(AT(250)));
+        assert_eq!(breaker.record_success(AT(350)), Some(AT(250)));
         assert!(breaker.admit().is_some());
     }
 
     #[test]
     fn an_answer_in_between_starts_the_count_anew() {
-        let mut breaker = Breaker::default();
+        let breaker = Breaker::default();
         let epoch = breaker.admit().unwrap();
         for _ in 0..10 {
             for _ in 1..THRESHOLD {
-                assert!(!breaker.failed(epoch, AT(0)));
+                assert!(!breaker.record_failure(epoch, AT(0)));
             }
-            assert_eq!(breaker.succeeded(AT(0)), None);
+            assert_eq!(breaker.record_success(AT(0)), None);
         }
         assert!(breaker.admit().is_some());
     }
 
     #[test]
     fn what_failed_before_a_recovery_does_not_count_after_it() {
-        let mut breaker = Breaker::default();
+        let breaker = Breaker::default();
         let before = breaker.admit().unwrap();
         for _ in 0..THRESHOLD {
-            breaker.failed(before, AT(0));
+            breaker.record_failure(before, AT(0));
         }
-        breaker.succeeded(AT(1));
+        breaker.record_success(AT(1));
         for _ in 0..THRESHOLD {
-            assert!(!breaker.failed(before, AT(2)));
+            assert!(!breaker.record_failure(before, AT(2)));
         }
         assert!(breaker.admit().is_some());
+    }
+
+    #[test]
+    fn of_failures_at_the_same_moment_one_opens_it() {
+        let breaker = Breaker::default();
+        let epoch = breaker.admit().unwrap();
+        let opened = std::thread::scope(|threads| {
+            let fail = || (0..1_000).filter(|_| breaker.record_failure(epoch, AT(1))).count();
+            let failing: Vec<_> = (0..4).map(|_| threads.spawn(fail)).collect();
+            failing.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+        });
+        assert_eq!(opened, 1);
+        assert_eq!(breaker.admit(), None);
     }
 }

@@ -10,12 +10,12 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use crate::authenticate::Reading;
+use crate::balancer::Balancer;
 use crate::breaker::Epoch;
-use crate::calls::Calls;
-use crate::pool::Pool;
+use crate::dispatch::Dispatch;
 use crate::stats::Counts;
+use crate::transport::{Reply, Transport};
 use crate::upstream::{Lease, Upstream};
-use crate::wire::{Reply, Wire};
 use crate::{
     Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, Stats, UpstreamStats, probe,
 };
@@ -30,11 +30,11 @@ pub struct AuthClient {
 }
 
 struct Inner {
-    pool: Pool,
-    calls: Arc<Calls>,
-    /// Who is in here at all: under way or waiting.
+    balancer: Balancer,
+    dispatch: Arc<Dispatch>,
+    /// Questions in here at all: in flight or waiting.
     admitted: Semaphore,
-    /// Who is under way.
+    /// Questions in flight.
     in_flight: Semaphore,
     counts: Counts,
     reading: Reading,
@@ -51,15 +51,16 @@ impl AuthClient {
         if options.urls.is_empty() {
             return Err(SetupError::NoUrl);
         }
-        let (lanes, alone) = (options.lanes, options.urls.len() == 1);
+        let (dispatch, alone) = (Arc::new(Dispatch::new(&options)?), options.urls.len() == 1);
+        let shared = &dispatch;
         let upstreams = options
             .urls
             .iter()
-            .map(move |url| Upstream::new(url, alone, lanes, Arc::clone(&clock)).map(Arc::new))
+            .map(move |url| Upstream::new(url, alone, Arc::clone(&clock), shared))
             .collect::<Result<_, _>>()?;
         let inner = Inner {
-            pool: Pool::new(upstreams),
-            calls: Arc::new(Calls::new(&options)?),
+            balancer: Balancer::new(upstreams, Arc::clone(&dispatch)),
+            dispatch,
             admitted: Semaphore::new(options.max_in_flight.saturating_add(options.max_waiting)),
             in_flight: Semaphore::new(options.max_in_flight),
             counts: Counts::default(),
@@ -96,14 +97,14 @@ impl AuthClient {
 
     /// What the client has seen so far.
     pub fn stats(&self) -> Stats {
-        let upstreams = self.inner.pool.upstreams.iter().map(|upstream| UpstreamStats {
+        let upstreams = self.inner.balancer.upstreams.iter().map(|upstream| UpstreamStats {
             name: upstream.name.clone(),
             in_flight: upstream.load(),
-            left_out: !upstream.is_closed(),
+            breaker_open: upstream.admit().is_none(),
         });
         Stats {
             validations: self.inner.counts.read(),
-            batches: self.inner.calls.sizes.read(),
+            batches: self.inner.dispatch.sizes.read(),
             upstreams: upstreams.collect(),
         }
     }
@@ -111,13 +112,13 @@ impl AuthClient {
     /// One request about a session's value, within the budget, by way of the URLs that answer.
     pub(crate) async fn exchange_value<T>(
         &self,
-        request: impl Fn(&Wire, &Upstream) -> RequestBuilder + Sync,
+        request: impl Fn(&Transport, &Upstream) -> RequestBuilder + Sync,
         judge: fn(&Reply) -> Option<T>,
     ) -> Result<T, AuthUnavailable> {
-        let calls = &self.inner.calls;
+        let dispatch = &self.inner.dispatch;
         let exchange = |upstream: Arc<Upstream>, epoch| {
-            let request = request(calls.wire(), &upstream);
-            async move { calls.exchange_value(&upstream, epoch, request, judge).await }
+            let request = request(dispatch.transport(), &upstream);
+            async move { dispatch.exchange_value(&upstream, epoch, request, judge).await }
         };
         self.inner.by_any(exchange).await
     }
@@ -130,7 +131,7 @@ impl AuthClient {
 impl Inner {
     async fn ask(&self, question: &Question<'_>) -> Result<Answer, AuthUnavailable> {
         let ask = |upstream: Arc<Upstream>, epoch| async move {
-            self.calls.ask(&upstream, epoch, question).await
+            self.dispatch.ask(&upstream, epoch, question).await
         };
         self.by_any(ask).await
     }
@@ -143,21 +144,22 @@ impl Inner {
     where
         F: Future<Output = Result<T, AuthUnavailable>>,
     {
-        self.keep_probing();
-        if !self.pool.any_closed() {
-            return Err(AuthUnavailable::LeftOut);
-        }
+        let mut lease = self.balancer.pick(&[]).ok_or(AuthUnavailable::BreakerOpen)?;
         let _admitted = self.admitted.try_acquire().map_err(|_| AuthUnavailable::Overloaded)?;
-        let deadline = Instant::now() + self.calls.budget;
-        let _under_way = self.under_way(deadline).await.ok_or(AuthUnavailable::Overloaded)?;
-        self.by_each(attempt, deadline).await
+        let deadline = Instant::now() + self.dispatch.budget;
+        let _in_flight = if let Ok(permit) = self.in_flight.try_acquire() {
+            permit
+        } else {
+            let permit = self.permit_by(deadline).await.ok_or(AuthUnavailable::Overloaded)?;
+            // The breaker may have opened meanwhile.
+            lease = self.balancer.pick(&[]).ok_or(AuthUnavailable::BreakerOpen)?;
+            permit
+        };
+        self.by_each(attempt, lease, deadline).await
     }
 
-    /// A place among those under way, at once where one is free.
-    async fn under_way(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
-        if let Ok(permit) = self.in_flight.try_acquire() {
-            return Some(permit);
-        }
+    /// A permit for a question in flight, once another question has ended.
+    async fn permit_by(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
         timeout_at(deadline, self.in_flight.acquire()).await.ok()?.ok()
     }
 
@@ -165,23 +167,23 @@ impl Inner {
     async fn by_each<T, F>(
         &self,
         attempt: impl Fn(Arc<Upstream>, Epoch) -> F,
+        mut lease: Lease,
         deadline: Instant,
     ) -> Result<T, AuthUnavailable>
     where
         F: Future<Output = Result<T, AuthUnavailable>>,
     {
-        let (mut tried, mut last) = (Vec::new(), AuthUnavailable::LeftOut);
-        while let Some(lease) = self.pool.pick(&tried) {
+        let mut tried = Vec::new();
+        loop {
             let attempt = attempt(Arc::clone(&lease.upstream), lease.epoch);
-            match self.in_time(&lease, attempt, deadline).await {
-                Err(why @ (AuthUnavailable::Unreachable | AuthUnavailable::LeftOut)) => {
-                    tried.push(Arc::clone(&lease.upstream));
-                    last = why;
-                }
+            let why = match self.in_time(&lease, attempt, deadline).await {
+                Err(why @ (AuthUnavailable::Unreachable | AuthUnavailable::BreakerOpen)) => why,
                 done => return done,
-            }
+            };
+            tried.push(Arc::clone(&lease.upstream));
+            drop(lease);
+            lease = self.balancer.pick(&tried).ok_or(why)?;
         }
-        Err(last)
     }
 
     async fn in_time<T>(
@@ -192,22 +194,13 @@ impl Inner {
     ) -> Result<T, AuthUnavailable> {
         let Ok(outcome) = timeout_at(deadline, attempt).await else {
             let why = AuthUnavailable::TimedOut;
-            // Whoever waits in vain tells of a service that hangs, unless it answers others.
+            // A caller that waited in vain shows that a service hangs, unless it answers others.
             if !lease.others_were_answered() {
-                self.calls.failed(&lease.upstream, lease.epoch, why);
+                self.dispatch.record_failure(&lease.upstream, lease.epoch, why);
             }
             return Err(why);
         };
         outcome
-    }
-
-    /// Each URL that is avoided is probed, also where a probe has ended that should not have.
-    fn keep_probing(&self) {
-        for upstream in &self.pool.upstreams {
-            if upstream.is_avoided() {
-                self.calls.probe(upstream);
-            }
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{AuthClientOptions, SetupError};
 /// hardly ever the server that ends it, at the very moment when we write to it.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// The connections of one lane.
+/// The connections of one shard.
 pub(crate) struct Connections {
     recipe: Recipe,
     http: RwLock<Client>,

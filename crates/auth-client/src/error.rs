@@ -8,7 +8,7 @@ pub enum AuthUnavailable {
     Overloaded,
     /// No auth service has answered lately; this question was not sent.
     #[error("no auth service has answered lately")]
-    LeftOut,
+    BreakerOpen,
     /// No auth service could be connected to; this question was not received.
     #[error("no auth service could be reached")]
     Unreachable,
@@ -27,7 +27,7 @@ impl AuthUnavailable {
     /// All of them, in the order of their declaration.
     pub const ALL: [Self; 6] = [
         Self::Overloaded,
-        Self::LeftOut,
+        Self::BreakerOpen,
         Self::Unreachable,
         Self::TimedOut,
         Self::Broken,
@@ -38,7 +38,7 @@ impl AuthUnavailable {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
-            Self::LeftOut => "left_out",
+            Self::BreakerOpen => "left_out",
             Self::Unreachable => "unreachable",
             Self::TimedOut => "timed_out",
             Self::Broken => "broken",

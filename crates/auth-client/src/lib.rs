@@ -30,29 +30,27 @@
 //! ```
 
 mod authenticate;
+mod balancer;
 mod breaker;
-mod calls;
 mod client;
 mod connections;
 pub mod credential;
+mod dispatch;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
-mod lane;
 mod layer;
 mod message;
 mod options;
 mod origin;
-mod place;
-mod pool;
 mod probe;
 mod question;
-mod queue;
 mod refusal;
+mod shard;
 mod stats;
+mod transport;
 mod upstream;
 mod values;
-mod wire;
 
 pub use auth_api_types::{Reason, SessionUser, SessionView};
 pub use client::AuthClient;

@@ -3,7 +3,7 @@
 //! Each question is written once, by who asks it, before it meets any other: what cannot be
 //! written fails there, and what was written cannot make the others' call unreadable.
 
-use auth_api_types::{Client, MAX_TOKENS};
+use auth_api_types::Client;
 use bytes::Bytes;
 use http::HeaderValue;
 use serde::Serialize;
@@ -64,32 +64,15 @@ impl Message {
         bytes.extend_from_slice(trace);
         Ok(Self { bytes, json, request_id })
     }
-}
 
-/// What a call still has room for.
-pub(crate) struct Room {
-    items: usize,
-    bytes: usize,
-}
-
-impl Room {
-    /// The room of an empty call.
-    pub(crate) const fn of_a_call() -> Self {
-        Self { items: MAX_TOKENS, bytes: MAX_BODY - OPEN.len() - CLOSE.len() }
-    }
-
-    /// Takes the place of this message. The first one always has one: alone it needs no brackets.
-    pub(crate) fn take(&mut self, message: &Message) -> bool {
-        let first = self.items == MAX_TOKENS;
-        let needed = message.json + usize::from(!first);
-        let fits = first || (self.items > 0 && needed <= self.bytes);
-        if fits {
-            self.items -= 1;
-            self.bytes = self.bytes.saturating_sub(needed);
-        }
-        fits
+    /// The bytes that it takes in the body of a batch, the comma before it included.
+    pub(crate) const fn weight(&self) -> usize {
+        self.json + 1
     }
 }
+
+/// The most that the questions of one batch weigh: the first has no comma before it.
+pub(crate) const MAX_WEIGHT: usize = MAX_BODY - OPEN.len() - CLOSE.len() + 1;
 
 /// One call: the body, and the headers of a question that travels alone.
 pub(crate) struct Call {
@@ -147,12 +130,6 @@ mod tests {
         Message::new(&Question::new(token)).unwrap()
     }
 
-    fn taken(mut lengths: impl Iterator<Item = usize>) -> Vec<Message> {
-        let mut room = Room::of_a_call();
-        let next = || lengths.next().map(|length| message(&"x".repeat(length)));
-        std::iter::from_fn(next).take_while(|message| room.take(message)).collect()
-    }
-
     #[test]
     fn whatever_a_token_holds_a_call_stays_readable_and_each_item_itself() {
         let tokens =
@@ -169,23 +146,21 @@ mod tests {
     }
 
     #[test]
-    fn a_call_has_room_for_so_many_questions_and_so_many_bytes() {
-        assert_eq!(taken(std::iter::repeat(1)).len(), MAX_TOKENS);
+    fn a_call_of_what_may_leave_together_is_as_long_as_the_auth_service_reads() {
         for length in [500, 4096, 40_000] {
-            let messages = taken(std::iter::repeat(length));
-            let size = messages[0].json;
-            let call = Call::of(messages);
-            assert!(call.body.len() <= MAX_BODY, "{length}");
-            assert!(call.body.len() + 1 + size > MAX_BODY, "{length}");
+            let weight = message(&"x".repeat(length)).weight();
+            let fit = MAX_WEIGHT / weight;
+            let call = |count| Call::of((0..count).map(|_| message(&"x".repeat(length))).collect());
+            assert!(call(fit).body.len() <= MAX_BODY, "{length}");
+            assert!(call(fit + 1).body.len() > MAX_BODY, "{length}");
         }
     }
 
     #[test]
     fn the_longest_question_travels_alone_and_a_longer_one_not_at_all() {
         let around = message("").json;
-        let messages = taken([MAX_BODY - around, 1].into_iter());
-        assert_eq!(messages.len(), 1);
-        assert_eq!(Call::of(messages).body.len(), MAX_BODY);
+        let longest = message(&"x".repeat(MAX_BODY - around));
+        assert_eq!(Call::of(vec![longest]).body.len(), MAX_BODY);
         let longer = "x".repeat(MAX_BODY - around + 1);
         assert!(Message::new(&Question::new(&longer)).is_err());
     }

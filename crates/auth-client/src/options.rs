@@ -28,13 +28,13 @@ pub struct AuthClientOptions {
     /// Whether questions that come while a call is under way leave together in the next one;
     /// otherwise each has a call of its own.
     pub batching: bool,
-    /// How many such calls may be under way at once to each URL, at least one. One that takes
+    /// How many such batches may be in flight at once to each URL, at least one. One that takes
     /// longer than a tenth of the budget no longer counts.
-    pub calls_under_way: usize,
-    /// How many threads ask that have a runtime each: so many lanes there are, each with a queue,
-    /// calls and connections of its own, and a thread keeps to one. One where threads share a
+    pub batches_in_flight: usize,
+    /// How many threads ask that have a runtime each: so many shards there are, each with a queue,
+    /// batches and connections of its own, and a thread keeps to one. One where threads share a
     /// runtime.
-    pub lanes: usize,
+    pub shards: usize,
     /// The cookies that may hold a token; of these, the first that is there.
     pub cookie_names: Vec<String>,
     /// What the auth service is told of the client.
@@ -63,8 +63,8 @@ impl AuthClientOptions {
             max_in_flight: 1024,
             max_waiting: 1024,
             batching: true,
-            calls_under_way: 2,
-            lanes: 1,
+            batches_in_flight: 2,
+            shards: 1,
             cookie_names: ["__Host-reinflate", "__Secure-reinflate", "reinflate"]
                 .map(str::to_owned)
                 .to_vec(),

@@ -1,5 +1,5 @@
-//! Asking a URL that is left out, or that others are preferred to because it goes away, whether it
-//! answers again as it should, so that no caller has to find out.
+//! Asking a URL whose breaker is open, or that others are preferred to because it is draining, whether
+//! it answers again as it should, so that no caller has to find out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::Question;
 use crate::message::{Call, Message};
-use crate::upstream::Upstream;
-use crate::wire::Wire;
+use crate::transport::Transport;
+use crate::upstream::{ProbeRunning, Upstream};
 
 /// A well-formed token that nobody has: the question takes the whole way, down to the store.
 pub(crate) const NOBODYS_TOKEN: &str =
@@ -24,21 +24,39 @@ pub(crate) fn question() -> Question<'static> {
     Question { touch: false, ..Question::new(NOBODYS_TOKEN) }
 }
 
-/// Asks, one question at a time and with growing pauses, until there is a clear answer that is not
-/// the last one.
+/// Probes until the URL is not avoided any more, and again where it was avoided anew meanwhile.
 ///
 /// # Cancel safety
 ///
-/// It may be dropped at any time: what it learns is noted in one step.
-pub(crate) async fn until_answered(upstream: Arc<Upstream>, wire: Arc<Wire>, budget: Duration) {
+/// It may be dropped at any time: what it learns is recorded in one step, and another may run then.
+pub(crate) async fn until_answered(
+    upstream: Arc<Upstream>,
+    transport: Arc<Transport>,
+    budget: Duration,
+    mut running: ProbeRunning,
+) {
+    loop {
+        ask_until_answered(&upstream, &transport, budget).await;
+        drop(running);
+        // Whoever had it avoided just before saw that a probe was running, and started none.
+        match upstream.claim_probe() {
+            Some(claimed) => running = claimed,
+            None => return,
+        }
+    }
+}
+
+/// Asks, one question at a time and with growing pauses, until there is a clear answer that is not
+/// the last one on its connection.
+async fn ask_until_answered(upstream: &Upstream, transport: &Transport, budget: Duration) {
     let mut pause = FIRST_PAUSE;
     while upstream.is_avoided() {
         if let Ok(message) = Message::new(&question()) {
-            let asked = wire.send(&upstream, Call::alone(message));
-            if let Ok(Ok(answers)) = timeout(budget.min(LONGEST_WAIT), asked).await {
-                upstream.succeeded();
+            let sent = transport.send(upstream, Call::alone(message));
+            if let Ok(Ok(answers)) = timeout(budget.min(LONGEST_WAIT), sent).await {
+                upstream.record_success();
                 if !answers.last {
-                    upstream.begins_to_leave(false);
+                    upstream.set_draining(false);
                     return;
                 }
             }

@@ -25,8 +25,8 @@ pub struct UpstreamStats {
     pub name: String,
     /// How many questions to it wait or are under way.
     pub in_flight: usize,
-    /// Whether it is left out, because it failed, until it answers the probe.
-    pub left_out: bool,
+    /// Whether its circuit breaker is open: it failed, and has not answered the probe since.
+    pub breaker_open: bool,
 }
 
 /// How many calls held how many questions.

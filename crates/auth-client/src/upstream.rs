@@ -1,19 +1,20 @@
 //! One auth service as the client sees it: where it is, how busy, and whether it answers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use auth_api_types::paths::{SESSION_DATA, VALIDATE_TOKEN};
+use batching::Batcher;
 use clock::{Clock, Moment};
 use parking_lot::Mutex;
 use reqwest::Url;
 use tokio::task::JoinHandle;
 
-use crate::SetupError;
 use crate::breaker::{Breaker, Epoch};
-use crate::lane::{self, Lane};
+use crate::dispatch::{Dispatch, Outcome};
+use crate::message::Message;
 use crate::options::is_base_url;
-use crate::queue::turn_away;
+use crate::{AuthUnavailable, SetupError, shard};
 
 /// One URL.
 pub(crate) struct Upstream {
@@ -22,16 +23,19 @@ pub(crate) struct Upstream {
     /// How it is called in logs and metrics.
     pub(crate) name: String,
     clock: Arc<dyn Clock>,
-    lanes: Box<[Arc<Lane>]>,
+    /// One a shard; none where each question goes alone.
+    batchers: Box<[Batcher<Message, Outcome>]>,
     in_flight: AtomicUsize,
     answered: AtomicU64,
-    /// Whether its last answer said that it goes away. While it does, others are preferred.
-    leaving: AtomicBool,
+    /// Whether its last answer said that it is the last on its connection. While it does, others
+    /// are preferred.
+    draining: AtomicBool,
     /// Whether there are no others.
     alone: bool,
-    /// The last status that the log told of; 0 for none.
-    told: AtomicU16,
-    breaker: Mutex<Breaker>,
+    /// The last status that was logged; 0 for none.
+    logged_status: AtomicU16,
+    breaker: Breaker,
+    probing: AtomicBool,
     probe: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -39,9 +43,9 @@ impl Upstream {
     pub(crate) fn new(
         base: &Url,
         alone: bool,
-        lanes: usize,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, SetupError> {
+        dispatch: &Arc<Dispatch>,
+    ) -> Result<Arc<Self>, SetupError> {
         // Whatever else the URL holds stays out of the message: it may be a password.
         let name = format!(
             "{}://{}{}",
@@ -55,19 +59,20 @@ impl Upstream {
         let mut validate = base.clone();
         let prefix = base.path().trim_end_matches('/');
         validate.set_path(&format!("{prefix}{VALIDATE_TOKEN}"));
-        Ok(Self {
+        Ok(Arc::new_cyclic(|upstream: &Weak<Self>| Self {
             validate,
             name,
             clock,
-            lanes: (0..lanes.max(1)).map(|_| Arc::new(Lane::new())).collect(),
+            batchers: dispatch.batchers(upstream),
             in_flight: AtomicUsize::new(0),
             answered: AtomicU64::new(0),
-            leaving: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             alone,
-            told: AtomicU16::new(0),
-            breaker: Mutex::default(),
+            logged_status: AtomicU16::new(0),
+            breaker: Breaker::default(),
+            probing: AtomicBool::new(false),
             probe: Mutex::default(),
-        })
+        }))
     }
 
     /// Where the value under this key is kept, in the session of the token that goes with it.
@@ -79,104 +84,105 @@ impl Upstream {
         url
     }
 
-    /// How many questions wait or are under way.
+    /// How many questions wait or are in flight.
     pub(crate) fn load(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.admit().is_some()
-    }
-
-    /// Lets a call leave, unless the URL is left out.
+    /// Lets a question go there, unless the breaker is open.
     pub(crate) fn admit(&self) -> Option<Epoch> {
-        self.breaker.lock().admit()
+        self.breaker.admit()
     }
 
-    /// Counts a question as under way until the lease is dropped; `None` while the URL is left
-    /// out.
-    pub(crate) fn lease(self: &Arc<Self>) -> Option<Lease> {
-        let epoch = self.admit()?;
+    /// Counts a question that was admitted in `epoch` as in flight until the lease is dropped.
+    pub(crate) fn lease(self: &Arc<Self>, epoch: Epoch) -> Lease {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        Some(Lease {
-            upstream: Arc::clone(self),
-            epoch,
-            answered: self.answered.load(Ordering::Relaxed),
-        })
+        let answered = self.answered.load(Ordering::Relaxed);
+        Lease { upstream: Arc::clone(self), epoch, answered }
     }
 
-    /// It answered.
-    pub(crate) fn succeeded(&self) {
-        self.answered.fetch_add(1, Ordering::Relaxed);
-        let closed = self.breaker.lock().succeeded(self.now());
-        if let Some(after) = closed {
-            self.told.store(0, Ordering::Relaxed);
-            tracing::info!(upstream = self.name, after_ms = as_ms(after), "auth service is back");
+    /// The batcher of this thread's shard; none where each question goes alone.
+    pub(crate) fn batcher(&self) -> Option<&Batcher<Message, Outcome>> {
+        match self.batchers.len() {
+            0 => None,
+            shards => self.batchers.get(shard::of_this_thread(shards)),
         }
     }
 
-    /// Whether it has said that it goes away, and has not answered otherwise since.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed)
+    /// Records that it answered.
+    pub(crate) fn record_success(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        if let Some(after) = self.breaker.record_success(self.now()) {
+            self.logged_status.store(0, Ordering::Relaxed);
+            let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(upstream = self.name, after_ms, "circuit breaker closed");
+        }
     }
 
-    /// It answered, and said whether that was the last answer on the connection. Whether it says so
-    /// for the first time.
-    pub(crate) fn begins_to_leave(&self, last: bool) -> bool {
-        // Most of the time nothing changes, and nothing is written.
-        self.leaving.load(Ordering::Relaxed) != last
-            && self.leaving.swap(last, Ordering::Relaxed) != last
-            && last
-    }
-
-    /// It refused a call with this status. Whether the log has not told of it since it last came
-    /// back: where only some calls are refused, each of them is no news.
-    pub(crate) fn is_news(&self, status: u16) -> bool {
-        self.told.swap(status, Ordering::Relaxed) != status
-    }
-
-    /// It did not answer. Says whether that was once too often.
-    pub(crate) fn failed(&self, epoch: Epoch, why: &'static str) -> bool {
-        let now = self.now();
-        let opened = self.breaker.lock().failed(epoch, now);
+    /// Records that it did not answer. Returns whether that opened the breaker.
+    pub(crate) fn record_failure(&self, epoch: Epoch, why: &'static str) -> bool {
+        let opened = self.breaker.record_failure(epoch, self.now());
         if opened {
-            tracing::warn!(upstream = self.name, why, "auth service left out");
+            tracing::warn!(upstream = self.name, why, "circuit breaker opened");
         }
         opened
     }
 
-    /// The lane that this thread asks by.
-    pub(crate) fn lane(&self) -> &Arc<Lane> {
-        &self.lanes[lane::of_this_thread(self.lanes.len())]
+    /// Whether it has said that it is draining, and has not answered otherwise since.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Records whether its answer was the last on its connection. Returns whether it began to
+    /// drain with it.
+    pub(crate) fn set_draining(&self, last: bool) -> bool {
+        // Most of the time nothing changes, and nothing is written.
+        self.draining.load(Ordering::Relaxed) != last
+            && self.draining.swap(last, Ordering::Relaxed) != last
+            && last
+    }
+
+    /// Whether a refusal with this status has yet to be logged since it last came back: where only
+    /// some requests are refused, each of them is no news.
+    pub(crate) fn is_news(&self, status: u16) -> bool {
+        self.logged_status.swap(status, Ordering::Relaxed) != status
     }
 
     /// Sends everybody who waits elsewhere: nothing of their questions has left.
-    pub(crate) fn turn_all_away(&self) {
-        for lane in &self.lanes {
-            let waiting = lane.queue.lock().empty();
-            turn_away(waiting);
+    pub(crate) fn turn_away_waiting(&self) {
+        for batcher in &self.batchers {
+            batcher.respond_to_waiting(|| Err(AuthUnavailable::BreakerOpen));
         }
     }
 
-    /// Whether callers may all go elsewhere, so that nobody hears when it answers as it should.
+    /// Whether callers may all go elsewhere, so that nobody sees when it answers as it should.
     pub(crate) fn is_avoided(&self) -> bool {
-        !self.is_closed() || (self.is_leaving() && !self.alone)
+        self.admit().is_none() || (self.is_draining() && !self.alone)
+    }
+
+    /// Whether a probe is running, as far as this thread knows.
+    pub(crate) fn is_probed(&self) -> bool {
+        self.probing.load(Ordering::Relaxed)
+    }
+
+    /// The right to probe, where the URL is avoided and nobody has it.
+    pub(crate) fn claim_probe(self: &Arc<Self>) -> Option<ProbeRunning> {
+        // Both this and its end read and write in one step: either whoever has the URL avoided
+        // finds no probe, or the probe that ends finds the URL avoided.
+        let claimed = self.is_avoided() && !self.probing.swap(true, Ordering::AcqRel);
+        claimed.then(|| ProbeRunning(Arc::clone(self)))
     }
 
     /// Runs the probe that `start` spawns, unless one is running or the URL is not avoided.
-    pub(crate) fn probe_with(&self, start: impl FnOnce() -> JoinHandle<()>) {
-        let mut probe = self.probe.lock();
-        let running = probe.as_ref().is_some_and(|task| !task.is_finished());
-        if !running && self.is_avoided() {
-            *probe = Some(start());
+    pub(crate) fn probe_with(self: &Arc<Self>, start: impl FnOnce(ProbeRunning) -> JoinHandle<()>) {
+        if let Some(running) = self.claim_probe() {
+            *self.probe.lock() = Some(start(running));
         }
     }
 
     /// Ends all tasks, for when nobody will ask again.
     pub(crate) fn stop(&self) {
-        for lane in &self.lanes {
-            lane.stop();
-        }
+        self.batchers.iter().for_each(Batcher::stop);
         if let Some(task) = self.probe.lock().take() {
             task.abort();
         }
@@ -187,7 +193,7 @@ impl Upstream {
     }
 }
 
-/// A question under way. A caller that goes away drops it, which counts neither way.
+/// A question in flight. A caller that goes away drops it, which counts neither way.
 pub(crate) struct Lease {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) epoch: Epoch,
@@ -195,7 +201,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Whether the service has answered anybody since the question was under way.
+    /// Whether the service has answered anybody since the question was in flight.
     pub(crate) fn others_were_answered(&self) -> bool {
         self.upstream.answered.load(Ordering::Relaxed) != self.answered
     }
@@ -207,16 +213,28 @@ impl Drop for Lease {
     }
 }
 
-fn as_ms(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+/// The right to probe one URL, until this is dropped: with its probe, however that ends.
+pub(crate) struct ProbeRunning(Arc<Upstream>);
+
+impl Drop for ProbeRunning {
+    fn drop(&mut self) {
+        self.0.probing.swap(false, Ordering::AcqRel);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AuthClientOptions;
 
-    fn upstream(url: &str) -> Result<Upstream, SetupError> {
-        Upstream::new(&url.parse().unwrap(), true, 1, Arc::new(clock::ManualClock::new()))
+    fn upstream_among(alone: bool, url: &str) -> Result<Arc<Upstream>, SetupError> {
+        let dispatch = Arc::new(Dispatch::new(&AuthClientOptions::new(Vec::new()))?);
+        let clock = Arc::new(clock::ManualClock::new());
+        Upstream::new(&url.parse().unwrap(), alone, clock, &dispatch)
+    }
+
+    fn upstream(url: &str) -> Result<Arc<Upstream>, SetupError> {
+        upstream_among(true, url)
     }
 
     #[test]
@@ -249,23 +267,33 @@ mod tests {
     fn a_refusal_is_news_once_until_it_comes_after_a_recovery() {
         let upstream = upstream("http://h:1").ok().unwrap();
         assert!(upstream.is_news(401) && !upstream.is_news(401));
-        upstream.succeeded();
-        assert!(!upstream.is_news(401), "some calls are refused, and others not");
+        upstream.record_success();
+        assert!(!upstream.is_news(401), "some requests are refused, and others not");
         let epoch = upstream.admit().unwrap();
-        while !upstream.failed(epoch, "unclear") {}
+        while !upstream.record_failure(epoch, "unclear") {}
         assert!(!upstream.is_news(401));
-        upstream.succeeded();
+        upstream.record_success();
         assert!(upstream.is_news(401));
     }
 
     #[test]
-    fn one_that_goes_away_is_avoided_where_there_are_others_and_asked_where_there_are_none() {
+    fn one_that_is_draining_is_avoided_where_there_are_others_and_asked_where_there_are_none() {
         for alone in [false, true] {
-            let clock = Arc::new(clock::ManualClock::new());
-            let upstream = Upstream::new(&"http://h:1".parse().unwrap(), alone, 1, clock).unwrap();
+            let upstream = upstream_among(alone, "http://h:1").ok().unwrap();
             assert!(!upstream.is_avoided());
-            upstream.begins_to_leave(true);
+            upstream.set_draining(true);
             assert_eq!(upstream.is_avoided(), !alone);
         }
+    }
+
+    #[test]
+    fn one_probe_runs_at_a_time_and_none_where_the_url_is_not_avoided() {
+        let upstream = upstream_among(false, "http://h:1").ok().unwrap();
+        assert!(upstream.claim_probe().is_none());
+        upstream.set_draining(true);
+        let running = upstream.claim_probe().unwrap();
+        assert!(upstream.claim_probe().is_none() && upstream.is_probed());
+        drop(running);
+        assert!(!upstream.is_probed() && upstream.claim_probe().is_some());
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::credential::find_token;
-use crate::wire::{Carrier, Reply};
+use crate::transport::{Carrier, Reply};
 use crate::{AuthClient, Refusal};
 
 /// How often a value is read and written again that others keep changing meanwhile.
@@ -166,8 +166,9 @@ impl SessionValues<'_> {
         let said = self
             .client
             .exchange_value(
-                |wire, upstream| {
-                    let request = wire.value(method.clone(), upstream.value(key), &self.carrier);
+                |transport, upstream| {
+                    let request =
+                        transport.value(method.clone(), upstream.value(key), &self.carrier);
                     let Some(body) = body.clone() else {
                         return request;
                     };

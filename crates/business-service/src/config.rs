@@ -113,7 +113,7 @@ impl Config {
         Ok(Self {
             addr: settings.public_addr(ADDR)?,
             internal_addr: settings.required(INTERNAL_ADDR, settings::socket_addr)?,
-            auth: AuthClientOptions { lanes: workers, ..read_auth(settings)? },
+            auth: AuthClientOptions { shards: workers, ..read_auth(settings)? },
             login_url: settings.required(LOGIN_URL, login_url)?,
             public_url: settings.required(PUBLIC_URL, parse_base_url)?,
             drain_delay: settings.required("DRAIN_DELAY", settings::duration)?,
@@ -134,13 +134,13 @@ impl Config {
 fn read_auth(settings: &Settings) -> Result<AuthClientOptions, BadSetting> {
     let urls = settings.required(AUTH_URL, |text| settings::list(text, parse_base_url))?;
     let defaults = AuthClientOptions::new(urls);
-    let calls_under_way = settings.required(AUTH_CALLS, calls)?;
+    let batches_in_flight = settings.required(AUTH_CALLS, calls)?;
     let cookie_name = settings.value(COOKIE_NAME, cookie_name)?;
     Ok(AuthClientOptions {
         key: settings.value(AUTH_KEY, |text| InternalKey::new(text).ok())?,
         timeout: settings.required(AUTH_TIMEOUT, settings::positive_duration)?,
-        batching: calls_under_way > 0,
-        calls_under_way,
+        batching: batches_in_flight > 0,
+        batches_in_flight,
         tell: settings.value(AUTH_CLIENT, |text| text.parse::<Tell>().ok())?.unwrap_or_default(),
         trusted_proxies: settings
             .value(TRUSTED_PROXIES, |text| settings::list(text, network))?
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(config.auth.urls.len(), 1);
         assert_eq!(config.auth.timeout, Duration::from_secs(1));
         assert!(config.auth.batching);
-        assert_eq!(config.auth.calls_under_way, 2);
+        assert_eq!(config.auth.batches_in_flight, 2);
         assert_eq!(config.auth.tell, Tell::default());
         assert_eq!(config.auth.cookie_names.len(), 3);
         assert_eq!(config.login_url.as_str(), "http://localhost:8080/login");

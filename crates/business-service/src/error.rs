@@ -71,7 +71,7 @@ impl IntoResponse for Error {
 fn refused(refusal: Refusal) -> Problem {
     match refusal {
         // Said once, by the client, when it began to leave them out.
-        Refusal::Unavailable(AuthUnavailable::LeftOut) => {}
+        Refusal::Unavailable(AuthUnavailable::BreakerOpen) => {}
         Refusal::Unavailable(why) => {
             tracing::warn!(why = why.as_str(), "a session could not be checked: {why}");
         }

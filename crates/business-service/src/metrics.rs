@@ -26,12 +26,13 @@ impl Collector for AuthClientMetrics {
         let stats = self.client.stats();
         encode_validations(&mut encoder, &stats)?;
         encode_batch_sizes(&mut encoder, &stats.batches)?;
-        let left_out = stats.upstreams.iter().map(|one| (&*one.name, i64::from(one.left_out)));
+        let breaker_open =
+            stats.upstreams.iter().map(|one| (&*one.name, i64::from(one.breaker_open)));
         encode_gauge(
             &mut encoder,
             "auth_client_breaker_open",
-            "Whether an auth service is left out because it failed",
-            left_out,
+            "Whether the circuit breaker of an auth service is open, because it failed",
+            breaker_open,
         )?;
         let in_flight = stats
             .upstreams

@@ -16,17 +16,17 @@ pub(crate) const PATIENT: Duration = Duration::from_secs(20);
 
 pub(crate) type Outcome = Result<Answer, AuthUnavailable>;
 
-pub(crate) fn options(url: &str, calls_under_way: usize) -> AuthClientOptions {
+pub(crate) fn options(url: &str, batches_in_flight: usize) -> AuthClientOptions {
     AuthClientOptions {
         timeout: PATIENT,
         max_in_flight: 4096,
-        calls_under_way,
+        batches_in_flight,
         ..AuthClientOptions::new(vec![url.parse().unwrap()])
     }
 }
 
-pub(crate) fn client(service: &Service, calls_under_way: usize) -> AuthClient {
-    client_with(options(&service.url, calls_under_way))
+pub(crate) fn client(service: &Service, batches_in_flight: usize) -> AuthClient {
+    client_with(options(&service.url, batches_in_flight))
 }
 
 pub(crate) fn ask(client: &AuthClient, token: &str) -> JoinHandle<Outcome> {
@@ -194,7 +194,7 @@ async fn a_call_that_nobody_waits_for_until_given_up() {
     let next = ask(&client, "next");
     service.call().await.all_alive();
     assert_eq!(user(next).await, "next");
-    assert!(!client.stats().upstreams[0].left_out);
+    assert!(!client.stats().upstreams[0].breaker_open);
 }
 
 #[tokio::test]
@@ -277,6 +277,6 @@ async fn what_the_service_does_not_know_of_one_is_unknown_of_that_one_only() {
             assert_eq!(asked.remove(0).await.unwrap(), Ok(Answer::Dead(Reason::Expired)));
             user(first).await;
         }
-        assert!(!client.stats().upstreams[0].left_out, "{unclear}");
+        assert!(!client.stats().upstreams[0].breaker_open, "{unclear}");
     }
 }

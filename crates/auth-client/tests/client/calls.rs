@@ -140,7 +140,7 @@ async fn a_call_that_hangs_does_not_keep_later_questions_from_being_asked() {
         for call in calls {
             call.until_given_up().await;
         }
-        assert!(!client.stats().upstreams[0].left_out);
+        assert!(!client.stats().upstreams[0].breaker_open);
     }
 }
 
@@ -159,7 +159,7 @@ async fn those_who_wait_for_a_service_that_is_left_out_do_not_wait_on() {
     drop(call);
     assert_eq!(last.await.unwrap(), Err(AuthUnavailable::Broken));
     for asked in waiting {
-        assert_eq!(asked.await.unwrap(), Err(AuthUnavailable::LeftOut));
+        assert_eq!(asked.await.unwrap(), Err(AuthUnavailable::BreakerOpen));
     }
     let probe = service.call().await;
     assert_eq!(probe.items()[0]["touch"], false, "nothing but the probe comes");

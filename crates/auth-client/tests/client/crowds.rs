@@ -190,7 +190,7 @@ async fn persist(client: &AuthClient, caller: usize, budget: Duration) -> (usize
             }
             Ok(Answer::Dead(reason)) => panic!("{token} is taken for dead: {reason:?}"),
             // It was not sent: the same one is asked for again, and still used once at most.
-            Err(AuthUnavailable::LeftOut) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(AuthUnavailable::BreakerOpen) => tokio::time::sleep(Duration::from_millis(5)).await,
             Err(_) => failed += 1,
         }
     }

@@ -53,7 +53,7 @@ async fn others_are_preferred_to_one_that_goes_away_until_it_answers_as_before()
 async fn one_that_goes_away_is_asked_where_there_is_no_other() {
     let (leaving, ill) = (Upstream::that(last_yes()).await, Upstream::that(Act::Reset).await);
     let client = one_by_one(&[&leaving, &ill]);
-    let is_left_out = || client.stats().upstreams[1].left_out;
+    let is_left_out = || client.stats().upstreams[1].breaker_open;
     while !is_left_out() {
         // It may be the ill one that is asked.
         let _ = client.validate(Question::new("T")).await;

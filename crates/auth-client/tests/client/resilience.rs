@@ -52,10 +52,10 @@ async fn a_hung_service_costs_the_budget_and_then_nothing() {
         assert!(took < BUDGET + SLACK, "{took:?}");
     }
     for (outcome, took) in crowd(&client, 100).await {
-        assert_eq!(outcome, Err(AuthUnavailable::LeftOut));
+        assert_eq!(outcome, Err(AuthUnavailable::BreakerOpen));
         assert!(took < AT_ONCE, "{took:?}");
     }
-    assert!(client.stats().upstreams[0].left_out);
+    assert!(client.stats().upstreams[0].breaker_open);
     // What came in meanwhile were probes, one after the other.
     assert_eq!(upstream.count("\"T\""), 100);
 
@@ -66,15 +66,15 @@ async fn a_hung_service_costs_the_budget_and_then_nothing() {
 
 #[tokio::test]
 async fn a_service_that_hangs_in_the_middle_of_batches_costs_the_budget_and_then_nothing() {
-    for calls_under_way in [1, 2, 4] {
+    for batches_in_flight in [1, 2, 4] {
         let upstream = Upstream::that(Act::Hang).await;
-        let client = client_with(AuthClientOptions { calls_under_way, ..options(&[&upstream]) });
+        let client = client_with(AuthClientOptions { batches_in_flight, ..options(&[&upstream]) });
         for (outcome, took) in crowd(&client, 100).await {
             assert_eq!(outcome, Err(AuthUnavailable::TimedOut));
             assert!(took < BUDGET + SLACK, "{took:?}");
         }
         for (outcome, took) in crowd(&client, 100).await {
-            assert_eq!(outcome, Err(AuthUnavailable::LeftOut));
+            assert_eq!(outcome, Err(AuthUnavailable::BreakerOpen));
             assert!(took < AT_ONCE, "{took:?}");
         }
         let uses = upstream.requests_with("\"T\"");
@@ -96,11 +96,11 @@ async fn a_service_that_is_gone_is_refused_at_once_and_back_within_a_second() {
         let outcome = ask(&client).await;
         assert!(started.elapsed() < AT_ONCE);
         assert!(
-            matches!(outcome, Err(AuthUnavailable::Unreachable | AuthUnavailable::LeftOut)),
+            matches!(outcome, Err(AuthUnavailable::Unreachable | AuthUnavailable::BreakerOpen)),
             "{outcome:?}"
         );
     }
-    assert_eq!(ask(&client).await, Err(AuthUnavailable::LeftOut));
+    assert_eq!(ask(&client).await, Err(AuthUnavailable::BreakerOpen));
     // Long enough for the probe's pauses to have grown to their longest.
     sleep(Duration::from_millis(1300)).await;
 
@@ -155,7 +155,7 @@ async fn callers_that_go_away_give_back_their_places_and_count_for_nothing() {
     }
     upstream.goes_on_with(yes());
     assert!(matches!(ask(&client).await, Ok(Answer::Alive(_))));
-    assert!(!client.stats().upstreams[0].left_out);
+    assert!(!client.stats().upstreams[0].breaker_open);
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn nothing_goes_on_once_the_client_is_dropped() {
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     let client = client(&[&gone]);
-    while ask(&client).await != Err(AuthUnavailable::LeftOut) {}
+    while ask(&client).await != Err(AuthUnavailable::BreakerOpen) {}
     assert!(tasks() > before, "nothing is probed");
     drop(client);
     timeout(Duration::from_secs(2), async {

@@ -53,7 +53,7 @@ async fn it_is_ready_while_an_auth_service_answers_and_it_is_not_told_to_end() {
 }
 
 #[tokio::test]
-async fn the_metrics_say_how_validations_end_and_which_service_is_left_out() {
+async fn the_metrics_say_how_validations_end_and_whose_breaker_is_open() {
     let service = Service::start().await;
     service.get("/data", &[ALIVE]).await;
     service.get("/data", &[("token", "expired")]).await;

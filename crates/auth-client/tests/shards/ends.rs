@@ -1,4 +1,4 @@
-//! What ends: a thread with all that it had under way, and the client with all its lanes.
+//! What ends: a thread with all that it had under way, and the client with all its shards.
 
 use crate::crew::{Hand, alone, client, first_calls, tokens, until, until_waiting, user, waiting};
 use crate::service::Service;
@@ -40,7 +40,7 @@ async fn a_thread_that_ends_with_questions_under_way_harms_no_other() {
             }
         }
         assert_eq!(waiting(&client), 0);
-        assert!(!client.stats().upstreams[0].left_out);
+        assert!(!client.stats().upstreams[0].breaker_open);
     }
 }
 
@@ -86,7 +86,7 @@ async fn nothing_goes_on_in_any_lane_once_the_client_is_dropped() {
             call.all_alive();
             user(asked).await;
         }
-        assert!(crew.iter().all(|hand| hand.tasks() > 0), "a lane has no places");
+        assert!(crew.iter().all(|hand| hand.tasks() > 0), "a shard has no places");
         drop(client);
         until(|| crew.iter().all(|hand| hand.tasks() == 0), "a task outlives the client").await;
     }

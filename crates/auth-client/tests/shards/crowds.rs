@@ -27,7 +27,7 @@ async fn what_one_thread_asks_meanwhile_leaves_together_and_with_no_other_thread
         next.push((hand.asks_each(&client, &tokens).await, tokens));
     }
     assert!(service.is_idle(), "each thread has one call under way and no more");
-    // The last one's answer comes first: no lane waits for another.
+    // The last one's answer comes first: no shard waits for another.
     for (nth, ((asked, call), (later, tokens))) in first.into_iter().zip(next).enumerate().rev() {
         call.all_alive();
         assert_eq!(user(asked).await, format!("first-{nth}"));

@@ -23,14 +23,14 @@ const MAX_ANSWER: usize = 256 * 1024;
 const MAX_FURTHER: usize = 8 * 1024;
 
 /// The HTTP side of the client.
-pub(crate) struct Wire {
+pub(crate) struct Transport {
     connections: Connections,
     headers: HeaderMap,
     key: Option<InternalKey>,
     hint: fn(u16) -> Option<&'static str>,
 }
 
-/// What a call brought home.
+/// What a call was answered.
 pub(crate) struct Answers {
     /// For each question, in order; none where the service did not know it.
     pub(crate) each: Vec<Option<Answer>>,
@@ -53,7 +53,7 @@ pub(crate) struct Carrier<'a> {
     pub(crate) traceparent: Option<&'a str>,
 }
 
-impl Wire {
+impl Transport {
     pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
         Ok(Self {
             connections: Connections::new(options)?,
@@ -99,7 +99,7 @@ impl Wire {
     }
 
     /// Says in the log what a refusal most likely comes of, once until the service has answered
-    /// again after it was left out.
+    /// again after its breaker was open.
     fn explain(&self, upstream: &Upstream, status: u16) {
         if let Some(hint) = (self.hint)(status)
             && upstream.is_news(status)

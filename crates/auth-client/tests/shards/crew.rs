@@ -17,20 +17,20 @@ const PATIENT: Duration = Duration::from_secs(20);
 
 pub(crate) type Outcome = Result<Answer, AuthUnavailable>;
 
-/// One test at a time gives its threads their numbers and so their lanes.
+/// One test at a time gives its threads their numbers and so their shards.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 pub(crate) async fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().await
 }
 
-/// A client of this service with so many lanes, of so many calls each.
-pub(crate) fn client(url: &str, lanes: usize, calls_under_way: usize) -> AuthClient {
+/// A client of this service with so many shards, of so many calls each.
+pub(crate) fn client(url: &str, shards: usize, batches_in_flight: usize) -> AuthClient {
     let options = AuthClientOptions {
         timeout: PATIENT,
         max_in_flight: 4096,
-        calls_under_way,
-        lanes,
+        batches_in_flight,
+        shards,
         ..AuthClientOptions::new(vec![url.parse().unwrap()])
     };
     AuthClient::new(options, Arc::new(clock::SystemClock::new())).unwrap()
@@ -114,7 +114,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Each of the crew asks once and takes a lane by that, one after the other. Their calls are left
+/// Each of the crew asks once and takes a shard by that, one after the other. Their calls are left
 /// under way.
 pub(crate) async fn first_calls(
     crew: &[Hand],

@@ -1,0 +1,192 @@
+//! How questions are sent: each in a request of its own, or those that come while a request is in
+//! flight together in the next one; and what the outcome says of the service.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use auth_api_types::MAX_TOKENS;
+use batching::{Batcher, Limits};
+use reqwest::RequestBuilder;
+
+use crate::breaker::Epoch;
+use crate::message::{Call, MAX_WEIGHT, Message};
+use crate::stats::Sizes;
+use crate::transport::{Answers, Reply, Transport};
+use crate::upstream::Upstream;
+use crate::{Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, probe, shard};
+
+/// What one caller gets.
+pub(crate) type Outcome = Result<Answer, AuthUnavailable>;
+
+/// A batch in flight for longer than this part of the budget frees its slot: one that hangs must
+/// not keep those who come later from being answered in time.
+const OVERDUE: u32 = 10;
+
+/// What all URLs are asked by.
+pub(crate) struct Dispatch {
+    /// One for each shard.
+    transports: Box<[Arc<Transport>]>,
+    pub(crate) budget: Duration,
+    /// Batches in flight to each URL from each shard; none where each question goes alone.
+    batches_in_flight: usize,
+    pub(crate) sizes: Sizes,
+}
+
+impl Dispatch {
+    pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
+        let batches_in_flight = options.batches_in_flight.max(1);
+        Ok(Self {
+            transports: (0..options.shards.max(1))
+                .map(|_| Transport::new(options).map(Arc::new))
+                .collect::<Result<_, _>>()?,
+            budget: options.timeout,
+            batches_in_flight: if options.batching { batches_in_flight } else { 0 },
+            sizes: Sizes::default(),
+        })
+    }
+
+    /// The connections of this thread's shard.
+    pub(crate) fn transport(&self) -> &Arc<Transport> {
+        &self.transports[shard::of_this_thread(self.transports.len())]
+    }
+
+    /// One batcher a shard, for the questions to this URL; none where each question goes alone.
+    pub(crate) fn batchers(
+        self: &Arc<Self>,
+        upstream: &Weak<Upstream>,
+    ) -> Box<[Batcher<Message, Outcome>]> {
+        let limits = Limits {
+            in_flight: self.batches_in_flight,
+            count: MAX_TOKENS,
+            weight: MAX_WEIGHT,
+            overdue: self.budget / OVERDUE,
+        };
+        let batcher = |_| {
+            let (dispatch, upstream) = (Arc::clone(self), Weak::clone(upstream));
+            Batcher::new(limits, move |batch| {
+                let (dispatch, upstream) = (Arc::clone(&dispatch), upstream.upgrade());
+                async move {
+                    match upstream {
+                        Some(upstream) => dispatch.send_batch(&upstream, batch).await,
+                        // The client is gone, and nobody waits.
+                        None => Vec::new(),
+                    }
+                }
+            })
+        };
+        let shards = if self.batches_in_flight > 0 { self.transports.len() } else { 0 };
+        (0..shards).map(batcher).collect()
+    }
+
+    /// Asks this URL once.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthUnavailable::Unreachable`] and [`AuthUnavailable::BreakerOpen`] where the question
+    /// cannot have been received.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call may or may not have been received. It affects no other.
+    pub(crate) async fn ask(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        epoch: Epoch,
+        question: &Question<'_>,
+    ) -> Outcome {
+        let message = Message::new(question)?;
+        let Some(batcher) = upstream.batcher() else {
+            let sent = self.send(upstream, epoch, Call::alone(message)).await?;
+            return sent.into_iter().next().flatten().ok_or(AuthUnavailable::Unclear);
+        };
+        let weight = message.weight();
+        // Abandoned by a worker that ended: nobody knows whether it was received.
+        batcher.request(message, weight).await.unwrap_or(Err(AuthUnavailable::Broken))
+    }
+
+    /// Sends a request about a value once.
+    pub(crate) async fn exchange_value<T>(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        epoch: Epoch,
+        request: RequestBuilder,
+        judge: fn(&Reply) -> Option<T>,
+    ) -> Result<T, AuthUnavailable> {
+        let outcome = Transport::exchange_value(request, judge).await;
+        self.record_outcome(upstream, epoch, outcome)
+    }
+
+    /// Sends a batch: an outcome for each of its questions, in order.
+    async fn send_batch(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        batch: Vec<Message>,
+    ) -> Vec<Outcome> {
+        let questions = batch.len();
+        // The breaker may have opened while they waited.
+        let outcome = match upstream.admit() {
+            Some(epoch) => self.send(upstream, epoch, Call::of(batch)).await,
+            None => Err(AuthUnavailable::BreakerOpen),
+        };
+        match outcome {
+            Ok(answers) => {
+                let clear = |answer: Option<_>| answer.ok_or(AuthUnavailable::Unclear);
+                answers.into_iter().map(clear).collect()
+            }
+            Err(why) => vec![Err(why); questions],
+        }
+    }
+
+    async fn send(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        epoch: Epoch,
+        call: Call,
+    ) -> Result<Vec<Option<Answer>>, AuthUnavailable> {
+        self.sizes.count(call.questions);
+        let outcome = self.transport().send(upstream, call).await;
+        let Answers { each, last } = self.record_outcome(upstream, epoch, outcome)?;
+        if upstream.set_draining(last) {
+            for transport in &self.transports {
+                transport.renew();
+            }
+            self.start_probe(upstream);
+        }
+        Ok(each)
+    }
+
+    /// Records how a request ended.
+    fn record_outcome<T>(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        epoch: Epoch,
+        outcome: Result<T, AuthUnavailable>,
+    ) -> Result<T, AuthUnavailable> {
+        match &outcome {
+            Ok(_) => upstream.record_success(),
+            Err(why) => self.record_failure(upstream, epoch, *why),
+        }
+        outcome
+    }
+
+    /// Records a failure. If it opened the breaker, those who wait may go elsewhere.
+    pub(crate) fn record_failure(
+        self: &Arc<Self>,
+        upstream: &Arc<Upstream>,
+        epoch: Epoch,
+        why: AuthUnavailable,
+    ) {
+        if upstream.record_failure(epoch, why.as_str()) {
+            upstream.turn_away_waiting();
+            self.start_probe(upstream);
+        }
+    }
+
+    /// Starts the probe of a URL that is avoided, unless it is running.
+    pub(crate) fn start_probe(self: &Arc<Self>, upstream: &Arc<Upstream>) {
+        upstream.probe_with(|running| {
+            let (upstream, transport) = (Arc::clone(upstream), Arc::clone(self.transport()));
+            tokio::spawn(probe::until_answered(upstream, transport, self.budget, running))
+        });
+    }
+}

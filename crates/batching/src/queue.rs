@@ -1,0 +1,146 @@
+//! The requests that wait for the next batch: pure steps under a lock, nothing of time or I/O.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+
+use crate::Limits;
+
+/// So many requests of callers that went away may stay queued before they are looked for.
+const CANCELLED_KEPT: usize = 64;
+
+/// A request, and where its response goes.
+pub(crate) struct Waiter<Req, Resp> {
+    pub(crate) request: Req,
+    pub(crate) weight: usize,
+    pub(crate) reply: oneshot::Sender<Resp>,
+}
+
+/// First come, first served.
+pub(crate) struct Queue<Req, Resp> {
+    waiting: VecDeque<Waiter<Req, Resp>>,
+    /// Callers that went away since the last look; some of them may have left in a batch before.
+    cancelled: usize,
+}
+
+impl<Req, Resp> Default for Queue<Req, Resp> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), cancelled: 0 }
+    }
+}
+
+impl<Req, Resp> Queue<Req, Resp> {
+    pub(crate) fn push(&mut self, waiter: Waiter<Req, Resp>) {
+        self.waiting.push_back(waiter);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The next batch: as many as the limits allow, without those that nobody waits for.
+    ///
+    /// INVARIANT: what has been taken is complete. A request that is pushed later is part of a later
+    /// batch, and so its response rests on what the other end knows later.
+    pub(crate) fn take(&mut self, limits: &Limits) -> Vec<Waiter<Req, Resp>> {
+        let mut weight: usize = 0;
+        let mut batch = Vec::with_capacity(self.waiting.len().min(limits.count));
+        while let Some(next) = self.waiting.pop_front() {
+            if next.reply.is_closed() {
+                continue;
+            }
+            let total = weight.saturating_add(next.weight);
+            let fits = batch.len() < limits.count && total <= limits.weight;
+            if !fits && !batch.is_empty() {
+                self.waiting.push_front(next);
+                break;
+            }
+            weight = total;
+            batch.push(next);
+        }
+        batch
+    }
+
+    /// Every request, for when none of them is to leave.
+    pub(crate) fn drain(&mut self) -> VecDeque<Waiter<Req, Resp>> {
+        self.cancelled = 0;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Records that a caller went away. What such callers leave behind is bounded by what the
+    /// others have waiting.
+    pub(crate) fn record_cancellation(&mut self) {
+        self.cancelled += 1;
+        if self.cancelled > CANCELLED_KEPT.max(self.waiting.len() / 2) {
+            self.waiting.retain(|waiter| !waiter.reply.is_closed());
+            self.cancelled = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn limits(count: usize, weight: usize) -> Limits {
+        Limits { in_flight: 1, count, weight, overdue: Duration::from_secs(1) }
+    }
+
+    fn push(queue: &mut Queue<usize, ()>, weight: usize) -> oneshot::Receiver<()> {
+        let (reply, response) = oneshot::channel();
+        queue.push(Waiter { request: weight, weight, reply });
+        response
+    }
+
+    fn take(queue: &mut Queue<usize, ()>, limits: &Limits) -> Vec<usize> {
+        queue.take(limits).into_iter().map(|waiter| waiter.request).collect()
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_taken() {
+        let mut queue = Queue::default();
+        let stays = push(&mut queue, 1);
+        drop(push(&mut queue, 2));
+        let also_stays = push(&mut queue, 3);
+        assert_eq!(take(&mut queue, &limits(9, 99)), [1, 3]);
+        assert!(queue.is_empty());
+        drop((stays, also_stays));
+    }
+
+    #[test]
+    fn what_has_no_room_is_taken_next_in_its_order() {
+        let mut queue = Queue::default();
+        let responses: Vec<_> = (0..2_500).map(|_| push(&mut queue, 1)).collect();
+        let sizes: Vec<usize> =
+            (0..4).map(|_| take(&mut queue, &limits(1_024, 99_999)).len()).collect();
+        assert_eq!(sizes, [1_024, 1_024, 452, 0]);
+        drop(responses);
+    }
+
+    #[test]
+    fn weights_bound_a_batch_and_one_that_is_too_heavy_leaves_alone() {
+        let mut queue = Queue::default();
+        let responses = [3, 4, 3, 99, 1, usize::MAX, 9].map(|weight| push(&mut queue, weight));
+        let mut batch = || take(&mut queue, &limits(9, 10));
+        assert_eq!(batch(), [3, 4, 3]);
+        assert_eq!(batch(), [99]);
+        assert_eq!(batch(), [1]);
+        assert_eq!(batch(), [usize::MAX]);
+        assert_eq!(batch(), [9]);
+        drop(responses);
+    }
+
+    #[test]
+    fn callers_that_go_away_leave_nothing_that_grows() {
+        let mut queue = Queue::default();
+        let stays = push(&mut queue, 1);
+        for _ in 0..100_000 {
+            drop(push(&mut queue, 1));
+            queue.record_cancellation();
+            assert!(queue.waiting.len() <= 2 * CANCELLED_KEPT + 2);
+        }
+        drop(stays);
+    }
+}
