@@ -50,6 +50,7 @@ mod token_format;
 mod traces;
 mod transport_security;
 mod unclear_answers;
+mod unread_log;
 mod user_database_outages;
 mod users_command;
 mod validation;

@@ -61,8 +61,8 @@ fn start(settings: &Settings, matches: &ArgMatches) -> ExitCode {
         }
         Some(("users", matches)) => runtime.block_on(manage_users(config, matches)),
         _ => match telemetry::init(settings, ("auth-service", VERSION)) {
-            // The last traces are sent once the runtime has nothing more to do.
-            Ok(_traces) => {
+            // The last spans and lines leave once the runtime has nothing more to do.
+            Ok(_telemetry) => {
                 settings.warn_of_misspelt(std::env::vars_os());
                 runtime.block_on(serve(config))
             }

@@ -49,8 +49,8 @@ fn start(table: &[server_runtime::Setting], matches: &ArgMatches) -> anyhow::Res
     if matches.subcommand_name() == Some("healthcheck") {
         return Ok(runtime.block_on(server_runtime::healthcheck(config.addr)));
     }
-    // The last of them are sent once the runtime has nothing more to do.
-    let _traces = telemetry::init(&settings, ("business-service", VERSION))?;
+    // The last spans and lines leave once the runtime has nothing more to do.
+    let _telemetry = telemetry::init(&settings, ("business-service", VERSION))?;
     settings.warn_of_misspelt(std::env::vars_os());
     runtime.block_on(serve(&config))
 }

@@ -46,8 +46,8 @@ fn start(plan: Plan, matches: &ArgMatches) -> ExitCode {
         let asked = if plan.joined { plan.auth.public_addr } else { plan.business.addr };
         return runtime.block_on(server_runtime::healthcheck(asked));
     }
-    // The last of them are sent once the runtime has nothing more to do.
-    let _traces = match telemetry::init(plan.settings(), ("reinflate", VERSION)) {
+    // The last spans and lines leave once the runtime has nothing more to do.
+    let _telemetry = match telemetry::init(plan.settings(), ("reinflate", VERSION)) {
         Ok(traces) => traces,
         Err(bad) => return fail(BadSetting::EXIT_CODE, bad),
     };
@@ -109,7 +109,8 @@ async fn serve(plan: Plan) -> Result<ExitCode, Failure> {
     };
     open(plan, listeners, &lifecycle).await?;
     // The log is on standard output, in one format; the greeting is not part of it.
-    let _ = std::io::stderr().write_all(banner.text().as_bytes());
+    // From a thread of its own: standard error may be a pipe that nobody reads.
+    std::thread::spawn(move || std::io::stderr().write_all(banner.text().as_bytes()));
     Ok(shutdown::run(&lifecycle, signals).await)
 }
 

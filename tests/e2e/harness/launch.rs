@@ -90,6 +90,13 @@ impl Launch {
         Process::own(command.spawn().expect("the binary starts"), home)
     }
 
+    /// Starts it with its outputs where the test wants them.
+    pub(crate) fn start_writing_to(&self, stdout: Stdio, stderr: Stdio) -> Process {
+        let (mut command, home) = self.command();
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        Process::own(command.spawn().expect("the binary starts"), home)
+    }
+
     /// Runs it to its end, which must come by itself.
     pub(crate) fn run(&self) -> Output {
         self.run_with_input("")

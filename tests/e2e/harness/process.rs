@@ -29,10 +29,10 @@ type Lines = Arc<Mutex<Vec<String>>>;
 impl Process {
     pub(super) fn own(mut child: Child, home: TempDir) -> Self {
         let (output, errors) = (Lines::default(), Lines::default());
-        let readers = vec![
-            keep(child.stdout.take().expect("standard output is a pipe"), &output),
-            keep(child.stderr.take().expect("standard error is a pipe"), &errors),
-        ];
+        // A test may have taken an output for itself.
+        let stdout = child.stdout.take().map(|pipe| keep(pipe, &output));
+        let stderr = child.stderr.take().map(|pipe| keep(pipe, &errors));
+        let readers = stdout.into_iter().chain(stderr).collect();
         Self { child, output, errors, readers, secrets: Mutex::default(), _home: home }
     }
 
@@ -82,10 +82,15 @@ impl Process {
         }
     }
 
+    /// Its number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, by its name without `SIG`.
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("sh")
-            .args(["-c", "kill -s \"$0\" \"$1\"", signal, &self.child.id().to_string()])
+            .args(["-c", "kill -s \"$0\" \"$1\"", signal, &self.id().to_string()])
             .status();
         assert!(sent.is_ok_and(|status| status.success()), "{signal} could not be sent");
     }
