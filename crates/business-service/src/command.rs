@@ -7,7 +7,8 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 use clock::SystemClock;
 use server_runtime::{
-    BadSetting, Lifecycle, Listener, Metrics, Settings, settings, shutdown, telemetry, workers,
+    BadSetting, Lifecycle, Listener, Metrics, Settings, memory, settings, shutdown, telemetry,
+    workers,
 };
 
 use crate::{App, Config, settings_table};
@@ -17,6 +18,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What `main` does: reads the command line and the environment, and serves until it is told to
 /// end. What keeps it from starting is one line on standard error.
 pub fn run() -> ExitCode {
+    memory::hide();
     let table = settings_table();
     let matches = settings::parse_or_exit(command(&table));
     match start(&table, &matches) {
@@ -42,15 +44,15 @@ fn start(table: &[server_runtime::Setting], matches: &ArgMatches) -> anyhow::Res
     let settings = Settings::read(table, matches, &|name| std::env::var_os(name))?;
     let config = Config::read(&settings)?;
     if matches.subcommand_name() == Some("config") {
-        std::io::stdout().write_all(config.in_force(&settings).print().as_bytes())?;
+        server_runtime::output::print(&config.in_force(&settings).print())?;
         return Ok(ExitCode::SUCCESS);
     }
     let runtime = workers::runtime()?;
     if matches.subcommand_name() == Some("healthcheck") {
         return Ok(runtime.block_on(server_runtime::healthcheck(config.addr)));
     }
-    // The last of them are sent once the runtime has nothing more to do.
-    let _traces = telemetry::init(&settings, ("business-service", VERSION))?;
+    // The last spans and lines leave once the runtime has nothing more to do.
+    let _telemetry = telemetry::init(&settings, ("business-service", VERSION))?;
     settings.warn_of_misspelt(std::env::vars_os());
     runtime.block_on(serve(&config))
 }

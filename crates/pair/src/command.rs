@@ -12,8 +12,8 @@ use clap::{ArgMatches, Command};
 use clock::{Clock, SystemClock};
 use server_runtime::settings::parse_or_exit;
 use server_runtime::{
-    BadSetting, Lifecycle, Listener, Metrics, Setting, Settings, StartError, shutdown, telemetry,
-    workers,
+    BadSetting, Lifecycle, Listener, Metrics, Setting, Settings, StartError, memory, output,
+    shutdown, telemetry, workers,
 };
 
 use crate::banner::Banner;
@@ -23,6 +23,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs the `reinflate` binary.
 pub fn main() -> ExitCode {
+    memory::hide();
     let table = table();
     let matches = parse_or_exit(command(&table));
     let settings = Settings::read(&table, &matches, &|variable| std::env::var_os(variable));
@@ -34,8 +35,10 @@ pub fn main() -> ExitCode {
 
 fn start(plan: Plan, matches: &ArgMatches) -> ExitCode {
     if matches.subcommand_name() == Some("config") {
-        let _ = std::io::stdout().write_all(plan.print().as_bytes());
-        return ExitCode::SUCCESS;
+        return match output::print(&plan.print()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, error),
+        };
     }
     let runtime = match workers::runtime() {
         Ok(runtime) => runtime,
@@ -46,8 +49,8 @@ fn start(plan: Plan, matches: &ArgMatches) -> ExitCode {
         let asked = if plan.joined { plan.auth.public_addr } else { plan.business.addr };
         return runtime.block_on(server_runtime::healthcheck(asked));
     }
-    // The last of them are sent once the runtime has nothing more to do.
-    let _traces = match telemetry::init(plan.settings(), ("reinflate", VERSION)) {
+    // The last spans and lines leave once the runtime has nothing more to do.
+    let _telemetry = match telemetry::init(plan.settings(), ("reinflate", VERSION)) {
         Ok(traces) => traces,
         Err(bad) => return fail(BadSetting::EXIT_CODE, bad),
     };
@@ -109,7 +112,8 @@ async fn serve(plan: Plan) -> Result<ExitCode, Failure> {
     };
     open(plan, listeners, &lifecycle).await?;
     // The log is on standard output, in one format; the greeting is not part of it.
-    let _ = std::io::stderr().write_all(banner.text().as_bytes());
+    // From a thread of its own: standard error may be a pipe that nobody reads.
+    std::thread::spawn(move || std::io::stderr().write_all(banner.text().as_bytes()));
     Ok(shutdown::run(&lifecycle, signals).await)
 }
 

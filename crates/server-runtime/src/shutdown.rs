@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::doors::Doors;
 use crate::listen::StartError;
-use crate::telemetry::ALWAYS;
+use crate::telemetry::{self, ALWAYS};
 use crate::workers::Workers;
 
 /// How long requests in flight may take once the listeners are closed.
@@ -30,6 +30,8 @@ const IN_FLIGHT: Duration = Duration::from_secs(10);
 const IN_FLIGHT_LAST: Duration = Duration::from_secs(1);
 /// How long background tasks may take to end.
 const BACKGROUND: Duration = Duration::from_secs(2);
+/// How long the log may take where the process is to end at once.
+const LAST_LINES: Duration = Duration::from_millis(200);
 
 /// A process's life, shared by all that runs in it; a clone is the same life.
 #[derive(Clone, Debug)]
@@ -203,6 +205,7 @@ pub async fn run(lifecycle: &Lifecycle, signals: Signals) -> ExitCode {
         code = drained(lifecycle) => return code,
     }
     tracing::warn!(target: ALWAYS, "told to end twice: ending at once");
+    telemetry::drain(LAST_LINES);
     // Returning would wait for the threads that still work.
     std::process::exit(1)
 }

@@ -1,13 +1,18 @@
 //! Logs, to standard output, all in one format.
 //!
 //! Filters decide what is written, but for the lines of the target [`ALWAYS`]. A standard output
-//! that was closed costs the lines and nothing else.
+//! that is closed, full or read by nobody costs the lines and nothing else: threads that log only
+//! put their lines into a queue.
+
+mod queue;
+mod writer;
 
 use std::fmt;
 use std::io::{IsTerminal as _, Write};
 use std::panic::PanicHookInfo;
+use std::time::Duration;
 
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Directive;
 use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Writer};
@@ -19,6 +24,12 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::request;
 use crate::settings::{BadSetting, Settings};
 use crate::traces::Traces;
+use writer::StandardOutput;
+
+pub(crate) use writer::{drain, lost_lines};
+
+/// How long the end of the process may wait for the last lines to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// The target of the few lines that no filter silences:
 /// `tracing::info!(target: telemetry::ALWAYS, …)`.
@@ -33,6 +44,26 @@ pub enum Format {
     Json,
 }
 
+/// Logs and traces, which run until this is dropped. Dropping it sends the last spans, then writes
+/// the last lines, for two seconds each at most; that must not happen on a runtime's thread while
+/// it runs.
+#[derive(Debug)]
+#[must_use = "the last spans and lines leave when it is dropped"]
+pub struct Telemetry {
+    // INVARIANT: fields are dropped in this order, so that what the first one logs is written.
+    _traces: Traces,
+    _lines: LastLines,
+}
+
+#[derive(Debug)]
+struct LastLines;
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        drain(LAST_LINES);
+    }
+}
+
 /// Begins to log as `LOG_FORMAT` and `RUST_LOG` say, and to export traces to where
 /// `OTEL_EXPORTER_OTLP_ENDPOINT` says, as those of the service with this name and version. Panics
 /// are logged from then on. Of several calls in one process, the first holds.
@@ -40,7 +71,7 @@ pub enum Format {
 /// # Errors
 ///
 /// One of the three is not acceptable.
-pub fn init(settings: &Settings, service: (&str, &'static str)) -> Result<Traces, BadSetting> {
+pub fn init(settings: &Settings, service: (&str, &'static str)) -> Result<Telemetry, BadSetting> {
     let terminal = std::io::stdout().is_terminal();
     let usual = if terminal { Format::Pretty } else { Format::Json };
     let format = settings.value("LOG_FORMAT", format)?.unwrap_or(usual);
@@ -48,16 +79,15 @@ pub fn init(settings: &Settings, service: (&str, &'static str)) -> Result<Traces
     let collector = settings.value("OTEL_EXPORTER_OTLP_ENDPOINT", http_url)?;
     let name = settings.value("OTEL_SERVICE_NAME", |name| Some(name.to_owned()))?;
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    if subscriber(format, filter, colour, std::io::stdout).try_init().is_ok() {
+    if subscriber(format, filter, colour, StandardOutput::start()).try_init().is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
     let traces = collector.map(|url| Traces::to(&url, service, name)).transpose();
-    Ok(traces
-        .unwrap_or_else(|error| {
-            tracing::error!(%error, "traces are not exported");
-            None
-        })
-        .unwrap_or_default())
+    let traces = traces.unwrap_or_else(|error| {
+        tracing::error!(%error, "traces are not exported");
+        None
+    });
+    Ok(Telemetry { _traces: traces.unwrap_or_default(), _lines: LastLines })
 }
 
 fn format(text: &str) -> Option<Format> {
@@ -166,6 +196,10 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Lines<W> {
 
     fn make_writer(&'a self) -> Self::Writer {
         Line { inner: self.inner.make_writer() }
+    }
+
+    fn make_writer_for(&'a self, of: &Metadata<'_>) -> Self::Writer {
+        Line { inner: self.inner.make_writer_for(of) }
     }
 }
 

@@ -138,7 +138,7 @@ async fn is_answered(mut tcp: TcpStream) {
 #[tokio::test]
 #[ignore = "run by the tests above, in a process of its own"]
 async fn the_process_that_logs() {
-    let _traces = telemetry::init(&read_settings(), ("lines", "0")).unwrap();
+    let _telemetry = telemetry::init(&read_settings(), ("lines", "0")).unwrap();
     let gate = Gate { reached: Arc::new(Semaphore::new(0)), open: Arc::new(Semaphore::new(0)) };
     let life = Lifecycle::new(Duration::ZERO).with_workers(1).unwrap();
     let listener = Listener::bind("test", ([127, 0, 0, 1], 0).into()).await.unwrap();

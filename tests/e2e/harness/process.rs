@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -12,6 +13,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Listener, PATIENCE, eventually};
+
+/// How much of another process's memory is looked at in one go.
+const CHUNK: usize = 1 << 20;
 
 /// A running process. Dropping it kills it, prints its output where the test failed, and fails
 /// the test where a secret that the test used stands in that output.
@@ -29,10 +33,10 @@ type Lines = Arc<Mutex<Vec<String>>>;
 impl Process {
     pub(super) fn own(mut child: Child, home: TempDir) -> Self {
         let (output, errors) = (Lines::default(), Lines::default());
-        let readers = vec![
-            keep(child.stdout.take().expect("standard output is a pipe"), &output),
-            keep(child.stderr.take().expect("standard error is a pipe"), &errors),
-        ];
+        // A test may have taken an output for itself.
+        let stdout = child.stdout.take().map(|pipe| keep(pipe, &output));
+        let stderr = child.stderr.take().map(|pipe| keep(pipe, &errors));
+        let readers = stdout.into_iter().chain(stderr).collect();
         Self { child, output, errors, readers, secrets: Mutex::default(), _home: home }
     }
 
@@ -82,10 +86,15 @@ impl Process {
         }
     }
 
+    /// Its number in the system.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal, by its name without `SIG`.
     pub(crate) fn signal(&self, signal: &str) {
         let sent = Command::new("sh")
-            .args(["-c", "kill -s \"$0\" \"$1\"", signal, &self.child.id().to_string()])
+            .args(["-c", "kill -s \"$0\" \"$1\"", signal, &self.id().to_string()])
             .status();
         assert!(sent.is_ok_and(|status| status.success()), "{signal} could not be sent");
     }
@@ -122,6 +131,32 @@ impl Process {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
         peak.and_then(|peak| peak.parse().ok()).expect("a number of kB")
+    }
+
+    /// How often each of these stands in its memory; `None` where the system does not let us look.
+    pub(crate) fn in_memory(&self, needles: &[&str]) -> Option<Vec<usize>> {
+        let id = self.id();
+        let maps = fs::read_to_string(format!("/proc/{id}/maps")).ok()?;
+        let memory = fs::File::open(format!("/proc/{id}/mem")).ok()?;
+        let longest = needles.iter().map(|needle| needle.len()).max()?;
+        let (mut chunk, zeros) = (vec![0; CHUNK + longest], vec![0; CHUNK + longest]);
+        let mut found = vec![0; needles.len()];
+        for map in maps.lines().filter(|map| map.contains(" rw")) {
+            let (start, end) = map.split(' ').next()?.split_once('-')?;
+            let address = |text| u64::from_str_radix(text, 16).ok();
+            for at in (address(start)?..address(end)?).step_by(CHUNK) {
+                // Where the mapping ends sooner, or is gone by now, less is read.
+                let read = memory.read_at(&mut chunk, at).unwrap_or_default();
+                if chunk[..read] == zeros[..read] {
+                    continue;
+                }
+                for (needle, found) in needles.iter().zip(&mut found) {
+                    let places = memchr::memmem::find_iter(&chunk[..read], needle.as_bytes());
+                    *found += places.filter(|place| *place < CHUNK).count();
+                }
+            }
+        }
+        Some(found)
     }
 
     /// Kills it, as a crash would.
