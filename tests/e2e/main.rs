@@ -12,6 +12,7 @@ mod batches;
 mod bound_sessions;
 mod browser;
 mod business;
+mod cookie_names;
 mod credentials;
 mod cross_site;
 mod described;

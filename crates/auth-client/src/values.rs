@@ -9,7 +9,6 @@ use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::credential::find_token;
 use crate::wire::{Carrier, Reply};
 use crate::{AuthClient, Refusal};
 
@@ -70,9 +69,7 @@ impl AuthClient {
     /// [`Refusal::NoToken`], [`Refusal::TwoTokens`], or [`Refusal::Dead`] for what can be none.
     pub fn values<'a>(&'a self, parts: &'a Parts) -> Result<SessionValues<'a>, Refusal> {
         let reading = self.reading();
-        let token = find_token(&parts.headers, reading.cookie_names())
-            .map_err(|_| Refusal::TwoTokens)?
-            .ok_or(Refusal::NoToken)?;
+        let token = reading.token(parts)?;
         let mut token = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| Refusal::Dead(Reason::Malformed))?;
         token.set_sensitive(true);

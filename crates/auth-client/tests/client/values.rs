@@ -39,7 +39,7 @@ async fn a_change_that_somebody_else_was_faster_than_is_made_again() {
     let key = Some(InternalKey::new("internal-key").unwrap());
     let client = client_with(AuthClientOptions { key, ..options(&service) });
     let updating = tokio::spawn(async move {
-        let parts = parts(&[("cookie", "reinflate=T"), ("x-request-id", "r-1")]);
+        let parts = parts(&[("cookie", "__Host-reinflate=T"), ("x-request-id", "r-1")]);
         let values = client.values(&parts).unwrap();
         values.update("k", |before: Option<u64>| before.unwrap_or(0) + 1).await
     });
