@@ -17,6 +17,7 @@ mod credentials;
 mod cross_site;
 mod described;
 mod draining;
+mod environment_proxy;
 mod every_door;
 mod expiry;
 mod held_requests;
