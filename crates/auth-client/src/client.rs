@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_api_types::Reason;
 use clock::Clock;
@@ -14,6 +15,7 @@ use crate::breaker::Epoch;
 use crate::calls::Calls;
 use crate::pool::Pool;
 use crate::stats::Counts;
+use crate::turns::Turns;
 use crate::upstream::{Lease, Upstream};
 use crate::wire::{Reply, Wire};
 use crate::{
@@ -38,6 +40,8 @@ struct Inner {
     in_flight: Semaphore,
     counts: Counts,
     reading: Reading,
+    /// Of the changes of sessions' values.
+    turns: Turns,
 }
 
 impl AuthClient {
@@ -64,6 +68,7 @@ impl AuthClient {
             in_flight: Semaphore::new(options.max_in_flight),
             counts: Counts::default(),
             reading: Reading::new(options),
+            turns: Turns::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -120,6 +125,15 @@ impl AuthClient {
             async move { calls.exchange_value(&upstream, epoch, request, judge).await }
         };
         self.inner.by_any(exchange).await
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.inner.turns
+    }
+
+    /// The whole budget of one request to the auth service, or of one change of a value.
+    pub(crate) fn budget(&self) -> Duration {
+        self.inner.calls.budget
     }
 
     pub(crate) fn reading(&self) -> &Reading {

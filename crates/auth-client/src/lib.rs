@@ -50,6 +50,7 @@ mod question;
 mod queue;
 mod refusal;
 mod stats;
+mod turns;
 mod upstream;
 mod values;
 mod wire;
