@@ -164,6 +164,36 @@ fn a_server_whose_certificate_is_trusted_is_reached_through_tls() {
     assert_eq!(refused.code, Some(1), "a certificate that nobody vouches for: {refused:?}");
 }
 
+/// The command of the documentation, run as written but for the name of the host.
+#[test]
+fn the_documented_self_signed_certificate_is_taken_and_a_bare_one_is_not() {
+    if skip_unless_installed("openssl") {
+        return;
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md");
+    let document = fs::read_to_string(path).unwrap();
+    let blocks = document.split("\n```sh\n").skip(1);
+    let mut blocks = blocks.filter_map(|block| block.split("\n```").next());
+    let command = blocks.find(|block| block.starts_with("openssl req -x509")).unwrap();
+    let documented = command.replace("redis.internal", "localhost");
+    let bare = documented.split("-addext").next().unwrap().trim_end_matches([' ', '\\', '\n']);
+    let constrained = format!("{bare} -addext basicConstraints=critical,CA:FALSE");
+    for (command, is_taken) in [(documented.as_str(), true), (bare, false), (&constrained, false)] {
+        let home = TempDir::with_prefix("reinflate-e2e-").unwrap();
+        let made = Command::new("sh").args(["-c", command]).current_dir(home.path()).output();
+        assert!(made.as_ref().is_ok_and(|made| made.status.success()), "{command}: {made:?}");
+        let file = |name: &str| home.path().join(name).display().to_string();
+        let Some(tls) = TlsRedis::with(&file("redis.pem"), &file("redis.key"), home) else {
+            return;
+        };
+        if is_taken {
+            works(&AuthService::launch(&tls.node()));
+        } else {
+            assert_eq!(tls.node().run().code, Some(1), "{command}");
+        }
+    }
+}
+
 /// Three masters that are one cluster.
 pub(super) fn cluster() -> Option<Vec<Redis>> {
     let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
