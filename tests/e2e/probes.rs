@@ -25,6 +25,34 @@ fn a_probe_answers_head_as_it_answers_get() {
     assert!(answer.body.is_empty());
 }
 
+/// What balancers ask by themselves, and what they are told to ask.
+#[test]
+fn a_balancers_check_is_a_get_or_a_head_in_either_version_of_http() {
+    let auth = AuthService::start();
+    let business = BusinessService::start(&auth);
+    for listener in [auth.public, auth.internal, business.public, business.internal] {
+        for path in ["/livez", "/readyz"] {
+            for (line, status) in [
+                (format!("GET {path} HTTP/1.1\r\nHost: 10.0.0.1"), "200"),
+                (format!("HEAD {path} HTTP/1.1\r\nHost: 10.0.0.1"), "200"),
+                (format!("GET {path} HTTP/1.0"), "200"),
+                (format!("HEAD {path} HTTP/1.0"), "200"),
+                (format!("OPTIONS {path} HTTP/1.0"), "405"),
+            ] {
+                let bytes = format!("{line}\r\nConnection: close\r\n\r\n");
+                let answer = listener.exchange(bytes.as_bytes());
+                let said = answer.split(' ').nth(1);
+                assert_eq!(said, Some(status), "{line}: {answer}");
+                let allows = answer.to_lowercase().contains("allow: get");
+                assert_eq!(allows, status == "405", "{line}: {answer}");
+            }
+        }
+        // HAProxy's own check.
+        let answer = listener.exchange(b"OPTIONS / HTTP/1.0\r\n\r\n");
+        assert!(answer.contains(" 405 ") || answer.contains(" 404 "), "{answer}");
+    }
+}
+
 #[test]
 fn the_api_is_described_as_openapi_3_1() {
     let auth = AuthService::start();

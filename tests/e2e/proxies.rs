@@ -7,10 +7,12 @@ mod check;
 mod doors;
 mod forged;
 mod front;
+mod large_heads;
 mod nginx;
 mod printed;
 mod replayed;
 mod through;
+mod upgrades;
 
 pub(crate) use front::{NGINX, Stage};
 

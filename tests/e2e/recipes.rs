@@ -3,9 +3,12 @@
 
 mod recipe;
 
-use crate::harness::{ANN, Answer, AuthService, LONG_PASSWORD, Listener, Request};
+use crate::environment_proxy::Recorder;
+use crate::harness::{
+    ANN, Answer, AuthService, FakeServer, LONG_PASSWORD, Launch, Listener, Request,
+};
 use crate::proxies::{NGINX, Stage};
-use recipe::{EXPRESS, FLASK, Kind, Recipe};
+use recipe::{EXPRESS, FLASK, Kind, Recipe, code};
 
 const OTHER: &str = "Sec-Fetch-Site";
 
@@ -17,7 +20,10 @@ fn expect_text(answer: Answer, status: u16, text: &str) {
 /// What holds for a service that asks by itself.
 fn a_direct_call_protects(kind: &Kind) {
     let mut auth = AuthService::with_users();
-    let Some(service) = Recipe::start(kind, "direct", Some(auth.internal)) else { return };
+    let recorder = Recorder::start();
+    let settings = [("AUTH_COOKIE_NAME", "reinflate".to_owned()), auth_url(&auth)];
+    let settings = settings.into_iter().chain(recorder.variables());
+    let Some(service) = Recipe::start(kind, "direct", settings) else { return };
     let service: Listener = service.listener;
     let (admin, ann) = (auth.token(), auth.login(ANN, LONG_PASSWORD));
     let hello = format!("Hello {ANN}");
@@ -25,7 +31,7 @@ fn a_direct_call_protects(kind: &Kind) {
         Request::get("/").token(&ann),
         Request::get("/").bearer(&ann),
         Request::get("/").cookie(&ann),
-        Request::get("/").header("Cookie", format!("a=b; __Host-reinflate={ann}")),
+        Request::get("/").header("Cookie", format!("a=b; reinflate={ann}; __Host-reinflate=x")),
     ] {
         expect_text(service.send(request), 200, &hello);
     }
@@ -36,6 +42,11 @@ fn a_direct_call_protects(kind: &Kind) {
     let missing = service.get("/").expect(401);
     assert_eq!(missing.header("www-authenticate"), Some("Bearer realm=\"app\""));
     service.send(Request::get("/").header("Authorization", "Basic eDp5")).expect(401);
+    for planted in ["__Host-reinflate", "__Secure-reinflate", "sid"] {
+        let request = Request::get("/").header("Cookie", format!("{planted}={ann}"));
+        let answer = service.send(request).expect(401);
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"app\""), "{planted}");
+    }
     auth.logout(&admin);
     for request in [
         Request::get("/").token(&admin),
@@ -59,11 +70,52 @@ fn a_direct_call_protects(kind: &Kind) {
         assert_eq!(away.header("retry-after"), Some("1"));
     }
     service.get("/").expect(401);
+    assert_eq!(recorder.heard(), 0, "the environment's proxy was handed key and token");
+}
+
+fn auth_url(auth: &AuthService) -> (&'static str, String) {
+    ("AUTH_URL", format!("http://127.0.0.1:{}", auth.internal.port))
+}
+
+/// The name is the strictest, where it is not set: over TLS, as in production.
+fn the_strictest_cookie_is_read_by_default(kind: &Kind) {
+    let auth = AuthService::launch_with_users(Launch::auth().var("AUTH_COOKIE_SECURE", "true"));
+    let Some(service) = Recipe::start(kind, "direct", [auth_url(&auth)]) else { return };
+    let ann = auth.login(ANN, LONG_PASSWORD);
+    let with = |name: &str| Request::get("/").header("Cookie", format!("{name}={ann}"));
+    service.listener.send(with("__Host-reinflate")).expect(200);
+    for planted in ["__Secure-reinflate", "reinflate"] {
+        service.listener.send(with(planted)).expect(401);
+    }
+}
+
+/// What answers neither yes nor no, or leads elsewhere, is a 503, and gets no further.
+fn what_is_no_answer_is_503(kind: &Kind) {
+    let elsewhere = Recorder::start();
+    let away = format!("http://127.0.0.1:{}/validateToken", elsewhere.port());
+    let alive = r#"{"authenticated":true,"session":{"user":{"username":"x"},"role":"admin"}}"#;
+    let mut heads: Vec<String> = ["301", "302", "303", "307", "308"]
+        .map(|status| format!("HTTP/1.1 {status} Away\r\nLocation: {away}\r\n"))
+        .into();
+    heads.extend(["401", "404", "500", "503", "204"].map(|s| format!("HTTP/1.1 {s} No\r\n")));
+    for head in heads {
+        let length = alive.len();
+        let bytes = format!(
+            "{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{alive}"
+        );
+        let fake = FakeServer::answering(bytes);
+        let url = ("AUTH_URL", format!("http://127.0.0.1:{}", fake.port));
+        let Some(service) = Recipe::start(kind, "direct", [url]) else { return };
+        service.listener.send(Request::get("/").token("rfl_x")).expect(503);
+        assert_eq!(fake.validations().len(), 1, "{head}");
+    }
+    assert_eq!(elsewhere.heard(), 0);
 }
 
 /// What holds for a service that a proxy protects.
 fn forward_auth_protects(kind: &Kind) {
-    let Some(service) = Recipe::start(kind, "forward", None) else { return };
+    let Some(service) = Recipe::start(kind, "forward", []) else { return };
     let Some(stage) = Stage::set_before(&NGINX, service.listener.port) else { return };
     let (admin, ann) = (stage.auth.token(), stage.auth.login(ANN, LONG_PASSWORD));
     let hello = format!("Hello {ANN}");
@@ -88,6 +140,12 @@ fn forward_auth_protects(kind: &Kind) {
 #[test]
 fn flask_by_a_direct_call() {
     a_direct_call_protects(&FLASK);
+    the_strictest_cookie_is_read_by_default(&FLASK);
+}
+
+#[test]
+fn flask_takes_no_answer_for_503() {
+    what_is_no_answer_is_503(&FLASK);
 }
 
 #[test]
@@ -98,6 +156,28 @@ fn flask_by_forward_auth() {
 #[test]
 fn express_by_a_direct_call() {
     a_direct_call_protects(&EXPRESS);
+    the_strictest_cookie_is_read_by_default(&EXPRESS);
+}
+
+#[test]
+fn express_takes_no_answer_for_503() {
+    what_is_no_answer_is_503(&EXPRESS);
+}
+
+/// Go may not be at hand: what keeps the environment's proxy away is one line, and no other client
+/// is used beside the one that has it.
+#[test]
+fn go_by_a_direct_call_is_written_without_the_environments_proxy() {
+    let code = code("go_direct.go");
+    assert!(code.contains("Transport:     &http.Transport{Proxy: nil,"), "{code}");
+    assert!(code.contains("return http.ErrUseLastResponse"), "{code}");
+    assert_eq!(code.matches("http.Client{").count(), 1, "{code}");
+    assert_eq!(code.matches("r.Cookie(").count(), 1, "{code}");
+    assert!(code.contains("const cookieName = \"__Host-reinflate\""), "{code}");
+    for other in ["DefaultClient", "DefaultTransport", "http.Get(", "http.Post(", "FromEnvironment"]
+    {
+        assert!(!code.contains(other), "{other}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Several nodes on one Redis: whatever one of them ends is over on all, and a Redis that is away
 //! is an answer of its own, never "logged out". Where there is no `redis-server`, it is skipped.
 
+mod first_request;
 mod killed;
 mod limit;
 mod nodes;

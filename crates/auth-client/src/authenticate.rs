@@ -1,14 +1,16 @@
 //! From a request to its session: find the token, ask, refuse. What the extractor and the layer
 //! both stand on.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use auth_api_types::{Client, SessionView};
 use http::header::USER_AGENT;
 use http::request::Parts;
 use ipnet::IpNet;
 
-use crate::credential::find_token;
+use crate::credential::{find_token, other_cookie};
 use crate::{Answer, AuthClient, AuthClientOptions, Question, Refusal, Tell, client_address};
 
 /// A session keeps no more of a user agent than so many characters.
@@ -16,7 +18,9 @@ const USER_AGENT_CHARS: usize = 256;
 
 /// How a request is read.
 pub(crate) struct Reading {
-    cookie_names: Vec<String>,
+    cookie_name: String,
+    /// Whether the log has told of a cookie of another name.
+    warned: AtomicBool,
     tell: Tell,
     trusted_proxies: Vec<IpNet>,
     peer: fn(&Parts) -> Option<IpAddr>,
@@ -27,7 +31,8 @@ pub(crate) struct Reading {
 impl Reading {
     pub(crate) fn new(options: AuthClientOptions) -> Self {
         Self {
-            cookie_names: options.cookie_names,
+            cookie_name: options.cookie_name,
+            warned: AtomicBool::new(false),
             tell: options.tell,
             trusted_proxies: options.trusted_proxies,
             peer: options.peer,
@@ -36,8 +41,33 @@ impl Reading {
         }
     }
 
-    pub(crate) fn cookie_names(&self) -> &[String] {
-        &self.cookie_names
+    /// The token that the request carries.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoToken`] or [`Refusal::TwoTokens`].
+    pub(crate) fn token<'p>(&self, parts: &'p Parts) -> Result<Cow<'p, str>, Refusal> {
+        let token = find_token(&parts.headers, &self.cookie_name);
+        let token = token.map_err(|_| Refusal::TwoTokens)?;
+        if token.is_none() {
+            self.warn_of_another_name(parts);
+        }
+        token.ok_or(Refusal::NoToken)
+    }
+
+    /// Once, since anybody may send such a cookie.
+    fn warn_of_another_name(&self, parts: &Parts) {
+        if let Some(found) = other_cookie(&parts.headers, &self.cookie_name)
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            let expected = self.cookie_name.as_str();
+            tracing::warn!(
+                expected,
+                found,
+                "a session cookie came under another name and was ignored: this service must be \
+                 configured with the name that the auth service sets"
+            );
+        }
     }
 
     pub(crate) fn request_id<'p>(&self, parts: &'p Parts) -> Option<&'p str> {
@@ -79,9 +109,7 @@ impl AuthClient {
     /// As of [`AuthClient::validate`].
     pub async fn authenticate(&self, parts: &Parts) -> Result<SessionView<'static>, Refusal> {
         let reading = self.reading();
-        let token = find_token(&parts.headers, &reading.cookie_names)
-            .map_err(|_| Refusal::TwoTokens)?
-            .ok_or(Refusal::NoToken)?;
+        let token = reading.token(parts)?;
         let question = Question {
             token: &token,
             touch: true,

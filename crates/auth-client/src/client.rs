@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_api_types::Reason;
 use clock::Clock;
@@ -15,6 +16,7 @@ use crate::breaker::Epoch;
 use crate::dispatch::Dispatch;
 use crate::stats::Counts;
 use crate::transport::{Reply, Transport};
+use crate::turns::Turns;
 use crate::upstream::{Lease, Upstream};
 use crate::{
     Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, Stats, UpstreamStats, probe,
@@ -38,6 +40,8 @@ struct Inner {
     in_flight: Semaphore,
     counts: Counts,
     reading: Reading,
+    /// Of the changes of sessions' values.
+    turns: Turns,
 }
 
 impl AuthClient {
@@ -65,6 +69,7 @@ impl AuthClient {
             in_flight: Semaphore::new(options.max_in_flight),
             counts: Counts::default(),
             reading: Reading::new(options),
+            turns: Turns::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -121,6 +126,15 @@ impl AuthClient {
             async move { dispatch.exchange_value(&upstream, epoch, request, judge).await }
         };
         self.inner.by_any(exchange).await
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.inner.turns
+    }
+
+    /// The whole budget of one request to the auth service, or of one change of a value.
+    pub(crate) fn budget(&self) -> Duration {
+        self.inner.dispatch.budget
     }
 
     pub(crate) fn reading(&self) -> &Reading {

@@ -15,15 +15,15 @@ pub struct TwoTokens;
 /// The token that the request carries, if any.
 ///
 /// A header goes before the cookie, which browsers add by themselves. An `Authorization` of
-/// another scheme counts as none; an empty token is one, and opens nothing. Of `cookie_names` the
-/// first that is there is read; given twice with different values, it counts as none.
+/// another scheme counts as none; an empty token is one, and opens nothing. A cookie is read by
+/// its exact name and no other; given twice with different values, it counts as none.
 ///
 /// # Errors
 ///
 /// [`TwoTokens`] if two headers hold different tokens, or one header is given twice.
-pub fn find_token<'h, N: AsRef<str>>(
+pub fn find_token<'h>(
     headers: &'h HeaderMap,
-    cookie_names: &[N],
+    cookie_name: &str,
 ) -> Result<Option<Cow<'h, str>>, TwoTokens> {
     let plain = only(headers, &TOKEN)?.map(HeaderValue::as_bytes);
     let bearer = only(headers, &AUTHORIZATION)?.and_then(|value| bearer(value.as_bytes()));
@@ -31,13 +31,24 @@ pub fn find_token<'h, N: AsRef<str>>(
         (Some(plain), Some(bearer)) if plain != bearer => return Err(TwoTokens),
         (plain, bearer) => plain.or(bearer),
     };
-    let in_cookie = || {
-        let first = cookie_names.iter().find_map(|name| in_cookie(headers, name.as_ref()));
-        first.and_then(Result::ok)
-    };
-    let token = in_header.or_else(in_cookie);
+    let token = in_header.or_else(|| in_cookie(headers, cookie_name).and_then(Result::ok));
     // What is no text is no token of ours; as text it is still that.
     Ok(token.map(String::from_utf8_lossy))
+}
+
+/// The names that the auth service gives its cookie, the strictest first: a browser takes one with
+/// a prefix only from whom the prefix promises ([RFC 6265bis, cookie name prefixes]).
+///
+/// [RFC 6265bis, cookie name prefixes]: https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-cookie-name-prefixes
+const COOKIE_NAMES: [&str; 3] = ["__Host-reinflate", "__Secure-reinflate", "reinflate"];
+
+/// Another of the auth service's cookie names that is there while `cookie_name` is not: most
+/// likely the two services disagree about the name.
+pub(crate) fn other_cookie(headers: &HeaderMap, cookie_name: &str) -> Option<&'static str> {
+    if in_cookie(headers, cookie_name).is_some() {
+        return None;
+    }
+    COOKIE_NAMES.into_iter().find(|name| in_cookie(headers, name).is_some())
 }
 
 fn only<'h>(
@@ -81,14 +92,19 @@ fn value_of<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
 mod tests {
     use super::*;
 
-    const NAMES: [&str; 3] = ["__Host-reinflate", "__Secure-reinflate", "reinflate"];
+    type Lines = [(&'static str, &'static str)];
 
-    fn token_of(lines: &[(&'static str, &'static str)]) -> Result<Option<String>, TwoTokens> {
+    fn headers(lines: &Lines) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        find_token(&headers, &NAMES).map(|token| token.map(Cow::into_owned))
+        headers
+    }
+
+    fn token_of(lines: &Lines) -> Result<Option<String>, TwoTokens> {
+        let headers = headers(lines);
+        find_token(&headers, "reinflate").map(|token| token.map(Cow::into_owned))
     }
 
     #[test]
@@ -105,8 +121,7 @@ mod tests {
             &[("cookie", "a=b; reinflate=T; c")],
             &[("cookie", "a=b"), ("cookie", "reinflate=T")],
             &[("cookie", "reinflate=T; reinflate=T")],
-            &[("cookie", "reinflate=C; __Host-reinflate=T; __Secure-reinflate=D")],
-            &[("cookie", "reinflate=C; __Secure-reinflate=T")],
+            &[("cookie", "__Host-reinflate=C; reinflate=T; __Secure-reinflate=D")],
         ] {
             assert_eq!(token_of(lines), Ok(Some("T".to_owned())), "{lines:?}");
         }
@@ -123,9 +138,30 @@ mod tests {
             &[("cookie", "xreinflate=T; reinflatex=T; REINFLATE=T")],
             &[("cookie", "reinflate=T; reinflate=U")],
             &[("cookie", "reinflate=T"), ("cookie", "reinflate=U")],
-            &[("cookie", "__Host-reinflate=T; __Host-reinflate=U; reinflate=V")],
+            &[("cookie", "reinflate=T; reinflate=U; __Host-reinflate=V")],
+            &[("cookie", "__Host-reinflate=T")],
+            &[("cookie", "__Secure-reinflate=T")],
         ] {
             assert_eq!(token_of(lines), Ok(None), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_of_another_name_is_never_read_in_place_of_the_one() {
+        for name in ["__Host-reinflate", "__Secure-reinflate", "reinflate", "sid"] {
+            for other in COOKIE_NAMES.into_iter().filter(|other| *other != name) {
+                let mut headers = HeaderMap::new();
+                let planted = HeaderValue::try_from(format!("{other}=planted")).unwrap();
+                headers.append("cookie", planted);
+                assert_eq!(find_token(&headers, name), Ok(None), "{other} for {name}");
+                assert_eq!(other_cookie(&headers, name), Some(other));
+                let own = HeaderValue::try_from(format!("{name}=own")).unwrap();
+                headers.append("cookie", own);
+                assert_eq!(find_token(&headers, name), Ok(Some("own".into())), "{other}, {name}");
+                assert_eq!(other_cookie(&headers, name), None);
+            }
+            let unrelated = headers(&[("cookie", "theme=dark; reinflate2=x; __Host-sid=y")]);
+            assert_eq!(other_cookie(&unrelated, name), None);
         }
     }
 
@@ -159,6 +195,6 @@ mod tests {
     fn a_token_that_is_no_text_is_a_token_all_the_same() {
         let mut headers = HeaderMap::new();
         headers.append("token", HeaderValue::from_bytes(b"\xff\xfe").unwrap());
-        assert!(find_token(&headers, &NAMES).unwrap().is_some());
+        assert!(find_token(&headers, "reinflate").unwrap().is_some());
     }
 }

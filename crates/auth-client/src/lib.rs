@@ -49,6 +49,7 @@ mod refusal;
 mod shard;
 mod stats;
 mod transport;
+mod turns;
 mod upstream;
 mod values;
 

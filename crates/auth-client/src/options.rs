@@ -35,8 +35,10 @@ pub struct AuthClientOptions {
     /// batches and connections of its own, and a thread keeps to one. One where threads share a
     /// runtime.
     pub shards: usize,
-    /// The cookies that may hold a token; of these, the first that is there.
-    pub cookie_names: Vec<String>,
+    /// The one cookie that may hold a token: the name that the auth service sets
+    /// (`AUTH_COOKIE_NAME`). Whoever may set a cookie of a weaker name, as a sub-domain may without
+    /// a prefix, must not be believed in its place.
+    pub cookie_name: String,
     /// What the auth service is told of the client.
     pub tell: Tell,
     /// The proxies that may name the client's address in `X-Forwarded-For`.
@@ -54,7 +56,7 @@ pub struct AuthClientOptions {
 
 impl AuthClientOptions {
     /// The defaults: a budget of one second, 1,024 questions under way and as many waiting, the
-    /// cookie names of the auth service, and nothing told of the client.
+    /// strictest of the auth service's cookie names, and nothing told of the client.
     pub fn new(urls: Vec<Url>) -> Self {
         Self {
             urls,
@@ -65,9 +67,7 @@ impl AuthClientOptions {
             batching: true,
             batches_in_flight: 2,
             shards: 1,
-            cookie_names: ["__Host-reinflate", "__Secure-reinflate", "reinflate"]
-                .map(str::to_owned)
-                .to_vec(),
+            cookie_name: "__Host-reinflate".to_owned(),
             tell: Tell::default(),
             trusted_proxies: Vec::new(),
             hint,

@@ -2,6 +2,9 @@
 //! user's own token. Each value has a version, so that of two writers neither overwrites the other
 //! unseen.
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
 use auth_api_types::Reason;
 use http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use http::request::Parts;
@@ -9,12 +12,13 @@ use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::credential::find_token;
 use crate::transport::{Carrier, Reply};
-use crate::{AuthClient, Refusal};
+use crate::{AuthClient, AuthUnavailable, Refusal};
 
-/// How often a value is read and written again that others keep changing meanwhile.
-const TRIES: usize = 16;
+/// How often a value is read and written that others keep changing meanwhile.
+const TRIES: u32 = 4;
+/// The longest pause before the second try; before each further one it is twice that.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// The values of the session that one request belongs to. Every call here is a use of its token.
 pub struct SessionValues<'a> {
@@ -70,9 +74,7 @@ impl AuthClient {
     /// [`Refusal::NoToken`], [`Refusal::TwoTokens`], or [`Refusal::Dead`] for what can be none.
     pub fn values<'a>(&'a self, parts: &'a Parts) -> Result<SessionValues<'a>, Refusal> {
         let reading = self.reading();
-        let token = find_token(&parts.headers, reading.cookie_names())
-            .map_err(|_| Refusal::TwoTokens)?
-            .ok_or(Refusal::NoToken)?;
+        let token = reading.token(parts)?;
         let mut token = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| Refusal::Dead(Reason::Malformed))?;
         token.set_sensitive(true);
@@ -126,12 +128,14 @@ impl SessionValues<'_> {
         }
     }
 
-    /// Reads the value under `key`, changes it, and writes it; again from the start where somebody
-    /// else wrote in between. What was written comes back.
+    /// Reads the value under `key`, changes it, and writes it; again from the start, after a pause,
+    /// where another process wrote in between. What was written comes back. All of it takes no
+    /// longer than one validation may. Changes of one session are made one at a time.
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put); `Changed` only where others were faster many times in a row.
+    /// As [`put`](Self::put); `Changed` only where others were faster several times in a row, and
+    /// [`AuthUnavailable::Overloaded`] where too many changes of this session wait.
     pub async fn update<T>(
         &self,
         key: &str,
@@ -140,7 +144,28 @@ impl SessionValues<'_> {
     where
         T: DeserializeOwned + Serialize + Send + Sync,
     {
-        for _ in 0..TRIES {
+        let change = async {
+            let turns = self.client.turns();
+            let turn = turns.wait(self.carrier.token.as_bytes()).await;
+            let _turn = turn.ok_or(Refusal::Unavailable(AuthUnavailable::Overloaded))?;
+            self.read_and_write(key, change).await
+        };
+        let done = tokio::time::timeout(self.client.budget(), change).await;
+        done.unwrap_or(Err(Refusal::Unavailable(AuthUnavailable::TimedOut).into()))
+    }
+
+    async fn read_and_write<T>(
+        &self,
+        key: &str,
+        change: impl Fn(Option<T>) -> T + Sync,
+    ) -> Result<T, ValuesError>
+    where
+        T: DeserializeOwned + Serialize + Send + Sync,
+    {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(pause_before(attempt)).await;
+            }
             let (before, version) = match self.get(key).await? {
                 Some(found) => (Some(found.value), Some(found.version)),
                 None => (None, None),
@@ -183,6 +208,14 @@ impl SessionValues<'_> {
             .await;
         said.map_err(|unavailable| ValuesError::Refused(unavailable.into()))
     }
+}
+
+/// By chance, so that those who were in each other's way are not again.
+fn pause_before(attempt: u32) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(1 << (attempt - 1));
+    let chance = RandomState::new().hash_one(attempt);
+    let micros = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX).max(1);
+    Duration::from_micros(chance % micros)
 }
 
 impl Said {

@@ -115,6 +115,11 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Config {
+    /// The name of the session cookie, for whoever reads it elsewhere.
+    pub fn cookie_name(&self) -> &str {
+        &self.cookie.name
+    }
+
     /// Reads the service's part of the settings.
     ///
     /// # Errors

@@ -63,7 +63,8 @@ const OWN: &[Setting] = &[
     Setting::variable(
         COOKIE_NAME,
         "the name of a cookie",
-        "The session cookie; otherwise the first of __Host-reinflate, __Secure-reinflate, reinflate",
+        "The session cookie, as the auth service sets it; otherwise __Host-reinflate where the public \
+         URL is https or localhost, else reinflate",
     )
     .with_flag("cookie-name"),
     Setting::variable(LOGIN_URL, "an http or https URL", "Where a browser is sent to log in")
@@ -110,12 +111,13 @@ impl Config {
     /// The first setting that is not acceptable.
     pub fn read(settings: &Settings) -> Result<Self, BadSetting> {
         let workers = workers::count(settings)?;
+        let public_url = settings.required(PUBLIC_URL, parse_base_url)?;
         Ok(Self {
             addr: settings.public_addr(ADDR)?,
             internal_addr: settings.required(INTERNAL_ADDR, settings::socket_addr)?,
-            auth: AuthClientOptions { shards: workers, ..read_auth(settings)? },
+            auth: AuthClientOptions { shards: workers, ..read_auth(settings, &public_url)? },
             login_url: settings.required(LOGIN_URL, login_url)?,
-            public_url: settings.required(PUBLIC_URL, parse_base_url)?,
+            public_url,
             drain_delay: settings.required("DRAIN_DELAY", settings::duration)?,
             workers,
         })
@@ -127,15 +129,17 @@ impl Config {
         let mut settings = settings.clone();
         settings.set_default(ADDR, self.addr.to_string());
         settings.set_default("WORKERS", self.workers.to_string());
+        settings.set_default(COOKIE_NAME, self.auth.cookie_name.clone());
         settings
     }
 }
 
-fn read_auth(settings: &Settings) -> Result<AuthClientOptions, BadSetting> {
+fn read_auth(settings: &Settings, public_url: &Url) -> Result<AuthClientOptions, BadSetting> {
     let urls = settings.required(AUTH_URL, |text| settings::list(text, parse_base_url))?;
     let defaults = AuthClientOptions::new(urls);
     let batches_in_flight = settings.required(AUTH_CALLS, calls)?;
     let cookie_name = settings.value(COOKIE_NAME, cookie_name)?;
+    let cookie_name = cookie_name.unwrap_or_else(|| strictest_name(public_url).to_owned());
     Ok(AuthClientOptions {
         key: settings.value(AUTH_KEY, |text| InternalKey::new(text).ok())?,
         timeout: settings.required(AUTH_TIMEOUT, settings::positive_duration)?,
@@ -145,7 +149,7 @@ fn read_auth(settings: &Settings) -> Result<AuthClientOptions, BadSetting> {
         trusted_proxies: settings
             .value(TRUSTED_PROXIES, |text| settings::list(text, network))?
             .unwrap_or_default(),
-        cookie_names: cookie_name.map_or(defaults.cookie_names, |name| vec![name]),
+        cookie_name,
         peer,
         hint,
         request_id: |parts| parts.extensions.get().map(RequestId::as_str),
@@ -193,6 +197,17 @@ fn cookie_name(text: &str) -> Option<String> {
     (token && !text.is_empty()).then(|| text.to_owned())
 }
 
+/// The strictest name that browsers take a cookie by at this URL: they keep a Secure one over TLS,
+/// and on hosts of their own machine.
+fn strictest_name(url: &Url) -> &'static str {
+    let local = url.host_str().is_some_and(|host| {
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let loopback = address.is_ok_and(|address| address.is_loopback());
+        loopback || host == "localhost" || host.ends_with(".localhost")
+    });
+    if local || url.scheme() == "https" { "__Host-reinflate" } else { "reinflate" }
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
@@ -220,7 +235,7 @@ mod tests {
         assert!(config.auth.batching);
         assert_eq!(config.auth.batches_in_flight, 2);
         assert_eq!(config.auth.tell, Tell::default());
-        assert_eq!(config.auth.cookie_names.len(), 3);
+        assert_eq!(config.auth.cookie_name, "__Host-reinflate");
         assert_eq!(config.login_url.as_str(), "http://localhost:8080/login");
     }
 
@@ -241,7 +256,7 @@ mod tests {
         assert_eq!(config.auth.timeout, Duration::from_millis(300));
         assert_eq!(config.auth.tell, Tell { ip: true, user_agent: true });
         assert_eq!(config.auth.trusted_proxies.len(), 2);
-        assert_eq!(config.auth.cookie_names, ["sid"]);
+        assert_eq!(config.auth.cookie_name, "sid");
         assert!(!format!("{config:?}").contains("geheim"));
     }
 
@@ -271,6 +286,35 @@ mod tests {
             let error = read(&[(name, value)]).unwrap_err();
             assert!(error.starts_with(&format!("{name}: ")), "{name}={value}: {error}");
             assert!(!error.contains("geheim") && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_has_one_name_the_strictest_that_the_public_url_allows() {
+        const STRICTEST: &str = "__Host-reinflate";
+        for (url, given, name) in [
+            ("https://app.example.com", None, STRICTEST),
+            ("https://203.0.113.9:8443/", None, STRICTEST),
+            ("http://localhost:8090", None, STRICTEST),
+            ("http://LocalHost", None, STRICTEST),
+            ("http://app.localhost:8090", None, STRICTEST),
+            ("http://127.0.0.1:8090", None, STRICTEST),
+            ("http://127.8.9.1", None, STRICTEST),
+            ("http://[::1]:8090", None, STRICTEST),
+            ("http://app.example.com", None, "reinflate"),
+            ("http://10.0.0.1:8090", None, "reinflate"),
+            ("http://[2001:db8::1]", None, "reinflate"),
+            ("http://localhost.example.com", None, "reinflate"),
+            ("http://notlocalhost", None, "reinflate"),
+            ("https://app.example.com", Some("__Secure-reinflate"), "__Secure-reinflate"),
+            ("https://app.example.com", Some("reinflate"), "reinflate"),
+            ("http://localhost:8090", Some("reinflate"), "reinflate"),
+            ("http://app.example.com", Some(STRICTEST), STRICTEST),
+            ("http://app.example.com", Some("sid"), "sid"),
+        ] {
+            let given = given.map(|name| (COOKIE_NAME, name));
+            let env: Vec<_> = [(PUBLIC_URL, url)].into_iter().chain(given).collect();
+            assert_eq!(read(&env).unwrap().auth.cookie_name, name, "{url}, {given:?}");
         }
     }
 

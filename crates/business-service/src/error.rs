@@ -111,7 +111,11 @@ fn not_kept(error: ValuesError) -> Problem {
         ValuesError::Changed => ErrorCode::Conflict,
         ValuesError::WrongType => ErrorCode::Internal,
     };
-    problem(code, error.to_string())
+    let problem = problem(code, error.to_string());
+    match error {
+        ValuesError::Changed => problem.with_header(RETRY_AFTER, 1.into()),
+        _ => problem,
+    }
 }
 
 fn problem(code: ErrorCode, detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {

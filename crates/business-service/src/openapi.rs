@@ -21,7 +21,7 @@ pub(crate) fn describe(mut api: OpenApi) -> OpenApi {
 
 fn schemes() -> [(&'static str, SecurityScheme); 3] {
     let key = |name, description| ApiKeyValue::with_description(name, description);
-    let cookie = key("reinflate", "the session cookie; `__Host-reinflate` over TLS");
+    let cookie = key("__Host-reinflate", "the session cookie, or as `BUSINESS_COOKIE_NAME` says");
     [
         ("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer))),
         ("token", SecurityScheme::ApiKey(ApiKey::Header(key("token", "the token, bare")))),

@@ -49,9 +49,6 @@ impl Plan {
         if let Some(key) = settings.value("AUTH_INTERNAL_KEY", |key| Some(key.to_owned()))? {
             settings.set_default("BUSINESS_AUTH_KEY", key);
         }
-        if let Some(name) = settings.value("AUTH_COOKIE_NAME", |name| Some(name.to_owned()))? {
-            settings.set_default("BUSINESS_COOKIE_NAME", name);
-        }
         let business = business_service::Config::read(&settings)?;
         let local = [
             settings.public_addr("AUTH_PUBLIC_ADDR")?,
@@ -62,7 +59,10 @@ impl Plan {
         .iter()
         .all(|addr| addr.ip().is_loopback());
         settings.set_default("AUTH_DEMO", local.to_string());
-        Ok(Self { auth: auth_service::Config::read(&settings)?, business, settings, joined })
+        let auth = auth_service::Config::read(&settings)?;
+        settings.set_default("BUSINESS_COOKIE_NAME", auth.cookie_name().to_owned());
+        let business = business_service::Config::read(&settings)?;
+        Ok(Self { settings, auth, business, joined })
     }
 
     /// Fills in what is known once the ports are: where each service finds the other, and where
@@ -140,11 +140,27 @@ mod tests {
 
     #[test]
     fn the_cookie_of_one_service_is_the_others() {
-        let names = |env: &[(&str, &str)]| plan(env).unwrap().business.auth.cookie_names;
-        assert_eq!(names(&[("AUTH_COOKIE_NAME", "sid")]), ["sid"]);
-        let both = [("AUTH_COOKIE_NAME", "sid"), ("BUSINESS_COOKIE_NAME", "other")];
-        assert_eq!(names(&both), ["other"]);
-        assert_eq!(names(&[]).len(), 3);
+        let demo = ("AUTH_DEMO", "true");
+        let domain =
+            [("AUTH_COOKIE_DOMAIN", "example.com"), ("AUTH_PUBLIC_URL", "https://example.com")];
+        for (env, name) in [
+            (&[][..], "reinflate"),
+            (&[("AUTH_DEMO", "false")], "__Host-reinflate"),
+            (&[("PORT", "9000")], "__Host-reinflate"),
+            (&[("AUTH_COOKIE_SECURE", "true")], "__Host-reinflate"),
+            (&[("AUTH_DEMO", "false"), ("AUTH_COOKIE_SECURE", "false")], "reinflate"),
+            (&[domain[0], domain[1], ("AUTH_DEMO", "false")], "__Secure-reinflate"),
+            (&[domain[0], domain[1], demo], "reinflate"),
+            (&[("AUTH_COOKIE_NAME", "sid")], "sid"),
+            (&[("AUTH_COOKIE_NAME", "sid"), ("BUSINESS_COOKIE_NAME", "other")], "other"),
+        ] {
+            let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+            let read = plan(env).unwrap();
+            assert_eq!(read.business.auth.cookie_name, name, "{env:?}");
+            let placed = read.with_addresses(at(1), at(2), at(3)).unwrap();
+            assert_eq!(placed.business.auth.cookie_name, name, "{env:?}");
+            assert!(placed.print().contains(&format!("BUSINESS_COOKIE_NAME={name}")), "{env:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod address;
 mod cluster;
+mod connection;
 mod each;
 mod gather;
 mod node;
@@ -14,6 +15,7 @@ mod patience;
 mod risks;
 mod script;
 mod slots;
+mod stream;
 
 use std::sync::Arc;
 

@@ -46,6 +46,8 @@ impl Launch {
             .var("BUSINESS_AUTH_URL", format!("http://127.0.0.1:{auth_port}"))
             .var("BUSINESS_ADDR", "127.0.0.1:0")
             .var("BUSINESS_INTERNAL_ADDR", "127.0.0.1:0")
+            // The demo user's cookie: see `auth`.
+            .var("BUSINESS_COOKIE_NAME", "reinflate")
     }
 
     /// Both services in one process, each listener on a free port.

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use crate::harness::{Answer, PATIENCE};
 
-/// Answers 200 with the request as it came; below `/fail`, 500.
+/// Answers 200 with the request as it came; below `/fail`, 500; at a path that ends in `/socket`, 101
+/// whether or not it was asked to, and the same bytes through the tunnel.
 pub(super) struct Application {
     pub(super) port: u16,
     heard: Arc<AtomicUsize>,
@@ -77,12 +78,24 @@ fn serve(stream: TcpStream, count: &AtomicUsize) {
         return;
     }
     let target = head.split(' ').nth(1).unwrap_or_default();
+    if target.ends_with("/socket") {
+        let asked = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("upgrade").then_some(value.trim())
+        });
+        let agreed = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: {}\r\nConnection: Upgrade\r\n\r\n",
+            asked.unwrap_or("h2c")
+        );
+        let _ = stream.get_mut().write_all(&[agreed.as_bytes(), head.as_bytes()].concat());
+        return;
+    }
     let status = if target.starts_with("/fail") { "500 Broken" } else { "200 OK" };
     let no_body = head.starts_with("HEAD ");
     let echo = [head.trim_end().as_bytes(), b"\r\n\r\n", &body].concat();
     let mut answer = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
-         X-Target: {target}\r\nConnection: close\r\n\r\n",
+         Connection: close\r\n\r\n",
         echo.len()
     )
     .into_bytes();
@@ -106,7 +119,12 @@ impl Heard {
     #[track_caller]
     pub(super) fn of(answer: &Answer) -> Self {
         assert_eq!(answer.status, 200, "{answer:?}");
-        let text = answer.text();
+        Self::read(&answer.text())
+    }
+
+    /// The request in these bytes.
+    #[track_caller]
+    pub(super) fn read(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").expect("an echoed request");
         let mut lines = head.lines();
         let line = lines.next().expect("a request line").to_owned();

@@ -167,6 +167,7 @@ fn a_name_is_told_in_printable_ascii() {
         (json!("Zoë"), json!("山 100%"), "Zo%C3%AB %E5%B1%B1 100%25"),
         (json!("Bob"), json!(""), "Bob"),
         (json!("a: b"), json!("\"c\""), "a: b \"c\""),
+        (json!("A+B"), json!("%2B"), "A%2BB %252B"),
         (json!(" "), json!(""), BOB),
     ] {
         let names = json!({"first_name": first, "last_name": last});

@@ -130,6 +130,14 @@ impl Stage {
         self.send_to(HOST, request)
     }
 
+    /// What comes through the tunnel that this request opens; `None` where it opens none.
+    pub(super) fn tunnel(&self, request: Request) -> Option<String> {
+        let mut connection = self.front.connect();
+        let request = request.header("Host", format!("{HOST}:{}", self.front.port));
+        let answer = connection.send(&request);
+        (answer.status == 101).then(|| connection.read_rest())
+    }
+
     /// A request to any host.
     pub(super) fn send_to(&self, host: &str, request: Request) -> Answer {
         self.front.send(request.header("Host", format!("{host}:{}", self.front.port)))

@@ -2,7 +2,7 @@
 
 use crate::harness::Launch;
 
-fn printed(name: &str, more: &[&str]) -> String {
+pub(super) fn printed(name: &str, more: &[&str]) -> String {
     let launch =
         more.iter().fold(Launch::auth().arg("proxy").arg(name), |launch, more| launch.arg(*more));
     let output = launch.run();

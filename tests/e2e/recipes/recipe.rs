@@ -39,7 +39,11 @@ pub(super) struct Recipe {
 
 impl Recipe {
     /// `None` where the framework is not installed, unless `REQUIRE_ALL` is set.
-    pub(super) fn start(kind: &Kind, name: &str, auth: Option<Listener>) -> Option<Self> {
+    pub(super) fn start(
+        kind: &Kind,
+        name: &str,
+        settings: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Option<Self> {
         let program = kind.program()?;
         let home = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
         let file = format!("{}_{name}.{}", kind.framework, kind.ending);
@@ -47,9 +51,7 @@ impl Recipe {
         let port = quiet_port();
         let mut command = command(program);
         command.arg(&file).current_dir(home.path()).env("PORT", port.to_string());
-        if let Some(auth) = auth {
-            command.env("AUTH_URL", format!("http://127.0.0.1:{}", auth.port));
-        }
+        command.envs(settings);
         let child = command.stdin(Stdio::null()).spawn().expect("the recipe starts");
         let recipe = Self { listener: Listener { port }, child, _home: home };
         eventually("the recipe accepts", PATIENCE, || recipe.listener.try_connect().ok());
@@ -89,7 +91,7 @@ fn command(program: &str) -> Command {
 }
 
 /// The code block of the documentation whose first line names this file.
-fn code(file: &str) -> String {
+pub(super) fn code(file: &str) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/protect-your-service.md");
     let document = std::fs::read_to_string(path).expect("the documentation is there");
     let blocks = document.split("\n```").skip(1).step_by(2);

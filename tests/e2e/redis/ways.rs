@@ -83,11 +83,54 @@ fn a_password_comes_from_a_file_and_belongs_to_a_user() {
     assert!(!refused.stderr.contains("not-the-secret"), "{refused:?}");
 }
 
-#[test]
-fn a_server_whose_certificate_is_trusted_is_reached_through_tls() {
-    if skip_unless_installed("openssl") {
-        return;
+/// A server that is reached through TLS, and where its certificate's authority is.
+pub(super) struct TlsRedis {
+    pub(super) redis: Redis,
+    pub(super) url: String,
+    directory: TempDir,
+}
+
+impl TlsRedis {
+    pub(super) fn start() -> Option<Self> {
+        if skip_unless_installed("openssl") {
+            return None;
+        }
+        let directory = certificates();
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let (certificate, key, authority) =
+            (path("server.pem"), path("server.key"), path("redis.pem"));
+        fs::copy(path("ca.pem"), &authority).unwrap();
+        Self::with(&certificate, &key, directory)
     }
+
+    /// With this certificate, in a directory whose `redis.pem` is the authority.
+    fn with(certificate: &str, key: &str, directory: TempDir) -> Option<Self> {
+        let port = quiet_port().to_string();
+        let authority = directory.path().join("redis.pem").display().to_string();
+        let redis = Redis::start(&[
+            "--tls-port",
+            &port,
+            "--tls-cert-file",
+            certificate,
+            "--tls-key-file",
+            key,
+            "--tls-ca-cert-file",
+            &authority,
+            "--tls-auth-clients",
+            "no",
+        ])?;
+        Some(Self { redis, url: format!("rediss://localhost:{port}"), directory })
+    }
+
+    /// A node on it that knows the authority.
+    pub(super) fn node(&self) -> Launch {
+        let authority = self.directory.path().join("redis.pem").display().to_string();
+        on(&self.url).var("SSL_CERT_FILE", authority)
+    }
+}
+
+/// An authority, and a certificate for localhost that it vouches for.
+fn certificates() -> TempDir {
     let directory = TempDir::with_prefix("reinflate-e2e-").unwrap();
     let path = |name: &str| directory.path().join(name).display().to_string();
     let openssl = |arguments: &str| {
@@ -106,36 +149,55 @@ fn a_server_whose_certificate_is_trusted_is_reached_through_tls() {
     openssl(
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=test-ca",
     );
-    openssl("req -newkey rsa:2048 -nodes -keyout redis.key -out redis.csr -subj /CN=localhost");
+    openssl("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost");
     openssl(
-        "x509 -req -in redis.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out redis.pem -days 2 -extfile names",
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile names",
     );
-    let port = quiet_port().to_string();
-    let Some(_redis) = Redis::start(&[
-        "--tls-port",
-        &port,
-        "--tls-cert-file",
-        &path("redis.pem"),
-        "--tls-key-file",
-        &path("redis.key"),
-        "--tls-ca-cert-file",
-        &path("ca.pem"),
-        "--tls-auth-clients",
-        "no",
-    ]) else {
-        return;
-    };
-    let launch = on(&format!("rediss://localhost:{port}"));
-    works(&AuthService::launch(&launch.clone().var("SSL_CERT_FILE", path("ca.pem"))));
-    let refused = launch.run();
-    assert_eq!(refused.code, Some(1), "a certificate that nobody vouches for: {refused:?}");
+    directory
 }
 
 #[test]
-fn a_cluster_of_three_masters_is_one_store() {
+fn a_server_whose_certificate_is_trusted_is_reached_through_tls() {
+    let Some(tls) = TlsRedis::start() else { return };
+    works(&AuthService::launch(&tls.node()));
+    let refused = on(&tls.url).run();
+    assert_eq!(refused.code, Some(1), "a certificate that nobody vouches for: {refused:?}");
+}
+
+/// The command of the documentation, run as written but for the name of the host.
+#[test]
+fn the_documented_self_signed_certificate_is_taken_and_a_bare_one_is_not() {
+    if skip_unless_installed("openssl") {
+        return;
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md");
+    let document = fs::read_to_string(path).unwrap();
+    let blocks = document.split("\n```sh\n").skip(1);
+    let mut blocks = blocks.filter_map(|block| block.split("\n```").next());
+    let command = blocks.find(|block| block.starts_with("openssl req -x509")).unwrap();
+    let documented = command.replace("redis.internal", "localhost");
+    let bare = documented.split("-addext").next().unwrap().trim_end_matches([' ', '\\', '\n']);
+    let constrained = format!("{bare} -addext basicConstraints=critical,CA:FALSE");
+    for (command, is_taken) in [(documented.as_str(), true), (bare, false), (&constrained, false)] {
+        let home = TempDir::with_prefix("reinflate-e2e-").unwrap();
+        let made = Command::new("sh").args(["-c", command]).current_dir(home.path()).output();
+        assert!(made.as_ref().is_ok_and(|made| made.status.success()), "{command}: {made:?}");
+        let file = |name: &str| home.path().join(name).display().to_string();
+        let Some(tls) = TlsRedis::with(&file("redis.pem"), &file("redis.key"), home) else {
+            return;
+        };
+        if is_taken {
+            works(&AuthService::launch(&tls.node()));
+        } else {
+            assert_eq!(tls.node().run().code, Some(1), "{command}");
+        }
+    }
+}
+
+/// Three masters that are one cluster.
+pub(super) fn cluster() -> Option<Vec<Redis>> {
     let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
-    let servers: Option<Vec<Redis>> = (0..3).map(|_| Redis::start(&arguments)).collect();
-    let Some(servers) = servers else { return };
+    let servers = (0..3).map(|_| Redis::start(&arguments)).collect::<Option<Vec<Redis>>>()?;
     let hosts: Vec<String> =
         servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
     let created = Command::new("redis-cli")
@@ -151,8 +213,18 @@ fn a_cluster_of_three_masters_is_one_store() {
             info.contains("cluster_state:ok").then_some(())
         });
     }
-    // One of its servers is enough to find the others.
-    let launch = on(&format!("redis-cluster://{}", hosts[2]));
+    Some(servers)
+}
+
+/// A node on a cluster; one of its servers is enough to find the others.
+pub(super) fn on_cluster(servers: &[Redis]) -> Launch {
+    on(&format!("redis-cluster://127.0.0.1:{}", servers[2].port))
+}
+
+#[test]
+fn a_cluster_of_three_masters_is_one_store() {
+    let Some(servers) = cluster() else { return };
+    let launch = on_cluster(&servers);
     let nodes = [(); 2].map(|()| AuthService::launch(&launch));
     works(&nodes[0]);
     let tokens = nodes[0].tokens(9);

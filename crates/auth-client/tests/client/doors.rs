@@ -46,7 +46,7 @@ async fn both_doors_refuse_alike() {
         assert_eq!(two.status(), StatusCode::BAD_REQUEST);
 
         upstream.goes_on_with(no("expired"));
-        let dead = send(&router, &[("cookie", "reinflate=T")]).await;
+        let dead = send(&router, &[("cookie", "__Host-reinflate=T")]).await;
         assert_eq!(dead.status(), StatusCode::UNAUTHORIZED);
         assert!(header(&dead, "www-authenticate").unwrap().contains(r#"error="invalid_token""#));
 

@@ -1,5 +1,9 @@
 //! A session's values: versions that are kept to, and what each answer means.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
 use auth_api_types::Reason;
 use auth_client::{AuthClientOptions, AuthUnavailable, InternalKey, Refusal, ValuesError};
 use http::Request;
@@ -39,7 +43,7 @@ async fn a_change_that_somebody_else_was_faster_than_is_made_again() {
     let key = Some(InternalKey::new("internal-key").unwrap());
     let client = client_with(AuthClientOptions { key, ..options(&service) });
     let updating = tokio::spawn(async move {
-        let parts = parts(&[("cookie", "reinflate=T"), ("x-request-id", "r-1")]);
+        let parts = parts(&[("cookie", "__Host-reinflate=T"), ("x-request-id", "r-1")]);
         let values = client.values(&parts).unwrap();
         values.update("k", |before: Option<u64>| before.unwrap_or(0) + 1).await
     });
@@ -63,10 +67,13 @@ async fn a_change_that_somebody_else_was_faster_than_is_made_again() {
 }
 
 #[tokio::test]
-async fn who_is_never_fast_enough_gives_up() {
+async fn who_is_never_fast_enough_gives_up_after_a_handful_of_tries() {
     let service = Service::new().await;
     let client = client_with(options(&service));
-    let _listening = service.deals(|call| {
+    let calls = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&calls);
+    let _listening = service.deals(move |call| {
+        count.fetch_add(1, SeqCst);
         let reads = call.request.starts_with("GET");
         let answer = if reads { found(1, "1") } else { bare("412 Precondition Failed") };
         call.say(&answer);
@@ -74,6 +81,54 @@ async fn who_is_never_fast_enough_gives_up() {
     let parts = parts(&[("token", "T")]);
     let updated = client.values(&parts).unwrap().update("k", |_: Option<u64>| 1).await;
     assert_eq!(updated, Err(ValuesError::Changed));
+    assert_eq!(calls.load(SeqCst), 8, "four times read and written");
+}
+
+#[tokio::test]
+async fn one_sessions_changes_go_one_at_a_time_and_leave_room_for_others() {
+    let mut service = Service::new().await;
+    let timeout = Duration::from_secs(20);
+    let client = client_with(AuthClientOptions { timeout, ..options(&service) });
+    let update = |token: &'static str| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let parts = parts(&[("token", token)]);
+            let values = client.values(&parts).unwrap();
+            values.update("k", |before: Option<u64>| before.unwrap_or(0) + 1).await
+        })
+    };
+    let greedy: Vec<_> = (0..100).map(|_| update("greedy")).collect();
+    let first = service.call().await;
+    assert!(first.has_header("authorization: Bearer greedy"), "{}", first.request);
+    // What is too much is refused at once, and has sent nothing.
+    let mut refused = 0;
+    while refused < 92 {
+        tokio::task::yield_now().await;
+        refused = greedy.iter().filter(|change| change.is_finished()).count();
+    }
+    let other = update("other");
+    let of_other = service.call().await;
+    assert!(of_other.has_header("authorization: Bearer other"), "{}", of_other.request);
+    for call in [first, of_other] {
+        call.say(&bare("404 Not Found"));
+    }
+    // From here on each is answered in turn: 8 reads and 8 writes of the one, 1 of each of the other.
+    for _ in 0..(16 + 2 - 2) {
+        let call = service.call().await;
+        let reads = call.request.starts_with("GET");
+        call.say(&if reads { bare("404 Not Found") } else { bare("204 No Content") });
+    }
+    assert_eq!(other.await.unwrap(), Ok(1));
+    let overloaded = ValuesError::Refused(Refusal::Unavailable(AuthUnavailable::Overloaded));
+    let mut done = 0;
+    for change in greedy {
+        match change.await.unwrap() {
+            Ok(_) => done += 1,
+            Err(error) => assert_eq!(error, overloaded),
+        }
+    }
+    assert_eq!(done, 8);
+    assert!(service.is_idle());
 }
 
 #[tokio::test]

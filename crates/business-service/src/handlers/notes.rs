@@ -56,11 +56,11 @@ pub(crate) async fn show_notes(
         (status = 400, description = "Two tokens, or another form", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "Another client without a live session", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "A single-use session keeps nothing, or another site sent it", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Too many write at once", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Others keep writing at once; with `Retry-After`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The form is too long, or the session keeps no more", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is no form", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "That is no note", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nobody knows whether the session is alive", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nobody knows whether the session is alive, or too many notes of it wait", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn add_note(

@@ -45,7 +45,7 @@ async fn without_a_live_session_nobody_gets_in() {
             (&[][..], 401, "missing_token", bare),
             (&[("authorization", "Basic YWxpdmU=")], 401, "missing_token", bare),
             (&[("token", "expired")], 401, "invalid_token", expired),
-            (&[("cookie", "reinflate=made-up")], 401, "invalid_token", unknown),
+            (&[("cookie", "__Host-reinflate=made-up")], 401, "invalid_token", unknown),
             (&[("token", "alive"), ALIVE, ("token", "alive")], 400, "invalid_request", two),
             (&[("token", "expired"), ALIVE], 400, "invalid_request", two),
         ] {
@@ -123,7 +123,19 @@ async fn the_requests_id_is_passed_on() {
 
 #[tokio::test]
 async fn only_the_cookie_that_is_set_is_read() {
-    let service = Service::with(&[("BUSINESS_COOKIE_NAME", "sid")]).await;
-    assert_eq!(service.get("/data", &[("cookie", "sid=alive")]).await.status(), 200);
-    assert_eq!(service.get("/data", &[("cookie", "reinflate=alive")]).await.status(), 401);
+    const NAMES: [&str; 4] = ["__Host-reinflate", "__Secure-reinflate", "reinflate", "sid"];
+    for name in NAMES {
+        let service = Service::with(&[("BUSINESS_COOKIE_NAME", name)]).await;
+        let status = async |cookies: String| {
+            service.get("/data", &[("cookie", &cookies)]).await.status().as_u16()
+        };
+        assert_eq!(status(format!("{name}=alive")).await, 200);
+        for other in NAMES.into_iter().filter(|other| *other != name) {
+            assert_eq!(status(format!("{other}=alive")).await, 401, "{other} for {name}");
+            for (own, expected) in [("alive", 200), ("expired", 401), ("made-up", 401)] {
+                let planted = format!("{other}=alive; {name}={own}; {other}=alive");
+                assert_eq!(status(planted).await, expected, "{other} beside {name}={own}");
+            }
+        }
+    }
 }

@@ -6,7 +6,8 @@ use crate::{ALIVE, BROWSER, Service, header, text};
 #[tokio::test]
 async fn a_live_session_sees_its_dashboard() {
     let service = Service::start().await;
-    let response = service.get("/dashboard", &[("cookie", "reinflate=alive"), BROWSER]).await;
+    let response =
+        service.get("/dashboard", &[("cookie", "__Host-reinflate=alive"), BROWSER]).await;
     assert_eq!(response.status(), 200);
     assert_eq!(header(&response, "content-type"), "text/html; charset=utf-8");
     assert_eq!(header(&response, "cache-control"), "no-store");
@@ -43,7 +44,7 @@ async fn a_browser_without_a_live_session_is_sent_to_the_login_and_back() {
     let login = ("BUSINESS_LOGIN_URL", "https://auth.example.com/login?theme=dark");
     let public = ("BUSINESS_PUBLIC_URL", "https://app.example.com/shop/");
     let service = Service::with(&[login, public]).await;
-    for cookie in ["", "reinflate=expired", "reinflate=made-up"] {
+    for cookie in ["", "__Host-reinflate=expired", "__Host-reinflate=made-up"] {
         let headers = [BROWSER, ("cookie", cookie)];
         let response = service.get("/dashboard?tab=1&q=a%20b#x", &headers).await;
         assert_eq!(response.status(), 303);

@@ -4,12 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
-use redis::io::tcp::TcpSettings;
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
+use redis::RedisConnectionInfo;
 use url::Url;
 use zeroize::Zeroizing;
-
-use super::patience::UNACKNOWLEDGED;
 
 /// Where Redis or Valkey is: `redis://user:password@host:6379/0`, the same with `rediss` for TLS,
 /// or `redis-cluster://host:6379,host:6379`.
@@ -45,14 +42,8 @@ impl RedisAddress {
         self
     }
 
-    /// How to connect to one of its hosts.
-    pub(super) fn connection(&self, host: &Host) -> redis::RedisResult<ConnectionInfo> {
-        let Host(name, port) = host.clone();
-        let address = if self.tls {
-            ConnectionAddr::TcpTls { host: name, port, insecure: false, tls_params: None }
-        } else {
-            ConnectionAddr::Tcp(name, port)
-        };
+    /// Who we are there, and which database is meant.
+    pub(super) fn redis(&self) -> RedisConnectionInfo {
         let mut redis = RedisConnectionInfo::default().set_db(self.database);
         if let Some(username) = &self.username {
             redis = redis.set_username(username);
@@ -60,10 +51,7 @@ impl RedisAddress {
         if let Some(password) = &self.password {
             redis = redis.set_password(password.as_str());
         }
-        let tcp = TcpSettings::default().set_nodelay(true);
-        #[cfg(target_os = "linux")]
-        let tcp = tcp.set_user_timeout(UNACKNOWLEDGED);
-        Ok(address.into_connection_info()?.set_redis_settings(redis).set_tcp_settings(tcp))
+        redis
     }
 
     /// Whether it is reached through TLS.

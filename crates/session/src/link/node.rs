@@ -1,12 +1,13 @@
 //! One server: its connections, and batches sent to it.
 
-use parking_lot::RwLock;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
+use std::sync::Arc;
+
+use redis::{ErrorKind, Pipeline, RedisResult, ServerErrorKind, Value};
 use tokio::sync::Semaphore;
 
 use super::address::{Host, RedisAddress};
-use super::patience::{ANSWER, BETWEEN_TRIES, CONNECT, IN_FLIGHT, REPLICA};
+use super::connection::{Connector, Line};
+use super::patience::{ANSWER, IN_FLIGHT, REPLICA};
 use super::script::Call;
 use super::{Answer, unreachable};
 use crate::StoreError;
@@ -35,26 +36,20 @@ pub(super) enum Reply {
 /// A server, with a connection that comes back by itself.
 pub(super) struct Node {
     host: Host,
-    client: Client,
     line: Line,
     /// Apart from the other: waiting for a replica keeps a connection from answering anybody.
     patient: Line,
     permits: Semaphore,
 }
 
-/// A connection that can be made anew.
-struct Line(RwLock<ConnectionManager>);
-
 impl Node {
     /// Nothing is sent yet.
     pub(super) fn new(address: &RedisAddress, host: &Host) -> Result<Self, StoreError> {
-        let failed = |error: RedisError| StoreError(format!("{host}: {error}"));
-        let client = Client::open(address.connection(host).map_err(failed)?).map_err(failed)?;
+        let connector = Arc::new(Connector::new(address, host)?);
         Ok(Self {
             host: host.clone(),
-            line: Line::new(&client).map_err(failed)?,
-            patient: Line::new(&client).map_err(failed)?,
-            client,
+            line: Line::new(&connector),
+            patient: Line::new(&connector),
             permits: Semaphore::new(IN_FLIGHT),
         })
     }
@@ -88,7 +83,7 @@ impl Node {
     pub(super) async fn wake(&self) -> Result<(), StoreError> {
         let mut ping = Pipeline::new();
         ping.ignore_errors().cmd("PING");
-        match tokio::time::timeout(ANSWER, self.exchange(&self.patient, &ping)).await {
+        match tokio::time::timeout(ANSWER, self.patient.exchange(&ping)).await {
             Ok(answered) => answered.map(|_| ()),
             Err(_) => Err(self.too_late()),
         }
@@ -149,7 +144,10 @@ impl Node {
                 &self.patient
             }
         };
-        let answers = self.exchange(line, &pipeline).await?;
+        let answers = line.exchange(&pipeline).await?;
+        if answers.iter().any(is_of_a_replica) {
+            line.renew();
+        }
         let missed = kept == Kept::OnReplica && !is_on_replica(&answers);
         let mut replies = Vec::with_capacity(calls.len());
         for (at, answer) in answers.into_iter().enumerate() {
@@ -158,34 +156,6 @@ impl Node {
             }
         }
         Ok(replies)
-    }
-
-    async fn exchange(
-        &self,
-        line: &Line,
-        pipeline: &Pipeline,
-    ) -> Result<Vec<RedisResult<Value>>, StoreError> {
-        let mut connection = line.0.read().clone();
-        let answered: RedisResult<Vec<RedisResult<Value>>> =
-            pipeline.query_async(&mut connection).await;
-        let stale = match &answered {
-            // The connection's owner tries again by itself only after errors of the network.
-            Err(error) => !error.is_io_error(),
-            // Its master has become a replica. Its name may lead to another one now.
-            Ok(answers) => answers
-                .iter()
-                .filter_map(|answer| answer.as_ref().err())
-                .any(|error| error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)),
-        };
-        if stale && let Ok(fresh) = connection_to(&self.client) {
-            *line.0.write() = fresh;
-        }
-        answered.map_err(|error| match error.kind() {
-            ErrorKind::Parse => {
-                StoreError(format!("{}: what listens there is not Redis", self.host))
-            }
-            _ => StoreError(format!("{}: {error}", self.host)),
-        })
     }
 
     fn reply(&self, answer: RedisResult<Value>, missed: bool) -> Reply {
@@ -228,22 +198,10 @@ impl Reply {
     }
 }
 
-impl Line {
-    fn new(client: &Client) -> RedisResult<Self> {
-        Ok(Self(RwLock::new(connection_to(client)?)))
-    }
-}
-
-/// A connection that is made when it is first needed, and made again after it broke.
-fn connection_to(client: &Client) -> RedisResult<ConnectionManager> {
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(CONNECT))
-        .set_response_timeout(Some(ANSWER))
-        .set_pipeline_buffer_size(IN_FLIGHT)
-        // Whoever comes next tries again, so that nobody waits for a server that is away.
-        .set_number_of_retries(0)
-        .set_max_delay(BETWEEN_TRIES);
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
+/// Whether the master that was there has become a replica. Its name may lead to another one now.
+fn is_of_a_replica(answer: &RedisResult<Value>) -> bool {
+    let read_only = ErrorKind::Server(ServerErrorKind::ReadOnly);
+    answer.as_ref().is_err_and(|error| error.kind() == read_only)
 }
 
 /// Puts each script of the calls before them; how many those are.

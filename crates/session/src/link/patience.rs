@@ -6,8 +6,8 @@ use std::time::Duration;
 pub(super) const ANSWER: Duration = Duration::from_millis(480);
 /// How long a connection may take to come about.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
-/// The longest pause between two tries to connect.
-pub(super) const BETWEEN_TRIES: Duration = Duration::from_millis(250);
+/// How long a connection may be idle before the network is asked whether it is still there.
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long what was sent may stay without an acknowledgement of the network.
 pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
 /// How long a replica may take to have what a revocation wrote.

@@ -30,13 +30,13 @@ pub(super) fn headers(session: &Session) -> HeaderMap {
     .collect()
 }
 
-/// Text as a header's value: printable ASCII as it is, the rest and `%` as the percent-encoding
-/// of its UTF-8.
+/// Text as a header's value: printable ASCII as it is, the rest as the percent-encoding of its
+/// UTF-8; so are `%`, and `+`, which decoders of forms read as a blank.
 fn encoded(text: &str) -> HeaderValue {
     let mut value = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b' '..=b'~' if byte != b'%' => value.push(char::from(byte)),
+            b' '..=b'~' if !b"%+".contains(&byte) => value.push(char::from(byte)),
             // Writing to a String does not fail.
             byte => drop(write!(value, "%{byte:02X}")),
         }
@@ -50,15 +50,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_printable_ascii_is_percent_encoded_and_so_is_the_percent_sign() {
+    fn what_is_not_printable_ascii_is_percent_encoded_and_so_are_percent_and_plus() {
         for (text, value) in [
             ("ann@example.com", "ann@example.com"),
             ("Ann Lee", "Ann Lee"),
             ("Zoë 100%", "Zo%C3%AB 100%25"),
             ("a\r\nb\0\u{7f}", "a%0D%0Ab%00%7F"),
             ("山", "%E5%B1%B1"),
+            ("ann+news@example.com", "ann%2Bnews@example.com"),
+            ("+", "%2B"),
+            ("a + b%2B", "a %2B b%252B"),
         ] {
             assert_eq!(encoded(text), value, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_decoder_reads_the_same_text() {
+        let all = (0..=0x7f).map(char::from).chain("äß山\u{1f600}".chars());
+        for text in all.map(|c| format!("a{c}b{c}")) {
+            let value = encoded(&text);
+            let bytes = value.as_bytes();
+            assert!(bytes.iter().all(|byte| (b' '..=b'~').contains(byte)), "{value:?}");
+            let decoded = percent_encoding::percent_decode(bytes).decode_utf8().unwrap();
+            assert_eq!(decoded, text);
+            // A decoder of forms, which takes a plus for a blank.
+            let field = [b"v=", bytes].concat();
+            let special = |byte: &u8| matches!(*byte, b'&' | b';' | b'=' | b'#');
+            if !text.bytes().any(|byte| special(&byte)) {
+                let (_, decoded) = url::form_urlencoded::parse(&field).next().unwrap();
+                assert_eq!(decoded, text);
+            }
         }
     }
 }

@@ -1,0 +1,227 @@
+//! The connection to one server: made when it is first needed, and made anew once it has broken.
+//!
+//! INVARIANT: what may have reached the server is never sent again. What met a broken connection
+//! goes out on a new one only where nothing was written to the old one in between.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared, select_ok};
+use parking_lot::Mutex;
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, ErrorKind, Pipeline, RedisConnectionInfo, RedisError, RedisResult, Value,
+};
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::address::{Host, RedisAddress};
+use super::patience::{ANSWER, CONNECT, IN_FLIGHT, KEEPALIVE, UNACKNOWLEDGED};
+use super::stream::{Counted, Writes};
+use super::unreachable;
+use crate::StoreError;
+
+/// A connection that is made anew after it broke.
+pub(super) struct Line {
+    connector: Arc<Connector>,
+    /// The last attempt to connect, under way or over.
+    attempt: Mutex<Option<Attempt>>,
+}
+
+type Attempt = Shared<BoxFuture<'static, Result<Connection, StoreError>>>;
+
+/// How connections to a server are made.
+pub(super) struct Connector {
+    host: Host,
+    redis: RedisConnectionInfo,
+    tls: Option<TlsConnector>,
+}
+
+/// A connection that many share; a cheap handle.
+#[derive(Clone)]
+struct Connection {
+    redis: MultiplexedConnection,
+    writes: Writes,
+    /// Reads and writes. It ends when the connection does, and with its last handle.
+    driver: Arc<AbortOnDropHandle<()>>,
+}
+
+impl Line {
+    /// Nothing is sent yet.
+    pub(super) fn new(connector: &Arc<Connector>) -> Self {
+        Self { connector: Arc::clone(connector), attempt: Mutex::default() }
+    }
+
+    /// Sends a pipeline, and takes its answers. A connection that is found broken before any of it
+    /// was written is made anew.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no connection, or no answer.
+    pub(super) async fn exchange(
+        &self,
+        pipeline: &Pipeline,
+    ) -> Result<Vec<RedisResult<Value>>, StoreError> {
+        let mut connection = self.connection().await?;
+        let written = connection.writes.count();
+        let mut answered = pipeline.query_async(&mut connection.redis).await;
+        if answered.as_ref().is_err_and(is_broken) {
+            self.give_up(&connection);
+            if connection.writes.count() == written {
+                connection = self.connection().await?;
+                answered = pipeline.query_async(&mut connection.redis).await;
+            }
+        }
+        answered.map_err(|error| {
+            // Whoever waited in vain leaves it to those whose answers may still come.
+            if !error.is_timeout() {
+                self.give_up(&connection);
+            }
+            self.connector.explain(&error)
+        })
+    }
+
+    /// Has the next one connect anew, whatever its name leads to by then.
+    pub(super) fn renew(&self) {
+        *self.attempt.lock() = None;
+    }
+
+    fn give_up(&self, broken: &Connection) {
+        let mut attempt = self.attempt.lock();
+        let current = attempt.as_ref().and_then(Attempt::peek);
+        if matches!(current, Some(Ok(current)) if Arc::ptr_eq(&current.driver, &broken.driver)) {
+            *attempt = None;
+        }
+    }
+
+    async fn connection(&self) -> Result<Connection, StoreError> {
+        let (attempt, is_own) = self.attempt();
+        match attempt.await {
+            // It began before this request did, and the server may be back since.
+            Err(_) if !is_own => self.attempt().0.await,
+            made => made,
+        }
+    }
+
+    /// The open connection, or the attempt to make one; and whether this call has begun it.
+    fn attempt(&self) -> (Attempt, bool) {
+        let mut current = self.attempt.lock();
+        if let Some(attempt) = &*current {
+            let is_of_use = match attempt.peek() {
+                Some(made) => made.as_ref().is_ok_and(Connection::is_open),
+                None => true,
+            };
+            if is_of_use {
+                return (attempt.clone(), false);
+            }
+        }
+        let connector = Arc::clone(&self.connector);
+        // Apart from whoever waits for it, who may give up sooner.
+        let connecting = tokio::spawn(async move { connector.connect().await });
+        let attempt = connecting.map(|made| made.unwrap_or_else(|_| Err(unreachable("it"))));
+        let attempt = attempt.boxed().shared();
+        *current = Some(attempt.clone());
+        (attempt, true)
+    }
+}
+
+/// Whether the connection has ended; nobody knows what became of what was sent.
+fn is_broken(error: &RedisError) -> bool {
+    error.is_io_error() && !error.is_timeout()
+}
+
+impl Connection {
+    fn is_open(&self) -> bool {
+        !self.driver.is_finished()
+    }
+
+    async fn establish<S>(redis: &RedisConnectionInfo, stream: S) -> RedisResult<Self>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(Some(ANSWER))
+            .set_pipeline_buffer_size(IN_FLIGHT);
+        let (stream, writes) = Counted::new(stream);
+        let (redis, driver) = MultiplexedConnection::new_with_config(redis, stream, config).await?;
+        let driver = Arc::new(AbortOnDropHandle::new(tokio::spawn(driver)));
+        Ok(Self { redis, writes, driver })
+    }
+}
+
+impl Connector {
+    /// For this server.
+    ///
+    /// # Errors
+    ///
+    /// Where TLS is wanted and the system's root certificates cannot be read.
+    pub(super) fn new(address: &RedisAddress, host: &Host) -> Result<Self, StoreError> {
+        let tls = if address.is_encrypted() { Some(tls_connector()?) } else { None };
+        Ok(Self { host: host.clone(), redis: address.redis(), tls })
+    }
+
+    async fn connect(&self) -> Result<Connection, StoreError> {
+        match tokio::time::timeout(CONNECT, self.open()).await {
+            Ok(opened) => opened.map_err(|error| self.explain(&error)),
+            Err(_) => Err(StoreError(format!("{} does not answer in time", self.host))),
+        }
+    }
+
+    async fn open(&self) -> RedisResult<Connection> {
+        let tcp = self.tcp().await?;
+        let Some(tls) = &self.tls else {
+            return Connection::establish(&self.redis, tcp).await;
+        };
+        let name = ServerName::try_from(self.host.0.clone()).map_err(std::io::Error::other)?;
+        Connection::establish(&self.redis, tls.connect(name, tcp).await?).await
+    }
+
+    /// The address that answers first, of those that the name leads to.
+    async fn tcp(&self) -> std::io::Result<TcpStream> {
+        let Host(name, port) = &self.host;
+        let addresses = tokio::net::lookup_host((name.as_str(), *port)).await?;
+        let mut connecting = addresses.map(|to| TcpStream::connect(to).boxed()).peekable();
+        if connecting.peek().is_none() {
+            return Err(std::io::ErrorKind::AddrNotAvailable.into());
+        }
+        let (tcp, _) = select_ok(connecting).await?;
+        tcp.set_nodelay(true)?;
+        let socket = SockRef::from(&tcp);
+        // What lies between may drop an idle connection without a word.
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(UNACKNOWLEDGED);
+        socket.set_tcp_keepalive(&keepalive)?;
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+        Ok(tcp)
+    }
+
+    fn explain(&self, error: &RedisError) -> StoreError {
+        match error.kind() {
+            ErrorKind::Parse => {
+                StoreError(format!("{}: what listens there is not Redis", self.host))
+            }
+            _ => StoreError(format!("{}: {error}", self.host)),
+        }
+    }
+}
+
+/// Certificates are held against the system's roots; `SSL_CERT_FILE` names others.
+fn tls_connector() -> Result<TlsConnector, StoreError> {
+    let mut roots = rustls::RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    // Single ones that cannot be read are missed only by those servers that need them.
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        return Err(StoreError("the system's root certificates cannot be read".to_owned()));
+    }
+    let config =
+        rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests;
