@@ -1,6 +1,8 @@
 //! Several nodes on one Redis: whatever one of them ends is over on all, and a Redis that is away
 //! is an answer of its own, never "logged out". Where there is no `redis-server`, it is skipped.
 
+mod database;
+mod endings;
 mod killed;
 mod limit;
 mod nodes;

@@ -153,6 +153,7 @@ impl Config {
             },
             risks: Vec::new(),
         };
+        read::belonging_together(settings, &config)?;
         config.risks = risks::of(settings, &config)?;
         Ok(config)
     }
