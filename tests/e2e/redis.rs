@@ -9,6 +9,7 @@ mod nodes;
 mod outage;
 mod restarts;
 mod server;
+mod settings;
 mod soak;
 mod truth;
 mod ways;

@@ -9,7 +9,7 @@ use server_runtime::page::PageHeaders;
 use server_runtime::{Lifecycle, Metrics, Readiness};
 use session::{Sessions, Sweeper};
 use url::Url;
-use users::{Directory, OpenError};
+use users::{Directory, OpenError, UsersError};
 
 use crate::backend::Backend;
 use crate::client_address::ClientAddresses;
@@ -73,12 +73,7 @@ impl App {
         directory.hashing.observer =
             Some(Arc::new(move |took: Duration| hash_seconds.observe(took.as_secs_f64())));
         let users = Directory::open(directory, Arc::clone(&clock)).await?;
-        if config.demo {
-            users
-                .ensure_demo_user()
-                .await
-                .map_err(|error| OpenError::Unreachable(error.to_string()))?;
-        }
+        set_up_demo_user(&users, config.demo).await?;
         let backend = Backend::open(config.session_store, &clock).await?;
         let store = Arc::new(MeteredStore::new(backend.sessions, Arc::clone(&clock), &figures));
         let sessions = Sessions::new(store, Arc::clone(&clock), config.lifetimes, config.binding);
@@ -153,6 +148,18 @@ impl App {
     pub(crate) fn risks(&self) -> &[String] {
         &self.risks
     }
+}
+
+/// The demo user is there, or cannot log in and has no sessions, whatever was before.
+async fn set_up_demo_user(users: &Directory, demo: bool) -> Result<(), OpenError> {
+    let failed = |error: UsersError| OpenError::Unreachable(error.to_string());
+    if demo {
+        return users.ensure_demo_user().await.map_err(failed);
+    }
+    if users.retire_demo_user().await.map_err(failed)? {
+        tracing::info!("AUTH_DEMO is off: the demo user is disabled, and its sessions end");
+    }
+    Ok(())
 }
 
 /// Who follows changes to users; where sessions outlive the process, caught up by now or with the

@@ -154,6 +154,7 @@ suite![
     logins::the_demo_user_is_made_again_what_it_should_be,
     logins::an_account_of_the_demo_address_is_left_alone,
     logins::a_demo_user_who_cannot_log_in_is_no_admin,
+    logins::a_retired_demo_user_has_no_sessions_and_comes_back_as_it_was,
     imports::each_kind_of_hash_opens_and_is_replaced_by_argon2id,
     imports::an_import_may_be_repeated,
     imports::a_refused_row_does_not_keep_the_others_out,
