@@ -15,7 +15,7 @@ use crate::backend::Backend;
 use crate::client_address::ClientAddresses;
 use crate::config::{Config, Secret};
 use crate::cookie::SessionCookie;
-use crate::endings::{Endings, Lagging};
+use crate::endings::{Endings, ForeignSessions, Lagging};
 use crate::metered_store::MeteredStore;
 use crate::metrics::AuthMetrics;
 use crate::redirect::Redirects;
@@ -27,6 +27,8 @@ const ENDINGS_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a start waits until the changes of before are carried out: after that it listens, and is
 /// not ready until they are.
 const CATCHING_UP: Duration = Duration::from_secs(2);
+/// The pause after a try that failed.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -171,12 +173,26 @@ async fn follow_up(users: &Directory, sessions: &Sessions) -> Result<Endings, Op
     }
     let mut endings = Endings::new(users.clone(), sessions.clone()).await?;
     if outlive {
-        match tokio::time::timeout(CATCHING_UP, endings.catch_up()).await {
-            Ok(Err(Lagging::Foreign(foreign))) => return Err(foreign.into()),
-            Ok(Err(error)) => tracing::warn!(%error, "changes to users are not carried out yet"),
-            Err(_) => tracing::warn!("many changes to users are to be carried out: not ready yet"),
-            Ok(Ok(())) => {}
+        let caught_up = tokio::time::timeout(CATCHING_UP, insist(&mut endings)).await;
+        if let Ok(caught_up) = caught_up {
+            caught_up?;
+        } else {
+            tracing::warn!("changes to users are not carried out yet: not ready");
         }
     }
     Ok(endings)
+}
+
+/// Tries to catch up until it has; fails only where trying again cannot help.
+async fn insist(endings: &mut Endings) -> Result<(), ForeignSessions> {
+    loop {
+        match endings.catch_up().await {
+            Ok(()) => return Ok(()),
+            Err(Lagging::Foreign(foreign)) => return Err(foreign),
+            Err(error) => {
+                tracing::warn!(%error, "changes to users cannot be followed; trying again");
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+        }
+    }
 }
