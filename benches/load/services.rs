@@ -44,6 +44,21 @@ impl Places {
     }
 }
 
+impl Places {
+    /// The users whose sessions are in Redis.
+    fn users(&self) -> PathBuf {
+        self.scratch.join("users-of-redis.db")
+    }
+
+    /// Begins without any.
+    pub(crate) fn forget_users(&self) {
+        for ending in ["db", "db-wal", "db-shm"] {
+            // Most often there is none.
+            let _ = std::fs::remove_file(self.users().with_extension(ending));
+        }
+    }
+}
+
 /// A running auth service.
 pub(crate) struct AuthService {
     pub(crate) server: Server,
@@ -68,10 +83,15 @@ pub(crate) struct Starter<'a> {
 impl Starter<'_> {
     /// The auth service with this session store, ready.
     pub(crate) fn auth(self, name: &str, store: &str) -> Result<AuthService> {
+        // Sessions that outlive a service belong to users who do.
+        let users = match store {
+            "memory" => "sqlite::memory:".to_owned(),
+            _ => format!("sqlite:{}", self.places.users().display()),
+        };
         let settings = [
             ("AUTH_PUBLIC_ADDR", "127.0.0.1:0"),
             ("AUTH_INTERNAL_ADDR", "127.0.0.1:0"),
-            ("AUTH_DATABASE_URL", "sqlite::memory:"),
+            ("AUTH_DATABASE_URL", users.as_str()),
             ("AUTH_SESSION_STORE", store),
             ("AUTH_DEMO", "true"),
             ("AUTH_TOKEN_TTL", "6h"),

@@ -72,7 +72,8 @@ fn a_database_out_of_reach_ends_the_start_and_its_password_is_not_shown() {
 fn a_session_store_that_is_something_else_is_named_as_that() {
     let other = AuthService::start();
     let address = format!("127.0.0.1:{}", other.public.port);
-    let output = Launch::auth().var("AUTH_SESSION_STORE", format!("redis://{address}")).run();
+    let launch = Launch::auth().var("AUTH_DATABASE_URL", "sqlite:users.db");
+    let output = launch.var("AUTH_SESSION_STORE", format!("redis://{address}")).run();
     expect_failure(&output, &format!("{address}: what listens there is not Redis"));
 }
 

@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
+use parking_lot::Mutex;
 use server_runtime::page::PageHeaders;
 use server_runtime::{Lifecycle, Metrics, Readiness};
 use session::{Sessions, Sweeper};
 use url::Url;
-use users::{Directory, OpenError};
+use users::{Directory, OpenError, UsersError};
 
 use crate::backend::Backend;
 use crate::client_address::ClientAddresses;
 use crate::config::{Config, Secret};
 use crate::cookie::SessionCookie;
-use crate::endings::Endings;
+use crate::endings::{Endings, ForeignSessions, Lagging};
 use crate::metered_store::MeteredStore;
 use crate::metrics::AuthMetrics;
 use crate::redirect::Redirects;
@@ -23,6 +24,11 @@ use crate::throttle::Throttle;
 
 /// How often changes that other processes made to users are looked for.
 const ENDINGS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a start waits until the changes of before are carried out: after that it listens, and is
+/// not ready until they are.
+const CATCHING_UP: Duration = Duration::from_secs(2);
+/// The pause after a try that failed.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -47,6 +53,8 @@ pub(crate) struct App {
     pub(crate) allowed_origins: Vec<String>,
     /// What may cost sessions, in words for the operator.
     risks: Vec<String>,
+    /// Until it is started.
+    endings: Mutex<Option<Endings>>,
 }
 
 impl App {
@@ -67,16 +75,14 @@ impl App {
         directory.hashing.observer =
             Some(Arc::new(move |took: Duration| hash_seconds.observe(took.as_secs_f64())));
         let users = Directory::open(directory, Arc::clone(&clock)).await?;
-        if config.demo {
-            users
-                .ensure_demo_user()
-                .await
-                .map_err(|error| OpenError::Unreachable(error.to_string()))?;
-        }
+        set_up_demo_user(&users, config.demo).await?;
         let backend = Backend::open(config.session_store, &clock).await?;
         let store = Arc::new(MeteredStore::new(backend.sessions, Arc::clone(&clock), &figures));
+        let sessions = Sessions::new(store, Arc::clone(&clock), config.lifetimes, config.binding);
+        let endings = follow_up(&users, &sessions).await?;
         Ok(Self {
-            sessions: Sessions::new(store, Arc::clone(&clock), config.lifetimes, config.binding),
+            sessions,
+            endings: Mutex::new(Some(endings)),
             users,
             throttle: Throttle::new(backend.attempts, config.attempts),
             metrics,
@@ -108,9 +114,10 @@ impl App {
             let sweeper = Sweeper::new(store, interval, Arc::clone(&self.clock), observe);
             lifecycle.spawn_critical("sweeper", sweeper.run(lifecycle.token()));
         }
-        let endings = Endings::new(self.users.clone(), self.sessions.clone());
-        let follow = endings.follow(ENDINGS_INTERVAL, lifecycle.token());
-        lifecycle.spawn_critical("session endings", follow);
+        if let Some(endings) = self.endings.lock().take() {
+            let follow = endings.follow(ENDINGS_INTERVAL, lifecycle.token());
+            lifecycle.spawn_critical("session endings", follow);
+        }
         let (users, stopped) = (self.users.clone(), lifecycle.token());
         lifecycle.tracker().spawn(async move {
             stopped.cancelled().await;
@@ -118,10 +125,11 @@ impl App {
         });
     }
 
-    /// Ready while both stores answer.
+    /// Ready while both stores answer, once what ended sessions before has been carried out.
     pub(crate) fn readiness(&self, lifecycle: &Lifecycle) -> Readiness {
         let users = self.users.clone();
         let store = Arc::clone(self.sessions.store());
+        let gate = self.sessions.gate().clone();
         let ready = Readiness::new(lifecycle)
             .check("user database", move || {
                 let users = users.clone();
@@ -130,6 +138,10 @@ impl App {
             .check("session store", move || {
                 let store = Arc::clone(&store);
                 async move { store.ping().await }
+            })
+            .check("session endings", move || {
+                let caught_up = gate.is_open();
+                async move { caught_up.then_some(()).ok_or("not carried out yet") }
             });
         self.risks.iter().cloned().fold(ready, Readiness::note)
     }
@@ -137,5 +149,50 @@ impl App {
     /// What may cost sessions, in words for the operator.
     pub(crate) fn risks(&self) -> &[String] {
         &self.risks
+    }
+}
+
+/// The demo user is there, or cannot log in and has no sessions, whatever was before.
+async fn set_up_demo_user(users: &Directory, demo: bool) -> Result<(), OpenError> {
+    let failed = |error: UsersError| OpenError::Unreachable(error.to_string());
+    if demo {
+        return users.ensure_demo_user().await.map_err(failed);
+    }
+    if users.retire_demo_user().await.map_err(failed)? {
+        tracing::info!("AUTH_DEMO is off: the demo user is disabled, and its sessions end");
+    }
+    Ok(())
+}
+
+/// Who follows changes to users; where sessions outlive the process, caught up by now or with the
+/// gate closed.
+async fn follow_up(users: &Directory, sessions: &Sessions) -> Result<Endings, OpenFailure> {
+    let outlive = sessions.store().outlives_process();
+    if outlive {
+        sessions.gate().close();
+    }
+    let mut endings = Endings::new(users.clone(), sessions.clone()).await?;
+    if outlive {
+        let caught_up = tokio::time::timeout(CATCHING_UP, insist(&mut endings)).await;
+        if let Ok(caught_up) = caught_up {
+            caught_up?;
+        } else {
+            tracing::warn!("changes to users are not carried out yet: not ready");
+        }
+    }
+    Ok(endings)
+}
+
+/// Tries to catch up until it has; fails only where trying again cannot help.
+async fn insist(endings: &mut Endings) -> Result<(), ForeignSessions> {
+    loop {
+        match endings.catch_up().await {
+            Ok(()) => return Ok(()),
+            Err(Lagging::Foreign(foreign)) => return Err(foreign),
+            Err(error) => {
+                tracing::warn!(%error, "changes to users cannot be followed; trying again");
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+        }
     }
 }

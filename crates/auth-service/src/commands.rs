@@ -5,6 +5,7 @@ mod key;
 mod output;
 mod password;
 mod proxy;
+mod sessions;
 mod users;
 
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use server_runtime::{
     BadSetting, Lifecycle, Listener, Setting, Settings, StartError, memory, telemetry, workers,
 };
 
-use crate::config::{Config, TABLE};
+use crate::config::{Config, SessionBackend, TABLE};
 use crate::service::{OpenFailure, Service};
 use output::fail;
 
@@ -60,7 +61,11 @@ fn start(settings: &Settings, matches: &ArgMatches) -> ExitCode {
         Some(("users", _)) if config.directory.database.is_in_memory() => {
             fail(BadSetting::EXIT_CODE, settings.refuse("AUTH_DATABASE_URL", users::ACCEPTED))
         }
-        Some(("users", matches)) => runtime.block_on(manage_users(config, matches)),
+        Some(("users", matches)) => or_fail(runtime.block_on(users::run(config, matches))),
+        Some(("sessions", _)) if matches!(config.session_store, SessionBackend::Memory) => {
+            fail(BadSetting::EXIT_CODE, settings.refuse("AUTH_SESSION_STORE", sessions::ACCEPTED))
+        }
+        Some(("sessions", matches)) => or_fail(runtime.block_on(sessions::run(config, matches))),
         _ => match telemetry::init(settings, ("auth-service", VERSION)) {
             // The last spans and lines leave once the runtime has nothing more to do.
             Ok(_telemetry) => {
@@ -95,14 +100,12 @@ async fn run(config: Config) -> Result<ExitCode, (u8, String)> {
     Ok(shutdown::run(&lifecycle, signals).await)
 }
 
-async fn manage_users(config: Config, matches: &ArgMatches) -> ExitCode {
-    match users::run(config, matches).await {
-        Ok(code) => code,
-        Err(error) => {
-            let code = error.downcast_ref().map_or(1, exit_code);
-            fail(code, format_args!("{error:#}"))
-        }
-    }
+/// The outcome of a command that opens stores.
+fn or_fail(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        let code = error.downcast_ref().map_or(1, exit_code);
+        fail(code, format_args!("{error:#}"))
+    })
 }
 
 /// A setting that is wrong, or a store that is out of reach.
@@ -112,7 +115,8 @@ const fn exit_code(error: &OpenFailure) -> u8 {
         OpenFailure::Users(
             OpenError::Missing(_) | OpenError::Unreachable(_) | OpenError::Migration(_),
         )
-        | OpenFailure::Sessions(_) => 1,
+        | OpenFailure::Sessions(_)
+        | OpenFailure::Foreign(_) => 1,
     }
 }
 
@@ -123,6 +127,7 @@ fn command(table: &[Setting]) -> Command {
         .version(VERSION)
         .subcommand(key::command())
         .subcommand(proxy::command())
+        .subcommand(sessions::command())
         .subcommand(users::command());
     Settings::command(command, table)
 }

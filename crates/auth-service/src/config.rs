@@ -158,6 +158,7 @@ impl Config {
             },
             risks: Vec::new(),
         };
+        read::belonging_together(settings, &config)?;
         config.risks = risks::of(settings, &config)?;
         Ok(config)
     }

@@ -1,32 +1,117 @@
 //! Follows what other processes did to users: a node that keeps sessions ends those of a user whom
 //! a command, or another node, disabled, deleted or gave another password.
+//!
+//! Where sessions outlive the process, nobody is let in before this has caught up once; and never
+//! beside sessions that belong to another users' database.
 
+mod position;
+
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use session::{Ending, Sessions};
+use session::{Cursor, Ending, Page, SessionId, Sessions, StoreError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use users::{Directory, SessionEnding, UsersError};
+use users::{Directory, KEPT_ENDINGS, SessionEnding, UsersError};
+use uuid::Uuid;
+
+use self::position::Position;
+
+/// How many users' sessions are ended at a time.
+const USERS_AT_ONCE: usize = 500;
 
 /// The follower, and how far it has come.
 pub(crate) struct Endings {
     users: Directory,
     sessions: Sessions,
-    /// The last order that was carried out. The directory shows them in their order.
-    last: i64,
+    /// The users' database that the sessions must belong to.
+    database: Uuid,
+    /// The last ending that was carried out; none where that is not known.
+    last: Option<Position>,
+}
+
+/// Why the endings could not be followed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Lagging {
+    /// The database did not answer.
+    #[error(transparent)]
+    Users(#[from] UsersError),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sessions belong to another database.
+    #[error(transparent)]
+    Foreign(#[from] ForeignSessions),
+}
+
+/// The sessions in the store belong to another users' database than ours.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the sessions in AUTH_SESSION_STORE belong to the user database {theirs}, and AUTH_DATABASE_URL \
+     is {ours}: set the one that belongs to the other, or end all of these sessions with \
+     `auth-service sessions adopt`"
+)]
+pub struct ForeignSessions {
+    theirs: Uuid,
+    ours: Uuid,
+}
+
+/// What is to be carried out.
+struct News {
+    /// The newest first.
+    endings: Vec<SessionEnding>,
+    /// Whether there were others that nobody can read any more.
+    incomplete: bool,
+}
+
+/// A user's sessions of a generation that is over.
+#[derive(Default)]
+struct Outdated {
+    ending: Ending,
+    sessions: Vec<SessionId>,
 }
 
 impl Endings {
-    /// Begins with the oldest order that the database still knows: sessions may be older than this
-    /// process, and carrying an order out twice ends nothing more.
-    pub(crate) fn new(users: Directory, sessions: Sessions) -> Self {
-        Self { users, sessions, last: 0 }
+    /// Goes on where the store says that the last one was, or begins with the oldest ending that the
+    /// database still knows: sessions may be older than this process, and carrying an ending out
+    /// twice ends nothing more. Sessions that end with the process are none yet: their first ending
+    /// is the next.
+    ///
+    /// # Errors
+    ///
+    /// The sessions belong to another database, or one of the two does not answer.
+    pub(crate) async fn new(users: Directory, sessions: Sessions) -> Result<Self, Lagging> {
+        let database = users.identity().await?;
+        let mut endings = Self { users, sessions, database, last: None };
+        if endings.outlives_process() {
+            endings.belong_to_us().await?;
+            let bookmark = endings.sessions.store().bookmark().await?;
+            let history = endings.sessions.store().history().await;
+            let last = bookmark.as_deref().and_then(Position::read);
+            endings.last = last.filter(|last| last.history == history);
+        } else {
+            endings.last =
+                endings.users.newest_ending().await?.map(|newest| Position::of(newest, None));
+        }
+        Ok(endings)
     }
 
-    /// Begins after the newest order: for what is about to be ordered.
-    pub(crate) async fn from_now(users: Directory, sessions: Sessions) -> Result<Self, UsersError> {
-        let last = users.last_ending().await?;
-        Ok(Self { users, sessions, last })
+    /// Carries out what came after that ending, and leaves it to others to go on from there.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub(crate) async fn carry_out_after(
+        last: Option<SessionEnding>,
+        users: Directory,
+        sessions: Sessions,
+    ) -> Result<(), Lagging> {
+        let database = users.identity().await?;
+        let endings = Self { users, sessions, database, last: None };
+        endings.belong_to_us().await?;
+        let after = last.map_or(0, |last| last.seq + 1);
+        let news = endings.read(after).await?;
+        Ok(endings.carry_out(&newest_of_each(&news)).await?)
     }
 
     /// Carries out what is new every `interval`, until cancelled. A database or a store that does
@@ -36,6 +121,9 @@ impl Endings {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
             match cancel.run_until_cancelled(self.catch_up()).await {
+                Some(Err(error @ Lagging::Foreign(_))) => {
+                    tracing::error!(%error, "nobody is let in");
+                }
                 Some(Err(error)) => {
                     tracing::warn!(%error, "changes to users cannot be followed; trying again");
                 }
@@ -45,32 +133,181 @@ impl Endings {
         }
     }
 
-    /// Carries out what is new.
-    pub(crate) async fn catch_up(
-        &mut self,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        loop {
-            let page = self.users.endings_after(self.last).await?;
-            if page.is_empty() {
-                return Ok(());
-            }
-            for ending in &page {
-                self.carry_out(ending).await?;
-                self.last = ending.seq;
-            }
+    /// Carries out what is new, and lets people in from then on.
+    pub(crate) async fn catch_up(&mut self) -> Result<(), Lagging> {
+        if self.outlives_process() {
+            self.belong_to_us().await.inspect_err(|error| {
+                if matches!(error, Lagging::Foreign(_)) {
+                    self.sessions.gate().close();
+                }
+            })?;
         }
-    }
-
-    async fn carry_out(&self, ending: &SessionEnding) -> Result<(), session::StoreError> {
-        let which = Ending {
-            below_generation: Some(ending.generation),
-            keep: ending.kept_session.map(Into::into),
-        };
-        let ended = self.sessions.end_all(ending.user_id, which).await?;
-        if !ended.is_empty() {
-            tracing::info!(target: "audit", event = "sessions_ended", user_id = %ending.user_id,
-                count = ended.len(), reason = "the user was changed elsewhere");
+        // Named before anything is carried out: what a server loses that takes over later was
+        // carried out under this name, or under none.
+        let history = self.sessions.store().history().await;
+        let news = self.news(history.as_deref()).await?;
+        let newest = news.endings.first().copied();
+        self.carry_out(&newest_of_each(&news.endings)).await?;
+        if news.incomplete {
+            self.compare().await?;
+        }
+        self.sessions.gate().open();
+        match newest {
+            Some(newest) => self.write_down(Position::of(newest, history)).await,
+            None if news.incomplete => self.last = None,
+            None => {}
         }
         Ok(())
     }
+
+    fn outlives_process(&self) -> bool {
+        self.sessions.store().outlives_process()
+    }
+
+    /// That the sessions belong to our database; those that belong to none do from now on.
+    async fn belong_to_us(&self) -> Result<(), Lagging> {
+        let store = self.sessions.store();
+        let theirs = match store.identity().await? {
+            Some(theirs) => theirs,
+            None => store.adopt(self.database).await?,
+        };
+        if theirs == self.database {
+            return Ok(());
+        }
+        Err(ForeignSessions { theirs, ours: self.database }.into())
+    }
+
+    /// What came after the last ending that was carried out; all that there is, where the store or
+    /// the database has had another history since.
+    async fn news(&self, history: Option<&str>) -> Result<News, UsersError> {
+        let last = self.last.as_ref();
+        if let Some(last) = last.filter(|last| last.is_of(history, self.outlives_process())) {
+            let mut endings = self.read(last.seq).await?;
+            if endings.pop_if(|oldest| last.is(oldest)).is_some() {
+                return Ok(News { endings, incomplete: false });
+            }
+            // It is gone, or another one has its number: nobody knows what else is missing.
+            return Ok(News { endings: self.read(0).await?, incomplete: true });
+        }
+        let endings = self.read(0).await?;
+        let incomplete = endings.first().is_some_and(|newest| newest.seq > KEPT_ENDINGS);
+        Ok(News { endings, incomplete })
+    }
+
+    /// The endings from that one on, the newest first.
+    async fn read(&self, since: i64) -> Result<Vec<SessionEnding>, UsersError> {
+        let (mut endings, mut before) = (Vec::new(), i64::MAX);
+        loop {
+            let page = self.users.endings(since, before).await?;
+            let Some(last) = page.last() else {
+                return Ok(endings);
+            };
+            before = last.seq;
+            endings.extend(page);
+        }
+    }
+
+    async fn carry_out(&self, endings: &[(Uuid, Ending)]) -> Result<(), StoreError> {
+        for endings in endings.chunks(USERS_AT_ONCE) {
+            let mut counts: HashMap<Uuid, usize> = HashMap::new();
+            for (user, _) in self.sessions.end_many(endings).await? {
+                *counts.entry(user).or_default() += 1;
+            }
+            for (user_id, count) in counts {
+                tracing::info!(target: "audit", event = "sessions_ended", %user_id, count,
+                    reason = "the user was changed elsewhere");
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares all sessions there are with their users: ends those of a generation that is over, of
+    /// one that the database does not know, and of users that there are no more.
+    async fn compare(&self) -> Result<(), Lagging> {
+        tracing::info!("comparing all sessions with their users: older changes are not known");
+        let mut outdated: HashMap<Uuid, Outdated> = HashMap::new();
+        let mut next = Some(Cursor::START);
+        while let Some(cursor) = next {
+            let page = self.sessions.store().scan(cursor).await?;
+            next = page.next;
+            self.compare_page(&page, &mut outdated).await?;
+        }
+        if outdated.is_empty() {
+            return Ok(());
+        }
+        // Read once more: one of them may have been kept by a change that came meanwhile.
+        let newest: HashMap<Uuid, Ending> =
+            newest_of_each(&self.read(0).await?).into_iter().collect();
+        let (mut endings, mut ids) = (Vec::new(), Vec::new());
+        for (user, Outdated { ending, sessions }) in outdated {
+            let still_there = ending.below_generation.is_some();
+            let ending = newest.get(&user).copied().filter(|_| still_there).unwrap_or(ending);
+            ids.extend(sessions.into_iter().filter(|id| Some(*id) != ending.keep));
+            endings.push((user, ending));
+        }
+        self.carry_out(&endings).await?;
+        // A session may be missing in what its user's sessions are found by.
+        self.remove(&ids).await
+    }
+
+    async fn compare_page(
+        &self,
+        page: &Page,
+        outdated: &mut HashMap<Uuid, Outdated>,
+    ) -> Result<(), Lagging> {
+        let users: HashSet<Uuid> = page.sessions.iter().map(|session| session.subject.id).collect();
+        let generations = self.users.generations(&users.into_iter().collect::<Vec<_>>()).await?;
+        let mut unknown = Vec::new();
+        for session in &page.sessions {
+            let user = session.subject.id;
+            let below_generation = match generations.get(&user).copied() {
+                None => None,
+                Some(now) if session.generation < now => Some(now),
+                // The session was looked at first, and generations only rise.
+                Some(now) if session.generation > now => {
+                    unknown.push(session.id);
+                    continue;
+                }
+                Some(_) => continue,
+            };
+            let of_user = outdated.entry(user).or_default();
+            of_user.ending = Ending { below_generation, keep: None };
+            of_user.sessions.push(session.id);
+        }
+        self.remove(&unknown).await
+    }
+
+    async fn remove(&self, ids: &[SessionId]) -> Result<(), Lagging> {
+        for removed in self.sessions.store().remove_each(ids).await {
+            removed?;
+        }
+        Ok(())
+    }
+
+    /// Says in the store how far this has come. That it cannot only means that a later start has
+    /// more to carry out.
+    async fn write_down(&mut self, position: Position) {
+        if let Some(text) = position.written()
+            && let Err(error) = self.sessions.store().set_bookmark(&text).await
+        {
+            tracing::debug!(%error, "how far changes to users were followed is not stored");
+        }
+        self.last = Some(position);
+    }
 }
+
+/// One ending a user: the newest, which ends all that an earlier one did.
+fn newest_of_each(endings: &[SessionEnding]) -> Vec<(Uuid, Ending)> {
+    let mut seen = HashSet::new();
+    let newest = endings.iter().filter(|ending| seen.insert(ending.user_id));
+    newest
+        .map(|ending| {
+            let below_generation = Some(ending.generation);
+            let keep = ending.kept_session.map(Into::into);
+            (ending.user_id, Ending { below_generation, keep })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

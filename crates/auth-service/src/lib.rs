@@ -34,5 +34,6 @@ mod warnings;
 
 pub use commands::main;
 pub use config::{AttemptRates, Config, Secret, SessionBackend, TABLE};
+pub use endings::ForeignSessions;
 pub use service::{OpenFailure, Service};
 pub use users::{DEMO_EMAIL, DEMO_PASSWORD};

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use clock::{Clock, Moment};
 use prometheus_client::metrics::histogram::Histogram;
 use session::{
-    Condition, Ending, Insertion, NewSession, Outcome, Presented, SecretDigest, Session, SessionId,
-    SessionStore, StoreError, Swept, ValueChange, ValueWrite, Values,
+    Condition, Cursor, Ending, Insertion, NewSession, Outcome, Page, Presented, SecretDigest,
+    Session, SessionId, SessionStore, StoreError, Swept, ValueChange, ValueWrite, Values,
 };
 use uuid::Uuid;
 
@@ -22,6 +22,9 @@ pub(crate) struct MeteredStore {
     rotate: Histogram,
     remove: Histogram,
     remove_subject: Histogram,
+    remove_each: Histogram,
+    remove_subjects: Histogram,
+    scan: Histogram,
     list: Histogram,
     values: Histogram,
     write_value: Histogram,
@@ -42,6 +45,9 @@ impl MeteredStore {
             rotate: of("rotate"),
             remove: of("remove"),
             remove_subject: of("remove_subject"),
+            remove_each: of("remove_each"),
+            remove_subjects: of("remove_subjects"),
+            scan: of("scan"),
             list: of("list"),
             values: of("values"),
             write_value: of("write_value"),
@@ -101,6 +107,30 @@ impl SessionStore for MeteredStore {
         answer
     }
 
+    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+        let since = self.clock.now();
+        let answer = self.store.remove_each(ids).await;
+        self.observe(&self.remove_each, since);
+        answer
+    }
+
+    async fn remove_subjects(
+        &self,
+        endings: &[(Uuid, Ending)],
+    ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.remove_subjects(endings).await;
+        self.observe(&self.remove_subjects, since);
+        answer
+    }
+
+    async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.scan(cursor).await;
+        self.observe(&self.scan, since);
+        answer
+    }
+
     async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
         let since = self.clock.now();
         let answer = self.store.list(subject).await;
@@ -134,6 +164,34 @@ impl SessionStore for MeteredStore {
 
     async fn sweep(&self) -> Result<Swept, StoreError> {
         self.store.sweep().await
+    }
+
+    fn outlives_process(&self) -> bool {
+        self.store.outlives_process()
+    }
+
+    async fn identity(&self) -> Result<Option<Uuid>, StoreError> {
+        self.store.identity().await
+    }
+
+    async fn adopt(&self, id: Uuid) -> Result<Uuid, StoreError> {
+        self.store.adopt(id).await
+    }
+
+    async fn reassign(&self, id: Uuid) -> Result<(), StoreError> {
+        self.store.reassign(id).await
+    }
+
+    async fn history(&self) -> Option<String> {
+        self.store.history().await
+    }
+
+    async fn bookmark(&self) -> Result<Option<String>, StoreError> {
+        self.store.bookmark().await
+    }
+
+    async fn set_bookmark(&self, text: &str) -> Result<(), StoreError> {
+        self.store.set_bookmark(text).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -12,6 +12,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::endings::{ForeignSessions, Lagging};
 use crate::{router, warnings};
 
 /// A store could not be opened.
@@ -23,6 +24,19 @@ pub enum OpenFailure {
     /// The sessions' one.
     #[error("the session store cannot be reached: {}", .0.0)]
     Sessions(#[from] StoreError),
+    /// The two do not belong to each other.
+    #[error(transparent)]
+    Foreign(#[from] ForeignSessions),
+}
+
+impl From<Lagging> for OpenFailure {
+    fn from(error: Lagging) -> Self {
+        match error {
+            Lagging::Users(error) => OpenError::Unreachable(error.to_string()).into(),
+            Lagging::Store(error) => error.into(),
+            Lagging::Foreign(error) => error.into(),
+        }
+    }
 }
 
 /// The auth service, opened and not yet listening.

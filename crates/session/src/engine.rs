@@ -9,9 +9,9 @@ use clock::Clock;
 use uuid::Uuid;
 
 use crate::{
-    Binding, Dead, Ending, Insertion, Intent, Issued, Kind, Lifetimes, Login, Mint, NewSession,
-    Outcome, Presented, Rotation, SecretDigest, SeenAt, Session, SessionError, SessionId,
-    SessionStore, StoreError, Token, Transport, Verdict,
+    Binding, Dead, Ending, Gate, Insertion, Intent, Issued, Kind, Lifetimes, Login, Mint,
+    NewSession, Outcome, Presented, Rotation, SecretDigest, SeenAt, Session, SessionError,
+    SessionId, SessionStore, StoreError, Token, Transport, Verdict,
 };
 
 /// How often [`Sessions::end_all`] looks again while it still finds sessions: whoever logs in all
@@ -32,6 +32,7 @@ pub struct Sessions {
     random: RandomSource,
     lifetimes: Lifetimes,
     binding: Binding,
+    gate: Gate,
 }
 
 impl Sessions {
@@ -42,13 +43,19 @@ impl Sessions {
         lifetimes: Lifetimes,
         binding: Binding,
     ) -> Self {
-        Self { store, clock, random: Arc::new(system_randomness), lifetimes, binding }
+        let random = Arc::new(system_randomness);
+        Self { store, clock, random, lifetimes, binding, gate: Gate::default() }
     }
 
     /// The same engine with another source of randomness.
     #[must_use]
     pub fn with_randomness(self, random: RandomSource) -> Self {
         Self { random, ..self }
+    }
+
+    /// What keeps tokens from being judged; shared by all handles.
+    pub const fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// How long sessions live here.
@@ -136,6 +143,9 @@ impl Sessions {
     /// to where it came from, and is seen elsewhere, is revoked: a use ends it, also for those
     /// that come after it in the batch, and a look only says so.
     pub async fn validate(&self, batch: &[Presented], seen_at: &[SeenAt]) -> Vec<Outcome> {
+        if !self.gate.is_open() {
+            return batch.iter().map(|_| Err(Gate::refusal())).collect();
+        }
         let mut outcomes = self.store.touch(batch).await;
         if self.binding.ip || self.binding.user_agent {
             let mut ended = Ended::new();
@@ -166,6 +176,9 @@ impl Sessions {
         presented: Presented,
         role: Option<usize>,
     ) -> Result<Rotation, SessionError> {
+        if !self.gate.is_open() {
+            return Err(Gate::refusal().into());
+        }
         let (token, digest) = self.new_token(presented.id)?;
         Ok(match self.store.rotate(&presented, digest, role).await? {
             Verdict::Alive(session) => Rotation::Rotated(token, session),
@@ -308,6 +321,7 @@ fn no_answer() -> StoreError {
     StoreError("fewer answers than questions".to_owned())
 }
 
+mod many;
 #[cfg(test)]
 mod mints;
 #[cfg(test)]

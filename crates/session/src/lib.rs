@@ -18,6 +18,7 @@ mod attempts;
 mod binding;
 mod engine;
 mod expiry;
+mod gate;
 mod issue;
 mod link;
 mod session;
@@ -30,6 +31,7 @@ pub use attempts::{
 };
 pub use binding::{Binding, SeenAt, network};
 pub use engine::{RandomSource, Sessions};
+pub use gate::Gate;
 pub use issue::{Issued, Lifetimes, Login, Mint, Rotation, SessionError};
 pub use link::{BadRedisAddress, RedisAddress, RedisLink, RedisOptions};
 pub use session::{
@@ -37,6 +39,7 @@ pub use session::{
 };
 pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;
+pub use store::scan::{Cursor, Page};
 pub use store::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, VALUES_LIMIT,
     ValueChange, ValueWrite, Values,

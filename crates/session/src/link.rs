@@ -152,6 +152,28 @@ impl RedisLink {
         }
     }
 
+    /// How many servers keep keys: one, or as many masters as the cluster is known to have.
+    pub(crate) fn servers(&self) -> usize {
+        match &*self.to {
+            To::One(_) => 1,
+            To::Many(cluster) => cluster.masters().len(),
+        }
+    }
+
+    /// Makes a call on one of them, by its number; `None` where there are not so many.
+    pub(crate) async fn run_on(&self, server: usize, call: Call) -> Option<Answer> {
+        match &*self.to {
+            To::One(only_one) if server == 0 => {
+                Some(only(settled(only_one.node().run(&[&call], Kept::Here, false).await)))
+            }
+            To::One(_) => None,
+            To::Many(cluster) => {
+                let host = cluster.masters().into_iter().nth(server)?;
+                Some(cluster.run_on(&host, &call).await)
+            }
+        }
+    }
+
     /// The items in runs of those whose keys one script may work on together: all on a single
     /// server; in a cluster, each key is in a place of its own.
     pub(crate) fn places<'a, T>(&self, items: &'a [T]) -> Vec<&'a [T]> {

@@ -4,13 +4,14 @@
 pub(crate) mod conformance;
 pub(crate) mod memory;
 pub(crate) mod redis;
+pub(crate) mod scan;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::{Dead, NewSession, Presented, SecretDigest, Session, SessionId, Verdict};
+use crate::{Cursor, Dead, NewSession, Page, Presented, SecretDigest, Session, SessionId, Verdict};
 
 /// The most bytes of keys and values that one session keeps.
 pub const VALUES_LIMIT: usize = 16 * 1024;
@@ -142,6 +143,21 @@ pub trait SessionStore: Send + Sync + 'static {
         ending: Ending,
     ) -> Result<Vec<SessionId>, StoreError>;
 
+    /// Ends each of these, also what cannot be read, in as few round trips as it takes. `true` for
+    /// one that was live.
+    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>>;
+
+    /// [`remove_subject`](Self::remove_subject) for many, in as few round trips as it takes; names
+    /// those that were live, with whose they were.
+    async fn remove_subjects(
+        &self,
+        endings: &[(Uuid, Ending)],
+    ) -> Result<Vec<(Uuid, SessionId)>, StoreError>;
+
+    /// A part of all sessions, whoever's. What lives from the beginning of a walk to its end is
+    /// shown at least once; what comes or goes meanwhile may be. Only looks.
+    async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError>;
+
     /// A subject's live sessions, in no order. Only looks.
     async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError>;
 
@@ -162,6 +178,29 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Gives back the memory of what has expired, in slices that hold no lock long.
     async fn sweep(&self) -> Result<Swept, StoreError>;
+
+    /// Whether its sessions live on when this process has ended. Where they do not, it need not
+    /// remember what the operations below are about.
+    fn outlives_process(&self) -> bool;
+
+    /// The id of the users' database that its sessions belong to, if it was given one.
+    async fn identity(&self) -> Result<Option<Uuid>, StoreError>;
+
+    /// Gives it the id of a users' database if it has none; the one that it has then.
+    async fn adopt(&self, id: Uuid) -> Result<Uuid, StoreError>;
+
+    /// Gives it another id, and forgets its bookmark: for when all of its sessions have ended.
+    async fn reassign(&self, id: Uuid) -> Result<(), StoreError>;
+
+    /// Names the history of what it keeps. Under another name it may lack what was done before, as
+    /// where a replica took over; `None` where nobody can tell.
+    async fn history(&self) -> Option<String>;
+
+    /// What a follower of changes to users last wrote down. It is gone where the sessions are.
+    async fn bookmark(&self) -> Result<Option<String>, StoreError>;
+
+    /// Writes that down.
+    async fn set_bookmark(&self, text: &str) -> Result<(), StoreError>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -6,6 +6,7 @@ mod import;
 
 pub use accounts::{PreparedPassword, PreparedUser};
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -15,9 +16,13 @@ use uuid::Uuid;
 use crate::hasher::Hasher;
 use crate::policy::Policy;
 use crate::store::{self, Occasion, Record, UserStore};
-use crate::{DirectoryOptions, OpenError, Password, SessionEnding, User, UsersError, email};
+use crate::{
+    DirectoryOptions, Generation, OpenError, Password, SessionEnding, User, UsersError, email,
+};
 
 const ENDINGS_AT_ONCE: u32 = 1000;
+/// How many users are named in one statement.
+const NAMED_AT_ONCE: usize = 500;
 
 /// A handle on all users. Clones are cheap and are the same directory.
 #[derive(Clone)]
@@ -98,24 +103,45 @@ impl Directory {
         self.check(record, password).await
     }
 
-    /// What ends sessions, in order, from the one after `seq` on: a thousand at most, so call again
-    /// with the last one's `seq` until there are none. The newest 10,000 are kept.
+    /// What ended sessions, the newest first: those from `since` on that were made before `before`,
+    /// a thousand at most, so call again with the last one's `seq` until there are none. The newest
+    /// [`KEPT_ENDINGS`](crate::KEPT_ENDINGS) are kept.
     ///
     /// A later ending never becomes visible before an earlier one, so that none is missed by who
-    /// goes on from the last. Apply them such that the second time changes nothing.
+    /// goes on from the newest. Apply them such that the second time changes nothing.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn endings_after(&self, seq: i64) -> Result<Vec<SessionEnding>, UsersError> {
-        self.inner.store.endings_after(seq, ENDINGS_AT_ONCE).await
+    pub async fn endings(&self, since: i64, before: i64) -> Result<Vec<SessionEnding>, UsersError> {
+        self.inner.store.endings(since, before, ENDINGS_AT_ONCE).await
     }
 
-    /// The `seq` of the last ending, 0 before the first: where to begin for who has no sessions yet.
+    /// The newest ending, if there ever was one: where to begin for who has no sessions yet.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn last_ending(&self) -> Result<i64, UsersError> {
-        self.inner.store.last_ending().await
+    pub async fn newest_ending(&self) -> Result<Option<SessionEnding>, UsersError> {
+        Ok(self.inner.store.endings(0, i64::MAX, 1).await?.pop())
+    }
+
+    /// The generations of those of the users that there are: who is missing was deleted.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn generations(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Generation>, UsersError> {
+        let mut generations = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(NAMED_AT_ONCE) {
+            generations.extend(self.inner.store.generations(ids).await?);
+        }
+        Ok(generations)
+    }
+
+    /// The random id that tells this database from others. A copy of it has the same.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn identity(&self) -> Result<Uuid, UsersError> {
+        self.inner.store.identity().await
     }
 
     /// Whether the database answers, within 2 s.

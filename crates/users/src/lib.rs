@@ -34,6 +34,7 @@ pub use import::{Format, Imported, ImportedUser, Row, Rows};
 pub use options::{DirectoryOptions, HashObserver, HashingOptions};
 pub use password::Password;
 pub use rules::check_email;
+pub use store::KEPT_ENDINGS;
 pub use url::DatabaseUrl;
 pub use user::{
     Generation, ListQuery, NewUser, SessionEnding, Updated, User, UserChanges, UserPage,

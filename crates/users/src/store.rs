@@ -6,9 +6,12 @@
 #[cfg(test)]
 mod conformance;
 mod fault;
+mod followed;
 mod open;
 mod row;
 mod sql;
+
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -18,7 +21,7 @@ use crate::{DEMO_EMAIL, Generation, SessionEnding, Updated, User, UserChanges, U
 pub(crate) use open::{open, open_existing};
 
 /// How many endings are kept. Who follows them once in a while will not be that far behind.
-pub(crate) const KEPT_ENDINGS: i64 = 10_000;
+pub const KEPT_ENDINGS: i64 = 10_000;
 
 /// A user with what is stored beside.
 #[derive(Clone)]
@@ -100,11 +103,19 @@ pub(crate) trait UserStore: Send + Sync + 'static {
     /// Removes one. The generation is the one that would have been next.
     async fn delete(&self, id: Uuid, occasion: Occasion) -> Result<Generation, UsersError>;
 
-    /// The endings after that one, in order, so many at most.
-    async fn endings_after(&self, seq: i64, limit: u32) -> Result<Vec<SessionEnding>, UsersError>;
+    /// The endings from `since` on and before `before`, the newest first, so many at most.
+    async fn endings(
+        &self,
+        since: i64,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<SessionEnding>, UsersError>;
 
-    /// The number of the last ending, 0 before the first.
-    async fn last_ending(&self) -> Result<i64, UsersError>;
+    /// The generations of those of the users that there are.
+    async fn generations(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Generation>, UsersError>;
+
+    /// What this database is known by.
+    async fn identity(&self) -> Result<Uuid, UsersError>;
 
     async fn ping(&self) -> Result<(), UsersError>;
 

@@ -1,5 +1,7 @@
 //! Nodes of auth-service that share a Redis and a database of users.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -36,11 +38,15 @@ impl Site {
 
     /// The same with the limits that a node has by itself.
     pub(crate) fn limited_node(&self) -> Launch {
-        let path = self.users.path().join("users.db");
         Launch::auth()
             .var("AUTH_SESSION_STORE", self.redis.url())
-            .var("AUTH_DATABASE_URL", format!("sqlite:{}", path.display()))
+            .var("AUTH_DATABASE_URL", format!("sqlite:{}", self.users().display()))
             .var("RUST_LOG", "info")
+    }
+
+    /// Where the users are.
+    pub(crate) fn users(&self) -> PathBuf {
+        self.users.path().join("users.db")
     }
 
     /// Two nodes that run.

@@ -11,7 +11,7 @@ use crate::harness::{
 };
 
 fn on(redis: &str) -> Launch {
-    Launch::auth().var("AUTH_SESSION_STORE", redis)
+    Launch::auth().var("AUTH_SESSION_STORE", redis).var("AUTH_DATABASE_URL", "sqlite:users.db")
 }
 
 fn works(node: &AuthService) {
@@ -224,12 +224,14 @@ pub(super) fn on_cluster(servers: &[Redis]) -> Launch {
 #[test]
 fn a_cluster_of_three_masters_is_one_store() {
     let Some(servers) = cluster() else { return };
-    let launch = on_cluster(&servers);
+    let home = TempDir::with_prefix("reinflate-e2e-").unwrap();
+    let users = home.path().join("users.db");
+    let launch =
+        on_cluster(&servers).var("AUTH_DATABASE_URL", format!("sqlite:{}", users.display()));
     let nodes = [(); 2].map(|()| AuthService::launch(&launch));
     works(&nodes[0]);
     let tokens = nodes[0].tokens(9);
     let listed = nodes[1].public.send(Request::get("/sessions").bearer(&tokens[0])).expect(200);
-    // Users are in memory here, each node's own: only their sessions are in the cluster.
     assert_eq!(listed.json()["sessions"].as_array().unwrap().len(), 9);
     for token in &tokens {
         assert!(is_alive(&nodes[1].validate(token)));

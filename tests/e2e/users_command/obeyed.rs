@@ -90,6 +90,20 @@ fn a_session_opened_after_the_command_is_not_taken_for_one_before() {
 }
 
 #[test]
+fn a_session_that_is_over_is_not_kept_by_a_change_of_its_password() {
+    let auth = AuthService::with_users();
+    for round in 0..3 {
+        let token = auth.login(ANN, LONG_PASSWORD);
+        // Nobody has ended it yet, most often, when the request comes.
+        auth.users_command(&["roles", ANN, &format!("user,team{round}")]);
+        let change = json!({"current_password": LONG_PASSWORD, "new_password": NEW});
+        let changed = auth.api_put("/users/me/password", &token, &change);
+        changed.expect_problem(401, "invalid_token");
+        eventually("it ends", SOON, || (!is_alive(&auth.look_at(&token))).then_some(()));
+    }
+}
+
+#[test]
 fn what_one_node_changes_another_obeys() {
     let auth = AuthService::with_users();
     let database = format!("sqlite:{}", auth.database().display());

@@ -1,6 +1,6 @@
 //! `auth-service users …`: accounts from the command line, on the database that the settings name.
-//! What a change ends, ends at once where sessions are in Redis; otherwise a running node obeys it
-//! within two seconds.
+//! What a change ends, ends at once where sessions are in Redis and that answers; otherwise a running
+//! node obeys it within two seconds, and one that is started later before it lets anybody in.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +11,9 @@ use auth_api_types::UserView;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clock::{Clock, SystemClock};
 use session::Sessions;
-use users::{ADMIN, Directory, ListQuery, NewUser, OpenError, USER, User, UserChanges};
+use users::{
+    ADMIN, Directory, ListQuery, NewUser, OpenError, SessionEnding, USER, User, UserChanges,
+};
 
 use super::{email, import, output, password};
 use crate::backend::Backend;
@@ -103,29 +105,31 @@ async fn obey(
     matches: &ArgMatches,
 ) -> anyhow::Result<ExitCode> {
     let in_reach = matches!(config.session_store, SessionBackend::Redis { .. });
-    let endings = if in_reach && ENDS_SESSIONS.contains(&name) {
-        Some(endings(config, directory, clock).await?)
-    } else {
-        None
-    };
+    if !in_reach || !ENDS_SESSIONS.contains(&name) {
+        return change_users(directory, name, matches).await;
+    }
+    let last = directory.newest_ending().await?;
     let code = change_users(directory, name, matches).await?;
-    if let Some(mut endings) = endings {
-        let told = "it is done, but sessions may live for two seconds more";
-        endings.catch_up().await.map_err(|error| anyhow!(error).context(told))?;
+    if let Err(error) = end_sessions(config, directory, clock, last).await {
+        output::note(&format!(
+            "it is done; sessions that it ends may live until a service follows, in two seconds or \
+             before it lets anybody in: {error:#}"
+        ));
     }
     Ok(code)
 }
 
-/// What will end the sessions in Redis.
-async fn endings(
+/// Ends in Redis what was changed after `last`. That it cannot is no failure: every service does.
+async fn end_sessions(
     config: Config,
     directory: &Directory,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<Endings> {
+    last: Option<SessionEnding>,
+) -> anyhow::Result<()> {
     let backend =
         Backend::open(config.session_store, &clock).await.map_err(OpenFailure::Sessions)?;
     let sessions = Sessions::new(backend.sessions, clock, config.lifetimes, config.binding);
-    Ok(Endings::from_now(directory.clone(), sessions).await?)
+    Ok(Endings::carry_out_after(last, directory.clone(), sessions).await?)
 }
 
 async fn change_users(

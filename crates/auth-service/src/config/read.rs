@@ -8,7 +8,9 @@ use url::{Host, Url};
 use users::{DatabaseUrl, DirectoryOptions, HashingOptions};
 use zeroize::Zeroizing;
 
-use super::{AttemptRates, COOKIE_TTL, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend, network};
+use super::{
+    AttemptRates, COOKIE_TTL, Config, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend, network,
+};
 use crate::cookie::SessionCookie;
 
 pub(super) fn session_store(settings: &Settings) -> Result<SessionBackend, BadSetting> {
@@ -66,6 +68,17 @@ fn database(settings: &Settings) -> Result<DatabaseUrl, BadSetting> {
              password percent-encoded: %2F for /, %3F for ?, %23 for #";
         settings.refuse(name, escaped)
     })
+}
+
+/// Users who are gone with the process would leave their sessions to whoever comes next.
+pub(super) fn belonging_together(settings: &Settings, config: &Config) -> Result<(), BadSetting> {
+    let outlive = !matches!(config.session_store, SessionBackend::Memory);
+    if outlive && config.directory.database.is_in_memory() {
+        let accepted = "sqlite:PATH or postgres://…, since sessions in AUTH_SESSION_STORE outlive the \
+             process";
+        return Err(settings.refuse("AUTH_DATABASE_URL", accepted));
+    }
+    Ok(())
 }
 
 pub(super) fn lifetimes(settings: &Settings, demo: bool) -> Result<Lifetimes, BadSetting> {

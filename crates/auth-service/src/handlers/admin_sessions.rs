@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use session::Ending;
-use users::ListQuery;
 use uuid::Uuid;
 
 use crate::admin::{Admin, require_admin, visible};
@@ -17,9 +16,6 @@ use crate::error::ApiError;
 use crate::openapi::{AdminProblems, OneProblems};
 use crate::path::Path;
 use crate::{reply, view};
-
-/// How many users are walked at a time.
-const PAGE: u32 = 500;
 
 /// A user's sessions.
 #[utoipa::path(
@@ -79,19 +75,7 @@ pub(crate) async fn end_everybodys_sessions(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,
 ) -> Result<Response, ApiError> {
-    let ending = Ending { below_generation: None, keep: Some(caller.session.id) };
-    let mut query = ListQuery { contains: None, limit: PAGE, after: None };
-    let mut count = 0;
-    loop {
-        let page = app.users.list(&query).await?;
-        for user in &page.users {
-            count += app.sessions.end_all(user.id, ending).await?.len();
-        }
-        query.after = page.next;
-        if query.after.is_none() {
-            break;
-        }
-    }
+    let count = app.sessions.end_everybody(Some(caller.session.id)).await?;
     tracing::info!(target: "audit", event = "all_sessions_ended", count,
         by = %caller.session.subject.id, ip = caller.ip.map(tracing::field::display));
     Ok(reply::no_content())

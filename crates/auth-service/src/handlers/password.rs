@@ -6,7 +6,7 @@ use auth_api_types::ChangePasswordRequest;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::response::Response;
-use session::{Ending, Kind, Rotation, SessionId};
+use session::{Dead, Ending, Kind, Rotation, SessionId};
 use users::{Password, User};
 use uuid::Uuid;
 
@@ -69,6 +69,10 @@ pub(crate) async fn change(
             ApiError::Invalid("the field `current_password` is missing".to_owned())
         })?;
         let verified = check_current(app, caller, client, Password::from(current)).await?;
+        if verified.generation != caller.session.generation {
+            // It is over, and only nobody has ended it yet: it must not be the one that is kept.
+            return Err(Dead::Revoked.into());
+        }
         app.users.prepare_own_password(&verified, &new, caller.session.id.uuid()).await?
     } else {
         app.users.prepare_password(id, &new).await?

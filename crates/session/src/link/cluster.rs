@@ -92,20 +92,28 @@ impl Cluster {
 
     /// Makes the same call on each master.
     pub(super) async fn everywhere(&self, call: &impl Fn() -> Call) -> Vec<Answer> {
-        let layout = Arc::clone(&self.layout.read());
-        let mut masters: Vec<&Host> = layout.ranges.iter().map(|(.., host)| host).collect();
-        masters.sort_unstable_by_key(|host| (&host.0, host.1));
-        masters.dedup();
-        let ask = async |host: &Host| {
-            let call = call();
-            let mut replies = self.node(host)?.run(&[&call], Kept::Here, false).await;
-            replies.pop().map_or_else(|| Err(unreachable("it")), Reply::settled)
-        };
-        let answers = join_all(masters.into_iter().map(ask)).await;
+        let masters = self.masters();
+        let ask = async |host: &Host| self.run_on(host, &call()).await;
+        let answers = join_all(masters.iter().map(ask)).await;
         if answers.iter().any(Result::is_err) {
             self.look_around().await;
         }
         answers
+    }
+
+    /// The masters as they are known, in the order of their names.
+    pub(super) fn masters(&self) -> Vec<Host> {
+        let layout = Arc::clone(&self.layout.read());
+        let mut masters: Vec<Host> = layout.ranges.iter().map(|(.., host)| host.clone()).collect();
+        masters.sort_unstable_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+        masters.dedup();
+        masters
+    }
+
+    /// Makes a call on one server, whatever its key.
+    pub(super) async fn run_on(&self, host: &Host, call: &Call) -> Answer {
+        let mut replies = self.node(host)?.run(&[call], Kept::Here, false).await;
+        replies.pop().map_or_else(|| Err(unreachable("it")), Reply::settled)
     }
 
     /// Wakes each server's connection for what waits.

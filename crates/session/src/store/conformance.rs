@@ -16,6 +16,7 @@ pub(crate) mod subjects;
 pub(crate) mod sweeping;
 pub(crate) mod uses;
 pub(crate) mod values;
+pub(crate) mod walking;
 
 use std::pin::Pin;
 
@@ -119,6 +120,13 @@ macro_rules! for_each_case {
                 a_sweep_spares_what_was_used_since
                 a_sweep_changes_no_answer_but_expired_to_unknown
                 a_store_answers_and_has_a_name
+            ]
+            walking: [
+                a_walk_shows_every_live_session_and_only_looks
+                a_walk_misses_nothing_that_stays_while_others_come_and_go
+                each_of_many_ends_and_tells_whether_it_lived
+                many_subjects_end_as_each_would_by_itself
+                what_outlives_the_process_remembers_its_database
             ]
         }
     };

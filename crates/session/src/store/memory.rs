@@ -18,6 +18,7 @@ mod key;
 mod keys;
 mod quota;
 mod record;
+mod scan;
 mod shard;
 mod slab;
 mod steps;
@@ -53,7 +54,7 @@ use super::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
     ValueWrite, Values,
 };
-use crate::{NewSession, Presented, SecretDigest, Session, SessionId};
+use crate::{Cursor, NewSession, Page, Presented, SecretDigest, Session, SessionId};
 
 const SHARDS: usize = 1024;
 /// How many sessions a sweep takes out before it lets other tasks run, where looking into a shard
@@ -129,6 +130,21 @@ impl SessionStore for MemoryStore {
         Ok(ended)
     }
 
+    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+        self.take_each(ids).await
+    }
+
+    async fn remove_subjects(
+        &self,
+        endings: &[(Uuid, Ending)],
+    ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
+        Ok(self.end_subjects(endings).await)
+    }
+
+    async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
+        Ok(self.page(cursor))
+    }
+
     async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
         let mut sessions = Vec::new();
         for keys in self.subjects.keys(subject).chunks(KEYS_IN_A_ROW) {
@@ -175,6 +191,34 @@ impl SessionStore for MemoryStore {
         }
         self.agents.tidy();
         Ok(swept)
+    }
+
+    fn outlives_process(&self) -> bool {
+        false
+    }
+
+    async fn identity(&self) -> Result<Option<Uuid>, StoreError> {
+        Ok(None)
+    }
+
+    async fn adopt(&self, id: Uuid) -> Result<Uuid, StoreError> {
+        Ok(id)
+    }
+
+    async fn reassign(&self, _: Uuid) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn history(&self) -> Option<String> {
+        None
+    }
+
+    async fn bookmark(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    async fn set_bookmark(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -8,10 +8,12 @@
 //! changes in the same step in which it found it there.
 
 mod count;
+mod database;
 mod index;
 mod key;
 mod record;
 mod reply;
+mod scan;
 mod scripts;
 
 #[cfg(test)]
@@ -43,8 +45,8 @@ use super::{
 };
 use crate::link::{Answer, Call, Parcel, RedisLink, Telling};
 use crate::{
-    Dead, Intent, Kind, NewSession, Presented, SecretDigest, Session, SessionId, VALUES_LIMIT,
-    Verdict,
+    Cursor, Dead, Intent, Kind, NewSession, Page, Presented, SecretDigest, Session, SessionId,
+    VALUES_LIMIT, Verdict,
 };
 
 /// What the key of a session begins with.
@@ -174,6 +176,24 @@ impl SessionStore for RedisStore {
         self.end_all(subject, ending).await
     }
 
+    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+        self.end_ids(ids).await
+    }
+
+    /// # Cancel safety
+    ///
+    /// Cancelled, it may have ended some of the sessions only.
+    async fn remove_subjects(
+        &self,
+        endings: &[(Uuid, Ending)],
+    ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
+        self.end_subjects(endings).await
+    }
+
+    async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
+        self.page(cursor).await
+    }
+
     async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
         self.list_live(subject).await
     }
@@ -218,6 +238,34 @@ impl SessionStore for RedisStore {
     /// who finds out, and not the next request.
     async fn sweep(&self) -> Result<Swept, StoreError> {
         self.link.wake().await.map(|()| Swept::default())
+    }
+
+    fn outlives_process(&self) -> bool {
+        true
+    }
+
+    async fn identity(&self) -> Result<Option<Uuid>, StoreError> {
+        self.read_identity().await
+    }
+
+    async fn adopt(&self, id: Uuid) -> Result<Uuid, StoreError> {
+        self.adopt_identity(id).await
+    }
+
+    async fn reassign(&self, id: Uuid) -> Result<(), StoreError> {
+        self.replace_identity(id).await
+    }
+
+    async fn history(&self) -> Option<String> {
+        self.replication_ids().await
+    }
+
+    async fn bookmark(&self) -> Result<Option<String>, StoreError> {
+        self.read_bookmark().await
+    }
+
+    async fn set_bookmark(&self, text: &str) -> Result<(), StoreError> {
+        self.write_bookmark(text).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use super::Directory;
 use crate::store::{Record, demo_key};
-use crate::{ADMIN, DEMO_EMAIL, DEMO_PASSWORD, Password, USER, UsersError};
+use crate::{ADMIN, DEMO_EMAIL, DEMO_PASSWORD, Password, USER, UserChanges, UsersError};
 
 impl Directory {
     /// Makes the demo user, or makes it again what it should be: its password, its roles, enabled.
@@ -22,6 +22,26 @@ impl Directory {
                 Err(UsersError::NameTaken) => Ok(()),
                 done => done,
             },
+        }
+    }
+
+    /// Disables the demo user if it is stored, which ends its sessions; whether there was anything
+    /// to do. An account of that address that somebody made is somebody's, and is left alone.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn retire_demo_user(&self) -> Result<bool, UsersError> {
+        let Some(record) = self.inner.store.by_key(&demo_key()).await? else {
+            return Ok(false);
+        };
+        if !record.user.demo {
+            return Ok(false);
+        }
+        let changes = UserChanges { disabled: Some(true), ..UserChanges::default() };
+        match self.update(record.user.id, changes).await {
+            Ok(updated) => Ok(updated.ends_sessions),
+            Err(UsersError::NotFound) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

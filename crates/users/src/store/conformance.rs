@@ -38,6 +38,11 @@ impl Ground {
         self.open_with(false).await
     }
 
+    /// Whether all who open it have the same users.
+    fn is_shared(&self) -> bool {
+        self.url != DatabaseUrl::in_memory()
+    }
+
     async fn open_with(&self, demo: bool) -> Directory {
         let hashing = HashingOptions {
             memory_kib: 16,
@@ -140,6 +145,8 @@ suite![
     endings::a_follower_misses_no_ending_while_others_write,
     endings::a_change_that_is_given_up_happens_wholly_or_not_at_all,
     endings::endings_outlive_a_restart_unless_in_memory,
+    endings::generations_are_those_of_the_users_that_there_are,
+    endings::a_database_is_known_by_one_random_id,
     logins::only_the_right_password_of_an_enabled_user_opens,
     logins::a_changed_password_replaces_the_old_one,
     logins::a_hostile_name_is_nobody,
@@ -147,6 +154,7 @@ suite![
     logins::the_demo_user_is_made_again_what_it_should_be,
     logins::an_account_of_the_demo_address_is_left_alone,
     logins::a_demo_user_who_cannot_log_in_is_no_admin,
+    logins::a_retired_demo_user_has_no_sessions_and_comes_back_as_it_was,
     imports::each_kind_of_hash_opens_and_is_replaced_by_argon2id,
     imports::an_import_may_be_repeated,
     imports::a_refused_row_does_not_keep_the_others_out,

@@ -183,7 +183,7 @@ fn reason_of(error: &MigrateError) -> String {
     };
     match code(error).as_deref() {
         Some(SQLITE_ERROR | "42P07") => {
-            "it has tables of that name (users, session_endings) that are not ours".to_owned()
+            "it has tables of that name (users, session_endings, database_identity) that are not ours".to_owned()
         }
         Some("42501") => "its user may not create tables".to_owned(),
         _ => reason(error),

@@ -103,11 +103,11 @@ pub(super) fn ending(row: &AnyRow) -> sqlx::Result<SessionEnding> {
     })
 }
 
-fn id(row: &AnyRow, column: &str) -> sqlx::Result<Uuid> {
+pub(super) fn id(row: &AnyRow, column: &str) -> sqlx::Result<Uuid> {
     parse_id(&row.try_get::<String, _>(column)?)
 }
 
-fn parse_id(text: &str) -> sqlx::Result<Uuid> {
+pub(super) fn parse_id(text: &str) -> sqlx::Result<Uuid> {
     text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 

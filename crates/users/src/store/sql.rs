@@ -1,5 +1,6 @@
 //! Users in SQL. The statements are the same for both databases; what differs is in `Dialect`.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,8 +9,8 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 use uuid::Uuid;
 
 use super::fault::limited;
-use super::row::{by_id, by_key, ending, insert, like, update, user};
-use super::{KEPT_ENDINGS, NewPassword, Occasion, Page, Record, UserStore};
+use super::row::{by_id, by_key, insert, like, update, user};
+use super::{KEPT_ENDINGS, NewPassword, Occasion, Page, Record, UserStore, followed};
 use crate::user::change;
 use crate::{ADMIN, Generation, SessionEnding, Updated, User, UserChanges, UsersError};
 
@@ -26,9 +27,6 @@ const ANOTHER_ADMIN: &str = "SELECT id FROM users WHERE is_admin = 1 AND disable
 const INSERT_ENDING: &str = "INSERT INTO session_endings (user_id, generation, kept_session) \
      VALUES ($1, $2, $3) RETURNING seq";
 const FORGET_ENDINGS: &str = "DELETE FROM session_endings WHERE seq <= $1";
-const ENDINGS: &str = "SELECT seq, user_id, generation, kept_session FROM session_endings \
-     WHERE seq > $1 ORDER BY seq LIMIT $2";
-const LAST_ENDING: &str = "SELECT COALESCE(MAX(seq), 0) FROM session_endings";
 const PING: &str = "SELECT 1 FROM users LIMIT 1";
 
 /// Takes the one right to write at the beginning, so that nobody has to give it up half-way.
@@ -240,18 +238,21 @@ impl UserStore for SqlStore {
         .await?
     }
 
-    async fn endings_after(&self, seq: i64, limit: u32) -> Result<Vec<SessionEnding>, UsersError> {
-        limited(READ_TIMEOUT, async {
-            let query = sqlx::query(ENDINGS).bind(seq).bind(i64::from(limit));
-            let rows = query.fetch_all(&self.pool).await?;
-            rows.iter().map(ending).collect()
-        })
-        .await
+    async fn endings(
+        &self,
+        since: i64,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<SessionEnding>, UsersError> {
+        limited(READ_TIMEOUT, followed::endings(&self.pool, since, before, limit)).await
     }
 
-    async fn last_ending(&self) -> Result<i64, UsersError> {
-        limited(READ_TIMEOUT, async { sqlx::query_scalar(LAST_ENDING).fetch_one(&self.pool).await })
-            .await
+    async fn generations(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Generation>, UsersError> {
+        limited(READ_TIMEOUT, followed::generations(&self.pool, ids)).await
+    }
+
+    async fn identity(&self) -> Result<Uuid, UsersError> {
+        limited(READ_TIMEOUT, followed::identity(&self.pool)).await
     }
 
     async fn ping(&self) -> Result<(), UsersError> {

@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::{Bench, failures};
 use crate::{
-    Condition, Ending, Insertion, Intent, MemoryStore, NewSession, Outcome, Presented,
-    SecretDigest, Session, SessionId, SessionStore, StoreError, Swept, ValueChange, ValueWrite,
-    Values, Verdict,
+    Condition, Cursor, Ending, Insertion, Intent, MemoryStore, NewSession, Outcome, Page,
+    Presented, SecretDigest, Session, SessionId, SessionStore, StoreError, Swept, ValueChange,
+    ValueWrite, Values, Verdict,
 };
 
 /// What is wrong with a store.
@@ -133,6 +133,21 @@ impl SessionStore for Broken {
         self.inner.remove_subject(subject, ending).await
     }
 
+    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+        self.inner.remove_each(ids).await
+    }
+
+    async fn remove_subjects(
+        &self,
+        endings: &[(Uuid, Ending)],
+    ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
+        self.inner.remove_subjects(endings).await
+    }
+
+    async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
+        self.inner.scan(cursor).await
+    }
+
     async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
         self.inner.list(subject).await
     }
@@ -163,6 +178,34 @@ impl SessionStore for Broken {
             return Err(StoreError("out of order".into()));
         }
         self.inner.sweep().await
+    }
+
+    fn outlives_process(&self) -> bool {
+        self.inner.outlives_process()
+    }
+
+    async fn identity(&self) -> Result<Option<Uuid>, StoreError> {
+        self.inner.identity().await
+    }
+
+    async fn adopt(&self, id: Uuid) -> Result<Uuid, StoreError> {
+        self.inner.adopt(id).await
+    }
+
+    async fn reassign(&self, id: Uuid) -> Result<(), StoreError> {
+        self.inner.reassign(id).await
+    }
+
+    async fn history(&self) -> Option<String> {
+        self.inner.history().await
+    }
+
+    async fn bookmark(&self) -> Result<Option<String>, StoreError> {
+        self.inner.bookmark().await
+    }
+
+    async fn set_bookmark(&self, text: &str) -> Result<(), StoreError> {
+        self.inner.set_bookmark(text).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -84,6 +84,11 @@ impl Shard {
         true
     }
 
+    /// How many records there are, at the places from 0 on.
+    pub(super) fn records(&self) -> usize {
+        self.slab.len()
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         assert_eq!(self.index.len(), self.slab.len());

@@ -24,12 +24,12 @@ const LOOKED_UP: usize = 512;
 /// An id, and the score that it was seen with.
 #[derive(Clone)]
 pub(super) struct Entry {
-    id: SessionId,
-    score: Vec<u8>,
+    pub(super) id: SessionId,
+    pub(super) score: Vec<u8>,
 }
 
 /// What `LOOK` found.
-enum Seen {
+pub(super) enum Seen {
     Live(Session),
     Over,
     /// Something else, or a session of a later version: its entry must stay.
@@ -38,7 +38,7 @@ enum Seen {
 
 /// What `END` did.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
+pub(super) enum Ended {
     Live,
     Nothing,
     Spared,
@@ -139,25 +139,12 @@ impl RedisStore {
         ending: Ending,
         ids: &[SessionId],
     ) -> Vec<Result<Ended, StoreError>> {
-        let clamp = |below: i64| record::clamped(below).to_string();
-        let below = ending.below_generation.map(clamp).unwrap_or_default();
-        let call = |id: &SessionId| {
-            let keep = if ending.keep == Some(*id) { "keep" } else { "" };
-            let call = Call::on(&END, &session_key(*id));
-            call.arg(subject.as_bytes()).arg(keep).arg(below.as_str())
-        };
-        let mut ended = Vec::with_capacity(ids.len());
+        let mut done = Vec::with_capacity(ids.len());
         for ids in ids.chunks(LOOKED_UP) {
-            let calls: Vec<Call> = ids.iter().map(call).collect();
-            ended.extend(self.link.run_kept(&calls).await.into_iter().map(|answer| {
-                Ok(match reply::number(&answer?)? {
-                    1 => Ended::Live,
-                    2 => Ended::Spared,
-                    _ => Ended::Nothing,
-                })
-            }));
+            let calls: Vec<Call> = ids.iter().map(|id| end(subject, ending, *id)).collect();
+            done.extend(self.link.run_kept(&calls).await.into_iter().map(ended));
         }
-        ended
+        done
     }
 
     /// Looks at the session of each entry.
@@ -208,7 +195,25 @@ fn with_entry(call: Call, new: &NewSession) -> Call {
     call.arg(new.id.uuid().as_bytes()).arg(stays)
 }
 
-fn found(id: SessionId, answer: Answer) -> Result<Seen, StoreError> {
+/// The call that ends a session if it is the subject's and `ending` means it.
+pub(super) fn end(subject: Uuid, ending: Ending, id: SessionId) -> Call {
+    let clamp = |below: i64| record::clamped(below).to_string();
+    let below = ending.below_generation.map(clamp).unwrap_or_default();
+    let keep = if ending.keep == Some(id) { "keep" } else { "" };
+    let call = Call::on(&END, &session_key(id));
+    call.arg(subject.as_bytes()).arg(keep).arg(below)
+}
+
+/// What became of it.
+pub(super) fn ended(answer: Answer) -> Result<Ended, StoreError> {
+    Ok(match reply::number(&answer?)? {
+        1 => Ended::Live,
+        2 => Ended::Spared,
+        _ => Ended::Nothing,
+    })
+}
+
+pub(super) fn found(id: SessionId, answer: Answer) -> Result<Seen, StoreError> {
     Ok(match answer? {
         Value::Int(0) => Seen::Over,
         Value::Int(_) => Seen::Unreadable,
@@ -220,7 +225,7 @@ fn found(id: SessionId, answer: Answer) -> Result<Seen, StoreError> {
 }
 
 /// The entries in a list of ids and scores by turns.
-fn entries(value: &Value) -> Result<Vec<Entry>, StoreError> {
+pub(super) fn entries(value: &Value) -> Result<Vec<Entry>, StoreError> {
     let items = reply::array(value)?;
     let mut entries = Vec::with_capacity(items.len() / 2);
     for pair in items.chunks_exact(2) {

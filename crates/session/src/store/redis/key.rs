@@ -25,6 +25,19 @@ pub(super) fn key(word: [u8; WORD], id: Uuid) -> Key {
     key
 }
 
+/// The id in a key that begins with this word; `None` in any other.
+pub(super) fn id_in(word: [u8; WORD], name: &[u8]) -> Option<Uuid> {
+    let digits = name.strip_prefix(&word).filter(|digits| digits.len() == DIGITS)?;
+    let mut bits = 0_u128;
+    for (at, digit) in digits.iter().enumerate() {
+        let value = BASE64URL.iter().position(|known| known == digit)? as u128;
+        bits = if at < DIGITS - 1 { bits << 6 | value } else { bits << 2 | value >> 4 };
+    }
+    let id = Uuid::from_u128(bits);
+    // The last digit has four bits that no id has.
+    (key(word, id) == name).then_some(id)
+}
+
 /// A key as text.
 #[cfg(test)]
 pub(super) fn shown(key: Key) -> String {
@@ -42,5 +55,24 @@ mod tests {
         assert_eq!(written(u128::MAX), "session:_____________________w");
         let id = 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f;
         assert_eq!(written(id), "session:AAECAwQFBgcICQoLDA0ODw");
+    }
+
+    #[test]
+    fn an_id_is_read_from_its_key_and_from_no_other() {
+        for id in [0, 1, u128::MAX, 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f] {
+            let id = Uuid::from_u128(id);
+            assert_eq!(id_in(*b"session:", &key(*b"session:", id)), Some(id));
+            assert_eq!(id_in(*b"subject:", &key(*b"session:", id)), None);
+        }
+        for name in [
+            "",
+            "session:",
+            "session:AAECAwQFBgcICQoLDA0OD",
+            "session:AAECAwQFBgcICQoLDA0OD1",
+            "session:AAECAwQFBgcICQoLDA0ODwA",
+            "session:AAECAwQFBgcICQoLDA0O+w",
+        ] {
+            assert_eq!(id_in(*b"session:", name.as_bytes()), None, "{name}");
+        }
     }
 }

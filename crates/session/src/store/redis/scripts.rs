@@ -17,6 +17,7 @@ script!(TOUCH, " flags=allow-oom", "record.lua", "touch.lua");
 script!(ROTATE, " flags=allow-oom", "record.lua", "rotate.lua");
 script!(REMOVE, " flags=allow-oom", "record.lua", "remove.lua");
 script!(LOOK, " flags=allow-oom", "record.lua", "look.lua");
+script!(SCANNED, " flags=allow-oom", "record.lua", "scan.lua");
 script!(END, " flags=allow-oom", "record.lua", "end.lua");
 script!(VALUES, " flags=allow-oom", "record.lua", "values.lua");
 script!(WRITE_VALUE, "", "record.lua", "write_value.lua");

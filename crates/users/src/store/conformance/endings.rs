@@ -1,16 +1,18 @@
 //! What ends a user's sessions, and how others learn of it.
 
+use std::collections::HashMap;
+
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{Ground, PASSWORD, add, disabled, roles};
-use crate::{DatabaseUrl, Directory, SessionEnding, UserChanges, UsersError};
+use crate::{Directory, SessionEnding, UserChanges, UsersError};
 
 pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground: Ground) {
     let directory = ground.open().await;
     add(&directory, "root@example.com", &["admin"]).await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
-    let start = directory.last_ending().await.unwrap();
+    let start = last(&directory).await;
     let kept = Uuid::from_u128(7);
 
     let update = directory.update(ann.id, disabled(true)).await.unwrap();
@@ -37,24 +39,24 @@ pub(super) async fn a_password_that_was_shown_before_an_ending_is_too_late(groun
     let shown = directory.verify(ann.id, &PASSWORD.into()).await.unwrap().unwrap();
     // The owner is faster: by another password, or by other roles.
     directory.change_password(ann.id, &"another thousand balloons".into()).await.unwrap();
-    let last = directory.last_ending().await.unwrap();
+    let newest = last(&directory).await;
     let password = "the thief's own balloons".into();
     let prepared = directory.prepare_own_password(&shown, &password, Uuid::from_u128(7)).await;
     let late = directory.set_password(prepared.unwrap()).await;
     assert!(matches!(late, Err(UsersError::Rule(_))), "{late:?}");
-    assert_eq!(directory.last_ending().await.unwrap(), last, "nothing has ended");
+    assert_eq!(last(&directory).await, newest, "nothing has ended");
     let owner = directory.verify(ann.id, &"another thousand balloons".into()).await.unwrap();
     assert!(owner.is_some(), "the owner's stands");
 }
 
 async fn told_in_order(directory: &Directory, start: i64, id: Uuid, kept: Uuid) {
-    let endings = directory.endings_after(start).await.unwrap();
+    let endings = all_after(directory, start).await;
     let told: Vec<_> = endings.iter().map(|e| (e.user_id, e.generation, e.kept_session)).collect();
     let expected = [(2, None), (3, None), (4, None), (5, Some(kept)), (6, None), (7, None)];
     assert_eq!(told, expected.map(|(generation, kept)| (id, generation, kept)));
     assert!(endings.is_sorted_by_key(|ending| ending.seq));
-    assert_eq!(directory.last_ending().await.unwrap(), endings[5].seq);
-    assert_eq!(directory.endings_after(endings[4].seq).await.unwrap(), endings[5..]);
+    assert_eq!(last(directory).await, endings[5].seq);
+    assert_eq!(all_after(directory, endings[4].seq).await, endings[5..]);
 }
 
 pub(super) async fn what_changes_nothing_ends_nothing(ground: Ground) {
@@ -76,7 +78,7 @@ pub(super) async fn what_changes_nothing_ends_nothing(ground: Ground) {
     assert_eq!(named.user.first_name.as_deref(), Some("Ann"));
     assert_eq!((named.user.last_name, named.user.generation), (None, 1));
     assert_eq!(named.user.updated_at_ms, ann.updated_at_ms + 1000);
-    assert_eq!(directory.endings_after(0).await.unwrap(), []);
+    assert_eq!(all_after(&directory, 0).await, []);
     directory.update(ann.id, disabled(true)).await.unwrap();
     let enabled = directory.update(ann.id, disabled(false)).await.unwrap();
     assert!(!enabled.ends_sessions && enabled.user.generation == 2);
@@ -102,32 +104,32 @@ pub(super) async fn a_follower_misses_no_ending_while_others_write(ground: Groun
     while seen.len() < WRITERS * EACH {
         let last = seen.last().map_or(0, |ending| ending.seq);
         let done = writers.is_empty() || writers.try_join_next().is_some() && writers.is_empty();
-        let more = directory.endings_after(last).await.unwrap();
+        let more = all_after(&directory, last).await;
         assert!(!(done && more.is_empty()), "an ending below {last} became visible too late");
         seen.extend(more);
         tokio::task::yield_now().await;
     }
     assert!(seen.is_sorted_by(|a, b| a.seq < b.seq));
     writers.join_all().await;
-    assert_eq!(directory.endings_after(0).await.unwrap(), seen);
+    assert_eq!(all_after(&directory, 0).await, seen);
 }
 
 pub(super) async fn endings_outlive_a_restart_unless_in_memory(ground: Ground) {
     let directory = ground.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     directory.delete(ann.id).await.unwrap();
-    let endings = directory.endings_after(0).await.unwrap();
+    let endings = all_after(&directory, 0).await;
     assert_eq!(endings.len(), 1);
     drop(directory);
     let reopened = ground.open().await;
-    let kept = reopened.endings_after(0).await.unwrap();
-    if ground.url == DatabaseUrl::in_memory() {
-        assert_eq!(kept, []);
-    } else {
+    let kept = all_after(&reopened, 0).await;
+    if ground.is_shared() {
         assert_eq!(kept, endings);
         let bob = add(&reopened, "bob@example.com", &["user"]).await;
         reopened.delete(bob.id).await.unwrap();
-        assert!(reopened.last_ending().await.unwrap() > endings[0].seq);
+        assert!(last(&reopened).await > endings[0].seq);
+    } else {
+        assert_eq!(kept, []);
     }
 }
 
@@ -146,7 +148,7 @@ pub(super) async fn a_change_that_is_given_up_happens_wholly_or_not_at_all(groun
         }
     }
     let last = directory.update(ann.id, roles(&["last"])).await.unwrap().user;
-    let endings = directory.endings_after(0).await.unwrap();
+    let endings = all_after(&directory, 0).await;
     let generations: Vec<i64> = endings.iter().map(|ending| ending.generation).collect();
     assert_eq!(generations, (2..=last.generation).collect::<Vec<_>>());
 }
@@ -159,11 +161,52 @@ async fn only_the_newest_endings_are_kept() {
         let role = if n % 2 == 0 { "a" } else { "b" };
         directory.update(ann.id, roles(&[role])).await.unwrap();
     }
-    let (mut count, mut last) = (0, 0);
+    let kept = all_after(&directory, 0).await;
+    assert_eq!((kept.len(), kept.last().unwrap().seq), (10_000, 10_005));
+}
+
+/// The endings after that one, the oldest first.
+async fn all_after(directory: &Directory, seq: i64) -> Vec<SessionEnding> {
+    let (mut endings, mut before) = (Vec::new(), i64::MAX);
     loop {
-        let more = directory.endings_after(last).await.unwrap();
-        let Some(newest) = more.last() else { break };
-        (count, last) = (count + more.len(), newest.seq);
+        let page = directory.endings(seq + 1, before).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = last.seq;
+        endings.extend(page);
     }
-    assert_eq!((count, last), (10_000, 10_005));
+    endings.reverse();
+    endings
+}
+
+async fn last(directory: &Directory) -> i64 {
+    directory.newest_ending().await.unwrap().map_or(0, |ending| ending.seq)
+}
+
+pub(super) async fn generations_are_those_of_the_users_that_there_are(ground: Ground) {
+    let directory = ground.open().await;
+    let mut expected = HashMap::new();
+    for n in 0..8 {
+        let user = add(&directory, &format!("u{n}@example.com"), &["user"]).await;
+        for _ in 0..n {
+            directory.change_password(user.id, &"another thousand balloons".into()).await.unwrap();
+        }
+        expected.insert(user.id, 1 + n);
+    }
+    let mut asked: Vec<Uuid> = (0..1_200).map(Uuid::from_u128).collect();
+    asked.extend(expected.keys());
+    assert_eq!(directory.generations(&asked).await.unwrap(), expected);
+    assert_eq!(directory.generations(&[]).await.unwrap(), HashMap::new());
+    let gone = *asked.last().unwrap();
+    directory.delete(gone).await.unwrap();
+    assert_eq!(directory.generations(&[gone]).await.unwrap(), HashMap::new());
+}
+
+pub(super) async fn a_database_is_known_by_one_random_id(ground: Ground) {
+    let directory = ground.open().await;
+    let id = directory.identity().await.unwrap();
+    assert!(!id.is_nil());
+    assert_eq!(directory.identity().await.unwrap(), id);
+    assert_eq!(ground.open().await.identity().await.unwrap() == id, ground.is_shared());
+    let other = Ground::new("sqlite::memory:").open().await;
+    assert_ne!(other.identity().await.unwrap(), id);
 }

@@ -39,7 +39,7 @@ pub(super) async fn each_kind_of_hash_opens_and_is_replaced_by_argon2id(ground: 
         assert!(directory.verify(before.id, &PASSWORD.into()).await.unwrap().is_some());
         assert_eq!(stored_hash(&directory, before.id).await, after, "once is enough");
     }
-    assert_eq!(directory.endings_after(0).await.unwrap(), []);
+    assert_eq!(directory.newest_ending().await.unwrap(), None);
 }
 
 pub(super) async fn an_import_may_be_repeated(ground: Ground) {

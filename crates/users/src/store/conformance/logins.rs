@@ -69,7 +69,7 @@ pub(super) async fn the_demo_user_is_let_in_only_where_the_demo_is_on(ground: Gr
     let user = with_demo.authenticate(DEMO_EMAIL, &DEMO_PASSWORD.into()).await.unwrap().unwrap();
     assert_eq!(user.roles, ["admin", "user"]);
     assert!(user.demo && user.generation == 1);
-    assert_eq!(with_demo.endings_after(0).await.unwrap(), []);
+    assert_eq!(with_demo.endings(0, i64::MAX).await.unwrap(), []);
 
     let without = with_demo.with_demo(false);
     assert!(!opens(&without, DEMO_EMAIL, DEMO_PASSWORD).await);
@@ -116,6 +116,32 @@ pub(super) async fn a_demo_user_who_cannot_log_in_is_no_admin(ground: Ground) {
     with_demo.delete(root.id).await.unwrap();
     assert_eq!(with_demo.delete(demo.id).await, Err(UsersError::LastAdmin));
     without.delete(demo.id).await.unwrap();
+}
+
+pub(super) async fn a_retired_demo_user_has_no_sessions_and_comes_back_as_it_was(ground: Ground) {
+    let directory = ground.open_with(true).await;
+    let without = directory.with_demo(false);
+    assert!(!without.retire_demo_user().await.unwrap(), "there is none");
+    directory.ensure_demo_user().await.unwrap();
+    let before = directory.find(DEMO_EMAIL).await.unwrap().unwrap();
+    assert!(without.retire_demo_user().await.unwrap());
+    for _ in 0..2 {
+        assert!(!without.retire_demo_user().await.unwrap(), "that was done");
+    }
+    let endings = directory.endings(0, i64::MAX).await.unwrap();
+    let ended: Vec<_> = endings.iter().map(|e| (e.user_id, e.generation)).collect();
+    assert_eq!(ended, [(before.id, before.generation + 1)]);
+    assert!(!opens(&directory, DEMO_EMAIL, DEMO_PASSWORD).await, "not even where the demo is on");
+    directory.ensure_demo_user().await.unwrap();
+    let after = directory.find(DEMO_EMAIL).await.unwrap().unwrap();
+    assert!(after.generation > endings[0].generation && after.roles == before.roles);
+    assert!(opens(&directory, DEMO_EMAIL, DEMO_PASSWORD).await);
+    directory.delete(before.id).await.unwrap_err();
+    add(&directory, "root@example.com", &["admin"]).await;
+    directory.delete(before.id).await.unwrap();
+    let somebody = add(&directory, DEMO_EMAIL, &["user"]).await;
+    assert!(!without.retire_demo_user().await.unwrap(), "the address is somebody's");
+    assert_eq!(directory.find(DEMO_EMAIL).await.unwrap(), Some(somebody));
 }
 
 /// Longer than any noise, and impossible to pass where the unknown are not hashed for.

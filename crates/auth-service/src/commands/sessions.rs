@@ -1,0 +1,78 @@
+//! `auth-service sessions adopt`: gives a store of sessions to another users' database.
+
+use std::io::{BufRead as _, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use clock::{Clock, SystemClock};
+use session::Sessions;
+use users::{Directory, OpenError};
+
+use super::output;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::service::OpenFailure;
+
+/// What `AUTH_SESSION_STORE` must be for these commands.
+pub(super) const ACCEPTED: &str =
+    "redis://…, rediss://… or redis-cluster://… here: sessions in memory end with their service";
+
+/// The subcommand and its own.
+pub(super) fn command() -> Command {
+    let yes = Arg::new("yes").long("yes").action(ArgAction::SetTrue).help("Does not ask");
+    let adopt = Command::new("adopt")
+        .about(
+            "Ends all sessions in AUTH_SESSION_STORE and gives it to the users of \
+             AUTH_DATABASE_URL, while no service runs",
+        )
+        .arg(yes);
+    Command::new("sessions").about("Manages sessions").subcommand_required(true).subcommand(adopt)
+}
+
+/// Does what the command line says.
+pub(super) async fn run(config: Config, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    match matches.subcommand() {
+        Some(("adopt", matches)) => adopt(config, matches.get_flag("yes")).await,
+        _ => bail!("no such command"),
+    }
+}
+
+async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let shown = config.directory.database.to_string();
+    let directory = Directory::open_existing(config.directory, Arc::clone(&clock)).await;
+    let directory = directory.map_err(|error| match error {
+        OpenError::Missing(_) => anyhow!("{error}: set AUTH_DATABASE_URL to the service's"),
+        error => OpenFailure::Users(error).into(),
+    })?;
+    let id = directory.identity().await?;
+    let backend =
+        Backend::open(config.session_store, &clock).await.map_err(OpenFailure::Sessions)?;
+    let store = Arc::clone(&backend.sessions);
+    let question = format!(
+        "End all sessions in AUTH_SESSION_STORE, and give it to the users of {shown} ({id})? [y/N] "
+    );
+    if !yes && !is_answered_with_yes(&question)? {
+        bail!("nothing was changed");
+    }
+    let sessions = Sessions::new(backend.sessions, clock, config.lifetimes, config.binding);
+    let ended = sessions.end_everybody(None).await?;
+    store.reassign(id).await?;
+    // What a service opened that still ran for the others.
+    let late = sessions.end_everybody(None).await?;
+    directory.close().await;
+    let ended = ended + late;
+    Ok(output::print(format_args!("{ended} sessions ended; the store belongs to {shown} ({id})")))
+}
+
+/// Asks at the terminal, or whoever feeds the standard input.
+fn is_answered_with_yes(question: &str) -> anyhow::Result<bool> {
+    let mut stderr = std::io::stderr();
+    let asked = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
+    asked.context("nobody can be asked")?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).context("the answer cannot be read")?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}

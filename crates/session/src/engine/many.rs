@@ -1,0 +1,157 @@
+//! Ending the sessions of many: of users whom somebody changed, and of everybody.
+
+use uuid::Uuid;
+
+use super::{ENDING_PASSES, Sessions};
+use crate::{Cursor, Ending, SessionId, StoreError};
+
+impl Sessions {
+    /// Ends sessions of many users; names those that were live. As [`Self::end_all`], it looks
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store did not answer: some may live.
+    pub async fn end_many(
+        &self,
+        endings: &[(Uuid, Ending)],
+    ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
+        let mut ended = self.store().remove_subjects(endings).await?;
+        for _ in 0..ENDING_PASSES {
+            let more = self.store().remove_subjects(endings).await?;
+            if more.is_empty() {
+                break;
+            }
+            ended.extend(more);
+        }
+        Ok(ended)
+    }
+
+    /// Ends every session there is, whoever's, but the one to keep; how many were live. It looks
+    /// again until it finds none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store did not answer: some may live.
+    pub async fn end_everybody(&self, keep: Option<SessionId>) -> Result<u64, StoreError> {
+        let mut ended = 0;
+        for _ in 0..=ENDING_PASSES {
+            let (found, live) = self.end_whatever_a_walk_finds(keep).await?;
+            ended += live;
+            if found == 0 {
+                break;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// How many there were, and how many of them lived until now.
+    async fn end_whatever_a_walk_finds(
+        &self,
+        keep: Option<SessionId>,
+    ) -> Result<(usize, u64), StoreError> {
+        let (mut found, mut live, mut failed) = (0, 0, None);
+        let mut next = Some(Cursor::START);
+        while let Some(cursor) = next {
+            let page = self.store().scan(cursor).await?;
+            let mut ids: Vec<SessionId> = page.sessions.iter().map(|session| session.id).collect();
+            ids.extend(&page.unreadable);
+            ids.retain(|id| Some(*id) != keep);
+            found += ids.len();
+            for ended in self.store().remove_each(&ids).await {
+                match ended {
+                    Ok(was_live) => live += u64::from(was_live),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            next = page.next;
+        }
+        failed.map_or(Ok((found, live)), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use clock::ManualClock;
+
+    use super::*;
+    use crate::store::conformance::someone;
+    use crate::{
+        Binding, Intent, Issued, Lifetimes, Login, MemoryStore, Origin, Presented, SeenAt, Token,
+        Transport, Verdict,
+    };
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn engine() -> Sessions {
+        let clock = Arc::new(ManualClock::new());
+        let lifetimes = Lifetimes {
+            token: (HOUR, HOUR),
+            cookie: (HOUR, HOUR),
+            fixed_max: HOUR,
+            single_use_max: HOUR,
+            fresh_for: HOUR,
+            max_per_subject: 0,
+        };
+        let store = Arc::new(MemoryStore::new(clock.clone()));
+        Sessions::new(store, clock, lifetimes, Binding::default())
+    }
+
+    async fn open(sessions: &Sessions) -> Issued {
+        let login = Login {
+            subject: someone(),
+            role: 0,
+            generation: 1,
+            transport: Transport::Bearer,
+            origin: Origin::default(),
+        };
+        sessions.issue(login).await.unwrap()
+    }
+
+    fn presented(issued: &Issued, intent: Intent) -> Presented {
+        let (id, digest) = Token::read(issued.token.expose()).unwrap();
+        Presented { id, digest, intent }
+    }
+
+    #[tokio::test]
+    async fn everybodys_sessions_end_but_the_one_to_keep() {
+        let sessions = engine();
+        let mut issued = Vec::new();
+        for _ in 0..1_500 {
+            issued.push(open(&sessions).await);
+        }
+        let kept = issued.pop().unwrap();
+        assert_eq!(sessions.end_everybody(Some(kept.session.id)).await.unwrap(), 1_499);
+        assert_eq!(sessions.store().count().await.unwrap(), 1);
+        let verdict = sessions.validate_one(presented(&kept, Intent::Look), SeenAt::default());
+        assert!(matches!(verdict.await, Ok(Verdict::Alive(_))));
+        assert_eq!(sessions.end_everybody(None).await.unwrap(), 1);
+        assert_eq!(sessions.end_everybody(None).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn while_the_gate_is_closed_nothing_is_known_of_a_token_and_a_logout_is_final() {
+        let sessions = engine();
+        let (one, other) = (open(&sessions).await, open(&sessions).await);
+        let handle = sessions.clone();
+        handle.gate().close();
+        for intent in [Intent::Use, Intent::Look] {
+            let batch = [presented(&one, intent), presented(&other, intent)];
+            let answers = sessions.validate(&batch, &[SeenAt::default(), SeenAt::default()]).await;
+            assert!(answers.len() == 2 && answers.iter().all(Result::is_err), "{answers:?}");
+        }
+        assert!(sessions.rotate(presented(&one, Intent::Use), None).await.is_err());
+        assert!(sessions.log_out(presented(&one, Intent::Use)).await.unwrap().is_some());
+        handle.gate().open();
+        let verdict = async |issued: &Issued| {
+            let presented = presented(issued, Intent::Use);
+            sessions.validate_one(presented, SeenAt::default()).await.unwrap()
+        };
+        assert!(matches!(verdict(&one).await, Verdict::Dead(_)));
+        let Verdict::Alive(session) = verdict(&other).await else { panic!("it lives") };
+        assert_eq!(session.refresh_count, 1, "what was not answered was no use");
+    }
+}

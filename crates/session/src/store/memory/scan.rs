@@ -1,0 +1,61 @@
+//! A walk over all sessions, a slice of a shard at a time.
+
+use super::steps::SLICE;
+use super::{MemoryStore, yield_after};
+use crate::store::scan::{Cursor, PAGE, Page};
+use crate::{Ending, SessionId, StoreError};
+use uuid::Uuid;
+
+impl MemoryStore {
+    /// The page at `cursor`, where `at` is 0 for a whole shard, or else how many of its records have
+    /// not been walked over.
+    ///
+    /// INVARIANT: a shard is walked from its last record to its first. What is taken out meanwhile
+    /// is replaced by the last record, which was walked over already, so that none is missed.
+    pub(super) fn page(&self, cursor: Cursor) -> Page {
+        let mut page = Page::default();
+        let Cursor { mut part, mut at } = cursor;
+        while let Some(shard) = self.shards.get(part) {
+            if page.sessions.len() >= PAGE {
+                page.next = Some(Cursor { part, at });
+                break;
+            }
+            let shard = shard.lock();
+            let now = self.dates.now();
+            let len = shard.records();
+            let end = if at == 0 { len } else { usize::try_from(at).unwrap_or(len).min(len) };
+            let start = end.saturating_sub(SLICE);
+            let places = (start..end).rev().filter_map(|place| u32::try_from(place).ok());
+            let records = places.map(|place| shard.at(place));
+            let live = records.filter(|record| !record.expiry.is_over(now.moment));
+            page.sessions.extend(live.map(|record| record.view(now)));
+            (part, at) = if start == 0 { (part + 1, 0) } else { (part, start as u64) };
+        }
+        page
+    }
+
+    /// Ends many, without keeping other tasks from running.
+    pub(super) async fn take_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+        let mut taken = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(SLICE) {
+            taken.extend(ids.iter().map(|id| Ok(self.take_if(*id, |_| true))));
+            yield_after(ids.len(), SLICE).await;
+        }
+        taken
+    }
+
+    /// Ends sessions of many subjects, and names those that were live.
+    pub(super) async fn end_subjects(&self, endings: &[(Uuid, Ending)]) -> Vec<(Uuid, SessionId)> {
+        let mut ended = Vec::new();
+        for endings in endings.chunks(SLICE) {
+            for (subject, ending) in endings {
+                let keys = self.subjects.keys(*subject);
+                let ids = keys.into_iter().flat_map(|key| self.ids(key));
+                let taken = ids.filter(|id| self.end(*subject, *ending, *id));
+                ended.extend(taken.map(|id| (*subject, id)));
+            }
+            yield_after(endings.len(), SLICE).await;
+        }
+        ended
+    }
+}

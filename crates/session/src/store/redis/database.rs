@@ -1,0 +1,99 @@
+//! Which users' database the sessions belong to, and how far its endings were followed.
+//!
+//! Both are keys without an end, gone where the sessions are gone. Their names begin as others do,
+//! so that the rights that Redis was given for us go on being enough.
+
+use redis::Value;
+use uuid::Uuid;
+
+use super::{RedisStore, reply};
+use crate::StoreError;
+use crate::link::Call;
+
+/// The id of the users' database.
+const IDENTITY: &[u8] = b"known:database";
+/// What the follower of its endings wrote down.
+const BOOKMARK: &[u8] = b"known:endings";
+/// What `INFO` calls the history of a server.
+const REPLICATION_ID: &str = "master_replid:";
+
+impl RedisStore {
+    pub(super) async fn read_identity(&self) -> Result<Option<Uuid>, StoreError> {
+        let Some(text) = self.text(IDENTITY).await? else {
+            return Ok(None);
+        };
+        let none = || StoreError("the stored id of the user database is none".to_owned());
+        text.parse().map(Some).map_err(|_| none())
+    }
+
+    /// Stores the id where there is none.
+    pub(super) async fn adopt_identity(&self, id: Uuid) -> Result<Uuid, StoreError> {
+        let call = Call::plain("SETNX", IDENTITY).arg(id.to_string());
+        self.link.run_one(call).await?;
+        self.read_identity().await?.ok_or_else(reply::odd)
+    }
+
+    /// Stores the id whatever there is, without what was followed of another database.
+    pub(super) async fn replace_identity(&self, id: Uuid) -> Result<(), StoreError> {
+        self.link.run_one(Call::plain("DEL", BOOKMARK)).await?;
+        self.link.run_one(Call::plain("SET", IDENTITY).arg(id.to_string())).await.map(|_| ())
+    }
+
+    pub(super) async fn read_bookmark(&self) -> Result<Option<String>, StoreError> {
+        self.text(BOOKMARK).await
+    }
+
+    pub(super) async fn write_bookmark(&self, text: &str) -> Result<(), StoreError> {
+        self.link.run_one(Call::plain("SET", BOOKMARK).arg(text)).await.map(|_| ())
+    }
+
+    /// The replication ids of all servers that keep keys: another one means that a server may have
+    /// lost what it had.
+    pub(super) async fn replication_ids(&self) -> Option<String> {
+        let answers = self.link.everywhere(|| Call::plain("INFO", b"replication")).await;
+        let ids: Option<Vec<String>> = answers
+            .iter()
+            .map(|answer| replication_id(answer.as_ref().ok()?).map(str::to_owned))
+            .collect();
+        let mut ids = ids.filter(|ids| !ids.is_empty())?;
+        ids.sort_unstable();
+        Some(ids.join(","))
+    }
+
+    async fn text(&self, key: &[u8]) -> Result<Option<String>, StoreError> {
+        match self.link.run_one(Call::plain("GET", key)).await? {
+            Value::Nil => Ok(None),
+            value => {
+                let text = std::str::from_utf8(reply::bytes(&value)?).map_err(|_| reply::odd())?;
+                Ok(Some(text.to_owned()))
+            }
+        }
+    }
+}
+
+fn replication_id(info: &Value) -> Option<&str> {
+    let text = match info {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok()?,
+        Value::VerbatimString { text, .. } => text,
+        _ => return None,
+    };
+    let id = text.lines().find_map(|line| line.strip_prefix(REPLICATION_ID))?.trim();
+    (!id.is_empty()).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_is_known_only_where_the_server_names_one() {
+        let info = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let told =
+            info("# Replication\r\nrole:master\r\nmaster_replid:8371b4\r\nmaster_replid2:0\r\n");
+        assert_eq!(replication_id(&told), Some("8371b4"));
+        for none in [info(""), info("master_replid:\r\n"), info("master_replid2:1\r\n"), Value::Nil]
+        {
+            assert_eq!(replication_id(&none), None);
+        }
+    }
+}

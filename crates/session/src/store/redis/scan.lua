@@ -1,0 +1,7 @@
+-- The record of whatever session stands here. 0 where none lives, 2 where nobody can tell.
+local text = redis.pcall('GET', KEYS[1])
+if not text then return 0 end
+if not read(text) then return 2 end
+local now = now_ms()
+if not lives(text, now) then return 0 end
+return {now, without_values(text)}

@@ -1,0 +1,136 @@
+//! A walk over all sessions, and what ends many of them in few round trips.
+//!
+//! A walk goes from one master to the next. What is there from its beginning to its end is shown at
+//! least once, as `SCAN` promises, unless the cluster moves it meanwhile.
+
+use redis::Value;
+use uuid::Uuid;
+
+use super::index::{Ended, Seen, found};
+use super::scripts::{ENTRIES, FORGET, REMOVE, SCANNED};
+use super::{RedisStore, SESSION, index, key, reply, session_key};
+use crate::link::Call;
+use crate::store::scan::{Cursor, PAGE, Page};
+use crate::{Ending, SessionId, StoreError};
+
+/// How many keys one round trip is about.
+const AT_ONCE: usize = 512;
+
+impl RedisStore {
+    /// The page at `cursor`, where `at` is the server's own.
+    pub(super) async fn page(&self, cursor: Cursor) -> Result<Page, StoreError> {
+        let call = Call::plain("SCAN", cursor.at.to_string().as_bytes());
+        let pattern = [SESSION.as_slice(), b"*"].concat();
+        let call = call.arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE);
+        let Some(answer) = self.link.run_on(cursor.part, call).await else {
+            return Ok(Page::default());
+        };
+        let (at, ids) = scanned(&answer?)?;
+        let mut page = self.look_at(&ids).await?;
+        page.next = match at {
+            0 => Some(Cursor { part: cursor.part + 1, at }),
+            at => Some(Cursor { at, ..cursor }),
+        };
+        page.next = page.next.filter(|next| next.part < self.link.servers());
+        Ok(page)
+    }
+
+    async fn look_at(&self, ids: &[SessionId]) -> Result<Page, StoreError> {
+        let mut page = Page::default();
+        for ids in ids.chunks(AT_ONCE) {
+            let calls: Vec<Call> =
+                ids.iter().map(|id| Call::on(&SCANNED, &session_key(*id))).collect();
+            for (id, answer) in ids.iter().zip(self.link.run(&calls).await) {
+                match found(*id, answer)? {
+                    Seen::Live(session) => page.sessions.push(session),
+                    Seen::Unreadable => page.unreadable.push(*id),
+                    Seen::Over => {}
+                }
+            }
+        }
+        Ok(page)
+    }
+
+    /// Ends each of these, as many in one round trip as it takes.
+    pub(super) async fn end_ids(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+        let mut ended = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(AT_ONCE) {
+            let calls: Vec<Call> =
+                ids.iter().map(|id| Call::on(&REMOVE, &session_key(*id))).collect();
+            let answers = self.link.run_kept(&calls).await.into_iter();
+            ended.extend(answers.map(|answer| Ok(reply::number(&answer?)? == 1)));
+        }
+        ended
+    }
+
+    /// Ends sessions of many subjects and names those that were live; all that answer end, even
+    /// where some do not.
+    pub(super) async fn end_subjects(
+        &self,
+        endings: &[(Uuid, Ending)],
+    ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
+        let (mut ended, mut failed) = (Vec::new(), None);
+        for endings in endings.chunks(AT_ONCE) {
+            let mut entries = Vec::new();
+            let calls: Vec<Call> = endings
+                .iter()
+                .map(|(subject, _)| Call::on(&ENTRIES, &index::subject_key(*subject)))
+                .collect();
+            for (ending, answer) in endings.iter().zip(self.link.run(&calls).await) {
+                match answer.and_then(|answer| index::entries(&answer)) {
+                    Ok(found) => entries.extend(found.into_iter().map(|entry| (ending, entry))),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            for entries in entries.chunks(AT_ONCE) {
+                if let Err(error) = self.end_entries(entries, &mut ended).await {
+                    failed = Some(error);
+                }
+            }
+        }
+        failed.map_or(Ok(ended), Err)
+    }
+
+    async fn end_entries(
+        &self,
+        entries: &[(&(Uuid, Ending), index::Entry)],
+        ended: &mut Vec<(Uuid, SessionId)>,
+    ) -> Result<(), StoreError> {
+        let call = |((subject, ending), entry): &(&(Uuid, Ending), index::Entry)| {
+            index::end(*subject, *ending, entry.id)
+        };
+        let calls: Vec<Call> = entries.iter().map(call).collect();
+        let (mut over, mut failed) = (Vec::new(), None);
+        for (((subject, _), entry), answer) in entries.iter().zip(self.link.run_kept(&calls).await)
+        {
+            match index::ended(answer) {
+                Ok(Ended::Spared) => {}
+                Ok(done) => {
+                    if done == Ended::Live {
+                        ended.push((*subject, entry.id));
+                    }
+                    let call = Call::on(&FORGET, &index::subject_key(*subject));
+                    over.push(call.arg(entry.id.uuid().as_bytes()).arg(&entry.score));
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        // That it fails does no harm: the entries go with their sessions' time.
+        self.link.run(&over).await;
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// What `SCAN` says: its next cursor, and the ids in the keys that it names.
+fn scanned(answer: &Value) -> Result<(u64, Vec<SessionId>), StoreError> {
+    let [at, keys] = reply::array(answer)? else {
+        return Err(reply::odd());
+    };
+    let at = std::str::from_utf8(reply::bytes(at)?).ok().and_then(|at| at.parse().ok());
+    let mut ids = Vec::new();
+    for name in reply::array(keys)? {
+        // What has no id in its name is no session of ours.
+        ids.extend(key::id_in(*SESSION, reply::bytes(name)?).map(SessionId::from));
+    }
+    Ok((at.ok_or_else(reply::odd)?, ids))
+}

@@ -1,0 +1,10 @@
+-- One row: what this database is known by beside others.
+CREATE TABLE database_identity (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    id       TEXT NOT NULL
+) STRICT;
+
+INSERT INTO database_identity (only_row, id) VALUES (1, lower(hex(randomblob(16))));
+
+-- What made the sessions end.
+ALTER TABLE session_endings ADD COLUMN cause TEXT;

@@ -1,0 +1,83 @@
+//! A way to another server that takes its time: what is sent arrives a little later, in order.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::now;
+
+/// Passes connections on to a port of this machine; each byte to it arrives `delay` later.
+pub(crate) struct SlowLink {
+    pub(crate) port: u16,
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SlowLink {
+    pub(crate) fn to(port: u16, delay: Duration) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        listener.set_nonblocking(true).expect("the listener can be polled");
+        let own = listener.local_addr().expect("it is bound").port();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&stopped);
+        let thread = thread::spawn(move || {
+            while !stop.load(Ordering::Relaxed) {
+                match listener.accept() {
+                    Ok((stream, _)) => pass_on(&stream, port, delay),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    Err(error) => panic!("accept: {error}"),
+                }
+            }
+        });
+        Self { port: own, stopped, thread: Some(thread) }
+    }
+}
+
+impl Drop for SlowLink {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It has nothing to panic about once the test is over.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Both ways of one connection, each ending with its source.
+fn pass_on(client: &TcpStream, port: u16, delay: Duration) {
+    client.set_nonblocking(false).expect("a blocking connection");
+    client.set_nodelay(true).expect("no delay but ours");
+    let server = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");
+    server.set_nodelay(true).expect("no delay but ours");
+    let copy = |stream: &TcpStream| stream.try_clone().expect("a second handle");
+    pump(copy(client), copy(&server), delay);
+    pump(copy(&server), copy(client), Duration::ZERO);
+}
+
+fn pump(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if sender.send((now() + delay, buffer[..count].to_vec())).is_err() {
+                break;
+            }
+        }
+    });
+    thread::spawn(move || {
+        for (due, bytes) in receiver {
+            thread::sleep(due.saturating_duration_since(now()));
+            if to.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+        // Fails only where it is closed already.
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
