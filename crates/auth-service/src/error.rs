@@ -200,7 +200,7 @@ impl IntoResponse for ApiError {
 impl From<Dead> for ApiError {
     fn from(dead: Dead) -> Self {
         Self::InvalidToken(match dead {
-            Dead::Unknown => "the token is unknown or has ended",
+            Dead::Unknown | Dead::Replaced => "the token is unknown or has ended",
             Dead::Expired => "the token has expired",
             Dead::Revoked => "the token was revoked",
         })

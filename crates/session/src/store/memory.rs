@@ -38,6 +38,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clock::Clock;
@@ -53,7 +54,7 @@ use super::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
     ValueWrite, Values,
 };
-use crate::{NewSession, Presented, SecretDigest, Session, SessionId};
+use crate::{ClientDigest, NewSession, Presented, SecretDigest, Session, SessionId};
 
 const SHARDS: usize = 1024;
 /// How many sessions a sweep takes out before it lets other tasks run, where looking into a shard
@@ -104,8 +105,18 @@ impl SessionStore for MemoryStore {
         presented: &Presented,
         digest: SecretDigest,
         role: Option<usize>,
+        client: ClientDigest,
     ) -> Outcome {
-        Ok(self.rotate_one(presented, digest, role))
+        Ok(self.rotate_one(presented, digest, role, client))
+    }
+
+    async fn end_reused(
+        &self,
+        presented: &Presented,
+        client: ClientDigest,
+        grace: Duration,
+    ) -> Result<Option<Session>, StoreError> {
+        Ok(self.end_one_reused(presented, client, grace))
     }
 
     async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clock::{Clock as _, ManualClock};
@@ -11,9 +12,9 @@ use uuid::Uuid;
 
 use super::{Bench, failures};
 use crate::{
-    Condition, Ending, Insertion, Intent, MemoryStore, NewSession, Outcome, Presented,
-    SecretDigest, Session, SessionId, SessionStore, StoreError, Swept, ValueChange, ValueWrite,
-    Values, Verdict,
+    ClientDigest, Condition, Ending, Insertion, Intent, MemoryStore, NewSession, Outcome,
+    Presented, SecretDigest, Session, SessionId, SessionStore, StoreError, Swept, ValueChange,
+    ValueWrite, Values, Verdict,
 };
 
 /// What is wrong with a store.
@@ -117,8 +118,18 @@ impl SessionStore for Broken {
         presented: &Presented,
         digest: SecretDigest,
         role: Option<usize>,
+        client: ClientDigest,
     ) -> Outcome {
-        self.inner.rotate(presented, digest, role).await
+        self.inner.rotate(presented, digest, role, client).await
+    }
+
+    async fn end_reused(
+        &self,
+        presented: &Presented,
+        client: ClientDigest,
+        grace: Duration,
+    ) -> Result<Option<Session>, StoreError> {
+        self.inner.end_reused(presented, client, grace).await
     }
 
     async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
