@@ -184,7 +184,6 @@ impl SessionStore for MemoryStore {
                 }
             }
         }
-        self.agents.tidy();
         Ok(swept)
     }
 
