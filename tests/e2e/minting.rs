@@ -173,3 +173,25 @@ fn minted_tokens_count_for_the_users_limit() {
     let told = auth.log_lines_with("too many sessions", 1);
     assert!(told[0].contains("\"event\":\"session_ended\""), "{told:?}");
 }
+
+#[test]
+fn past_the_limit_a_user_mints_no_more_and_others_do() {
+    let auth = AuthService::launch_with_users(Launch::auth().var("AUTH_MINTS_PER_USER", "3/1h"));
+    let sessions = || auth.metric("auth_sessions_active");
+    let (maker, other) = (auth.token(), auth.token());
+    for refused in [json!({"ttl": "91d"}), json!({"kind": "royal"}), json!({"ttl": "0s"})] {
+        auth.try_mint(&maker, &refused);
+    }
+    for _ in 0..3 {
+        auth.try_mint(&maker, &json!({})).expect(201);
+    }
+    let before = sessions();
+    for maker in [&maker, &other] {
+        let answer = auth.try_mint(maker, &json!({"kind": "single_use"}));
+        let answer = answer.expect_problem(429, "too_many_requests");
+        let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=1200).contains(&wait), "{wait}");
+    }
+    assert_eq!(sessions(), before, "what is refused is not made");
+    auth.try_mint(&auth.login(ANN, LONG_PASSWORD), &json!({})).expect(201);
+}

@@ -189,7 +189,7 @@ problems! {
     /// What a rotation may answer.
     RotateProblems = [BAD, UNKNOWN, DENIED, LONG, MEDIA];
     /// What minting may answer.
-    MintProblems = [BAD, UNKNOWN_OR_STALE, DENIED, LONG, MEDIA, RULE];
+    MintProblems = [BAD, UNKNOWN_OR_STALE, DENIED, LONG, MEDIA, RULE, OFTEN];
     /// What a form without a token may answer.
     FormProblems = [BAD, DENIED, LONG, MEDIA];
     /// What only an admin may ask.
