@@ -31,11 +31,13 @@ impl Throttle {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use server_runtime::Rate;
+
     use super::super::tests::{DEFAULTS, throttle};
     use super::*;
     use crate::config::AttemptRates;
-    use server_runtime::Rate;
-    use std::time::Duration;
 
     const ANN: Uuid = Uuid::from_u128(7);
     const BOB: Uuid = Uuid::from_u128(8);
@@ -58,8 +60,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_refused_does_not_count_and_0_is_no_limit() {
-        let once = Rate { count: 1, per: Duration::from_hours(1) };
-        let (one, _) = throttle(AttemptRates { mints: once, ..DEFAULTS });
+        let mints = Rate { count: 1, per: Duration::from_hours(1) };
+        let (one, _) = throttle(AttemptRates { mints, ..DEFAULTS });
         for _ in 0..5 {
             let ticket = one.admit_mint(ANN).await.unwrap();
             one.mint_refused(ticket).await;

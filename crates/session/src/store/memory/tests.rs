@@ -170,7 +170,7 @@ async fn a_user_agent_goes_with_its_last_session_however_that_ends_and_without_a
             4 => drop(store.remove(new.id).await),
             _ => drop(store.remove_subject(new.subject.id, Ending::default()).await),
         }
-        assert_eq!(store.agents.len(), 300 - (number + 1) / 2, "{number}");
+        assert_eq!(store.agents.len(), 300 - number.div_ceil(2), "{number}");
     }
     assert_eq!(store.agents.capacity(), 0, "empty tables keep nothing");
 }
