@@ -1,5 +1,7 @@
 //! The metrics that operators draw and alarm on.
 
+use serde_json::json;
+
 use crate::harness::{AuthService, BusinessService, DEMO, PATIENCE, Request, eventually};
 
 /// Fails unless the series comes to this value.
@@ -89,4 +91,39 @@ fn business_service_has_metrics_on_its_internal_listener() {
     let text = business.internal.get("/metrics").expect(200).text();
     assert!(text.contains("http_server_request_duration_seconds"), "{text}");
     assert!(text.contains("build_info"), "{text}");
+}
+
+#[test]
+fn a_malformed_token_is_no_operation_of_the_store_at_any_door() {
+    let auth = AuthService::start();
+    let business = BusinessService::start(&auth);
+    auth.validate(&auth.token());
+    let operations = || {
+        let text = auth.internal.get("/metrics").expect(200).text();
+        let counts =
+            text.lines().filter(|line| line.starts_with("auth_store_op_duration_seconds_count"));
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
+    };
+    let before = operations();
+    assert!(before > 1.5, "{before}");
+    for bad in ["nonsense", "", "rfl_", &"x".repeat(64)] {
+        let form = format!("token={bad}");
+        auth.validate(bad);
+        auth.look_at(bad);
+        auth.ask(&json!({"tokens": [bad, bad]})).expect(200);
+        auth.internal.send(Request::post("/introspect").form(&form)).expect(200);
+        for door in ["/authz/auth-request", "/authz/ext-authz/x", "/session/data"] {
+            auth.internal.send(Request::get(door).bearer(bad)).expect(401);
+            auth.internal.send(Request::get(door).cookie(bad)).expect(401);
+        }
+        for request in [Request::get("/session"), Request::post("/session/rotate")] {
+            auth.public.send(request.clone().token(bad)).expect(401);
+            auth.public.send(request.bearer(bad)).expect(401);
+        }
+        auth.public.send(Request::post("/logout").bearer(bad).cookie(bad)).expect(204);
+        auth.public.send(Request::post("/revoke").form(&form)).expect(200);
+        business.data(bad).expect(401);
+    }
+    let counted = operations() - before;
+    assert!(counted < 0.5, "{counted} operations for tokens that are none");
 }

@@ -140,10 +140,10 @@ fn only_a_sliding_session_mints() {
 }
 
 fn expect_stale(answer: Answer, max_age: &str) {
-    let answer = answer.expect_problem(403, "reauthentication_required");
-    let answer = answer.expect_challenge_error("insufficient_user_authentication");
-    let challenge = answer.header("www-authenticate").unwrap().replace('"', "");
-    assert!(challenge.contains(&format!("max_age={max_age}")), "{challenge}");
+    let answer = answer.expect_problem(401, "reauthentication_required");
+    answer.expect_challenge(&format!(
+        r#"Bearer realm="reinflate", error="insufficient_user_authentication", max_age="{max_age}""#
+    ));
 }
 
 #[test]
@@ -172,4 +172,26 @@ fn minted_tokens_count_for_the_users_limit() {
     assert_eq!(alive, [false, true, true], "the maker would have ended soonest");
     let told = auth.log_lines_with("too many sessions", 1);
     assert!(told[0].contains("\"event\":\"session_ended\""), "{told:?}");
+}
+
+#[test]
+fn past_the_limit_a_user_mints_no_more_and_others_do() {
+    let auth = AuthService::launch_with_users(Launch::auth().var("AUTH_MINTS_PER_USER", "3/1h"));
+    let sessions = || auth.metric("auth_sessions_active");
+    let (maker, other) = (auth.token(), auth.token());
+    for refused in [json!({"ttl": "91d"}), json!({"kind": "royal"}), json!({"ttl": "0s"})] {
+        auth.try_mint(&maker, &refused);
+    }
+    for _ in 0..3 {
+        auth.try_mint(&maker, &json!({})).expect(201);
+    }
+    let before = sessions();
+    for maker in [&maker, &other] {
+        let answer = auth.try_mint(maker, &json!({"kind": "single_use"}));
+        let answer = answer.expect_problem(429, "too_many_requests");
+        let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=1200).contains(&wait), "{wait}");
+    }
+    assert_eq!(sessions(), before, "what is refused is not made");
+    auth.try_mint(&auth.login(ANN, LONG_PASSWORD), &json!({})).expect(201);
 }

@@ -70,6 +70,7 @@ fn rates_numbers_and_words() {
             ("AUTH_LOGIN_ATTEMPTS", "10/"),
             ("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", "/1h"),
             ("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "-1/5m"),
+            ("AUTH_MINTS_PER_USER", "100"),
             ("AUTH_MAX_SESSIONS_PER_USER", "-1"),
             ("AUTH_MAX_SESSIONS_PER_USER", "many"),
             ("AUTH_PASSWORD_MIN_LENGTH", "7"),

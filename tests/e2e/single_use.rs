@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::harness::{AuthService, BusinessService, is_alive};
+use crate::harness::{AuthService, BusinessService, Request, is_alive};
 
 fn single_use(auth: &AuthService) -> String {
     auth.mint(&auth.token(), &json!({"kind": "single_use"}))
@@ -47,6 +47,26 @@ fn looking_does_not_use_it_up() {
     assert!(is_alive(&auth.look_at(&token)));
     assert!(is_alive(&auth.validate(&token)));
     assert!(!is_alive(&auth.look_at(&token)));
+}
+
+#[test]
+fn whoever_only_introspects_it_is_never_told_that_it_is_active() {
+    let auth = AuthService::start();
+    let maker = auth.token();
+    let active = |token: &str| {
+        let form = Request::post("/introspect").form(&format!("token={token}"));
+        auth.internal.send(form).expect(200).json()
+    };
+    let token = auth.mint(&maker, &json!({"kind": "single_use"}));
+    for _ in 0..2 {
+        assert_eq!(active(&token), json!({"active": false}));
+    }
+    assert!(is_alive(&auth.validate(&token)), "introspecting is no use");
+    assert_eq!(active(&token), json!({"active": false}));
+    for kind in ["fixed", "sliding"] {
+        let token = auth.mint(&maker, &json!({ "kind": kind }));
+        assert_eq!(active(&token)["active"], true, "{kind}");
+    }
 }
 
 #[test]

@@ -48,8 +48,11 @@ impl ErrorCode {
     pub const fn status(self) -> u16 {
         match self {
             Self::InvalidRequest => 400,
-            Self::InvalidCredentials | Self::MissingToken | Self::InvalidToken => 401,
-            Self::Forbidden | Self::ReauthenticationRequired | Self::CrossSiteRequest => 403,
+            Self::InvalidCredentials
+            | Self::MissingToken
+            | Self::InvalidToken
+            | Self::ReauthenticationRequired => 401,
+            Self::Forbidden | Self::CrossSiteRequest => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Conflict => 409,

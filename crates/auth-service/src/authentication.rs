@@ -8,6 +8,7 @@ use users::{Password, User};
 use crate::app::App;
 use crate::client_address::Client;
 use crate::error::ApiError;
+use crate::log_out::{Cause, log_out};
 use crate::view;
 
 /// What somebody presents to log in.
@@ -20,9 +21,9 @@ pub(crate) struct Credentials {
     pub(crate) basic: bool,
     /// How the token will travel.
     pub(crate) transport: Transport,
-    /// The session that the new one takes the place of, where the browser brought one: what
-    /// somebody may have planted there does not live on beside it.
-    pub(crate) replaces: Option<Presented>,
+    /// The sessions that the new one replaces, where the browser brought some: what somebody may
+    /// have planted there does not live on beside it.
+    pub(crate) replaces: Vec<Presented>,
 }
 
 /// Opens a session, if the credentials are right and there were not too many wrong ones before.
@@ -39,12 +40,7 @@ pub(crate) async fn log_in(
     };
     let role = role_of(&user, credentials.role.as_deref())
         .inspect_err(|_| count_refusal(app, &user, client, "the user lacks the role"))?;
-    if let Some(old) = credentials.replaces
-        && let Some(ended) = app.sessions.log_out(old).await?
-    {
-        tracing::info!(target: "audit", event = "session_ended", user_id = %ended.subject.id,
-            session_id = %ended.id, reason = "another login");
-    }
+    log_out(app, &credentials.replaces, Cause::Replaced, client.ip).await?;
     let issued = app
         .sessions
         .issue(Login {

@@ -49,7 +49,7 @@ pub struct Config {
     pub sweep_interval: Option<Duration>,
     /// Whether anyone may create an account.
     pub open_signup: bool,
-    /// How often a login may fail.
+    /// How often a login may fail, and tokens may be minted.
     pub attempts: AttemptRates,
     /// How long new requests are served after the signal to end.
     pub drain_delay: Duration,
@@ -79,7 +79,7 @@ pub enum SessionBackend {
     },
 }
 
-/// How often a login may fail.
+/// How often a login may fail, and tokens may be minted.
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptRates {
     /// For one account from one address.
@@ -88,6 +88,8 @@ pub struct AttemptRates {
     pub account: Rate,
     /// From one address for all accounts.
     pub address: Rate,
+    /// Tokens that one user mints.
+    pub mints: Rate,
 }
 
 /// A secret setting: compared in constant time, never shown.

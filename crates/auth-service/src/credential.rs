@@ -54,6 +54,20 @@ impl<'a> Carried<'a> {
         Ok(header.or_else(|| from_cookie(headers, cookie)))
     }
 
+    /// All tokens that a request carries, in any header and any cookie of the name: for what ends
+    /// sessions, where none of several may be passed over.
+    pub(crate) fn all(headers: &'a HeaderMap, cookie: &str) -> Vec<Self> {
+        let direct = headers.get_all(&TOKEN_HEADER).iter().map(HeaderValue::as_bytes);
+        let bearer = headers.get_all(header::AUTHORIZATION).iter().filter_map(bearer);
+        let in_header = direct.chain(bearer).map(|text| Carried { text, by_cookie: false });
+        in_header.chain(Self::all_cookies(headers, cookie)).collect()
+    }
+
+    /// All tokens in cookies of the name.
+    pub(crate) fn all_cookies(headers: &'a HeaderMap, cookie: &str) -> Vec<Self> {
+        cookies(headers, cookie).map(|text| Carried { text, by_cookie: true }).collect()
+    }
+
     /// The token as a store knows it.
     pub(crate) fn read(self, intent: Intent) -> Result<Presented, ApiError> {
         std::str::from_utf8(self.text)
@@ -85,15 +99,13 @@ impl Caller {
         let carried =
             Carried::find(&parts.headers, &app.cookie.name)?.ok_or(ApiError::MissingToken)?;
         let presented = carried.read(intent)?;
-        let ip = seen.ip;
-        match app.sessions.validate_one(presented, seen).await? {
+        match app.sessions.validate_one(presented, seen.clone()).await? {
             Verdict::Alive(session) => {
-                Ok(Self { session, presented, by_cookie: carried.by_cookie, ip })
+                Ok(Self { session, presented, by_cookie: carried.by_cookie, ip: seen.ip })
             }
             Verdict::Dead(dead) => {
-                // Seen elsewhere: to act with it ends it, also where it is looked at first.
-                if dead == Dead::Revoked && intent == Intent::Look {
-                    app.sessions.end(presented.id).await?;
+                if intent == Intent::Look {
+                    end_misused(app, presented, dead, &seen).await?;
                 }
                 Err(dead.into())
             }
@@ -120,6 +132,27 @@ impl Caller {
     }
 }
 
+/// To act with a token ends its session where the token is misused, also where it is looked at first:
+/// a bound one that is seen elsewhere, and one from before a rotation, which a use finds out.
+async fn end_misused(
+    app: &App,
+    presented: Presented,
+    dead: Dead,
+    seen: &SeenAt,
+) -> Result<(), ApiError> {
+    match dead {
+        Dead::Revoked => {
+            app.sessions.end(presented.id).await?;
+        }
+        Dead::Unknown | Dead::Replaced => {
+            let used = Presented { intent: Intent::Use, ..presented };
+            app.sessions.validate_one(used, seen.clone()).await?;
+        }
+        Dead::Expired => {}
+    }
+    Ok(())
+}
+
 impl<S> FromRequestParts<S> for Caller
 where
     Arc<App>: FromRef<S>,
@@ -130,6 +163,11 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         Self::present(&Arc::<App>::from_ref(state), parts, Intent::Use).await
     }
+}
+
+/// Those of the tokens that are well-formed, to end their sessions.
+pub(crate) fn readable(carried: &[Carried<'_>]) -> Vec<Presented> {
+    carried.iter().filter_map(|carried| carried.read(Intent::End).ok()).collect()
 }
 
 /// The one value of a header, if there is one.

@@ -152,7 +152,7 @@ impl ApiError {
                 format!(r#"{bearer}, error="insufficient_scope", error_description="{why}""#)
             }
             Self::Stale { max_age } => format!(
-                r#"{bearer}, error="insufficient_user_authentication", error_description="the login is too long ago", max_age="{}""#,
+                r#"{bearer}, error="insufficient_user_authentication", max_age="{}""#,
                 max_age.as_secs()
             ),
             _ => return None,
@@ -200,7 +200,7 @@ impl IntoResponse for ApiError {
 impl From<Dead> for ApiError {
     fn from(dead: Dead) -> Self {
         Self::InvalidToken(match dead {
-            Dead::Unknown => "the token is unknown or has ended",
+            Dead::Unknown | Dead::Replaced => "the token is unknown or has ended",
             Dead::Expired => "the token has expired",
             Dead::Revoked => "the token was revoked",
         })
@@ -271,8 +271,12 @@ mod tests {
             r#"Basic realm="reinflate", charset="UTF-8""#
         );
         let stale = challenge(ApiError::Stale { max_age: Duration::from_mins(15) }).unwrap();
-        assert!(stale.contains(r#"error="insufficient_user_authentication""#), "{stale}");
-        assert!(stale.ends_with(r#"max_age="900""#), "{stale}");
+        assert_eq!(
+            stale,
+            r#"Bearer realm="reinflate", error="insufficient_user_authentication", max_age="900""#
+        );
+        let stale = ApiError::Stale { max_age: Duration::ZERO };
+        assert_eq!(stale.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(challenge(ApiError::NotFound), None);
     }
 

@@ -19,6 +19,7 @@ mod endings;
 mod error;
 mod handlers;
 mod internal_key;
+mod log_out;
 mod metered_store;
 mod metrics;
 mod openapi;

@@ -1,13 +1,15 @@
 //! A session store that measures the one behind it. It decides nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clock::{Clock, Moment};
 use prometheus_client::metrics::histogram::Histogram;
 use session::{
-    Condition, Cursor, Ending, Insertion, NewSession, Outcome, Page, Presented, SecretDigest,
-    Session, SessionId, SessionStore, StoreError, Swept, ValueChange, ValueWrite, Values,
+    ClientDigest, Condition, Cursor, Ending, Insertion, NewSession, Outcome, Page, Presented,
+    SecretDigest, Session, SessionId, SessionStore, StoreError, Swept, ValueChange, ValueWrite,
+    Values,
 };
 use uuid::Uuid;
 
@@ -20,6 +22,7 @@ pub(crate) struct MeteredStore {
     insert: Histogram,
     touch: Histogram,
     rotate: Histogram,
+    end_reused: Histogram,
     remove: Histogram,
     remove_subject: Histogram,
     remove_each: Histogram,
@@ -43,6 +46,7 @@ impl MeteredStore {
             insert: of("insert"),
             touch: of("touch"),
             rotate: of("rotate"),
+            end_reused: of("end_reused"),
             remove: of("remove"),
             remove_subject: of("remove_subject"),
             remove_each: of("remove_each"),
@@ -82,10 +86,23 @@ impl SessionStore for MeteredStore {
         presented: &Presented,
         digest: SecretDigest,
         role: Option<usize>,
+        client: ClientDigest,
     ) -> Outcome {
         let since = self.clock.now();
-        let answer = self.store.rotate(presented, digest, role).await;
+        let answer = self.store.rotate(presented, digest, role, client).await;
         self.observe(&self.rotate, since);
+        answer
+    }
+
+    async fn end_reused(
+        &self,
+        presented: &Presented,
+        client: ClientDigest,
+        grace: Duration,
+    ) -> Result<Option<Session>, StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.end_reused(presented, client, grace).await;
+        self.observe(&self.end_reused, since);
         answer
     }
 

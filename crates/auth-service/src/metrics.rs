@@ -115,7 +115,7 @@ impl AuthMetrics {
     pub(crate) fn count_validation(&self, outcome: &Outcome) {
         let counter = match outcome {
             Ok(Verdict::Alive(_)) => &self.validations.alive,
-            Ok(Verdict::Dead(Dead::Unknown)) => &self.validations.unknown,
+            Ok(Verdict::Dead(Dead::Unknown | Dead::Replaced)) => &self.validations.unknown,
             Ok(Verdict::Dead(Dead::Expired)) => &self.validations.expired,
             Ok(Verdict::Dead(Dead::Revoked)) => &self.validations.revoked,
             Err(_) => &self.validations.error,

@@ -134,10 +134,15 @@ type Described = (ErrorCode, &'static str);
 const BAD: Described = (ErrorCode::InvalidRequest, "Malformed: `detail` names what");
 const UNKNOWN: Described =
     (ErrorCode::InvalidToken, "No live token: `missing_token` or `invalid_token`");
+const UNKNOWN_OR_STALE: Described = (
+    ErrorCode::ReauthenticationRequired,
+    "No live token: `missing_token` or `invalid_token`; `reauthentication_required`: the login is \
+     too long ago, `max_age` in the challenge says how recent it must be",
+);
 const DENIED: Described = (
     ErrorCode::Forbidden,
     "`forbidden`: the role or the kind does not allow it; `cross_site_request`: a browser sent it \
-     from another site; `reauthentication_required`: the login is too long ago",
+     from another site",
 );
 const ROLE: Described = (ErrorCode::Forbidden, "The session acts in another role");
 const ABSENT: Described = (ErrorCode::NotFound, "Nothing there that the caller may know of");
@@ -184,7 +189,7 @@ problems! {
     /// What a rotation may answer.
     RotateProblems = [BAD, UNKNOWN, DENIED, LONG, MEDIA];
     /// What minting may answer.
-    MintProblems = [BAD, UNKNOWN, DENIED, LONG, MEDIA, RULE];
+    MintProblems = [BAD, UNKNOWN_OR_STALE, DENIED, LONG, MEDIA, RULE, OFTEN];
     /// What a form without a token may answer.
     FormProblems = [BAD, DENIED, LONG, MEDIA];
     /// What only an admin may ask.

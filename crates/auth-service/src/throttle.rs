@@ -2,6 +2,8 @@
 //! account from everywhere, from one address for all accounts. Whether the account exists makes no
 //! difference here, and neither does how its name is spelled.
 
+mod mints;
+
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;

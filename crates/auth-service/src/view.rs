@@ -88,7 +88,7 @@ pub(crate) const fn kind(kind: session::Kind) -> Kind {
 /// The reason as it is written.
 pub(crate) const fn reason(dead: Dead) -> Reason {
     match dead {
-        Dead::Unknown => Reason::Unknown,
+        Dead::Unknown | Dead::Replaced => Reason::Unknown,
         Dead::Expired => Reason::Expired,
         Dead::Revoked => Reason::Revoked,
     }

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::Origin;
 
 /// What a session is bound to: used from elsewhere, it ends.
@@ -22,6 +24,45 @@ pub struct SeenAt {
     pub ip: Option<IpAddr>,
     /// The client's user agent.
     pub user_agent: Option<Arc<str>>,
+}
+
+/// The network and the user agent of a client, as digests of which each tells no more than whether
+/// it is another one. What is not known is 0, and equal to everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClientDigest {
+    pub(crate) network: u32,
+    pub(crate) user_agent: u32,
+}
+
+impl ClientDigest {
+    /// The digests of what is known of a client. It costs two hashes: for what is rare.
+    pub fn of(seen: &SeenAt) -> Self {
+        let network = seen.ip.map(|ip| match network(ip) {
+            IpAddr::V4(ip) => digest(b'n', &ip.octets()),
+            IpAddr::V6(ip) => digest(b'n', &ip.octets()),
+        });
+        let user_agent = seen.user_agent.as_deref().map(|agent| digest(b'a', agent.as_bytes()));
+        Self { network: network.unwrap_or_default(), user_agent: user_agent.unwrap_or_default() }
+    }
+
+    /// Whether both are known to differ in one of the two.
+    pub(crate) const fn differs(self, other: Self) -> bool {
+        const fn differ(one: u32, other: u32) -> bool {
+            one != 0 && other != 0 && one != other
+        }
+        differ(self.network, other.network) || differ(self.user_agent, other.user_agent)
+    }
+
+    pub(crate) const fn to_bytes(self) -> [u8; 8] {
+        ((self.network as u64) << 32 | self.user_agent as u64).to_be_bytes()
+    }
+}
+
+/// A digest that is never 0. Who wants to pass for another client copies its user agent, so that
+/// there is nothing to gain by finding a collision.
+fn digest(kind: u8, bytes: &[u8]) -> u32 {
+    let digest = Sha256::new().chain_update([kind]).chain_update(bytes).finalize();
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]).max(1)
 }
 
 impl Binding {
@@ -77,6 +118,28 @@ mod tests {
         let bound = Binding { ip: false, user_agent: true };
         assert!(!bound.holds(&origin("192.0.2.1", "a"), &seen(None, Some(""))));
         assert!(bound.holds(&Origin::default(), &seen(None, Some(""))));
+    }
+
+    #[test]
+    fn clients_differ_in_what_is_known_of_both() {
+        let of = |ip: Option<&str>, agent: Option<&str>| ClientDigest::of(&seen(ip, agent));
+        let ann = of(Some("2001:db9:1:2::9"), Some("a"));
+        for (other, differs) in [
+            (of(None, None), false),
+            (of(Some("2001:db9:1:2:3::7"), None), false),
+            (of(Some("2001:db9:1:3::9"), None), true),
+            (of(Some("192.0.2.1"), Some("a")), true),
+            (of(None, Some("a")), false),
+            (of(None, Some("b")), true),
+            (of(None, Some("")), true),
+        ] {
+            assert_eq!(ann.differs(other), differs, "{other:?}");
+            assert_eq!(other.differs(ann), differs, "{other:?}");
+        }
+        let plain = |ip| of(Some(ip), None);
+        assert!(!plain("192.0.2.7").differs(plain("::ffff:192.0.2.7")));
+        assert!(plain("192.0.2.7").differs(plain("192.0.2.8")));
+        assert_eq!(ann.to_bytes()[..4], ann.network.to_be_bytes());
     }
 
     #[test]

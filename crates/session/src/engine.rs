@@ -9,14 +9,18 @@ use clock::Clock;
 use uuid::Uuid;
 
 use crate::{
-    Binding, Dead, Ending, Gate, Insertion, Intent, Issued, Kind, Lifetimes, Login, Mint,
-    NewSession, Outcome, Presented, Rotation, SecretDigest, SeenAt, Session, SessionError,
+    Binding, ClientDigest, Dead, Ending, Gate, Insertion, Intent, Issued, Kind, Lifetimes, Login,
+    Mint, NewSession, Outcome, Presented, Rotation, SecretDigest, SeenAt, Session, SessionError,
     SessionId, SessionStore, StoreError, Token, Transport, Verdict,
 };
 
 /// How often [`Sessions::end_all`] looks again while it still finds sessions: whoever logs in all
 /// the time cannot keep it busy for ever.
 const ENDING_PASSES: usize = 8;
+
+/// How long after a rotation the token from before it may still come from the same client: requests
+/// that were under way, and the loser of two rotations at once.
+const ROTATION_GRACE: Duration = Duration::from_secs(10);
 
 /// The sessions that a batch has ended so far, or has tried to end.
 type Ended = HashMap<SessionId, Result<(), StoreError>>;
@@ -141,16 +145,26 @@ impl Sessions {
 
     /// Answers for each presented token, in order; see [`SessionStore::touch`]. One that is bound
     /// to where it came from, and is seen elsewhere, is revoked: a use ends it, also for those
-    /// that come after it in the batch, and a look only says so.
+    /// that come after it in the batch, and a look only says so. A use of a token from before a
+    /// rotation that is taken for theft ends the session likewise, and is unknown in any case.
     pub async fn validate(&self, batch: &[Presented], seen_at: &[SeenAt]) -> Vec<Outcome> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
         if !self.gate.is_open() {
             return batch.iter().map(|_| Err(Gate::refusal())).collect();
         }
         let mut outcomes = self.store.touch(batch).await;
-        if self.binding.ip || self.binding.user_agent {
+        let is_bound = self.binding.ip || self.binding.user_agent;
+        let replaced = |outcome: &Outcome| matches!(outcome, Ok(Verdict::Dead(Dead::Replaced)));
+        if is_bound || outcomes.iter().any(replaced) {
             let mut ended = Ended::new();
             for ((outcome, seen), presented) in outcomes.iter_mut().zip(seen_at).zip(batch) {
-                self.revoke_if_elsewhere(outcome, seen, presented.intent, &mut ended).await;
+                if replaced(outcome) {
+                    *outcome = self.judge_reuse(*presented, seen, &mut ended).await;
+                } else {
+                    self.revoke_if_elsewhere(outcome, seen, presented.intent, &mut ended).await;
+                }
             }
         }
         outcomes
@@ -165,8 +179,9 @@ impl Sessions {
         self.validate(&[presented], &[seen]).await.pop().unwrap_or_else(|| Err(no_answer()))
     }
 
-    /// Gives a live sliding session a new token; the old one is dead at once. The caller has
-    /// checked that `role` is one that the session may take up.
+    /// Gives a live sliding session a new token; the old one opens nothing from then on. The caller
+    /// has checked that `role` is one that the session may take up. A token from before a rotation
+    /// is judged as a use of it is.
     ///
     /// # Errors
     ///
@@ -175,30 +190,46 @@ impl Sessions {
         &self,
         presented: Presented,
         role: Option<usize>,
+        seen: &SeenAt,
     ) -> Result<Rotation, SessionError> {
         if !self.gate.is_open() {
             return Err(Gate::refusal().into());
         }
         let (token, digest) = self.new_token(presented.id)?;
-        Ok(match self.store.rotate(&presented, digest, role).await? {
+        let client = ClientDigest::of(seen);
+        let mut verdict = self.store.rotate(&presented, digest, role, client).await?;
+        if verdict == Verdict::Dead(Dead::Replaced) {
+            verdict = self.judge_reuse(presented, seen, &mut Ended::new()).await?;
+        }
+        Ok(match verdict {
             Verdict::Alive(session) => Rotation::Rotated(token, session),
             Verdict::Dead(dead) => Rotation::Dead(dead),
         })
     }
 
-    /// Ends the session that a token opens, if it opens one. `true` if it did.
+    /// Ends each session that one of these tokens opens, or opened before its latest rotation; the
+    /// session as it stood, or `None` where there was none. All are tried, whatever fails.
     ///
-    /// # Errors
-    ///
-    /// [`StoreError`] where the store did not answer: the session may live.
-    pub async fn log_out(&self, presented: Presented) -> Result<Option<Session>, StoreError> {
-        match self.answer(Presented { intent: Intent::Look, ..presented }).await? {
-            Verdict::Alive(session) => {
-                self.store.remove(session.id).await?;
-                Ok(Some(session))
-            }
-            Verdict::Dead(_) => Ok(None),
+    /// INVARIANT: a rotation at the same time does not save the session: the token is matched and
+    /// the session removed in one step of the store, which knows the token from before.
+    pub async fn log_out(&self, batch: &[Presented]) -> Vec<Result<Option<Session>, StoreError>> {
+        if batch.is_empty() {
+            return Vec::new();
         }
+        let end = |presented: &Presented| Presented { intent: Intent::End, ..*presented };
+        let batch: Vec<Presented> = batch.iter().map(end).collect();
+        let mut ended: Vec<_> = self
+            .store
+            .touch(&batch)
+            .await
+            .into_iter()
+            .map(|outcome| match outcome? {
+                Verdict::Alive(session) => Ok(Some(session)),
+                Verdict::Dead(_) => Ok(None),
+            })
+            .collect();
+        ended.resize(batch.len(), Err(no_answer()));
+        ended
     }
 
     /// Ends one session by its id. `true` if it was live.
@@ -275,8 +306,20 @@ impl Sessions {
         Ok(Token::new(id, &random))
     }
 
-    async fn answer(&self, presented: Presented) -> Outcome {
-        self.store.touch(&[presented]).await.pop().unwrap_or_else(|| Err(no_answer()))
+    /// What becomes of the use of a token from before a rotation: it is unknown, and the session
+    /// ends where that looks like theft.
+    async fn judge_reuse(&self, presented: Presented, seen: &SeenAt, ended: &mut Ended) -> Outcome {
+        let client = ClientDigest::of(seen);
+        let judged = self.store.end_reused(&presented, client, ROTATION_GRACE).await;
+        if let Ok(Some(session)) = &judged {
+            tracing::info!(target: "audit", event = "session_ended", reason = "reused",
+                user_id = %session.subject.id, session_id = %session.id,
+                ip = seen.ip.map(tracing::field::display));
+        }
+        if !matches!(judged, Ok(None)) {
+            ended.insert(presented.id, judged.clone().map(|_| ()));
+        }
+        judged.map(|_| Verdict::Dead(Dead::Unknown))
     }
 
     async fn revoke_if_elsewhere(
@@ -324,5 +367,7 @@ fn no_answer() -> StoreError {
 mod many;
 #[cfg(test)]
 mod mints;
+#[cfg(test)]
+mod reuse;
 #[cfg(test)]
 mod tests;

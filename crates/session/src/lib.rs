@@ -29,7 +29,7 @@ mod token;
 pub use attempts::{
     AttemptKey, AttemptLimit, AttemptStore, MemoryAttempts, RedisAttempts, Reservation,
 };
-pub use binding::{Binding, SeenAt, network};
+pub use binding::{Binding, ClientDigest, SeenAt, network};
 pub use engine::{RandomSource, Sessions};
 pub use gate::Gate;
 pub use issue::{Issued, Lifetimes, Login, Mint, Rotation, SessionError};

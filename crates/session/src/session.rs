@@ -125,13 +125,15 @@ impl Session {
     }
 }
 
-/// Whether presenting a token is a use of it.
+/// What presenting a token does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
     /// It is: a sliding session re-inflates, a single-use one ends.
     Use,
     /// It changes nothing.
     Look,
+    /// It ends the session, also with the token from before the latest rotation.
+    End,
 }
 
 /// A well-formed token, as it came.
@@ -141,7 +143,7 @@ pub struct Presented {
     pub id: SessionId,
     /// The digest of the secret that it carries.
     pub digest: SecretDigest,
-    /// Whether this is a use.
+    /// What presenting it does.
     pub intent: Intent,
 }
 
@@ -154,6 +156,10 @@ pub enum Dead {
     Expired,
     /// It was ended a moment ago.
     Revoked,
+    /// The secret is the one from before the session's latest rotation. Only stores say so, of a use
+    /// or a rotation: see [`SessionStore::end_reused`](crate::SessionStore::end_reused). To everybody
+    /// else such a token is unknown.
+    Replaced,
 }
 
 /// A store's answer to a presented token.

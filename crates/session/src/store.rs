@@ -7,11 +7,15 @@ pub(crate) mod redis;
 pub(crate) mod scan;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::{Cursor, Dead, NewSession, Page, Presented, SecretDigest, Session, SessionId, Verdict};
+use crate::{
+    ClientDigest, Cursor, Dead, NewSession, Page, Presented, SecretDigest, Session, SessionId,
+    Verdict,
+};
 
 /// The most bytes of keys and values that one session keeps.
 pub const VALUES_LIMIT: usize = 16 * 1024;
@@ -120,17 +124,32 @@ pub trait SessionStore: Send + Sync + 'static {
     /// check that it lives, and do what its [`Intent`](crate::Intent) and its kind ask for:
     /// nothing, slide and count, count, or end it with this one success. The same token twice is
     /// used twice. A wrong secret is `Dead::Unknown`, whatever else is known of the session.
+    ///
+    /// The secret from before the latest rotation ends a session with `Intent::End`, is
+    /// `Dead::Replaced` to a use and `Dead::Unknown` to a look, while the session lives.
     async fn touch(&self, batch: &[Presented]) -> Vec<Outcome>;
 
     /// Uses a live session and gives it another secret, and another role if one is given, in one
-    /// step; values, id and absolute end stay. The old secret is unknown from then on. The intent
-    /// is ignored.
+    /// step; values, id and absolute end stay. The old secret opens nothing from then on, and is
+    /// stored with the time and the `client` of this rotation until the next one. The intent is
+    /// ignored.
     async fn rotate(
         &self,
         presented: &Presented,
         digest: SecretDigest,
         role: Option<usize>,
+        client: ClientDigest,
     ) -> Outcome;
+
+    /// Ends a live session for which the secret from before its latest rotation is presented, if
+    /// that rotation was more than `grace` ago or came from another `client`, in one step; the
+    /// session as it stood. `None` where nothing was ended. The intent is ignored.
+    async fn end_reused(
+        &self,
+        presented: &Presented,
+        client: ClientDigest,
+        grace: Duration,
+    ) -> Result<Option<Session>, StoreError>;
 
     /// Ends a session. `true` if it was live.
     async fn remove(&self, id: SessionId) -> Result<bool, StoreError>;

@@ -212,7 +212,7 @@ fn a_login_of_long_ago_is_asked_to_log_in_again() {
     visitor.log_in(DEMO.0, DEMO.1);
     let_time_pass(Duration::from_millis(400));
     let fields = [("name", "x"), ("kind", "fixed"), ("ttl", "1h")];
-    let answer = visitor.post("/account/tokens", &fields).expect(403);
+    let answer = visitor.post("/account/tokens", &fields).expect(401);
     assert!(
         answer.header("www-authenticate").unwrap().contains("insufficient_user_authentication")
     );

@@ -1,4 +1,4 @@
-//! The limit on a user's sessions, kept by two nodes at once.
+//! The limits on a user's sessions and mints, held by two nodes at once.
 
 use std::thread;
 
@@ -40,4 +40,20 @@ fn mints_that_are_refused_at_the_limit_end_no_session() {
         assert!(live <= LIMIT, "round {round}: {live} live");
         nodes[1].public.send(Request::delete("/sessions").bearer(&owner)).expect(204);
     }
+}
+
+#[test]
+fn all_nodes_count_what_a_user_mints() {
+    let Some(site) = Site::open() else { return };
+    let node = || site.node().var("AUTH_MINTS_PER_USER", "6/1h");
+    let nodes = [(); 2].map(|()| AuthService::launch(&node()));
+    let maker = nodes[0].token();
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let (nodes, maker) = (&nodes, &maker);
+        let mint = |at: usize| move || nodes[at % 2].try_mint(maker, &json!({})).status;
+        let mints: Vec<_> = (0..CROWD).map(|at| scope.spawn(mint(at))).collect();
+        mints.into_iter().map(|mint| mint.join().unwrap()).collect()
+    });
+    let of = |status| statuses.iter().filter(|other| **other == status).count();
+    assert_eq!((of(201), of(429)), (6, CROWD - 6), "{statuses:?}");
 }

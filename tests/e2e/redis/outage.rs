@@ -32,6 +32,7 @@ fn doors(token: &str) -> Vec<(bool, Request)> {
         (true, Request::post("/tokens").bearer(token).json(&json!({}))),
         (true, Request::get("/api/v1/users/me").bearer(token)),
         (true, Request::post("/logout").bearer(token)),
+        (true, Request::post("/logout").cookie(token).cookie("nonsense")),
         (true, Request::post("/revoke").form(&form)),
         (true, Request::post("/login").json(&json!({"username": DEMO.0, "password": DEMO.1}))),
     ]

@@ -12,6 +12,7 @@ use super::nodes::{Site, ask_many, business, insist, mint_many};
 use crate::harness::{
     ANN, AuthService, BOB, DEMO, LONG_PASSWORD, PATIENCE, Request, eventually, is_alive, now,
 };
+use crate::rotated_tokens::race;
 
 /// How many tokens are validated and logged out at the same time; `TRUTH_TOKENS` may say another
 /// number.
@@ -297,4 +298,12 @@ fn what_a_command_does_to_a_user_ends_its_sessions_at_once() {
     let token = nodes[0].login(BOB, new_password.trim());
     run(&["delete", BOB], "");
     assert!(!is_alive(&nodes[1].validate(&token)));
+}
+
+#[test]
+fn no_rotation_on_any_node_that_meets_a_logout_saves_the_session() {
+    let Some(site) = Site::open() else { return };
+    let [one, other] = site.two_nodes();
+    let rotated = race(&[&one, &other, &other], &one, 60);
+    assert!((1..60).contains(&rotated), "{rotated} of 60 rotations came first: no race");
 }

@@ -103,6 +103,7 @@ pub(super) fn attempts(settings: &Settings) -> Result<AttemptRates, BadSetting> 
         pair: settings.required("AUTH_LOGIN_ATTEMPTS", rate)?,
         account: settings.required("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", rate)?,
         address: settings.required("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", rate)?,
+        mints: settings.required("AUTH_MINTS_PER_USER", rate)?,
     })
 }
 

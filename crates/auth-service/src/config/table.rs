@@ -206,6 +206,8 @@ pub const TABLE: &[Setting] = &[
         "Wrong passwords and sign-ups from one address",
     )
     .with_default("100/5m"),
+    flag("AUTH_MINTS_PER_USER", "mints-per-user", RATE, "Tokens that one user mints")
+        .with_default("100/1h"),
     flag(
         "AUTH_TRUSTED_PROXIES",
         "trusted-proxies",

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use session::{Intent, Presented, SeenAt, Session, Token, Verdict};
+use session::{Intent, Kind, Presented, SeenAt, Session, Token, Verdict};
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -63,6 +63,8 @@ pub(crate) struct Introspection {
 }
 
 /// Introspect a token.
+///
+/// It only looks. A single-use token is never active here: ask `/validateToken` where it is used.
 #[utoipa::path(
     post, path = "/introspect", tag = "Internal",
     request_body(content = IntrospectForm, content_type = "application/x-www-form-urlencoded"),
@@ -78,8 +80,10 @@ pub(crate) async fn introspect(
     };
     let presented = Presented { id, digest, intent: Intent::Look };
     let answer = match app.sessions.validate_one(presented, SeenAt::default()).await? {
-        Verdict::Alive(session) => of(&session),
-        Verdict::Dead(_) => Introspection::default(),
+        Verdict::Alive(session) if session.kind != Kind::SingleUse => of(&session),
+        // A single-use token is good once, and this is no use of it: whoever let it pass by this
+        // answer alone would let it pass for ever.
+        Verdict::Alive(_) | Verdict::Dead(_) => Introspection::default(),
     };
     reply::json(StatusCode::OK, &answer)
 }

@@ -76,7 +76,7 @@ fn from_json(body: &[u8]) -> Result<Credentials, ApiError> {
         role,
         basic: false,
         transport: Transport::Bearer,
-        replaces: None,
+        replaces: Vec::new(),
     })
 }
 
@@ -92,6 +92,6 @@ fn from_basic(encoded: &[u8]) -> Result<Credentials, ApiError> {
         role: None,
         basic: true,
         transport: Transport::Bearer,
-        replaces: None,
+        replaces: Vec::new(),
     })
 }

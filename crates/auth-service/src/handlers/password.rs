@@ -83,18 +83,22 @@ pub(crate) async fn change(
     tracing::info!(target: "audit", event = "password_changed", user_id = %id,
         by = %caller.session.subject.id, ip = client.ip.map(tracing::field::display));
     end_others(app, id, user.generation, kept).await?;
-    if own && caller.by_cookie { another_cookie(app, caller).await } else { Ok(None) }
+    if own && caller.by_cookie { another_cookie(app, caller, client).await } else { Ok(None) }
 }
 
 /// A cookie with another token of the same session, where it can have one.
 ///
 /// Where the token has been rotated meanwhile, somebody else did it with the same cookie: the
 /// session that was to be kept is not the caller's alone, and ends.
-async fn another_cookie(app: &App, caller: &Caller) -> Result<Option<HeaderValue>, ApiError> {
+async fn another_cookie(
+    app: &App,
+    caller: &Caller,
+    client: &Client,
+) -> Result<Option<HeaderValue>, ApiError> {
     if caller.session.kind != Kind::Sliding {
         return Ok(None);
     }
-    match app.sessions.rotate(caller.presented, None).await {
+    match app.sessions.rotate(caller.presented, None, &client.seen_at()).await {
         Ok(Rotation::Rotated(token, session)) => {
             Ok(app.cookie.set(&token, view::cookie_age(&session)))
         }

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::body::Form;
 use crate::client_address::Client;
 use crate::error::ApiError;
+use crate::log_out::{Cause, log_out};
 use crate::openapi::FormProblems;
 
 /// A token to revoke.
@@ -28,7 +29,8 @@ pub(crate) struct RevokeForm {
 
 /// Revoke a token.
 ///
-/// Whoever has it may end it. The answer does not tell whether it lived.
+/// Whoever has it may end its session, also with the token from before a rotation. The answer does not
+/// tell whether it lived.
 #[utoipa::path(
     post, path = "/revoke", tag = "OAuth",
     request_body(content = RevokeForm, content_type = "application/x-www-form-urlencoded"),
@@ -40,12 +42,8 @@ pub(crate) async fn revoke(
     Form(form): Form<RevokeForm>,
 ) -> Result<Response, ApiError> {
     if let Ok((id, digest)) = Token::read(&form.token) {
-        let presented = Presented { id, digest, intent: Intent::Look };
-        if let Some(session) = app.sessions.log_out(presented).await? {
-            tracing::info!(target: "audit", event = "token_revoked",
-                user_id = %session.subject.id, session_id = %session.id,
-                ip = client.ip.map(tracing::field::display));
-        }
+        let presented = Presented { id, digest, intent: Intent::End };
+        log_out(&app, &[presented], Cause::Revoked, client.ip).await?;
     }
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response())
 }

@@ -11,6 +11,7 @@ use users::ADMIN;
 
 use crate::app::App;
 use crate::body::OptionalJson;
+use crate::client_address::Client;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::RotateProblems;
@@ -18,7 +19,9 @@ use crate::reply;
 
 /// Rotate my token.
 ///
-/// The session keeps its id, its values and its absolute end; the old token is dead at once.
+/// The session keeps its id, its values and its absolute end; the old token opens nothing from then
+/// on. Until the next rotation it still ends the session at `/logout` and `/revoke`, and any other use
+/// of it more than 10 s later, or from another network or user agent, is taken for theft and ends it.
 #[utoipa::path(
     post, path = "/session/rotate", tag = "Sessions",
     request_body(content = Option<RotateRequest>, content_type = "application/json"),
@@ -35,13 +38,14 @@ pub(crate) async fn rotate_session(
     let (parts, body) = request.into_parts();
     // The rotation itself is the use: until it is known to be allowed, the token is only looked at.
     let caller = Caller::present(&app, &parts, Intent::Look).await?;
+    let seen = Client::of(&parts, &app.client_addresses).seen_at();
     let request = Request::from_parts(parts, body);
     let OptionalJson(RotateRequest { role }) = OptionalJson::from_request(request, &()).await?;
     let role = role.map(|role| role_of(&caller.session, &role)).transpose()?;
     if caller.session.kind != Kind::Sliding {
         return Err(ApiError::Forbidden("only a sliding session rotates"));
     }
-    match app.sessions.rotate(caller.presented, role).await? {
+    match app.sessions.rotate(caller.presented, role, &seen).await? {
         Rotation::Rotated(token, session) => {
             tracing::info!(target: "audit", event = "session_rotated",
                 user_id = %session.subject.id, session_id = %session.id, role = session.role(),

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use server_runtime::settings::duration;
-use session::{Issued, Mint};
+use session::{Issued, Mint, SessionError};
 
 use crate::app::App;
 use crate::authentication::tell_of_ended;
@@ -54,11 +54,25 @@ pub(crate) async fn mint(
         name: request.name.map(name).transpose()?,
         origin: client.origin(),
     };
-    let issued = app.sessions.mint(&caller.session, caller.presented, mint).await?;
+    let issued = issue(app, caller, mint).await?;
     tracing::info!(target: "audit", event = "token_minted", user_id = %caller.session.subject.id,
         session_id = %issued.session.id, by = %caller.session.id, ip = client.ip.map(tracing::field::display));
     tell_of_ended(&issued);
     Ok(issued)
+}
+
+/// Counts the token before it is made. One that may have been made stays counted.
+async fn issue(app: &App, caller: &Caller, mint: Mint) -> Result<Issued, ApiError> {
+    let ticket = app.throttle.admit_mint(caller.session.subject.id).await?;
+    match app.sessions.mint(&caller.session, caller.presented, mint).await {
+        Ok(issued) => Ok(issued),
+        Err(error) => {
+            if !matches!(error, SessionError::Store(_)) {
+                app.throttle.mint_refused(ticket).await;
+            }
+            Err(error.into())
+        }
+    }
 }
 
 const fn kind(kind: Kind) -> session::Kind {

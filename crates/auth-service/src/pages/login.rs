@@ -9,14 +9,14 @@ use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 use server_runtime::page::in_words;
-use session::{Intent, Presented, Transport};
+use session::{Presented, Transport};
 use users::{DEMO_EMAIL, DEMO_PASSWORD, Password};
 
 use super::{ACCOUNT, Frame, Notice, page, see_other};
 use crate::app::App;
 use crate::authentication::{Credentials, log_in};
 use crate::client_address::Client;
-use crate::credential::Carried;
+use crate::credential::{Carried, readable};
 use crate::error::ApiError;
 use crate::openapi::PageProblems;
 use crate::{body, reply, view};
@@ -88,7 +88,7 @@ pub(crate) async fn log_in_by_form(
         role: (!role.is_empty()).then(|| role.clone()),
         basic: false,
         transport: Transport::Cookie,
-        replaces: session_of(app, parts)?,
+        replaces: replaced_by(app, parts)?,
     };
     match log_in(app, credentials, client).await {
         Ok(issued) => {
@@ -103,11 +103,10 @@ pub(crate) async fn log_in_by_form(
     }
 }
 
-/// The session whose cookie a browser sent along.
-fn session_of(app: &App, parts: &Parts) -> Result<Option<Presented>, ApiError> {
-    let carried = Carried::find(&parts.headers, &app.cookie.name)?;
-    let cookie = carried.filter(|carried| carried.by_cookie);
-    Ok(cookie.and_then(|cookie| cookie.read(Intent::Look).ok()))
+/// The sessions whose cookies a browser sent along: which of several is meant, nobody can tell.
+fn replaced_by(app: &App, parts: &Parts) -> Result<Vec<Presented>, ApiError> {
+    Carried::find(&parts.headers, &app.cookie.name)?;
+    Ok(readable(&Carried::all_cookies(&parts.headers, &app.cookie.name)))
 }
 
 /// The page once more, with what went wrong and the name that was typed.

@@ -8,14 +8,15 @@ use session::MemoryAttempts;
 
 use super::*;
 
-const DEFAULTS: AttemptRates = AttemptRates {
+pub(super) const DEFAULTS: AttemptRates = AttemptRates {
+    mints: Rate { count: 100, per: Duration::from_hours(1) },
     pair: Rate { count: 10, per: Duration::from_mins(5) },
     account: Rate { count: 100, per: Duration::from_hours(1) },
     address: Rate { count: 100, per: Duration::from_mins(5) },
 };
 const ANN: &str = "ann@example.com";
 
-fn throttle(rates: AttemptRates) -> (Arc<Throttle>, ManualClock) {
+pub(super) fn throttle(rates: AttemptRates) -> (Arc<Throttle>, ManualClock) {
     let clock = ManualClock::new();
     let store = MemoryAttempts::new(Arc::new(clock.clone()), 100_000);
     (Arc::new(Throttle::new(Arc::new(store), rates)), clock)
@@ -221,7 +222,7 @@ async fn sign_ups_count_with_the_failures_of_their_address() {
 
 #[tokio::test]
 async fn a_limit_that_is_switched_off_refuses_nobody_and_leaves_the_others() {
-    let off = AttemptRates { pair: Rate::OFF, account: Rate::OFF, address: Rate::OFF };
+    let off = AttemptRates { pair: Rate::OFF, account: Rate::OFF, address: Rate::OFF, ..DEFAULTS };
     let here = client("203.0.113.9");
     let (none, _) = throttle(off);
     assert_eq!(failures(&none, ANN, &here, 1000).await, 1000);

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::{MemoryStore, Origin, Subject};
 
-const S: Duration = Duration::from_secs(1);
+pub(super) const S: Duration = Duration::from_secs(1);
 
 fn lifetimes() -> Lifetimes {
     Lifetimes {
@@ -23,13 +23,13 @@ fn lifetimes() -> Lifetimes {
     }
 }
 
-fn engine(binding: Binding) -> (Sessions, ManualClock) {
+pub(super) fn engine(binding: Binding) -> (Sessions, ManualClock) {
     let clock = ManualClock::new();
     let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
     (Sessions::new(store, Arc::new(clock.clone()), lifetimes(), binding), clock)
 }
 
-fn login(ip: &str) -> Login {
+pub(super) fn login(ip: &str) -> Login {
     let subject = Subject {
         id: Uuid::from_u128(7),
         username: "ann@example.com".into(),
@@ -45,7 +45,7 @@ fn login(ip: &str) -> Login {
     }
 }
 
-fn presented(token: &Token) -> Presented {
+pub(super) fn presented(token: &Token) -> Presented {
     let (id, digest) = Token::read(token.expose()).unwrap();
     Presented { id, digest, intent: Intent::Use }
 }
@@ -54,7 +54,7 @@ fn mint(kind: Kind, ttl: Option<Duration>) -> Mint {
     Mint { kind, ttl, name: None, origin: Origin::default() }
 }
 
-async fn alive(sessions: &Sessions, token: &Token) -> Option<Session> {
+pub(super) async fn alive(sessions: &Sessions, token: &Token) -> Option<Session> {
     match sessions.validate_one(presented(token), SeenAt::default()).await.unwrap() {
         Verdict::Alive(session) => Some(session),
         Verdict::Dead(_) => None,
@@ -114,7 +114,7 @@ async fn a_minted_token_acts_as_its_maker_and_outlives_its_makers_logout() {
     assert_eq!(minted.session.generation, 4);
     assert_eq!(minted.session.login_age, 10 * S);
     assert_eq!(minted.session.expires_in, 3600 * S);
-    sessions.log_out(presented(&maker.token)).await.unwrap();
+    assert!(sessions.log_out(&[presented(&maker.token)]).await.remove(0).unwrap().is_some());
     assert!(alive(&sessions, &minted.token).await.is_some());
 }
 
@@ -157,12 +157,13 @@ async fn only_a_fresh_sliding_session_mints_and_only_within_the_maximum() {
 async fn a_rotated_session_keeps_its_id_and_its_old_token_is_dead() {
     let (sessions, _) = engine(Binding::default());
     let issued = sessions.issue(login("192.0.2.1")).await.unwrap();
-    let rotation = sessions.rotate(presented(&issued.token), Some(0)).await.unwrap();
+    let rotation =
+        sessions.rotate(presented(&issued.token), Some(0), &SeenAt::default()).await.unwrap();
     let Rotation::Rotated(token, session) = rotation else { panic!("{rotation:?}") };
     assert_eq!((session.id, session.role()), (issued.session.id, "admin"));
     assert!(alive(&sessions, &issued.token).await.is_none());
     assert!(alive(&sessions, &token).await.is_some());
-    let again = sessions.rotate(presented(&issued.token), None).await.unwrap();
+    let again = sessions.rotate(presented(&issued.token), None, &SeenAt::default()).await.unwrap();
     assert!(matches!(again, Rotation::Dead(Dead::Unknown)));
 }
 

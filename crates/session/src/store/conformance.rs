@@ -11,6 +11,7 @@ pub(crate) mod minting;
 pub(crate) mod presenting;
 pub(crate) mod quota;
 pub(crate) mod removing;
+pub(crate) mod reuse;
 pub(crate) mod rotating;
 pub(crate) mod subjects;
 pub(crate) mod sweeping;
@@ -20,7 +21,10 @@ pub(crate) mod walking;
 
 use std::pin::Pin;
 
-pub(crate) use self::bench::{Bench, Held, batch, fresh_id, held, look, someone, subject, use_of};
+pub(crate) use self::bench::{
+    Bench, Client, Held, batch, end_of, fresh_digest, fresh_id, held, look, someone, subject,
+    use_of,
+};
 
 /// Hands the list of all cases, by file, to the macro `$then`.
 macro_rules! for_each_case {
@@ -80,6 +84,18 @@ macro_rules! for_each_case {
                 a_rotation_keeps_the_values
                 of_many_rotations_at_once_one_succeeds
                 a_rotation_of_what_is_dead_creates_nothing
+            ]
+            reuse: [
+                a_replaced_secret_opens_nothing_and_changes_nothing
+                an_end_with_either_secret_ends_the_session
+                an_end_ends_a_session_of_any_kind_once
+                a_further_rotation_forgets_the_secret_before_the_last
+                a_reuse_is_theft_once_the_grace_is_over
+                a_reuse_within_the_grace_is_theft_from_another_client
+                nothing_but_a_replaced_secret_of_a_live_session_is_a_reuse
+                a_rotated_session_is_otherwise_what_it_was
+                no_rotation_at_the_same_time_saves_a_session_from_its_end
+                of_many_reuses_at_once_one_ends_the_session
             ]
             removing: [
                 a_removed_session_is_dead_at_once

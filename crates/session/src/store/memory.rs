@@ -39,6 +39,7 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clock::Clock;
@@ -54,7 +55,7 @@ use super::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
     ValueWrite, Values,
 };
-use crate::{Cursor, NewSession, Page, Presented, SecretDigest, Session, SessionId};
+use crate::{ClientDigest, Cursor, NewSession, Page, Presented, SecretDigest, Session, SessionId};
 
 const SHARDS: usize = 1024;
 /// How many sessions a sweep takes out before it lets other tasks run, where looking into a shard
@@ -105,8 +106,18 @@ impl SessionStore for MemoryStore {
         presented: &Presented,
         digest: SecretDigest,
         role: Option<usize>,
+        client: ClientDigest,
     ) -> Outcome {
-        Ok(self.rotate_one(presented, digest, role))
+        Ok(self.rotate_one(presented, digest, role, client))
+    }
+
+    async fn end_reused(
+        &self,
+        presented: &Presented,
+        client: ClientDigest,
+        grace: Duration,
+    ) -> Result<Option<Session>, StoreError> {
+        Ok(self.end_one_reused(presented, client, grace))
     }
 
     async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
@@ -189,7 +200,6 @@ impl SessionStore for MemoryStore {
                 }
             }
         }
-        self.agents.tidy();
         Ok(swept)
     }
 

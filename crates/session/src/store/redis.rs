@@ -32,21 +32,25 @@ mod replicas;
 pub(crate) mod server;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod versions;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::Value;
 use uuid::Uuid;
 
 use self::key::Key;
-use self::scripts::{CREATE, REMOVE, ROTATE, TOUCH, VALUES, WRITE_VALUE};
+use self::scripts::{CREATE, END_REUSED, REMOVE, ROTATE, TOUCH, VALUES, WRITE_VALUE};
 use super::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
     ValueWrite, Values,
 };
 use crate::link::{Answer, Call, Parcel, RedisLink, Telling};
 use crate::{
-    Cursor, Dead, Intent, Kind, NewSession, Page, Presented, SecretDigest, Session, SessionId,
-    VALUES_LIMIT, Verdict,
+    ClientDigest, Cursor, Dead, Intent, Kind, NewSession, Page, Presented, SecretDigest, Session,
+    SessionId, VALUES_LIMIT, Verdict,
 };
 
 /// What the key of a session begins with.
@@ -92,7 +96,7 @@ impl RedisStore {
         }
         let says_over = |at: &usize| match (batch[*at].intent, &outcomes[*at]) {
             (Intent::Use, Ok(Verdict::Alive(session))) => session.kind == Kind::SingleUse,
-            (Intent::Look, Ok(Verdict::Dead(_))) => true,
+            (Intent::Look, Ok(Verdict::Dead(_))) | (Intent::End, Ok(_)) => true,
             _ => false,
         };
         let places: Vec<usize> = (0..batch.len().min(outcomes.len())).filter(says_over).collect();
@@ -148,15 +152,34 @@ impl SessionStore for RedisStore {
         presented: &Presented,
         digest: SecretDigest,
         role: Option<usize>,
+        client: ClientDigest,
     ) -> Outcome {
         let role: Vec<u8> = role.map(record::role_byte).into_iter().collect();
         let call = Call::on(&ROTATE, &session_key(presented.id))
             .arg(&record::kept_digest(&presented.digest))
             .arg(&record::kept_digest(&digest))
-            .arg(role);
+            .arg(role)
+            .arg(&client.to_bytes());
         // The old secret must not come back with an old copy of the record.
         let answer = crate::link::only(self.link.run_kept(&[call]).await);
         verdict(presented.id, answer)
+    }
+
+    async fn end_reused(
+        &self,
+        presented: &Presented,
+        client: ClientDigest,
+        grace: Duration,
+    ) -> Result<Option<Session>, StoreError> {
+        let call = Call::on(&END_REUSED, &session_key(presented.id))
+            .arg(&record::kept_digest(&presented.digest))
+            .arg(&client.to_bytes())
+            .arg(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
+        let answer = crate::link::only(self.link.run_kept(&[call]).await);
+        Ok(match verdict(presented.id, answer)? {
+            Verdict::Alive(session) => Some(session),
+            Verdict::Dead(_) => None,
+        })
     }
 
     async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
@@ -288,6 +311,7 @@ fn touch(presented: &Presented) -> [u8; 17] {
     argument[16] = match presented.intent {
         Intent::Use => 0,
         Intent::Look => 1,
+        Intent::End => 2,
     };
     argument
 }
@@ -298,8 +322,9 @@ fn touched(presented: &Presented, told: Telling) -> Outcome {
     let session = match (told.own(), presented.intent) {
         ([0], _) => return Ok(Verdict::Dead(Dead::Unknown)),
         ([1], _) => return Ok(Verdict::Dead(Dead::Expired)),
+        ([3], _) => return Ok(Verdict::Dead(Dead::Replaced)),
         (record, Intent::Use) => record::decode_used(id, record, now),
-        (record, Intent::Look) => record::decode(id, record, now),
+        (record, Intent::Look | Intent::End) => record::decode(id, record, now),
     };
     session.map(Verdict::Alive).ok_or_else(reply::odd)
 }

@@ -8,8 +8,8 @@ use clock::ManualClock;
 use uuid::Uuid;
 
 use crate::{
-    Dead, Insertion, Intent, Kind, MemoryStore, NewSession, Origin, Presented, SecretDigest,
-    Session, SessionId, SessionStore, Subject, Transport, Verdict,
+    ClientDigest, Dead, Insertion, Intent, Kind, MemoryStore, NewSession, Origin, Presented,
+    SecretDigest, SeenAt, Session, SessionId, SessionStore, Subject, Transport, Verdict,
 };
 
 type Wait = Box<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -27,6 +27,29 @@ pub(crate) struct Bench {
 pub(crate) struct Held {
     pub(crate) id: SessionId,
     pub(crate) digest: SecretDigest,
+}
+
+/// A client as a case names it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client {
+    ip: Option<&'static str>,
+    user_agent: Option<&'static str>,
+}
+
+impl Client {
+    /// Somebody else, of whom both is known.
+    pub(crate) const BOB: Self = Self::new(Some("203.0.113.9"), Some("Lynx"));
+
+    pub(crate) const fn new(ip: Option<&'static str>, user_agent: Option<&'static str>) -> Self {
+        Self { ip, user_agent }
+    }
+
+    pub(crate) fn digest(self) -> ClientDigest {
+        ClientDigest::of(&SeenAt {
+            ip: self.ip.map(|ip| ip.parse().unwrap()),
+            user_agent: self.user_agent.map(Arc::from),
+        })
+    }
 }
 
 impl Bench {
@@ -154,6 +177,10 @@ pub(crate) fn use_of(held: Held) -> Presented {
 
 pub(crate) fn look(held: Held) -> Presented {
     Presented { intent: Intent::Look, ..use_of(held) }
+}
+
+pub(crate) fn end_of(held: Held) -> Presented {
+    Presented { intent: Intent::End, ..use_of(held) }
 }
 
 /// Presents many at once.

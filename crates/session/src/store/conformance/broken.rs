@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clock::{Clock as _, ManualClock};
@@ -11,9 +12,9 @@ use uuid::Uuid;
 
 use super::{Bench, failures};
 use crate::{
-    Condition, Cursor, Ending, Insertion, Intent, MemoryStore, NewSession, Outcome, Page,
-    Presented, SecretDigest, Session, SessionId, SessionStore, StoreError, Swept, ValueChange,
-    ValueWrite, Values, Verdict,
+    ClientDigest, Condition, Cursor, Ending, Insertion, Intent, MemoryStore, NewSession, Outcome,
+    Page, Presented, SecretDigest, Session, SessionId, SessionStore, StoreError, Swept,
+    ValueChange, ValueWrite, Values, Verdict,
 };
 
 /// What is wrong with a store.
@@ -28,6 +29,8 @@ enum Fault {
     OverwritesOnInsert,
     /// It enforces the cap before it knows whether the new session stays.
     LooksAtTheMakerLast,
+    /// It looks whether a token is live, and then removes the session by its id.
+    LooksBeforeItEnds,
     /// Its first sweep fails.
     FailsToSweep,
 }
@@ -73,6 +76,16 @@ impl Broken {
         self.inner.touch(&[presented]).await.remove(0)
     }
 
+    async fn look_and_remove(&self, presented: Presented) -> Outcome {
+        let look = Presented { intent: Intent::Look, ..presented };
+        let found = self.inner.touch(&[look]).await.remove(0)?;
+        tokio::task::yield_now().await;
+        if let Verdict::Alive(session) = &found {
+            self.inner.remove(session.id).await?;
+        }
+        Ok(found)
+    }
+
     async fn insert_and_look(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
         let orphan = NewSession { maker: None, ..new.clone() };
         let created = self.inner.insert(&orphan, cap).await?;
@@ -102,12 +115,13 @@ impl SessionStore for Broken {
     }
 
     async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
-        if self.fault != Fault::UpsertsOnTouch {
-            return self.inner.touch(batch).await;
-        }
         let mut answers = Vec::new();
         for presented in batch {
-            answers.push(self.touch_one(*presented).await);
+            answers.push(match (self.fault, presented.intent) {
+                (Fault::UpsertsOnTouch, _) => self.touch_one(*presented).await,
+                (Fault::LooksBeforeItEnds, Intent::End) => self.look_and_remove(*presented).await,
+                _ => self.inner.touch(&[*presented]).await.remove(0),
+            });
         }
         answers
     }
@@ -117,8 +131,18 @@ impl SessionStore for Broken {
         presented: &Presented,
         digest: SecretDigest,
         role: Option<usize>,
+        client: ClientDigest,
     ) -> Outcome {
-        self.inner.rotate(presented, digest, role).await
+        self.inner.rotate(presented, digest, role, client).await
+    }
+
+    async fn end_reused(
+        &self,
+        presented: &Presented,
+        client: ClientDigest,
+        grace: Duration,
+    ) -> Result<Option<Session>, StoreError> {
+        self.inner.end_reused(presented, client, grace).await
     }
 
     async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
@@ -254,4 +278,15 @@ async fn the_suite_catches_a_store_that_enforces_the_cap_for_what_does_not_stay(
     let failed = failures(|| Broken::bench(Fault::LooksAtTheMakerLast)).await;
     let caught = "a_mint_whose_maker_is_dead_is_undone_and_ends_nobody";
     assert!(failed.contains(&caught), "{failed:?}");
+}
+
+#[tokio::test]
+async fn the_suite_catches_a_store_that_looks_before_it_ends() {
+    let failed = failures(|| Broken::bench(Fault::LooksBeforeItEnds)).await;
+    for caught in [
+        "an_end_with_either_secret_ends_the_session",
+        "no_rotation_at_the_same_time_saves_a_session_from_its_end",
+    ] {
+        assert!(failed.contains(&caught), "{caught}: {failed:?}");
+    }
 }

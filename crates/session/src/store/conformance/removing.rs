@@ -2,7 +2,7 @@
 
 use super::bench::{fresh_digest, fresh_id};
 use super::{Bench, Held, use_of};
-use crate::{Condition, Dead, Kind, ValueChange, ValueWrite, Verdict};
+use crate::{ClientDigest, Condition, Dead, Kind, ValueChange, ValueWrite, Verdict};
 
 /// Races are tried this often.
 const ROUNDS: usize = 25;
@@ -68,7 +68,7 @@ pub(crate) async fn a_removed_session_is_not_revived_by_a_concurrent_touch(bench
 
 pub(crate) async fn a_removed_session_is_not_revived_by_a_concurrent_rotation(bench: &Bench) {
     assert_stays_removed(bench, |held| async move {
-        bench.store.rotate(&use_of(held), fresh_digest(), None).await
+        bench.store.rotate(&use_of(held), fresh_digest(), None, ClientDigest::default()).await
     })
     .await;
 }

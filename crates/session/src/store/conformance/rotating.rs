@@ -6,12 +6,13 @@ use tokio::task::JoinSet;
 
 use super::bench::{alive, fresh_digest, fresh_id, mistaken};
 use super::{Bench, Held, look, use_of};
-use crate::{Condition, Dead, Intent, Presented, Session, ValueChange, Verdict};
+use crate::{ClientDigest, Condition, Dead, Intent, Presented, Session, ValueChange, Verdict};
 
 /// Rotates to a new secret; the session if it lived, and the token to come.
 async fn rotate(bench: &Bench, presented: Presented, role: Option<usize>) -> (Verdict, Held) {
     let digest = fresh_digest();
-    let verdict = bench.store.rotate(&presented, digest, role).await.unwrap();
+    let verdict =
+        bench.store.rotate(&presented, digest, role, ClientDigest::default()).await.unwrap();
     (verdict, Held { id: presented.id, digest })
 }
 
@@ -29,8 +30,8 @@ pub(crate) async fn a_rotation_replaces_the_secret_and_nothing_else(bench: &Benc
         ..before
     };
     assert_eq!(after, expected);
-    for presented in [look(held), use_of(held)] {
-        assert_eq!(bench.touch(presented).await, Verdict::Dead(Dead::Unknown));
+    for (presented, dead) in [(look(held), Dead::Unknown), (use_of(held), Dead::Replaced)] {
+        assert_eq!(bench.touch(presented).await, Verdict::Dead(dead));
     }
     assert_eq!(bench.use_live(rotated).await.refresh_count, 2);
     assert_eq!(bench.store.list(after.subject.id).await.unwrap().len(), 1);
@@ -74,7 +75,8 @@ pub(crate) async fn of_many_rotations_at_once_one_succeeds(bench: &Bench) {
     for _ in 0..16 {
         let (store, digest) = (Arc::clone(&bench.store), fresh_digest());
         rotations.spawn(async move {
-            let verdict = store.rotate(&use_of(held), digest, None).await.unwrap();
+            let verdict =
+                store.rotate(&use_of(held), digest, None, ClientDigest::default()).await.unwrap();
             matches!(verdict, Verdict::Alive(_)).then_some(Held { id: held.id, digest })
         });
     }

@@ -1,21 +1,22 @@
-//! User agents, kept once however many sessions name them.
+//! User agents, stored once however many sessions name them, and gone with the last of those.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use hashbrown::HashTable;
 use parking_lot::Mutex;
 
-/// Stripes of the table: each is tidied in one go, so each has to stay small.
+/// Stripes of the table, each behind a lock of its own.
 const STRIPES: usize = 1024;
 
-/// A user agent behind a thin pointer.
+/// A user agent behind a thin pointer. Dropping the last one of a text takes it out of the table.
 pub(super) struct Agent {
     pub(super) text: Arc<str>,
+    hash: u64,
+    table: Arc<Table>,
 }
 
-struct Known {
+struct Interned {
     hash: u64,
     agent: Weak<Agent>,
 }
@@ -24,43 +25,79 @@ struct Known {
 pub(super) struct Agents {
     /// Keyed: whoever logs in chooses these texts.
     hasher: RandomState,
-    stripes: Box<[Mutex<HashTable<Known>>]>,
-    /// The stripe that is tidied next.
-    next: AtomicUsize,
+    table: Arc<Table>,
+}
+
+struct Table {
+    stripes: Box<[Mutex<HashTable<Interned>>]>,
 }
 
 impl Agents {
     pub(super) fn new() -> Self {
-        Self {
-            hasher: RandomState::new(),
-            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
-            next: AtomicUsize::new(0),
-        }
+        let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
+        Self { hasher: RandomState::new(), table: Arc::new(Table { stripes }) }
     }
 
     /// The agent of this text, shared with everyone who has the same.
     pub(super) fn intern(&self, text: &Arc<str>) -> Arc<Agent> {
         let hash = self.hasher.hash_one(text);
-        let mut stripe = self.stripes[stripe_of(hash)].lock();
-        let same = |known: &Known| {
-            known.agent.upgrade().filter(|agent| known.hash == hash && agent.text == *text)
+        let (agent, other) = {
+            let mut stripe = self.table.stripe(hash).lock();
+            let mut other = Vec::new();
+            let found = stripe.iter_hash(hash).find_map(|interned| {
+                let agent = interned.agent.upgrade()?;
+                if interned.hash == hash && agent.text == *text {
+                    return Some(agent);
+                }
+                other.push(agent);
+                None
+            });
+            let agent = found.unwrap_or_else(|| {
+                let (text, table) = (Arc::clone(text), Arc::clone(&self.table));
+                let agent = Arc::new(Agent { text, hash, table });
+                let interned = Interned { hash, agent: Arc::downgrade(&agent) };
+                stripe.insert_unique(hash, interned, |interned| interned.hash);
+                agent
+            });
+            (agent, other)
         };
-        if let Some(agent) = stripe.iter_hash(hash).find_map(same) {
-            return agent;
-        }
-        let agent = Arc::new(Agent { text: Arc::clone(text) });
-        let known = Known { hash, agent: Arc::downgrade(&agent) };
-        stripe.insert_unique(hash, known, |known| known.hash);
+        // One that was only looked at may be the last of its text by now: dropping it takes the lock.
+        drop(other);
         agent
     }
 
-    /// Forgets the agents of one stripe that no session names any more; each call takes the next.
-    pub(super) fn tidy(&self) {
-        let next = self.next.fetch_add(1, Ordering::Relaxed) % STRIPES;
-        let mut stripe = self.stripes[next].lock();
-        stripe.retain(|known| known.agent.strong_count() > 0);
-        if stripe.capacity() > 4 * stripe.len() {
-            stripe.shrink_to_fit(|known| known.hash);
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.table.stripes.iter().map(|stripe| stripe.lock().len()).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.table.stripes.iter().map(|stripe| stripe.lock().capacity()).sum()
+    }
+}
+
+impl Table {
+    fn stripe(&self, hash: u64) -> &Mutex<HashTable<Interned>> {
+        &self.stripes[stripe_of(hash)]
+    }
+}
+
+impl Drop for Agent {
+    /// INVARIANT: the lock of a stripe is held while nothing is dropped that has an agent.
+    fn drop(&mut self) {
+        let mut stripe = self.table.stripe(self.hash).lock();
+        let this: *const Self = self;
+        if let Ok(entry) =
+            stripe.find_entry(self.hash, |interned| std::ptr::eq(interned.agent.as_ptr(), this))
+        {
+            entry.remove();
+        }
+        if stripe.is_empty() {
+            *stripe = HashTable::new();
+        } else if stripe.capacity() > 16 && stripe.len() < stripe.capacity() / 8 {
+            let len = stripe.len();
+            stripe.shrink_to(2 * len, |interned| interned.hash);
         }
     }
 }
@@ -71,6 +108,8 @@ fn stripe_of(hash: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -80,9 +119,29 @@ mod tests {
         let other = agents.intern(&"Lynx".into());
         assert!(Arc::ptr_eq(&one, &two));
         assert_eq!(&*other.text, "Lynx");
-        drop((one, two));
-        (0..STRIPES).for_each(|_| agents.tidy());
-        let known: usize = agents.stripes.iter().map(|stripe| stripe.lock().len()).sum();
-        assert_eq!(known, 1);
+        drop(one);
+        assert_eq!(agents.len(), 2);
+        drop(two);
+        assert_eq!(agents.len(), 1);
+        let again = agents.intern(&"curl/8".into());
+        assert_eq!((&*again.text, agents.len()), ("curl/8", 2));
+    }
+
+    #[test]
+    fn threads_that_intern_and_drop_the_same_texts_leave_none_behind() {
+        let agents = Agents::new();
+        let texts: Vec<Arc<str>> = (0..7).map(|at| format!("agent {at}").into()).collect();
+        thread::scope(|threads| {
+            for at in 0..4 {
+                let (agents, texts) = (&agents, &texts);
+                threads.spawn(move || {
+                    for round in 0..20_000 {
+                        let text = &texts[(round * 3 + at) % texts.len()];
+                        assert_eq!(agents.intern(text).text, *text);
+                    }
+                });
+            }
+        });
+        assert_eq!(agents.len(), 0);
     }
 }

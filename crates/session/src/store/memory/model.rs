@@ -25,6 +25,11 @@ enum Step {
         next: u8,
         role: Option<usize>,
     },
+    Reuse {
+        id: u8,
+        secret: u8,
+        grace_ms: u64,
+    },
     Remove {
         id: u8,
     },
@@ -76,6 +81,8 @@ enum Answer {
     Alive(Plain),
     /// Over, or over and swept.
     Dead,
+    /// The secret is that from before a rotation.
+    Replaced,
     Taken,
     Created(Plain, Vec<u8>),
     Batch(Vec<Answer>),
@@ -89,6 +96,8 @@ enum Answer {
 struct Model {
     now_ms: u64,
     sessions: BTreeMap<u8, Plain>,
+    /// Of each rotated session, the secret before the latest rotation, and when that was.
+    rotations: BTreeMap<u8, (u8, u64)>,
 }
 
 impl Model {
@@ -110,11 +119,15 @@ impl Model {
             }
             Step::Rotate { id, secret, next, role } => {
                 let Some(plain) = self.live(*id, *secret) else {
-                    return Answer::Dead;
+                    return self.dead(*id, *secret);
                 };
                 plain.secret = *next;
                 plain.role = role.unwrap_or(plain.role);
+                self.rotations.insert(*id, (*secret, self.now_ms));
                 self.used(*id)
+            }
+            Step::Reuse { id, secret, grace_ms } => {
+                Answer::Flag(self.reuse(*id, *secret, *grace_ms))
             }
             Step::Remove { id } => {
                 let removed = self.sessions.remove(id);
@@ -139,6 +152,7 @@ impl Model {
         (plain.created_ms, plain.used_ms) = (self.now_ms, self.now_ms);
         plain.expires_ms = self.now_ms + plain.lasting();
         self.sessions.insert(plain.id, plain.clone());
+        self.rotations.remove(&plain.id);
         let excess = if cap == 0 { 0 } else { (others.len() + 1).saturating_sub(cap) };
         let mut ended: Vec<u8> = others.iter().take(excess).map(|other| other.id).collect();
         ended.sort_unstable();
@@ -152,19 +166,44 @@ impl Model {
         (found.secret == secret && now_ms < found.expires_ms).then_some(found)
     }
 
-    fn present(&mut self, id: u8, secret: u8, intent: Intent) -> Answer {
-        let Some(plain) = self.live(id, secret) else {
-            return Answer::Dead;
-        };
-        let (kind, looked) = (plain.kind, plain.clone());
-        if intent == Intent::Look {
-            return Answer::Alive(looked);
+    /// Why a secret that is not the present one of a live session opens nothing.
+    fn dead(&self, id: u8, secret: u8) -> Answer {
+        let is_live = self.sessions.get(&id).is_some_and(|plain| self.is_live(plain));
+        let replaced = self.rotations.get(&id).is_some_and(|(replaced, _)| *replaced == secret);
+        if is_live && replaced { Answer::Replaced } else { Answer::Dead }
+    }
+
+    fn reuse(&mut self, id: u8, secret: u8, grace_ms: u64) -> bool {
+        let present = self.live(id, secret).is_some();
+        if present || self.dead(id, secret) != Answer::Replaced {
+            return false;
         }
-        let used = self.used(id);
-        if kind == Kind::SingleUse {
+        let is_late = self.rotations.get(&id).is_some_and(|(_, at)| self.now_ms - at > grace_ms);
+        if is_late {
             self.sessions.remove(&id);
         }
-        used
+        is_late
+    }
+
+    fn present(&mut self, id: u8, secret: u8, intent: Intent) -> Answer {
+        let found = self.live(id, secret).cloned();
+        let replaced = self.dead(id, secret) == Answer::Replaced;
+        match (intent, found) {
+            (Intent::Look, found) => found.map_or(Answer::Dead, Answer::Alive),
+            (Intent::Use, None) => self.dead(id, secret),
+            (Intent::Use, Some(plain)) => {
+                let used = self.used(id);
+                if plain.kind == Kind::SingleUse {
+                    self.sessions.remove(&id);
+                }
+                used
+            }
+            (Intent::End, None) if !replaced => Answer::Dead,
+            (Intent::End, _) => {
+                let ended = self.sessions.remove(&id).unwrap();
+                Answer::Alive(Plain { secret, ..ended })
+            }
+        }
     }
 
     fn used(&mut self, id: u8) -> Answer {
@@ -236,7 +275,8 @@ fn plain() -> impl Strategy<Value = Plain> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let intent = prop_oneof![3 => Just(Intent::Use), 1 => Just(Intent::Look)];
+    let intent =
+        prop_oneof![6 => Just(Intent::Use), 2 => Just(Intent::Look), 1 => Just(Intent::End)];
     let presented =
         (0_u8..8, 0_u8..2, intent).prop_map(|(id, secret, intent)| Shown { id, secret, intent });
     let role = proptest::option::of(0_usize..3);
@@ -246,6 +286,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => proptest::collection::vec(presented, 1..20).prop_map(Step::Present),
         2 => (0_u8..8, 0_u8..2, 0_u8..2, role)
             .prop_map(|(id, secret, next, role)| Step::Rotate { id, secret, next, role }),
+        2 => (0_u8..8, 0_u8..2, 0_u64..300)
+            .prop_map(|(id, secret, grace_ms)| Step::Reuse { id, secret, grace_ms }),
         2 => (0_u8..8).prop_map(|id| Step::Remove { id }),
         1 => (0_u8..2, below, proptest::option::of(0_u8..8))
             .prop_map(|(subject, below, keep)| Step::RemoveSubject { subject, below, keep }),

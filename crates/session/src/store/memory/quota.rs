@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::key::Key;
 use super::steps::live;
 use super::{Insertion, MemoryStore, subjects};
-use crate::{Dead, NewSession, SessionId};
+use crate::{Dead, Intent, NewSession, Presented, SessionId};
 
 const STRIPES: usize = 256;
 
@@ -44,7 +44,7 @@ impl MemoryStore {
     }
 
     fn dead_maker(&self, new: &NewSession) -> Option<Dead> {
-        let maker = new.maker?;
+        let maker = Presented { intent: Intent::Look, ..new.maker? };
         let shard = self.shard(Key::of(maker.id)).lock();
         live(&shard, &maker, self.dates.moment()).err()
     }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::MemoryStore;
-use crate::store::conformance::{Bench, Held, held, look, someone, use_of};
-use crate::{Insertion, Kind, NewSession, Presented, SessionStore as _, Verdict};
+use crate::store::conformance::{Bench, Held, end_of, fresh_digest, held, look, someone, use_of};
+use crate::{ClientDigest, Insertion, Kind, NewSession, Presented, SessionStore as _, Verdict};
 
 const TOUCHERS: usize = 8;
 /// How far around the one that is being removed the others touch.
@@ -225,4 +225,39 @@ fn churn(store: &MemoryStore, bench: &Bench) -> Vec<Held> {
         }
     }
     lasting
+}
+
+#[test]
+fn a_logout_among_threads_that_rotate_ends_the_session_and_every_token_of_it() {
+    let mut rotated = 0;
+    for round in 0..2_000 {
+        let (store, bench) = store();
+        let new = bench.ending(Kind::Sliding, 50);
+        store.insert_within(&new, 0);
+        let start = Barrier::new(5);
+        let tokens: Vec<Held> = thread::scope(|threads| {
+            let rotators: Vec<_> = (0..4)
+                .map(|_| {
+                    threads.spawn(|| {
+                        let client = ClientDigest::default();
+                        let token = Held { id: new.id, digest: fresh_digest() };
+                        start.wait();
+                        let old = use_of(held(&new));
+                        let verdict = store.rotate_one(&old, token.digest, None, client);
+                        matches!(verdict, Verdict::Alive(_)).then_some(token)
+                    })
+                })
+                .collect();
+            start.wait();
+            assert!(lives(&store, end_of(held(&new))), "{round}: it was there to be ended");
+            rotators.into_iter().filter_map(|rotator| rotator.join().unwrap()).collect()
+        });
+        rotated += tokens.len();
+        assert!(tokens.len() <= 1, "{round}: {} rotations", tokens.len());
+        for token in tokens.into_iter().chain([held(&new)]) {
+            assert!(!lives(&store, look(token)), "{round}: it lives on");
+        }
+        assert_eq!(now(store.count()).unwrap(), 0);
+    }
+    assert!((1..2_000).contains(&rotated), "{rotated} of 2000 were rotated first: no race");
 }

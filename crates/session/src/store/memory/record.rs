@@ -11,7 +11,9 @@ use super::dates::Now;
 use super::values::Kept;
 use super::wheel::Links;
 use crate::expiry::{Expiry, Ms};
-use crate::{Kind, NewSession, Origin, SecretDigest, Session, SessionId, Subject, Transport};
+use crate::{
+    ClientDigest, Kind, NewSession, Origin, SecretDigest, Session, SessionId, Subject, Transport,
+};
 
 /// A role that no subject has.
 const NO_ROLE: u8 = u8::MAX;
@@ -42,6 +44,15 @@ struct Extra {
     /// The age of the login when the session was opened.
     login_age: Duration,
     values: Option<Box<Kept>>,
+    rotation: Option<Box<LatestRotation>>,
+}
+
+/// What a rotated session remembers until it is rotated again.
+struct LatestRotation {
+    /// The digest of the secret before it.
+    replaced: SecretDigest,
+    at: Moment,
+    client: ClientDigest,
 }
 
 impl Record {
@@ -78,6 +89,29 @@ impl Record {
     pub(super) fn use_at(&mut self, now: Moment) {
         self.uses = self.uses.saturating_add(1);
         self.expiry = self.expiry.slid(now);
+    }
+
+    /// Gives it another secret, and remembers the one that this replaces.
+    pub(super) fn rotate_at(&mut self, now: Moment, digest: SecretDigest, client: ClientDigest) {
+        let replaced = std::mem::replace(&mut self.digest, digest);
+        let rotation = Box::new(LatestRotation { replaced, at: now, client });
+        self.extra.get_or_insert_default().rotation = Some(rotation);
+    }
+
+    /// Whether the digest is that of the secret before the latest rotation.
+    pub(super) fn has_replaced(&self, digest: &SecretDigest) -> bool {
+        self.rotation().is_some_and(|rotation| rotation.replaced.matches(digest))
+    }
+
+    /// Whether the latest rotation was more than `grace` ago, or came from another client.
+    pub(super) fn is_reuse(&self, now: Moment, client: ClientDigest, grace: Duration) -> bool {
+        self.rotation().is_some_and(|rotation| {
+            now.saturating_sub(rotation.at) > grace || rotation.client.differs(client)
+        })
+    }
+
+    fn rotation(&self) -> Option<&LatestRotation> {
+        self.extra.as_ref()?.rotation.as_deref()
     }
 
     /// Has it act in another of its subject's roles.
@@ -126,7 +160,8 @@ impl Extra {
     fn of(new: &NewSession) -> Option<Box<Self>> {
         let rare = new.name.is_some() || !new.login_age.is_zero();
         rare.then(|| {
-            Box::new(Self { name: new.name.clone(), login_age: new.login_age, values: None })
+            let (name, login_age) = (new.name.clone(), new.login_age);
+            Box::new(Self { name, login_age, ..Self::default() })
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What is done to one session, in one step, under the lock of its shard.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use clock::Moment;
 use parking_lot::Mutex;
@@ -12,8 +13,8 @@ use super::record::Record;
 use super::shard::Shard;
 use super::together::TOGETHER;
 use crate::{
-    Condition, Dead, Ending, NewSession, Presented, SecretDigest, Session, SessionId, ValueChange,
-    ValueWrite, Values, Verdict,
+    ClientDigest, Condition, Dead, Ending, Intent, NewSession, Presented, SecretDigest, Session,
+    SessionId, ValueChange, ValueWrite, Values, Verdict,
 };
 
 /// How many records a sweep looks at before it lets go of a shard's lock.
@@ -51,20 +52,47 @@ impl MemoryStore {
         presented: &Presented,
         digest: SecretDigest,
         role: Option<usize>,
+        client: ClientDigest,
     ) -> Verdict {
+        let presented = Presented { intent: Intent::Use, ..*presented };
         let mut shard = self.shard(Key::of(presented.id)).lock();
         let now = self.dates.now();
-        let place = match live(&shard, presented, now.moment) {
+        let place = match live(&shard, &presented, now.moment) {
             Ok(place) => place,
             Err(dead) => return Verdict::Dead(dead),
         };
         let record = shard.at_mut(place);
         record.use_at(now.moment);
-        record.digest = digest;
+        record.rotate_at(now.moment, digest, client);
         if let Some(role) = role {
             record.set_role(role);
         }
         Verdict::Alive(record.view(now))
+    }
+
+    /// Ends a live session whose replaced secret is presented, where that is reuse.
+    pub(super) fn end_one_reused(
+        &self,
+        presented: &Presented,
+        client: ClientDigest,
+        grace: Duration,
+    ) -> Option<Session> {
+        let mut shard = self.shard(Key::of(presented.id)).lock();
+        let now = self.dates.now();
+        let found = shard.find(presented.id)?;
+        let record = shard.at(found);
+        if record.digest.matches(&presented.digest)
+            || !record.has_replaced(&presented.digest)
+            || !record.is_reuse(now.moment, client, grace)
+            || record.expiry.is_over(now.moment)
+        {
+            return None;
+        }
+        let session = record.view(now);
+        let record = shard.take(found);
+        drop(shard);
+        self.forget(&record);
+        Some(session)
     }
 
     /// Takes the session `id` out if `pick` says so; `true` if it was taken out and lived.
@@ -162,12 +190,18 @@ impl MemoryStore {
     }
 }
 
-/// Where the presented session is, if its secret is right and its time is not up.
+/// Where the presented session is, if its secret is right for the intent and its time is not up.
 pub(super) fn live(shard: &Shard, presented: &Presented, now: Moment) -> Result<u32, Dead> {
     let place = shard.find(presented.id).ok_or(Dead::Unknown)?;
     let record = shard.at(place);
+    let is_over = record.expiry.is_over(now);
     if !record.digest.matches(&presented.digest) {
-        return Err(Dead::Unknown);
+        return match presented.intent {
+            _ if is_over || !record.has_replaced(&presented.digest) => Err(Dead::Unknown),
+            Intent::Use => Err(Dead::Replaced),
+            Intent::Look => Err(Dead::Unknown),
+            Intent::End => Ok(place),
+        };
     }
-    if record.expiry.is_over(now) { Err(Dead::Expired) } else { Ok(place) }
+    if is_over { Err(Dead::Expired) } else { Ok(place) }
 }

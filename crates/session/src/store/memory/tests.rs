@@ -7,9 +7,9 @@ use clock::ManualClock;
 
 use super::MemoryStore;
 use crate::store::conformance::{
-    Bench, Held, conformance_tests, for_each_case, held, look, someone, use_of,
+    Bench, Held, conformance_tests, end_of, for_each_case, held, look, someone, use_of,
 };
-use crate::{Dead, Ending, Insertion, Kind, NewSession, SessionStore, Verdict};
+use crate::{Dead, Ending, Insertion, Kind, NewSession, Origin, SessionStore, Verdict};
 
 fn bench() -> Bench {
     Bench::memory()
@@ -142,4 +142,35 @@ async fn a_subject_may_have_very_many_sessions() {
     assert_eq!(kept(&store), (1, 1, 1));
     let ended = store.remove_subject(ann.id, Ending::default()).await.unwrap();
     assert_eq!(ended, [last.id]);
+}
+
+#[tokio::test]
+async fn a_user_agent_goes_with_its_last_session_however_that_ends_and_without_a_sweep() {
+    let (store, _, bench) = store();
+    let open = |number: usize, kind| {
+        let user_agent = Some(format!("agent {}", number / 2).into());
+        NewSession {
+            origin: Origin { user_agent, ..Origin::default() },
+            subject: someone(),
+            ..bench.ending(kind, 50)
+        }
+    };
+    let news: Vec<NewSession> = (0..600)
+        .map(|number| open(number, if number % 6 < 2 { Kind::SingleUse } else { Kind::Sliding }))
+        .collect();
+    for new in &news {
+        let insertion = store.insert(new, 0).await.unwrap();
+        assert!(matches!(insertion, Insertion::Created { .. }), "{insertion:?}");
+    }
+    assert_eq!(store.agents.len(), 300);
+    for (number, new) in news.iter().enumerate() {
+        match number % 6 {
+            0 | 1 => drop(store.touch(&[use_of(held(new))]).await),
+            2 | 3 => drop(store.touch(&[end_of(held(new))]).await),
+            4 => drop(store.remove(new.id).await),
+            _ => drop(store.remove_subject(new.subject.id, Ending::default()).await),
+        }
+        assert_eq!(store.agents.len(), 300 - number.div_ceil(2), "{number}");
+    }
+    assert_eq!(store.agents.capacity(), 0, "empty tables keep nothing");
 }

@@ -14,22 +14,22 @@ use crate::{Intent, Kind, Outcome, Presented, Verdict};
 /// What became of a batch so far.
 struct Answers {
     outcomes: Vec<Outcome>,
-    /// Sessions that a use has ended, to be forgotten when no lock is held.
-    used_up: Vec<Record>,
+    /// Sessions that were ended, to be forgotten when no lock is held.
+    ended: Vec<Record>,
 }
 
 impl MemoryStore {
     /// Answers for each presented token, in order.
     pub(super) fn touch_all(&self, batch: &[Presented]) -> Vec<Outcome> {
         let outcomes = Vec::with_capacity(batch.len());
-        let mut answers = Answers { outcomes, used_up: Vec::new() };
+        let mut answers = Answers { outcomes, ended: Vec::new() };
         for few in batch.chunks(TOGETHER) {
             match few {
                 [presented] => self.touch_alone(presented, &mut answers),
                 _ => self.touch_few(few, &mut answers),
             }
-            if !answers.used_up.is_empty() {
-                self.forget_all(&mut answers.used_up);
+            if !answers.ended.is_empty() {
+                self.forget_all(&mut answers.ended);
             }
         }
         answers.outcomes
@@ -54,7 +54,7 @@ impl MemoryStore {
 }
 
 impl Answers {
-    /// Judges one presented token, and uses its session if that is what is meant.
+    /// Judges one presented token, and does what its intent asks for.
     fn touch(&mut self, shard: &mut Shard, presented: &Presented, now: Now) {
         let place = match live(shard, presented, now.moment) {
             Ok(place) => place,
@@ -65,8 +65,13 @@ impl Answers {
             record.use_at(now.moment);
         }
         self.outcomes.push(Ok(Verdict::Alive(record.view(now))));
-        if presented.intent == Intent::Use && record.kind == Kind::SingleUse {
-            self.used_up.push(shard.take(place));
+        let ends = match presented.intent {
+            Intent::Use => record.kind == Kind::SingleUse,
+            Intent::Look => false,
+            Intent::End => true,
+        };
+        if ends {
+            self.ended.push(shard.take(place));
         }
     }
 }

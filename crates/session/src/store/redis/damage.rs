@@ -6,8 +6,10 @@ use std::time::Duration;
 use super::server::{Server, link};
 use super::tests::UNIT;
 use super::{RedisStore, key::shown, record, session_key};
-use crate::store::conformance::{Bench, Held, look, use_of};
-use crate::{Condition, Ending, Kind, NewSession, SecretDigest, ValueChange, Verdict};
+use crate::store::conformance::{Bench, Client, Held, fresh_digest, look, use_of};
+use crate::{
+    ClientDigest, Condition, Ending, Kind, NewSession, SecretDigest, ValueChange, Verdict,
+};
 
 async fn bench(server: &Server) -> Bench {
     Bench::real(Arc::new(RedisStore::new(link(&server.address()).await)), UNIT)
@@ -50,7 +52,8 @@ async fn what_is_no_session_is_never_alive_and_can_be_removed() {
             assert!(!matches!(answer, Ok(Verdict::Alive(_))), "{command:?}: {answer:?}");
         }
         let digest = SecretDigest::from_bytes([7; 32]);
-        let rotated = bench.store.rotate(&use_of(held), digest, None).await;
+        let rotated =
+            bench.store.rotate(&use_of(held), digest, None, ClientDigest::default()).await;
         assert!(!matches!(rotated, Ok(Verdict::Alive(_))), "{command:?}");
         assert!(!matches!(bench.store.values(held.id).await, Ok(Some(_))), "{command:?}");
         let put = ValueChange::Put("1".into());
@@ -70,26 +73,43 @@ async fn what_is_no_session_is_never_alive_and_can_be_removed() {
 async fn each_changed_byte_of_a_record_is_dead_or_an_error_or_harmless_and_never_a_panic() {
     let Some(server) = Server::start(&[]) else { return };
     let bench = bench(&server).await;
-    let held = bench.insert(&bench.ending(Kind::Sliding, 1000)).await;
-    let length: usize = server.cli(&["STRLEN", &key(held)]).parse().unwrap();
-    for at in 0..length {
-        let held = bench.insert(&bench.ending(Kind::Sliding, 1000)).await;
-        let digest = record::kept_digest(&held.digest);
-        let is_there = at.checked_sub(3).and_then(|at| digest.get(at)) == Some(&0x7f);
-        let other = if is_there { "~" } else { "\u{7f}" };
-        server.cli(&["SETRANGE", &key(held), &at.to_string(), other]);
-        let answer = bench.store.touch(&[use_of(held)]).await.remove(0);
-        // The version, the digest, and the length of what follows.
-        if at == 0 || (3..19).contains(&at) || at == 44 {
-            assert!(!matches!(answer, Ok(Verdict::Alive(_))), "{at}: {answer:?}");
+    for is_rotated in [false, true] {
+        let held = long_lived(&bench, is_rotated).await;
+        let length: usize = server.cli(&["STRLEN", &key(held)]).parse().unwrap();
+        for at in 0..length {
+            let held = long_lived(&bench, is_rotated).await;
+            let digest = record::kept_digest(&held.digest);
+            let is_there = at.checked_sub(3).and_then(|at| digest.get(at)) == Some(&0x7f);
+            let other = if is_there { "~" } else { "\u{7f}" };
+            server.cli(&["SETRANGE", &key(held), &at.to_string(), other]);
+            let answer = bench.store.touch(&[use_of(held)]).await.remove(0);
+            // The version, the digest, and the length of what follows.
+            if at == 0 || (3..19).contains(&at) || at == 44 {
+                assert!(!matches!(answer, Ok(Verdict::Alive(_))), "{at}: {answer:?}");
+            }
+            if let Ok(Verdict::Alive(session)) = answer {
+                assert_eq!(session.id, held.id);
+            }
+            let client = ClientDigest::default();
+            let judged = bench.store.end_reused(&use_of(held), client, Duration::ZERO).await;
+            assert!(!matches!(judged, Ok(Some(_))), "{at}: the present secret is no reuse");
+            // Whatever it is now, it ends.
+            bench.store.remove(held.id).await.unwrap();
+            assert!(!bench.lives(held).await);
         }
-        if let Ok(Verdict::Alive(session)) = answer {
-            assert_eq!(session.id, held.id);
-        }
-        // Whatever it is now, it ends.
-        bench.store.remove(held.id).await.unwrap();
-        assert!(!bench.lives(held).await);
     }
+}
+
+/// A session that outlives the test, and its present secret.
+async fn long_lived(bench: &Bench, is_rotated: bool) -> Held {
+    let held = bench.insert(&bench.ending(Kind::Sliding, 1000)).await;
+    if !is_rotated {
+        return held;
+    }
+    let digest = fresh_digest();
+    let client = Client::BOB.digest();
+    bench.store.rotate(&use_of(held), digest, None, client).await.unwrap();
+    Held { digest, ..held }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,7 +137,8 @@ async fn a_field_of_a_later_version_survives_every_change() {
     let put = ValueChange::Put("1".into());
     bench.store.write_value(held.id, "k", put, Condition::None).await.unwrap();
     let digest = SecretDigest::from_bytes([7; 32]);
-    let verdict = bench.store.rotate(&use_of(held), digest, Some(1)).await.unwrap();
+    let verdict =
+        bench.store.rotate(&use_of(held), digest, Some(1), ClientDigest::default()).await.unwrap();
     assert!(
         matches!(verdict, Verdict::Alive(session) if session.subject == new.subject && session.refresh_count == 2)
     );

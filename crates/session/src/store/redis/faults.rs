@@ -9,7 +9,10 @@ use super::RedisStore;
 use super::server::{Server, link, until};
 use super::tests::UNIT;
 use crate::store::conformance::{Bench, Held, held, look, use_of};
-use crate::{Ending, Insertion, Kind, NewSession, RedisLink, RedisOptions, SecretDigest, Verdict};
+use crate::{
+    ClientDigest, Ending, Insertion, Kind, NewSession, RedisLink, RedisOptions, SecretDigest,
+    Verdict,
+};
 
 async fn bench(server: &Server) -> Bench {
     Bench::real(Arc::new(RedisStore::new(link(&server.address()).await)), UNIT)
@@ -140,7 +143,8 @@ async fn a_full_server_takes_nobody_in_and_turns_nobody_out() {
         assert!(bench.lives(*held).await);
     }
     let digest = SecretDigest::from_bytes([7; 32]);
-    let rotated = bench.store.rotate(&use_of(helds[0]), digest, None).await.unwrap();
+    let rotated =
+        bench.store.rotate(&use_of(helds[0]), digest, None, ClientDigest::default()).await.unwrap();
     assert!(matches!(rotated, Verdict::Alive(_)));
     assert!(bench.store.remove(helds[1].id).await.unwrap());
     assert!(!bench.lives(helds[1]).await);

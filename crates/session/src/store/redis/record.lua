@@ -18,7 +18,7 @@ local function read(text)
     bytes = bytes - 4 - struct.unpack('>I4', text, bytes - 3)
     traits = traits - 128
   end
-  if version ~= 1 or bytes < SUBJECT + 15 or (bytes - SUBJECT + 1) % 256 ~= length then return end
+  if version ~= 1 and version ~= 2 or bytes < SUBJECT + 15 or (bytes - SUBJECT + 1) % 256 ~= length then return end
   return a, b, c, created, life, idle, used, count, 2 ^ ((traits - traits % 8) / 8), bytes + 1
 end
 
@@ -53,4 +53,23 @@ end
 -- The last use and the count as they stand after a use that happens now.
 local function used_at(now, created, used, count, unit)
   return math.max(used, math.floor((now - created) / unit)), math.min(count + 1, 4294967295)
+end
+
+-- Where the fields behind that of the latest rotation begin, and that field's content; only the first
+-- place where there is no such field.
+local FIELDS = SUBJECT + 16
+local ROTATION, ROTATION_BYTES = 3, 29
+local function rotation(text, values)
+  local after = FIELDS + 1 + ROTATION_BYTES
+  if text:byte(1) < 2 or values < after or text:byte(FIELDS) ~= ROTATION_BYTES
+    or text:byte(FIELDS + 1) ~= ROTATION then return FIELDS end
+  return after, text:sub(FIELDS + 2, after - 1)
+end
+
+-- Whether the digest at a place is the one from before the latest rotation.
+local function is_replaced(text, values, digest, place)
+  local _, latest = rotation(text, values)
+  if not latest then return false end
+  local a, b, c = struct.unpack('>I6I6I4', latest)
+  return same(a, b, c, digest, place)
 end

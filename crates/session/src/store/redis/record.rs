@@ -1,23 +1,25 @@
 //! A session as Redis keeps it: a string of bytes under one key, which scripts change in place.
 //!
-//! Big-endian, places from 1 as in the scripts: version 1 (1); kind + 4 × transport + 8 × shift, + 128
+//! Big-endian, places from 1 as in the scripts: version 2 (1); kind + 4 × transport + 8 × shift, + 128
 //! where there are values (2); role (3); digest (4–19), its halves folded upon each other; when
 //! it began in ms since 1970 (20–25); in units of 2^shift ms its life (26–29), idle time or 0 (30–33)
 //! and, from when it began, last use (34–37); how often it was used (38–41); generation (42–44); how
 //! long what follows is up to the values, without multiples of 256 (45); the subject's id (46–61); then
 //! fields: a tag × 32 and the field's length in one byte, or 31 there and the length in two bytes more.
-//! Tag 0 is for what is rare or added later, and says by its first byte what that is; fields that are
-//! not known are skipped here, and kept there.
+//! Tag 0 is for what is rare or added later, and says by its first byte what that is (see `fields`). A
+//! rotated session has the field of its latest rotation before all others: 29 and 3, the digest from
+//! before it (16), when it was, as the last use is (4), and the client's network and user agent as
+//! digests of 4 bytes each, 0 where they are not known.
 //!
 //! After them, if there ever was one, stand the values: the latest version (4), and for each a
 //! key's length (1), the key, its version (4), the value's length (2) and the value; and in the end
 //! how long all this is (4).
 //!
-//! A byte more or less matters: with a plain name, a session is just below a size in which servers
-//! give out memory.
+//! Version 1 had no rotations, and packed names and user agents (see `packed`). Its records are used and
+//! ended as they are, and have version 2 once they are rotated.
 
 mod fields;
-mod text;
+mod packed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +29,10 @@ use uuid::Uuid;
 use self::fields::{Known, Reader, fields_of, push};
 use crate::{Kind, NewSession, SecretDigest, Session, SessionId, Subject, Transport, Values};
 
-/// The only version there has been.
-const VERSION: u8 = 1;
+/// The version that is written.
+const VERSION: u8 = 2;
+/// The versions that are read.
+const READ: std::ops::RangeInclusive<u8> = 1..=VERSION;
 /// How many bytes stand before the subject's id.
 const HEAD: usize = 45;
 /// The longest record in bytes, without values.
@@ -127,7 +131,7 @@ impl<'a> Record<'a> {
         // As the upper three bytes of four, so that the sign comes along.
         let generation = i64::from(i32::from_be_bytes([high, middle, low, 0]) >> 8);
         let [length] = *rest.array::<1>()?;
-        let is_whole = version == VERSION && rest.0.len().to_le_bytes()[0] == length;
+        let is_whole = READ.contains(&version) && rest.0.len().to_le_bytes()[0] == length;
         is_whole.then_some(Self {
             traits,
             role,
@@ -228,6 +232,19 @@ const fn transport_of(traits: u8) -> Transport {
     if traits & 4 == 0 { Transport::Bearer } else { Transport::Cookie }
 }
 
+/// The record of a session with other fields, as another version might write it.
+#[cfg(test)]
+pub(super) fn with_fields(new: &NewSession, version: u8, fields: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut bytes = encode(new).unwrap();
+    bytes.truncate(HEAD + 16);
+    for (tag, field) in fields {
+        fields::push_field(&mut bytes, *tag, field);
+    }
+    bytes[0] = version;
+    bytes[HEAD - 1] = (bytes.len() - HEAD).to_le_bytes()[0];
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -252,8 +269,10 @@ mod tests {
     #[test]
     fn a_record_of_another_version_is_none() {
         let mut bytes = encode(&Bench::memory().new_session()).unwrap();
-        bytes[0] = 2;
-        assert!(decode(id(), &bytes, 5).is_none());
+        for version in [0, 3, 255] {
+            bytes[0] = version;
+            assert!(decode(id(), &bytes, 5).is_none(), "{version}");
+        }
     }
 
     #[test]

@@ -7,8 +7,8 @@ use super::key::shown;
 use super::server::{Server, cluster, cluster_address, link, link_with, until};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
-use crate::store::conformance::{Bench, Held, held, look, use_of};
-use crate::{Ending, Kind, RedisOptions, Verdict};
+use crate::store::conformance::{Bench, Held, end_of, fresh_digest, held, look, use_of};
+use crate::{ClientDigest, Ending, Kind, RedisOptions, Verdict};
 
 const WAIT: RedisOptions = RedisOptions { wait_for_replica: true };
 
@@ -28,7 +28,7 @@ fn pair() -> Option<(Server, Server)> {
 async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
     let Some((master, replica)) = pair() else { return };
     let bench = waiting(&master.address()).await;
-    let news: Vec<_> = (0..4).map(|_| bench.ending(Kind::Sliding, 10_000)).collect();
+    let news: Vec<_> = (0..7).map(|_| bench.ending(Kind::Sliding, 10_000)).collect();
     let once = bench.insert(&bench.ending(Kind::SingleUse, 10_000)).await;
     let twice = bench.insert(&bench.ending(Kind::SingleUse, 10_000)).await;
     for new in &news {
@@ -36,7 +36,18 @@ async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
     }
     assert!(bench.store.remove(news[0].id).await.unwrap());
     assert_eq!(bench.use_live(once).await.refresh_count, 1);
+    let replaced = held(&news[6]);
+    let client = ClientDigest::default();
+    let rotated = bench.store.rotate(&use_of(replaced), fresh_digest(), None, client).await;
+    assert!(matches!(rotated, Ok(Verdict::Alive(_))), "{rotated:?}");
+    assert!(matches!(bench.touch(end_of(held(&news[4]))).await, Verdict::Alive(_)));
     replica.signal("STOP");
+    // A logout, the same once more, and a theft.
+    for _ in 0..2 {
+        assert!(bench.store.touch(&[end_of(held(&news[5]))]).await.remove(0).is_err());
+    }
+    bench.pass(1).await;
+    assert!(bench.store.end_reused(&use_of(replaced), client, Duration::ZERO).await.is_err());
     assert!(bench.store.remove(news[1].id).await.is_err());
     let ended = bench.store.remove_subject(news[2].subject.id, Ending::default()).await;
     assert!(ended.is_err());
@@ -50,7 +61,8 @@ async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
     until("it answers again", || replica.cli(&["PING"]) == "PONG");
     assert!(bench.store.remove(news[3].id).await.unwrap());
     assert!(!bench.lives(held(&news[1])).await);
-    for id in [news[0].id, news[1].id, news[2].id, once.id, twice.id] {
+    let ended = [0, 1, 2, 4, 5, 6].map(|at| news[at].id);
+    for id in ended.into_iter().chain([once.id, twice.id]) {
         assert_eq!(replica.cli(&["EXISTS", &shown(session_key(id))]), "0");
     }
 }

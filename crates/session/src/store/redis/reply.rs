@@ -9,6 +9,7 @@ pub(super) fn state(value: &Value) -> Result<Result<(u64, &[u8]), Dead>, StoreEr
     match value {
         Value::Int(0) => Ok(Err(Dead::Unknown)),
         Value::Int(1) => Ok(Err(Dead::Expired)),
+        Value::Int(2) => Ok(Err(Dead::Replaced)),
         Value::Array(items) => match items.as_slice() {
             [now, record] => {
                 let now = u64::try_from(number(now)?).map_err(|_| odd())?;

@@ -15,6 +15,7 @@ script!(FORGET, " flags=allow-oom", "forget.lua");
 script!(CREATE, "", "record.lua", "create.lua");
 script!(TOUCH, " flags=allow-oom", "record.lua", "touch.lua");
 script!(ROTATE, " flags=allow-oom", "record.lua", "rotate.lua");
+script!(END_REUSED, " flags=allow-oom", "record.lua", "end_reused.lua");
 script!(REMOVE, " flags=allow-oom", "record.lua", "remove.lua");
 script!(LOOK, " flags=allow-oom", "record.lua", "look.lua");
 script!(SCANNED, " flags=allow-oom", "record.lua", "scan.lua");

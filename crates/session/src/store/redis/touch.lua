@@ -1,7 +1,8 @@
 -- Uses each of KEYS by itself, in their order. ARGV: for each in turn the digest that was presented,
--- and a byte that is 0 for a use and 1 for a look. Answers in one text: the time, and for each a
+-- and a byte that says whether this is a use, a look or the end. Answers in one text: the time, and for each a
 -- length and the record as it was before, or one byte that says why there is none.
-local UNKNOWN, EXPIRED, UNREADABLE = '\0\1\0', '\0\1\1', '\0\1\2'
+local UNKNOWN, EXPIRED, UNREADABLE, REPLACED = '\0\1\0', '\0\1\1', '\0\1\2', '\0\1\3'
+local USE, LOOK, END = 0, 1, 2
 local call, pack = redis.call, struct.pack
 local presented, now = ARGV[1], now_ms()
 local parts, lengths = {pack('>I6', now)}, {}
@@ -13,18 +14,23 @@ local function touch(key, place)
   if not text then return UNKNOWN end
   local a, b, c, created, life, idle, used, count, unit, values = read(text)
   if not a then return UNREADABLE end
-  if not same(a, b, c, presented, place) then return UNKNOWN end
-  if now >= end_of(created, life, idle, used, unit) then return EXPIRED end
-  if presented:byte(place + 16) == 0 then
-    if text:byte(2) % 4 == 2 then
-      call('DEL', key)
-    else
-      used, count = used_at(now, created, used, count, unit)
-      local over = end_of(created, life, idle, used, unit)
-      if over ~= last_end then last_end, last_text = over, string.format('%.0f', over) end
-      call('SETRANGE', key, '33', pack('>I4I4', used, count))
-      call('PEXPIREAT', key, last_text)
+  local intent = presented:byte(place + 16)
+  local is_over = now >= end_of(created, life, idle, used, unit)
+  if not same(a, b, c, presented, place) then
+    if is_over or intent == LOOK or not is_replaced(text, values, presented, place) then
+      return UNKNOWN
     end
+    if intent == USE then return REPLACED end
+  end
+  if is_over then return EXPIRED end
+  if intent == END or intent == USE and text:byte(2) % 4 == 2 then
+    call('DEL', key)
+  elseif intent == USE then
+    used, count = used_at(now, created, used, count, unit)
+    local over = end_of(created, life, idle, used, unit)
+    if over ~= last_end then last_end, last_text = over, string.format('%.0f', over) end
+    call('SETRANGE', key, '33', pack('>I4I4', used, count))
+    call('PEXPIREAT', key, last_text)
   end
   if values <= #text then return text:sub(1, values - 1) end
   return text

@@ -10,8 +10,8 @@ use super::{Answer, Plain, Shown, Step};
 use crate::store::conformance::subject;
 use crate::store::memory::MemoryStore;
 use crate::{
-    Dead, Ending, Insertion, Intent, NewSession, Origin, Outcome, Presented, SecretDigest, Session,
-    SessionId, SessionStore as _, Transport, Verdict,
+    ClientDigest, Dead, Ending, Insertion, Intent, NewSession, Origin, Outcome, Presented,
+    SecretDigest, Session, SessionId, SessionStore as _, Transport, Verdict,
 };
 
 /// The store under test.
@@ -67,8 +67,15 @@ impl Real {
             }
             Step::Rotate { id, secret, next, role } => {
                 let presented = presented(*id, *secret, Intent::Look);
-                let rotated = store.rotate(&presented, digest(*next), *role);
+                let rotated =
+                    store.rotate(&presented, digest(*next), *role, ClientDigest::default());
                 self.verdict(run.block_on(rotated).unwrap(), *next)
+            }
+            Step::Reuse { id, secret, grace_ms } => {
+                let presented = presented(*id, *secret, Intent::Use);
+                let grace = Duration::from_millis(*grace_ms);
+                let ended = store.end_reused(&presented, ClientDigest::default(), grace);
+                Answer::Flag(run.block_on(ended).unwrap().is_some())
             }
             Step::Remove { id } => Answer::Flag(run.block_on(store.remove(id_of(*id))).unwrap()),
             Step::RemoveSubject { subject, below, keep } => {
@@ -127,6 +134,7 @@ impl Real {
         match verdict {
             Verdict::Alive(session) => Answer::Alive(self.plain(&session, secret)),
             Verdict::Dead(Dead::Expired | Dead::Unknown) => Answer::Dead,
+            Verdict::Dead(Dead::Replaced) => Answer::Replaced,
             Verdict::Dead(Dead::Revoked) => panic!("this store tells no revocations"),
         }
     }

@@ -1,10 +1,20 @@
 //! The fields of a record: what a session says of its user, and of where it came from.
+//!
+//! A field of the tag for what is rare says by its first byte what it is: 1 the name of a token, 2 the
+//! age of the login, 3 the latest rotation; 4 is reserved for what the session was issued for. One that
+//! is not known is skipped and preserved.
+//!
+//! INVARIANT: a field that restricts what a session may do, or says that its subject is not one of our
+//! users, has 128 or more there, and a record with one that is not known is unreadable: a node that
+//! does not understand a restriction lets nobody pass. Reserved are 128 for scopes (each a length in one
+//! byte and so many characters), 129 for the text id of an external subject, of which the subject's id
+//! is then a `UUIDv8`, and 130 for a service user, with nothing behind it.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::milliseconds;
-use super::text::{pack_name, pack_phrases, pack_title, unpack_name, unpack_phrases, unpack_title};
+use super::packed::{unpack_name, unpack_phrases, unpack_title};
 use crate::{NewSession, Origin};
 
 const RARE: u8 = 0;
@@ -13,11 +23,14 @@ const DISPLAY_NAME: u8 = 2;
 const ROLE: u8 = 3;
 const IP: u8 = 4;
 const USER_AGENT: u8 = 5;
+/// Written by nodes of version 1 only, as the next one.
 const PACKED_USERNAME: u8 = 6;
 const PACKED_DISPLAY_NAME: u8 = 7;
 
 const RARE_NAME: u8 = 1;
 const RARE_LOGIN_AGE: u8 = 2;
+/// From here on, what is not known makes a record unreadable.
+const RARE_RESTRICTIONS: u8 = 128;
 
 /// The role that a field without anything in it stands for.
 const USUAL_ROLE: &str = "user";
@@ -63,6 +76,7 @@ impl Known {
         match field.array::<1>() {
             Some([RARE_NAME]) => self.name = Some(field.text(field.0.len() as u64)?),
             Some([RARE_LOGIN_AGE]) => self.login_age = Duration::from_millis(field.number(5)?),
+            Some([RARE_RESTRICTIONS..=u8::MAX]) => return None,
             _ => {}
         }
         Some(())
@@ -73,15 +87,9 @@ impl Known {
 pub(super) fn fields_of(new: &NewSession) -> Option<Vec<u8>> {
     let subject = &new.subject;
     let mut fields = subject.id.as_bytes().to_vec();
-    match pack_name(&subject.username) {
-        Some(packed) => push_field(&mut fields, PACKED_USERNAME, &packed),
-        None => push_field(&mut fields, USERNAME, subject.username.as_bytes()),
-    }
+    push_field(&mut fields, USERNAME, subject.username.as_bytes());
     if subject.display_name != subject.username {
-        match pack_title(&subject.display_name) {
-            Some(packed) => push_field(&mut fields, PACKED_DISPLAY_NAME, &packed),
-            None => push_field(&mut fields, DISPLAY_NAME, subject.display_name.as_bytes()),
-        }
+        push_field(&mut fields, DISPLAY_NAME, subject.display_name.as_bytes());
     }
     for role in &subject.roles {
         if role.is_empty() {
@@ -96,7 +104,7 @@ pub(super) fn fields_of(new: &NewSession) -> Option<Vec<u8>> {
         None => {}
     }
     if let Some(agent) = &new.origin.user_agent {
-        push_field(&mut fields, USER_AGENT, &pack_phrases(agent));
+        push_field(&mut fields, USER_AGENT, agent.as_bytes());
     }
     if let Some(name) = &new.name {
         push_field(&mut fields, RARE, &[&[RARE_NAME], name.as_bytes()].concat());
