@@ -6,8 +6,10 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use server_runtime::cross_site::FromNamedOrigin;
 use session::{Dead, Intent, Kind, Presented, SeenAt, Session, Token, Verdict};
 
+use crate::admin::is_admin;
 use crate::app::App;
 use crate::client_address::Client;
 use crate::error::ApiError;
@@ -30,6 +32,8 @@ pub(crate) struct Caller {
     pub(crate) presented: Presented,
     /// Whether the token came in the cookie.
     pub(crate) by_cookie: bool,
+    /// Whether a page of a named origin sent the request, and would change something.
+    pub(crate) from_named_origin: bool,
     /// The client's address, as far as it is known.
     pub(crate) ip: Option<IpAddr>,
 }
@@ -88,7 +92,13 @@ impl Caller {
         let ip = seen.ip;
         match app.sessions.validate_one(presented, seen).await? {
             Verdict::Alive(session) => {
-                Ok(Self { session, presented, by_cookie: carried.by_cookie, ip })
+                let from_named_origin = parts.extensions.get::<FromNamedOrigin>().is_some();
+                // INVARIANT: what acts as an admin is changed from our own pages only, whatever
+                // other origins are let in.
+                if from_named_origin && is_admin(&session) {
+                    return Err(ApiError::CrossSite);
+                }
+                Ok(Self { session, presented, by_cookie: carried.by_cookie, from_named_origin, ip })
             }
             Verdict::Dead(dead) => {
                 // Seen elsewhere: to act with it ends it, also where it is looked at first.

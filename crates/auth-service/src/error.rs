@@ -35,6 +35,8 @@ pub(crate) enum ApiError {
     Stale { max_age: Duration },
     /// A browser sent it from another site.
     CrossSite,
+    /// It names a host that is none of ours.
+    Misdirected,
     /// Nothing there that the caller may know of.
     NotFound,
     /// The path knows other methods.
@@ -72,6 +74,7 @@ impl ApiError {
             Self::Forbidden(_) => ErrorCode::Forbidden,
             Self::Stale { .. } => ErrorCode::ReauthenticationRequired,
             Self::CrossSite => ErrorCode::CrossSiteRequest,
+            Self::Misdirected => ErrorCode::MisdirectedRequest,
             Self::NotFound => ErrorCode::NotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::Conflict(_) => ErrorCode::Conflict,
@@ -109,6 +112,9 @@ impl ApiError {
                 format!("this needs a login of the last {} s: log in again", max_age.as_secs())
             }
             Self::CrossSite => "a browser sent this from another site".to_owned(),
+            Self::Misdirected => "the request names a host that is none of this service: \
+                AUTH_ALLOWED_HOSTS and AUTH_PUBLIC_URL name more"
+                .to_owned(),
             Self::NotFound => "there is nothing here, or nothing that you may see".to_owned(),
             Self::MethodNotAllowed => {
                 "see the Allow header for the methods of this path".to_owned()

@@ -14,6 +14,7 @@ mod client_address;
 mod commands;
 mod config;
 mod cookie;
+mod cors;
 mod credential;
 mod endings;
 mod error;

@@ -7,8 +7,11 @@ use auth_client::{AuthClientOptions, InternalKey, Tell, Url, parse_base_url};
 use axum::extract::ConnectInfo;
 use http::request::Parts;
 use ipnet::IpNet;
+use server_runtime::hosts::HOSTS;
 use server_runtime::settings::{self, COMMON, POSITIVE_DURATION, SOCKET_ADDR};
-use server_runtime::{BadSetting, RequestId, Setting, Settings, TraceParent, workers};
+use server_runtime::{
+    AllowedHosts, BadSetting, RequestId, Setting, Settings, TraceParent, workers,
+};
 
 const ADDR: &str = "BUSINESS_ADDR";
 const INTERNAL_ADDR: &str = "BUSINESS_INTERNAL_ADDR";
@@ -21,6 +24,7 @@ const TRUSTED_PROXIES: &str = "BUSINESS_TRUSTED_PROXIES";
 const COOKIE_NAME: &str = "BUSINESS_COOKIE_NAME";
 const LOGIN_URL: &str = "BUSINESS_LOGIN_URL";
 const PUBLIC_URL: &str = "BUSINESS_PUBLIC_URL";
+const ALLOWED_HOSTS: &str = "BUSINESS_ALLOWED_HOSTS";
 
 const OWN: &[Setting] = &[
     Setting::variable(ADDR, SOCKET_ADDR, "Where the service listens")
@@ -76,6 +80,12 @@ const OWN: &[Setting] = &[
     )
     .with_flag("public-url")
     .with_default("http://localhost:8090"),
+    Setting::variable(
+        ALLOWED_HOSTS,
+        HOSTS,
+        "Hosts beside localhost and that of BUSINESS_PUBLIC_URL that a request may name, on loopback",
+    )
+    .with_flag("allowed-hosts"),
 ];
 
 /// Every setting of this service, those that all processes have included.
@@ -96,6 +106,8 @@ pub struct Config {
     pub login_url: Url,
     /// Where people reach this service.
     pub public_url: Url,
+    /// The hosts that the public listener answers for; `None` for every one.
+    pub allowed_hosts: Option<AllowedHosts>,
     /// How long new requests are served after the signal to end.
     pub drain_delay: Duration,
     /// How many threads serve connections.
@@ -110,12 +122,18 @@ impl Config {
     /// The first setting that is not acceptable.
     pub fn read(settings: &Settings) -> Result<Self, BadSetting> {
         let workers = workers::count(settings)?;
+        let public_url = settings.required(PUBLIC_URL, parse_base_url)?;
+        // A setting of the auth service, which is there where one process is both.
+        let demo = settings.value("AUTH_DEMO", settings::boolean)?.unwrap_or(false);
+        let allowed_hosts = AllowedHosts::read(settings, ALLOWED_HOSTS, ADDR, demo)?
+            .map(|hosts| hosts.with_host(public_url.host_str()));
         Ok(Self {
             addr: settings.public_addr(ADDR)?,
             internal_addr: settings.required(INTERNAL_ADDR, settings::socket_addr)?,
             auth: AuthClientOptions { lanes: workers, ..read_auth(settings)? },
             login_url: settings.required(LOGIN_URL, login_url)?,
-            public_url: settings.required(PUBLIC_URL, parse_base_url)?,
+            public_url,
+            allowed_hosts,
             drain_delay: settings.required("DRAIN_DELAY", settings::duration)?,
             workers,
         })
@@ -265,6 +283,8 @@ mod tests {
             (LOGIN_URL, "/login"),
             (LOGIN_URL, "javascript:alert(1)"),
             (PUBLIC_URL, "http://app/?a=b"),
+            (ALLOWED_HOSTS, "app:8090"),
+            (ALLOWED_HOSTS, "*.example.com"),
             ("DRAIN_DELAY", "soon"),
             ("PORT", "http"),
         ] {

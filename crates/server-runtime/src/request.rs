@@ -48,28 +48,20 @@ pub(crate) struct Shared {
     ids: Ids,
     /// `None` where nobody collects traces.
     tracer: Option<SdkTracer>,
-    link: Option<fn(StatusCode) -> Link>,
+    link: fn(StatusCode) -> Option<Link>,
 }
 
 impl RequestLayer {
     /// A layer that measures with `clock` and counts in `metrics`.
     pub fn new(metrics: &Metrics, clock: Arc<dyn clock::Clock>) -> Self {
-        Self::with(metrics, clock, None)
+        Self::leading_on(metrics, clock, |_| None)
     }
 
     /// The same, where the page of an error with a status leads on to `link` of it.
     pub fn leading_on(
         metrics: &Metrics,
         clock: Arc<dyn clock::Clock>,
-        link: fn(StatusCode) -> Link,
-    ) -> Self {
-        Self::with(metrics, clock, Some(link))
-    }
-
-    fn with(
-        metrics: &Metrics,
-        clock: Arc<dyn clock::Clock>,
-        link: Option<fn(StatusCode) -> Link>,
+        link: fn(StatusCode) -> Option<Link>,
     ) -> Self {
         let (metrics, ids) = (metrics.clone(), Ids::default());
         let shared = Shared { metrics, clock, ids, tracer: traces::tracer(), link };
