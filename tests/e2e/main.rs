@@ -33,6 +33,7 @@ mod metrics;
 mod minting;
 mod nonsense_settings;
 mod object_bodies;
+mod optional_credentials;
 mod outages;
 mod pair;
 mod probes;

@@ -130,6 +130,18 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// The caller of a request that may come without one: a credential that opens nothing is none.
+    /// One that nobody can tell from another, or that cannot be looked at, is an error here too.
+    pub(crate) async fn if_any(app: &App, parts: &Parts) -> Result<Option<Self>, ApiError> {
+        match Self::present(app, parts, Intent::Use).await {
+            Ok(caller) => Ok(Some(caller)),
+            Err(ApiError::MissingToken | ApiError::InvalidToken(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl<S> FromRequestParts<S> for Caller
 where
     Arc<App>: FromRef<S>,
