@@ -22,6 +22,7 @@ mod expiry;
 mod held_requests;
 mod hosts;
 mod internal_key;
+mod introspection_key;
 mod logging;
 mod login;
 mod login_bodies;

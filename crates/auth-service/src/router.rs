@@ -77,8 +77,12 @@ fn page_routes() -> OpenApiRouter<Arc<App>> {
 fn internal_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(h::validate_token::validate_token))
-        .routes(routes!(h::introspect::introspect))
         .routes(routes!(h::metrics::get_metrics))
+}
+
+/// What OAuth clients ask, who show the key in their own ways.
+fn introspection_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(h::introspect::introspect))
 }
 
 /// What proxies ask before they pass a request on: no key, and any method.
@@ -144,7 +148,11 @@ pub(crate) fn public_document() -> OpenApi {
 
 /// The document of the internal listener, without what both have.
 pub(crate) fn internal_document() -> OpenApi {
-    internal_routes().merge(session_data_routes()).merge(authz_routes(false)).into_openapi()
+    internal_routes()
+        .merge(introspection_routes())
+        .merge(session_data_routes())
+        .merge(authz_routes(false))
+        .into_openapi()
 }
 
 /// The public listener's routes with their own layers, but without the probes and without what
@@ -171,6 +179,7 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
         .route_layer(middleware::from_fn(take_body_first))
         .route_layer(RequireKey::beside_token(app));
     let routes = guarded
+        .merge(Router::from(introspection_routes()))
         .merge(with_token)
         .merge(Router::from(authz_routes(app.demo)))
         .route("/", get(h::index::show_internal_index))
