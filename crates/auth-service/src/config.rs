@@ -7,8 +7,7 @@ mod table;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
-use server_runtime::settings::written;
+use server_runtime::settings::{proxy_networks, written};
 use server_runtime::{AllowedHosts, BadSetting, Rate, Settings};
 use session::{Binding, Lifetimes, RedisAddress};
 use url::Url;
@@ -90,6 +89,8 @@ pub struct AttemptRates {
     pub account: Rate,
     /// From one address for all accounts.
     pub address: Rate,
+    /// Logins from one address, right ones too.
+    pub logins: Rate,
 }
 
 /// A secret setting: compared in constant time, never shown.
@@ -148,12 +149,10 @@ impl Config {
             redirect_origins: read::redirect_origins(settings)?,
             allowed_origins: read::allowed_origins(settings)?,
             cookie,
-            client_addresses: ClientAddresses {
-                trusted: settings
-                    .value("AUTH_TRUSTED_PROXIES", read::networks)?
-                    .unwrap_or_default(),
-                header: settings.required("AUTH_CLIENT_IP_HEADER", |name| name.parse().ok())?,
-            },
+            client_addresses: ClientAddresses::new(
+                settings.value("AUTH_TRUSTED_PROXIES", proxy_networks)?.unwrap_or_default(),
+                settings.required("AUTH_CLIENT_IP_HEADER", |name| name.parse().ok())?,
+            ),
             risks: Vec::new(),
         };
         config.risks = risks::of(settings, &config)?;
@@ -176,9 +175,4 @@ impl Config {
         }
         settings
     }
-}
-
-/// One network, or one address as a network of its own.
-fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
 }

@@ -18,6 +18,7 @@ mod cors;
 mod credential;
 mod endings;
 mod error;
+mod forwarded;
 mod handlers;
 mod internal_key;
 mod metered_store;

@@ -6,9 +6,8 @@ use std::time::Duration;
 use auth_client::{AuthClientOptions, InternalKey, Tell, Url, parse_base_url};
 use axum::extract::ConnectInfo;
 use http::request::Parts;
-use ipnet::IpNet;
 use server_runtime::hosts::HOSTS;
-use server_runtime::settings::{self, COMMON, POSITIVE_DURATION, SOCKET_ADDR};
+use server_runtime::settings::{self, COMMON, POSITIVE_DURATION, PROXY_NETWORKS, SOCKET_ADDR};
 use server_runtime::{
     AllowedHosts, BadSetting, RequestId, Setting, Settings, TraceParent, workers,
 };
@@ -60,7 +59,7 @@ const OWN: &[Setting] = &[
     .with_flag("auth-client"),
     Setting::variable(
         TRUSTED_PROXIES,
-        "networks such as 10.0.0.0/8 or addresses, separated by commas",
+        PROXY_NETWORKS,
         "The proxies that may name the client's address in X-Forwarded-For",
     )
     .with_flag("trusted-proxies"),
@@ -161,7 +160,7 @@ fn read_auth(settings: &Settings) -> Result<AuthClientOptions, BadSetting> {
         calls_under_way,
         tell: settings.value(AUTH_CLIENT, |text| text.parse::<Tell>().ok())?.unwrap_or_default(),
         trusted_proxies: settings
-            .value(TRUSTED_PROXIES, |text| settings::list(text, network))?
+            .value(TRUSTED_PROXIES, settings::proxy_networks)?
             .unwrap_or_default(),
         cookie_names: cookie_name.map_or(defaults.cookie_names, |name| vec![name]),
         peer,
@@ -191,10 +190,6 @@ fn traceparent(trace: &TraceParent) -> Option<&str> {
 
 fn calls(text: &str) -> Option<usize> {
     text.parse().ok().filter(|calls| *calls <= 64)
-}
-
-fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 fn login_url(text: &str) -> Option<Url> {
@@ -279,6 +274,8 @@ mod tests {
             (AUTH_CALLS, "65"),
             (AUTH_CLIENT, "mac"),
             (TRUSTED_PROXIES, "10.0.0.0/33"),
+            (TRUSTED_PROXIES, "0.0.0.0/0"),
+            (TRUSTED_PROXIES, "10.0.0.0/8,::/0"),
             (COOKIE_NAME, "a b"),
             (LOGIN_URL, "/login"),
             (LOGIN_URL, "javascript:alert(1)"),

@@ -1,6 +1,5 @@
 //! From the text of a setting to its meaning: what is accepted is decided here.
 
-use ipnet::IpNet;
 use server_runtime::settings::{boolean, duration, list, positive_duration as positive, rate};
 use server_runtime::{AllowedHosts, BadSetting, Settings};
 use session::{Binding, Lifetimes, RedisAddress};
@@ -8,7 +7,7 @@ use url::{Host, Url};
 use users::{DatabaseUrl, DirectoryOptions, HashingOptions};
 use zeroize::Zeroizing;
 
-use super::{AttemptRates, COOKIE_TTL, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend, network};
+use super::{AttemptRates, COOKIE_TTL, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend};
 use crate::cookie::SessionCookie;
 
 pub(super) fn session_store(settings: &Settings) -> Result<SessionBackend, BadSetting> {
@@ -90,6 +89,7 @@ pub(super) fn attempts(settings: &Settings) -> Result<AttemptRates, BadSetting> 
         pair: settings.required("AUTH_LOGIN_ATTEMPTS", rate)?,
         account: settings.required("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", rate)?,
         address: settings.required("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", rate)?,
+        logins: settings.required("AUTH_LOGINS_PER_ADDRESS", rate)?,
     })
 }
 
@@ -136,10 +136,6 @@ pub(super) fn allowed_origins(settings: &Settings) -> Result<Vec<String>, BadSet
     let either = |text: &str| origin(text).or_else(|| shell_origin(text));
     let origins = settings.value("AUTH_ALLOWED_ORIGINS", |text| list(text, either))?;
     Ok(origins.unwrap_or_default())
-}
-
-pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
-    list(text, network)
 }
 
 pub(super) fn binding(text: &str) -> Option<Binding> {

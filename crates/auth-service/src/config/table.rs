@@ -3,7 +3,7 @@
 use server_runtime::Setting;
 use server_runtime::hosts::HOSTS;
 use server_runtime::settings::{
-    BOOLEAN, DURATION, POSITIVE_DURATION as POSITIVE, RATE, SOCKET_ADDR,
+    BOOLEAN, DURATION, POSITIVE_DURATION as POSITIVE, PROXY_NETWORKS, RATE, SOCKET_ADDR,
 };
 
 const ORIGINS: &str = "origins such as https://app.example.com, separated by commas";
@@ -216,9 +216,16 @@ pub const TABLE: &[Setting] = &[
     )
     .with_default("100/5m"),
     flag(
+        "AUTH_LOGINS_PER_ADDRESS",
+        "logins-per-address",
+        RATE,
+        "Logins from one address, right ones too",
+    )
+    .with_default("1000/5m"),
+    flag(
         "AUTH_TRUSTED_PROXIES",
         "trusted-proxies",
-        "networks such as 10.0.0.0/8, separated by commas",
+        PROXY_NETWORKS,
         "Proxies that may name the client's address",
     ),
     flag(
