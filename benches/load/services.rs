@@ -100,6 +100,7 @@ impl Starter<'_> {
             ("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", "0"),
             ("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "0"),
             ("AUTH_MINTS_PER_USER", "0"),
+            ("AUTH_LOGINS_PER_ADDRESS", "0"),
         ];
         let mut server = self.start(&self.places.auth, name, &settings)?;
         let public = server.address("(public)")?;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{AuthService, DEMO, Launch, Request, is_alive};
+use crate::harness::{AuthService, BusinessService, DEMO, Launch, Request, is_alive};
 
 fn logout(token: &str) -> Request {
     Request::post("/logout").bearer(token)
@@ -73,55 +73,57 @@ fn origins_that_are_named_are_excepted() {
 }
 
 #[test]
-fn only_a_named_origin_ends_everybodys_sessions() {
-    let auth =
-        AuthService::launch(&Launch::auth().var("AUTH_ALLOWED_ORIGINS", "https://spa.example"));
-    let tokens = auth.tokens(2);
-    let end_all = |origin: &str| {
-        let request = Request::delete("/api/v1/sessions").bearer(&tokens[0]);
-        auth.public.send(request.header("Origin", origin).header("Sec-Fetch-Site", "cross-site"))
+fn our_public_origin_is_ours_by_whatever_host_a_proxy_asks_for_us() {
+    let launch = Launch::auth().var("AUTH_PUBLIC_URL", "https://auth.example.com/path");
+    let auth = AuthService::launch(&launch);
+    let host = format!("127.0.0.1:{}", auth.public.port);
+    let from = |origin: &str, target: &str| {
+        let request = Request::post(target).bearer(&auth.token()).form("");
+        auth.public.send(request.header("Host", &host).header("Origin", origin))
     };
-    for origin in ["https://evil.example", "null"] {
-        let refused = end_all(origin).expect_problem(403, "cross_site_request");
-        assert_eq!(refused.header("access-control-allow-origin"), None);
+    from("https://auth.example.com", "/logout").expect(303);
+    // Where no other origin is let in, too.
+    from("https://auth.example.com", "/account/sessions/end-others").expect(303);
+    for other in [
+        "http://auth.example.com",
+        "https://auth.example.com:8443",
+        "https://auth.example.com.evil.example",
+        "https://www.auth.example.com",
+    ] {
+        from(other, "/logout").expect_problem(403, "cross_site_request");
     }
-    assert!(is_alive(&auth.validate(&tokens[1])));
-    let answer = end_all("https://spa.example").expect(204);
-    assert_eq!(answer.header("access-control-allow-origin"), Some("https://spa.example"));
-    assert!(!is_alive(&auth.validate(&tokens[1])));
 }
 
 #[test]
-fn a_preflight_is_answered_for_the_named_origins_and_for_no_other() {
-    let auth =
-        AuthService::launch(&Launch::auth().var("AUTH_ALLOWED_ORIGINS", "https://spa.example"));
-    let preflight = |origin: &str, target: &str| {
-        let request = Request::new("OPTIONS", target)
-            .header("Origin", origin)
-            .header("Access-Control-Request-Method", "POST")
-            .header("Access-Control-Request-Headers", "content-type, token");
-        let answer = auth.public.send(request);
-        answer.header("access-control-allow-origin").map(str::to_owned)
+fn the_public_origin_of_business_service_is_its_own_too() {
+    let auth = AuthService::start();
+    let launch = Launch::business(auth.internal.port);
+    let launch = launch.var("BUSINESS_PUBLIC_URL", "https://app.example.com");
+    let business = BusinessService::launch(&launch);
+    let token = auth.token();
+    let add = |origin: &str| {
+        let note = Request::post("/notes").bearer(&token).form("note=x");
+        business.public.send(note.header("Host", "localhost:1").header("Origin", origin))
     };
-    assert_eq!(preflight("https://spa.example", "/tokens").as_deref(), Some("https://spa.example"));
-    assert_eq!(preflight("https://other.example", "/tokens"), None);
-    for path in ["/api/v1/status", "/api/v1/stats", "/api/v1/sessions", "/openapi.json", "/livez"] {
-        let allowed = preflight("https://spa.example", path);
-        assert_eq!(allowed.as_deref(), Some("https://spa.example"), "{path}");
-        let read = Request::get(path).header("Origin", "https://spa.example");
-        let answer = auth.public.send(read);
-        let allowed = answer.header("access-control-allow-origin");
-        assert_eq!(allowed, Some("https://spa.example"), "{path}: {answer:?}");
+    add("https://app.example.com").expect(303);
+    add("https://auth.example.com").expect_problem(403, "cross_site_request");
+    add("null").expect_problem(403, "cross_site_request");
+}
+
+#[test]
+fn native_shells_are_named_origins_too() {
+    let shells = "capacitor://localhost,tauri://localhost, ionic://localhost,app://my.app:1";
+    let auth = AuthService::launch(&Launch::auth().var("AUTH_ALLOWED_ORIGINS", shells));
+    let from = |origin: &str| {
+        let request = logout(&auth.token()).header("Origin", origin);
+        auth.public.send(request.header("Sec-Fetch-Site", "cross-site"))
+    };
+    for shell in shells.split(',').map(str::trim) {
+        let answer = from(shell).expect(204);
+        assert_eq!(answer.header("access-control-allow-origin"), Some(shell));
     }
-    for path in [
-        "/api/v1/users",
-        "/api/v1/users/me",
-        "/api/v1/users/me/password",
-        "/api/v1/users/me/sessions",
-        "/admin/users",
-        "/account",
-        "/account/tokens",
-    ] {
-        assert_eq!(preflight("https://spa.example", path), None, "{path}");
+    for other in ["capacitor://localhost:1", "capacitor://evil", "app://my.app", "file://", "null"]
+    {
+        from(other).expect_problem(403, "cross_site_request");
     }
 }

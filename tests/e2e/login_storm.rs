@@ -95,6 +95,7 @@ fn start() -> AuthService {
         .var("AUTH_LOGIN_ATTEMPTS", "0")
         .var("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", "0")
         .var("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "0")
+        .var("AUTH_LOGINS_PER_ADDRESS", "0")
         .var("AUTH_MAX_SESSIONS_PER_USER", "0");
     AuthService::launch_with_users(launch)
 }

@@ -15,7 +15,8 @@ fn unlimited() -> AuthService {
     let launch = Launch::auth()
         .var("AUTH_LOGIN_ATTEMPTS", "0")
         .var("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", "0")
-        .var("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "0");
+        .var("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "0")
+        .var("AUTH_LOGINS_PER_ADDRESS", "0");
     let auth = AuthService::launch_with_users(launch);
     auth.users_command(&["disable", BOB]);
     auth

@@ -3,6 +3,7 @@
 mod addresses;
 mod audit;
 mod counting;
+mod one_peer;
 
 use crate::harness::{Answer, AuthService, Launch, Request};
 use serde_json::json;

@@ -21,6 +21,8 @@ pub enum ErrorCode {
     ReauthenticationRequired,
     /// A browser sent it from another site.
     CrossSiteRequest,
+    /// It names a host that the listener does not answer for.
+    MisdirectedRequest,
     /// Nothing there, or nothing that the caller may know of.
     NotFound,
     /// The path knows other methods.
@@ -59,6 +61,7 @@ impl ErrorCode {
             Self::PreconditionFailed => 412,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
+            Self::MisdirectedRequest => 421,
             Self::Unprocessable => 422,
             Self::TooManyRequests => 429,
             Self::Internal => 500,
@@ -76,6 +79,7 @@ impl ErrorCode {
             Self::Forbidden => "forbidden",
             Self::ReauthenticationRequired => "reauthentication_required",
             Self::CrossSiteRequest => "cross_site_request",
+            Self::MisdirectedRequest => "misdirected_request",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict => "conflict",
@@ -99,6 +103,7 @@ impl ErrorCode {
             Self::Forbidden => "Forbidden",
             Self::ReauthenticationRequired => "Log in again",
             Self::CrossSiteRequest => "Cross-site request refused",
+            Self::MisdirectedRequest => "Misdirected request",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::Conflict => "Conflict",

@@ -23,6 +23,8 @@ pub(crate) struct Reading {
     warned: AtomicBool,
     tell: Tell,
     trusted_proxies: Vec<IpNet>,
+    /// Whether it was logged that somebody who is not believed names clients.
+    unbelieved: AtomicBool,
     peer: fn(&Parts) -> Option<IpAddr>,
     request_id: fn(&Parts) -> Option<&str>,
     traceparent: fn(&Parts) -> Option<&str>,
@@ -35,6 +37,7 @@ impl Reading {
             warned: AtomicBool::new(false),
             tell: options.tell,
             trusted_proxies: options.trusted_proxies,
+            unbelieved: AtomicBool::new(false),
             peer: options.peer,
             request_id: options.request_id,
             traceparent: options.traceparent,
@@ -82,12 +85,29 @@ impl Reading {
         if self.tell == Tell::default() {
             return None;
         }
-        let address =
-            |peer| client_address(peer, &parts.headers, &self.trusted_proxies).to_string();
+        let address = |peer| {
+            self.warn_unless_believed(peer, parts);
+            client_address(peer, &parts.headers, &self.trusted_proxies).to_string()
+        };
         Some(Client {
             ip: (self.peer)(parts).filter(|_| self.tell.ip).map(address),
             user_agent: self.tell.user_agent.then(|| user_agent(parts)),
         })
+    }
+}
+
+impl Reading {
+    /// Logs once that a client's address came from a peer that is no trusted proxy.
+    fn warn_unless_believed(&self, peer: IpAddr, parts: &Parts) {
+        let peer = peer.to_canonical();
+        if parts.headers.contains_key("x-forwarded-for")
+            && !self.unbelieved.load(Ordering::Relaxed)
+            && !self.trusted_proxies.iter().any(|network| network.contains(&peer))
+            && !self.unbelieved.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(%peer, "X-Forwarded-For came from a peer that is no trusted proxy: it is not \
+                believed, and all who come through that peer have its address");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clock::Clock;
 use parking_lot::Mutex;
 use server_runtime::page::PageHeaders;
-use server_runtime::{Lifecycle, Metrics, Readiness};
+use server_runtime::{AllowedHosts, Lifecycle, Metrics, Readiness};
 use session::{Sessions, Sweeper};
 use url::Url;
 use users::{Directory, OpenError, UsersError};
@@ -51,6 +51,8 @@ pub(crate) struct App {
     pub(crate) page_headers: PageHeaders,
     pub(crate) redirect_origins: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
+    /// The hosts that the public listener answers for; `None` for every one.
+    pub(crate) allowed_hosts: Option<AllowedHosts>,
     /// What may cost sessions, in words for the operator.
     risks: Vec<String>,
     /// Until it is started.
@@ -100,6 +102,7 @@ impl App {
             password_min,
             redirect_origins: config.redirect_origins,
             allowed_origins: config.allowed_origins,
+            allowed_hosts: config.allowed_hosts,
             risks: backend.risks,
         })
     }

@@ -87,6 +87,7 @@ async fn check_password(
         Ok(ticket) => ticket,
         Err(error) => {
             if matches!(error, ApiError::TooMany { .. }) {
+                app.client_addresses.note_failure(client);
                 app.figures.login_throttled.inc();
                 tracing::info!(target: "audit", event = "login_throttled",
                     username = loggable(username), ip = client.ip.map(tracing::field::display));
@@ -101,6 +102,7 @@ async fn check_password(
         }
         Ok(None) => {
             app.figures.login_failure.inc();
+            app.client_addresses.note_failure(client);
             tracing::info!(target: "audit", event = "login_failed",
                 username = loggable(username), ip = client.ip.map(tracing::field::display));
             Ok(None)

@@ -1,15 +1,20 @@
 //! Where a request comes from: the peer's address, or the one that a trusted proxy names.
 
+mod unnamed_proxy;
+
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
+use axum::http::header::{self, FORWARDED};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 use session::{Origin, SeenAt};
 
 use crate::app::App;
+use crate::forwarded;
+use unnamed_proxy::UnnamedProxy;
 
 /// How much of a user agent is kept and compared.
 const USER_AGENT_CHARS: usize = 256;
@@ -21,6 +26,7 @@ pub(crate) struct ClientAddresses {
     pub(crate) trusted: Vec<IpNet>,
     /// The one header that they name it in.
     pub(crate) header: HeaderName,
+    unnamed: Arc<UnnamedProxy>,
 }
 
 /// The client of a request.
@@ -33,23 +39,36 @@ pub(crate) struct Client {
 }
 
 impl ClientAddresses {
+    /// These proxies, and the header that they name a client in.
+    pub(crate) fn new(trusted: Vec<IpNet>, header: HeaderName) -> Self {
+        Self { trusted, header, unnamed: Arc::default() }
+    }
+
+    /// Notes that a login from this client failed: where no proxy is believed, it may be one.
+    pub(crate) fn note_failure(&self, client: &Client) {
+        if let (Some(ip), true) = (client.ip, self.trusted.is_empty()) {
+            self.unnamed.note_failure(ip);
+        }
+    }
+
     /// The client's address, read from right to left past trusted proxies: the first address that
     /// no trusted proxy has. What stands to the left of it anybody may have written.
     pub(crate) fn find(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
-        let named: Vec<&str> = headers
-            .get_all(&self.header)
-            .iter()
-            .flat_map(|line| line.to_str().unwrap_or("?").split(','))
-            .collect();
-        for name in named.into_iter().rev() {
-            if !self.trusts(client) {
-                break;
-            }
-            match address(name) {
-                Some(next) => client = next,
-                None => break,
-            }
+        if headers.contains_key(&self.header) && !self.trusts(client) {
+            self.unnamed.note_header(client, &self.header);
+        }
+        let lines = headers.get_all(&self.header).iter().rev();
+        let lines = lines.map(|line| line.to_str().unwrap_or("?"));
+        let named: &mut dyn Iterator<Item = Option<IpAddr>> = if self.header == FORWARDED {
+            &mut lines.flat_map(forwarded::hops)
+        } else {
+            &mut lines.flat_map(|line| line.rsplit(',').map(address))
+        };
+        while self.trusts(client)
+            && let Some(Some(next)) = named.next()
+        {
+            client = next;
         }
         client
     }
@@ -96,6 +115,14 @@ impl Client {
     pub(crate) fn network(&self) -> IpAddr {
         self.ip.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), session::network)
     }
+
+    /// The /48 that an IPv6 client is in: a site has 65,536 networks, and anybody can rent a site.
+    pub(crate) fn site(&self) -> Option<Ipv6Addr> {
+        match self.ip?.to_canonical() {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(ip) => Some(Ipv6Addr::from_bits(ip.to_bits() >> 80 << 80)),
+        }
+    }
 }
 
 impl<S> FromRequestParts<S> for Client
@@ -131,13 +158,15 @@ mod tests {
     use super::*;
 
     fn found(peer: &str, lines: &[&'static str]) -> String {
-        let addresses = ClientAddresses {
-            trusted: vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
-            header: HeaderName::from_static("x-forwarded-for"),
-        };
+        found_in("x-forwarded-for", peer, lines)
+    }
+
+    fn found_in(header: &'static str, peer: &str, lines: &[&'static str]) -> String {
+        let trusted = vec!["10.0.0.0/8".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+        let addresses = ClientAddresses::new(trusted, HeaderName::from_static(header));
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append("x-forwarded-for", line.parse().unwrap());
+            headers.append(header, line.parse().unwrap());
         }
         addresses.find(peer.parse().unwrap(), &headers).to_string()
     }
@@ -161,6 +190,36 @@ mod tests {
         assert_eq!(found("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
         assert_eq!(found("2001:db8::1", &["[2001:db9::7]:443"]), "2001:db9::7");
         assert_eq!(found("10.0.0.1", &["::ffff:203.0.113.9"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn the_header_of_rfc_7239_is_read_past_trusted_proxies_too() {
+        let found = |lines| found_in("forwarded", "10.0.0.1", lines);
+        for (lines, client) in [
+            (&["for=203.0.113.9;proto=https"][..], "203.0.113.9"),
+            (&["for=6.6.6.6, for=203.0.113.9, for=10.0.0.2"], "203.0.113.9"),
+            (&["for=6.6.6.6, for=\"[2001:db9::7]:1\"", "for=10.0.0.2"], "2001:db9::7"),
+            (&["for=6.6.6.6, for=unknown"], "10.0.0.1"),
+            (&["for=6.6.6.6, for=_gateway, for=10.0.0.2"], "10.0.0.2"),
+            (&["for=6.6.6.6", "proto=https"], "10.0.0.1"),
+            (&["for=\"6.6.6.6, for=203.0.113.9"], "203.0.113.9"),
+            (&["203.0.113.9"], "10.0.0.1"),
+            (&[], "10.0.0.1"),
+        ] {
+            assert_eq!(found(lines), client, "{lines:?}");
+        }
+        assert_eq!(found_in("forwarded", "192.0.2.1", &["for=203.0.113.9"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn an_ipv6_client_is_in_a_site_and_another_is_in_none() {
+        let site = |ip: &str| {
+            let client = Client { ip: Some(ip.parse().unwrap()), user_agent: "".into() };
+            client.site().map(|site| site.to_string())
+        };
+        assert_eq!(site("2001:db9:1:2:3:4:5:6").as_deref(), Some("2001:db9:1::"));
+        assert_eq!(site("192.0.2.7"), None);
+        assert_eq!(site("::ffff:192.0.2.7"), None);
     }
 
     #[test]

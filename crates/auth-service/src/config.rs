@@ -7,9 +7,8 @@ mod table;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ipnet::IpNet;
-use server_runtime::settings::written;
-use server_runtime::{BadSetting, Rate, Settings};
+use server_runtime::settings::{proxy_networks, written};
+use server_runtime::{AllowedHosts, BadSetting, Rate, Settings};
 use session::{Binding, Lifetimes, RedisAddress};
 use url::Url;
 use users::DirectoryOptions;
@@ -57,6 +56,8 @@ pub struct Config {
     pub workers: usize,
     /// Whether the demo user exists.
     pub demo: bool,
+    /// The hosts that the public listener answers for; `None` for every one.
+    pub allowed_hosts: Option<AllowedHosts>,
     pub(crate) redirect_origins: Vec<String>,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) cookie: SessionCookie,
@@ -90,6 +91,8 @@ pub struct AttemptRates {
     pub address: Rate,
     /// Tokens that one user mints.
     pub mints: Rate,
+    /// Logins from one address, right ones too.
+    pub logins: Rate,
 }
 
 /// A secret setting: compared in constant time, never shown.
@@ -136,7 +139,6 @@ impl Config {
             internal_addr: settings
                 .required("AUTH_INTERNAL_ADDR", server_runtime::settings::socket_addr)?,
             internal_key: settings.value("AUTH_INTERNAL_KEY", read::key)?.map(Secret),
-            public_url,
             session_store: read::session_store(settings)?,
             directory: read::directory(settings, demo)?,
             lifetimes: read::lifetimes(settings, demo)?,
@@ -149,15 +151,15 @@ impl Config {
             drain_delay: settings.required("DRAIN_DELAY", server_runtime::settings::duration)?,
             workers: server_runtime::workers::count(settings)?,
             demo,
-            redirect_origins: read::origins(settings, "AUTH_REDIRECT_ORIGINS")?,
-            allowed_origins: read::origins(settings, "AUTH_ALLOWED_ORIGINS")?,
+            allowed_hosts: read::allowed_hosts(settings, demo, &public_url)?,
+            public_url,
+            redirect_origins: read::redirect_origins(settings)?,
+            allowed_origins: read::allowed_origins(settings)?,
             cookie,
-            client_addresses: ClientAddresses {
-                trusted: settings
-                    .value("AUTH_TRUSTED_PROXIES", read::networks)?
-                    .unwrap_or_default(),
-                header: settings.required("AUTH_CLIENT_IP_HEADER", |name| name.parse().ok())?,
-            },
+            client_addresses: ClientAddresses::new(
+                settings.value("AUTH_TRUSTED_PROXIES", proxy_networks)?.unwrap_or_default(),
+                settings.required("AUTH_CLIENT_IP_HEADER", |name| name.parse().ok())?,
+            ),
             risks: Vec::new(),
         };
         read::belonging_together(settings, &config)?;
@@ -181,9 +183,4 @@ impl Config {
         }
         settings
     }
-}
-
-/// One network, or one address as a network of its own.
-fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<std::net::IpAddr>().ok().map(IpNet::from))
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use server_runtime::cross_site::FromNamedOrigin;
 use session::{Dead, Intent, Kind, Presented, SeenAt, Session, Token, Verdict};
 
+use crate::admin::is_admin;
 use crate::app::App;
 use crate::client_address::Client;
 use crate::error::ApiError;
@@ -30,6 +32,8 @@ pub(crate) struct Caller {
     pub(crate) presented: Presented,
     /// Whether the token came in the cookie.
     pub(crate) by_cookie: bool,
+    /// Whether a page of a named origin sent the request, and would change something.
+    pub(crate) from_named_origin: bool,
     /// The client's address, as far as it is known.
     pub(crate) ip: Option<IpAddr>,
 }
@@ -101,7 +105,14 @@ impl Caller {
         let presented = carried.read(intent)?;
         match app.sessions.validate_one(presented, seen.clone()).await? {
             Verdict::Alive(session) => {
-                Ok(Self { session, presented, by_cookie: carried.by_cookie, ip: seen.ip })
+                let from_named_origin = parts.extensions.get::<FromNamedOrigin>().is_some();
+                // INVARIANT: what acts as an admin is changed from our own pages only, whatever
+                // other origins are let in.
+                if from_named_origin && is_admin(&session) {
+                    return Err(ApiError::CrossSite);
+                }
+                let (by_cookie, ip) = (carried.by_cookie, seen.ip);
+                Ok(Self { session, presented, by_cookie, from_named_origin, ip })
             }
             Verdict::Dead(dead) => {
                 if intent == Intent::Look {
@@ -128,6 +139,18 @@ impl Caller {
         match app.sessions.validate_one(look, SeenAt::default()).await? {
             Verdict::Alive(_) => Ok(()),
             Verdict::Dead(dead) => Err(dead.into()),
+        }
+    }
+}
+
+impl Caller {
+    /// The caller of a request that may come without one: a credential that opens nothing is none.
+    /// One that nobody can tell from another, or that cannot be looked at, is an error here too.
+    pub(crate) async fn if_any(app: &App, parts: &Parts) -> Result<Option<Self>, ApiError> {
+        match Self::present(app, parts, Intent::Use).await {
+            Ok(caller) => Ok(Some(caller)),
+            Err(ApiError::MissingToken | ApiError::InvalidToken(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }

@@ -25,8 +25,8 @@ pub(crate) enum ApiError {
     MissingToken,
     /// The internal listener's key did not come; the text is how it is sent.
     MissingKey(&'static str),
-    /// Another key came.
-    WrongKey,
+    /// Another key came; the flag says whether by Basic.
+    WrongKey { basic: bool },
     /// A token came that opens nothing; the text is the challenge's description.
     InvalidToken(&'static str),
     /// Alive, but not allowed; the text says what would be.
@@ -35,6 +35,8 @@ pub(crate) enum ApiError {
     Stale { max_age: Duration },
     /// A browser sent it from another site.
     CrossSite,
+    /// It names a host that is none of ours.
+    Misdirected,
     /// Nothing there that the caller may know of.
     NotFound,
     /// The path knows other methods.
@@ -68,10 +70,11 @@ impl ApiError {
             Self::Invalid(_) | Self::TwoTokens(_) => ErrorCode::InvalidRequest,
             Self::InvalidCredentials { .. } => ErrorCode::InvalidCredentials,
             Self::MissingToken | Self::MissingKey(_) => ErrorCode::MissingToken,
-            Self::InvalidToken(_) | Self::WrongKey => ErrorCode::InvalidToken,
+            Self::InvalidToken(_) | Self::WrongKey { .. } => ErrorCode::InvalidToken,
             Self::Forbidden(_) => ErrorCode::Forbidden,
             Self::Stale { .. } => ErrorCode::ReauthenticationRequired,
             Self::CrossSite => ErrorCode::CrossSiteRequest,
+            Self::Misdirected => ErrorCode::MisdirectedRequest,
             Self::NotFound => ErrorCode::NotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
             Self::Conflict(_) => ErrorCode::Conflict,
@@ -100,7 +103,7 @@ impl ApiError {
             Self::MissingKey(how) => format!(
                 "this listener wants its key, which AUTH_INTERNAL_KEY sets: send it as `{how}`"
             ),
-            Self::WrongKey => {
+            Self::WrongKey { .. } => {
                 "this is not the listener's key, which AUTH_INTERNAL_KEY sets".to_owned()
             }
             Self::InvalidToken(why) => format!("{why}: log in again"),
@@ -109,6 +112,9 @@ impl ApiError {
                 format!("this needs a login of the last {} s: log in again", max_age.as_secs())
             }
             Self::CrossSite => "a browser sent this from another site".to_owned(),
+            Self::Misdirected => "the request names a host that is none of this service: \
+                AUTH_ALLOWED_HOSTS and AUTH_PUBLIC_URL name more"
+                .to_owned(),
             Self::NotFound => "there is nothing here, or nothing that you may see".to_owned(),
             Self::MethodNotAllowed => {
                 "see the Allow header for the methods of this path".to_owned()
@@ -135,7 +141,7 @@ impl ApiError {
     fn challenge(&self) -> Option<String> {
         let bearer = r#"Bearer realm="reinflate""#;
         Some(match self {
-            Self::InvalidCredentials { basic: true } => {
+            Self::InvalidCredentials { basic: true } | Self::WrongKey { basic: true } => {
                 r#"Basic realm="reinflate", charset="UTF-8""#.to_owned()
             }
             Self::InvalidCredentials { basic: false }
@@ -147,7 +153,9 @@ impl ApiError {
             Self::InvalidToken(why) => {
                 format!(r#"{bearer}, error="invalid_token", error_description="{why}""#)
             }
-            Self::WrongKey => return Self::InvalidToken("the internal key is wrong").challenge(),
+            Self::WrongKey { basic: false } => {
+                return Self::InvalidToken("the internal key is wrong").challenge();
+            }
             Self::Forbidden(why) => {
                 format!(r#"{bearer}, error="insufficient_scope", error_description="{why}""#)
             }

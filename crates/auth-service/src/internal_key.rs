@@ -1,19 +1,28 @@
 //! The key that internal routes want, where one is set.
 //!
 //! A layer and no extractor, so that a new route cannot forget it; and one that neither boxes nor
-//! waits, since it stands before every validation.
+//! waits, since it stands before every validation. Only introspection also takes the key as OAuth
+//! clients send theirs, of which one way is within the form: there an extractor is what reads it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::extract::Request;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::{Either, Ready, ready};
+use percent_encoding::percent_decode;
+use serde::de::DeserializeOwned;
 use tower::{Layer, Service};
+use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::body::{self, BODY_LIMIT, Media};
+use crate::config::Secret;
 use crate::credential::{once, scheme};
 use crate::error::ApiError;
 
@@ -47,12 +56,13 @@ impl RequireKey {
     }
 
     fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let shown = (self.shown)(headers)?;
-        match (&self.app.internal_key, shown) {
-            (None, _) => Ok(()),
-            (Some(_), None) => Err(ApiError::MissingKey(self.how)),
-            (Some(key), Some(shown)) if key.matches(shown) => Ok(()),
-            (Some(_), Some(_)) => Err(ApiError::WrongKey),
+        let Some(key) = &self.app.internal_key else {
+            return Ok(());
+        };
+        match (self.shown)(headers)? {
+            None => Err(ApiError::MissingKey(self.how)),
+            Some(shown) if key.matches(shown) => Ok(()),
+            Some(_) => Err(ApiError::WrongKey { basic: false }),
         }
     }
 }
@@ -90,4 +100,82 @@ where
             Err(error) => Either::Left(ready(Ok(error.into_response()))),
         }
     }
+}
+
+/// A form from somebody who shows the key as an OAuth client shows its secret: as the password of
+/// Basic with any user name, as `client_secret` in the form
+/// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)), or as a bearer
+/// credential. In more than one way at once it is refused, as the RFC says.
+pub(crate) struct ClientForm<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for ClientForm<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let media = Media::of(&parts.headers);
+        if let Some(key) = &app.internal_key {
+            let in_header = in_header(key, &parts.headers)?;
+            if in_header.is_none() && media != Media::Form {
+                return Err(MISSING);
+            }
+            let bytes = body::read(body, BODY_LIMIT).await?;
+            check(key, in_header, &bytes)?;
+            return read(media, &bytes);
+        }
+        read(media, &body::read(body, BODY_LIMIT).await?)
+    }
+}
+
+const MISSING: ApiError = ApiError::MissingKey("Authorization: Bearer KEY");
+
+fn read<T: DeserializeOwned>(media: Media, bytes: &Bytes) -> Result<ClientForm<T>, ApiError> {
+    if media == Media::Form {
+        return body::form(bytes).map(ClientForm);
+    }
+    Err(ApiError::MediaType { wanted: "application/x-www-form-urlencoded" })
+}
+
+/// That the key came with the header, which was looked at already, or else in the form.
+fn check(key: &Secret, in_header: Option<()>, form: &[u8]) -> Result<(), ApiError> {
+    let mut secrets = url::form_urlencoded::parse(form)
+        .filter(|(name, value)| name == "client_secret" && !value.is_empty())
+        .map(|(_, value)| Zeroizing::new(value.into_owned()));
+    match (in_header, secrets.next(), secrets.next()) {
+        (Some(()), None, _) => Ok(()),
+        (None, None, _) => Err(MISSING),
+        (None, Some(secret), None) if key.matches(secret.as_bytes()) => Ok(()),
+        (None, Some(_), None) => Err(ApiError::WrongKey { basic: false }),
+        (_, Some(_), _) => Err(ApiError::Invalid("show the key in one way, and once".to_owned())),
+    }
+}
+
+/// Whether the key is in `Authorization`; that another is there is an error.
+fn in_header(key: &Secret, headers: &HeaderMap) -> Result<Option<()>, ApiError> {
+    let Some(value) = once(headers, &header::AUTHORIZATION)? else {
+        return Ok(None);
+    };
+    let (right, basic) = match (scheme(value, "Bearer"), scheme(value, "Basic")) {
+        (Some(bearer), _) => (key.matches(bearer), false),
+        (None, Some(encoded)) => (is_password(key, encoded), true),
+        (None, None) => return Ok(None),
+    };
+    if right { Ok(Some(())) } else { Err(ApiError::WrongKey { basic }) }
+}
+
+/// Whether Basic credentials have the key for a password. OAuth clients encode both parts as a form
+/// does, most others do not: a key with `%` or `+` in it is right in either way.
+fn is_password(key: &Secret, encoded: &[u8]) -> bool {
+    let Ok(decoded) = STANDARD.decode(encoded).map(Zeroizing::new) else {
+        return false;
+    };
+    let Some(colon) = decoded.iter().position(|byte| *byte == b':') else {
+        return false;
+    };
+    let plain = &decoded[colon + 1..];
+    let spaces: Zeroizing<Vec<u8>> =
+        Zeroizing::new(plain.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect());
+    let form: Zeroizing<Vec<u8>> = Zeroizing::new(percent_decode(&spaces).collect());
+    // Both are compared, whichever is right.
+    key.matches(plain) | key.matches(&form)
 }

@@ -80,6 +80,23 @@ pub(crate) fn with_any_method_at_doors(mut document: OpenApi) -> OpenApi {
     document
 }
 
+/// What every operation of the public listener but the probes may answer where it keeps to its
+/// hosts.
+pub(crate) fn with_hosts(mut document: OpenApi) -> OpenApi {
+    for item in document.paths.paths.values_mut() {
+        let operations =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten();
+        for operation in operations {
+            let tags = operation.tags.as_deref().unwrap_or_default();
+            if !tags.iter().any(|tag| tag == "Probes") {
+                let (status, response) = described(MISDIRECTED);
+                operation.responses.responses.insert(status, response);
+            }
+        }
+    }
+    document
+}
+
 /// `me` in the place of an id is described by itself as well.
 pub(crate) fn with_me(mut document: OpenApi) -> OpenApi {
     let paths = &mut document.paths.paths;
@@ -154,6 +171,10 @@ const LONG: Described = (ErrorCode::PayloadTooLarge, "The body is too long");
 const MEDIA: Described = (ErrorCode::UnsupportedMediaType, "The body is of another type");
 const RULE: Described = (ErrorCode::Unprocessable, "Against a rule: `detail` says which");
 const OFTEN: Described = (ErrorCode::TooManyRequests, "Too often: see `Retry-After`");
+const MISDIRECTED: Described = (
+    ErrorCode::MisdirectedRequest,
+    "On loopback and in demo mode: the request names a host that is none of the service",
+);
 const DEFECT: Described = (ErrorCode::Internal, "A defect of the service");
 const AWAY: Described = (
     ErrorCode::Unavailable,

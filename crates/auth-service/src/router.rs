@@ -1,5 +1,6 @@
 //! The one table of routes, and the one stack of middleware, of both listeners.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -11,9 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use server_runtime::page::style_sheet;
 use server_runtime::problem::Link;
-use server_runtime::{Readiness, RequestLayer};
-use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
-use tower_http::csrf::{CsrfLayer, ProtectionError};
+use server_runtime::{CrossSiteLayer, HostLayer, Readiness, RequestLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -21,13 +20,15 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::body::{self, BODY_LIMIT};
+use crate::cors::answer_named_origins;
 use crate::error::ApiError;
 use crate::handlers as h;
 use crate::internal_key::RequireKey;
 use crate::openapi;
 use crate::pages as p;
 
-/// What anybody may ask: where people and programs log in, and see to their sessions.
+/// What anybody may ask, from the pages of named origins too: where people and programs log in, and
+/// see to their sessions.
 fn public_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(h::login::login, p::login::show_login))
@@ -36,16 +37,16 @@ fn public_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(h::rotate::rotate_session))
         .routes(routes!(h::sessions::list_sessions, h::sessions::end_sessions))
         .routes(routes!(h::sessions::end_session))
-        .routes(routes!(h::tokens::mint_token))
         .routes(routes!(h::revoke::revoke))
         .routes(routes!(h::status::get_status))
-        .routes(routes!(h::status::get_stats))
-        .routes(routes!(h::admin_sessions::end_everybodys_sessions))
 }
 
-/// The users API: no other origin is let in here, whatever was set.
-fn users_routes() -> OpenApiRouter<Arc<App>> {
+/// Minting, and the API of users and admins: no other origin is let in here, whatever was set.
+fn strict_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
+        .routes(routes!(h::tokens::mint_token))
+        .routes(routes!(h::status::get_stats))
+        .routes(routes!(h::admin_sessions::end_everybodys_sessions))
         .routes(routes!(h::users::list_users, h::users::create_user))
         .routes(routes!(h::users::get_user, h::users::update_user, h::users::delete_user))
         .routes(routes!(h::password::change_password))
@@ -76,8 +77,12 @@ fn page_routes() -> OpenApiRouter<Arc<App>> {
 fn internal_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(h::validate_token::validate_token))
-        .routes(routes!(h::introspect::introspect))
         .routes(routes!(h::metrics::get_metrics))
+}
+
+/// What OAuth clients ask, who show the key in their own ways.
+fn introspection_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(h::introspect::introspect))
 }
 
 /// What proxies ask before they pass a request on: no key, and any method.
@@ -132,26 +137,30 @@ pub(crate) fn document() -> OpenApi {
 
 /// The document of the public listener.
 pub(crate) fn public_document() -> OpenApi {
-    public_routes()
-        .merge(users_routes())
+    let routes = public_routes()
+        .merge(strict_routes())
         .merge(page_routes())
         .merge(index_routes())
         .merge(document_routes())
-        .merge(probe_routes())
-        .into_openapi()
+        .merge(probe_routes());
+    openapi::with_hosts(routes.into_openapi())
 }
 
 /// The document of the internal listener, without what both have.
 pub(crate) fn internal_document() -> OpenApi {
-    internal_routes().merge(session_data_routes()).merge(authz_routes(false)).into_openapi()
+    internal_routes()
+        .merge(introspection_routes())
+        .merge(session_data_routes())
+        .merge(authz_routes(false))
+        .into_openapi()
 }
 
 /// The public listener's routes with their own layers, but without the probes and without what
 /// every request gets: for a process that joins two services on one listener.
 pub(crate) fn public_part(app: &Arc<App>) -> Router {
-    let open = open_to_named_origins(public_routes().into(), app);
-    let strict = users_routes().merge(page_routes());
-    let strict = Router::from(strict).layer(cross_site(&[]));
+    let named = [app.allowed_origins.as_slice(), app.redirect_origins.as_slice()].concat();
+    let open = guarded(public_routes(), cross_site(app).with_named(named));
+    let strict = guarded(strict_routes().merge(page_routes()), cross_site(app));
     let index = Router::from(index_routes());
     let routes = open.merge(strict).merge(index).with_state(Arc::clone(app));
     routes.layer(middleware::from_fn(take_body_first))
@@ -160,8 +169,7 @@ pub(crate) fn public_part(app: &Arc<App>) -> Router {
 /// The public listener.
 pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
     let document = Router::from(document_routes()).with_state(Arc::clone(app));
-    let read = open_to_named_origins(document.merge(probes(readiness, app)), app);
-    finished_public(public_part(app).merge(read), app)
+    finished_public(public_part(app).merge(document).merge(probes(readiness, app)), app)
 }
 
 /// The internal listener.
@@ -171,6 +179,7 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
         .route_layer(middleware::from_fn(take_body_first))
         .route_layer(RequireKey::beside_token(app));
     let routes = guarded
+        .merge(Router::from(introspection_routes()))
         .merge(with_token)
         .merge(Router::from(authz_routes(app.demo)))
         .route("/", get(h::index::show_internal_index))
@@ -187,7 +196,8 @@ fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
 /// What every request to the public listener gets, and what is said where there is no route.
 pub(crate) fn finished_public(routes: Router, app: &App) -> Router {
     let layer = RequestLayer::leading_on(&app.metrics, Arc::clone(&app.clock), lead_on);
-    let routes = with_fallbacks(routes).layer(layer);
+    let hosts = HostLayer::new(app.allowed_hosts.clone(), || ApiError::Misdirected.into_response());
+    let routes = open_to_named_origins(with_fallbacks(routes), app).layer(hosts).layer(layer);
     if app.https { routes.layer(hsts()) } else { routes }
 }
 
@@ -200,10 +210,12 @@ fn with_fallbacks(routes: Router) -> Router {
 
 /// An error that becomes a page leads on to one of ours. Not so on the internal listener, whose
 /// errors proxies show on sites of others.
-const fn lead_on(status: StatusCode) -> Link {
+const fn lead_on(status: StatusCode) -> Option<Link> {
     match status {
-        StatusCode::UNAUTHORIZED => (p::LOGIN, "Log in"),
-        _ => (p::ACCOUNT, "Your account"),
+        StatusCode::UNAUTHORIZED => Some((p::LOGIN, "Log in")),
+        // None of our pages is at that host.
+        StatusCode::MISDIRECTED_REQUEST => None,
+        _ => Some((p::ACCOUNT, "Your account")),
     }
 }
 
@@ -218,40 +230,36 @@ async fn take_body_first(request: Request, next: Next) -> Result<Response, ApiEr
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// The rule of Go's `CrossOriginProtection`: an unsafe request that a browser sent from elsewhere
-/// is refused, unless from one of these origins.
-fn cross_site(trusted: &[String]) -> CsrfLayer<fn(ProtectionError) -> Response> {
-    let refuse: fn(ProtectionError) -> Response = |_| ApiError::CrossSite.into_response();
-    trusted
-        .iter()
-        .fold(CsrfLayer::new(), |layer, origin| {
-            // The settings have taken only origins, so that none is refused here.
-            layer.clone().add_trusted_origin(origin).unwrap_or(layer)
-        })
-        .with_rejection_response(refuse)
+/// An unsafe request that a page of another origin sent is refused. Our own is that of
+/// `AUTH_PUBLIC_URL`, too: a proxy may ask for us by another name.
+fn cross_site(app: &App) -> CrossSiteLayer {
+    let own = app.public_url.origin().ascii_serialization();
+    CrossSiteLayer::new(&own, || ApiError::CrossSite.into_response())
 }
 
-/// Lets the pages of the origins that are named in, with credentials.
-pub(crate) fn open_to_named_origins<S>(routes: Router<S>, app: &App) -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-{
-    let origins = &app.allowed_origins;
-    let trusting = [origins.as_slice(), app.redirect_origins.as_slice()].concat();
-    // Set before the layers, so that a preflight, which no route knows, goes through them.
-    let routes = routes
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(cross_site(&trusting));
+/// The rule around the routes, and around the methods that they do not know.
+fn guarded(routes: OpenApiRouter<Arc<App>>, rule: CrossSiteLayer) -> Router<Arc<App>> {
+    let routes = Router::from(routes);
+    routes.method_not_allowed_fallback(async || ApiError::MethodNotAllowed).layer(rule)
+}
+
+/// The routes that scripts of the named origins may ask.
+pub(crate) fn open_paths() -> HashSet<String> {
+    let open = public_routes().merge(document_routes()).merge(probe_routes());
+    open.into_openapi().paths.paths.into_keys().collect()
+}
+
+/// Lets the scripts of the origins that are named read the answers, with credentials.
+fn open_to_named_origins(routes: Router, app: &App) -> Router {
+    let origins =
+        app.allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let origins: Arc<[HeaderValue]> = origins.collect();
     if origins.is_empty() {
         return routes;
     }
-    let origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
-    let cors = CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
-        .allow_credentials(true)
-        .allow_methods(AllowMethods::mirror_request())
-        .allow_headers(AllowHeaders::mirror_request());
-    routes.layer(cors)
+    routes.layer(middleware::from_fn(move |request, next| {
+        answer_named_origins(Arc::clone(&origins), request, next)
+    }))
 }
 
 fn hsts() -> SetResponseHeaderLayer<HeaderValue> {

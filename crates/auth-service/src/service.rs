@@ -96,11 +96,6 @@ impl Service {
         router::public_part(&self.app)
     }
 
-    /// Lets the pages of `AUTH_ALLOWED_ORIGINS` ask `routes` as well.
-    pub fn open_to_named_origins(&self, routes: Router) -> Router {
-        router::open_to_named_origins(routes, &self.app)
-    }
-
     /// Adds to `routes` the fallbacks and what every public request gets.
     pub fn finish(&self, routes: Router) -> Router {
         router::finished_public(routes, &self.app)

@@ -1,5 +1,6 @@
 //! How often a password may be tried, whatever the door: for one account from one address, for one
-//! account from everywhere, from one address for all accounts. Whether the account exists makes no
+//! account from everywhere, from one address for all accounts, there also where all are right. An
+//! IPv6 client counts with its /48 too, which may have ten times as many. Whether the account exists makes no
 //! difference here, and neither does how its name is spelled.
 
 mod mints;
@@ -19,6 +20,9 @@ use crate::error::ApiError;
 /// How long a login exempts its address from the limit that the account has from everywhere.
 const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
 
+/// How many times as much a site may do as a network.
+const IN_A_SITE: u32 = 10;
+
 /// Counts attempts at passwords, and refuses those that are too many.
 pub(crate) struct Throttle {
     store: Arc<dyn AttemptStore>,
@@ -30,9 +34,12 @@ pub(crate) struct Throttle {
 #[must_use = "it counts as a failure unless it is handed back"]
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    address: Option<AttemptLimit>,
+    /// The failures for the account from the client's network.
     pair: Option<AttemptLimit>,
-    account: Option<AttemptLimit>,
+    /// All logins from there.
+    logins: Vec<AttemptLimit>,
+    /// Other failures. Those for the account from everywhere are the last: strangers share them.
+    failures: Vec<AttemptLimit>,
     /// Under what the address is remembered at the account, where that matters.
     known: Option<AttemptKey>,
 }
@@ -40,7 +47,7 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// Its limits. The account's is the last: strangers share it.
     fn limits(&self) -> Vec<AttemptLimit> {
-        [self.address, self.pair, self.account].into_iter().flatten().collect()
+        self.pair.iter().chain(&self.logins).chain(&self.failures).copied().collect()
     }
 }
 
@@ -51,8 +58,9 @@ impl Throttle {
 
     /// Counts an attempt at an account's password, before anybody looks at the password.
     ///
-    /// An address that has logged in to the account is not counted among everybody, and not
-    /// refused because of them: nobody can lock somebody else out.
+    /// An address that has logged in to the account within 30 days is not counted among everybody,
+    /// and not refused because of them. Somebody else can still lock out whoever shares an address
+    /// with them, or logs in from one that the account does not know yet.
     ///
     /// # Errors
     ///
@@ -60,16 +68,19 @@ impl Throttle {
     /// [`ApiError::Unavailable`] where the store does not answer.
     pub(crate) async fn admit(&self, account: &str, client: &Client) -> Result<Ticket, ApiError> {
         let account = users::fold_name(account);
-        let (account, network) = (account.as_bytes(), &network(client)[..]);
-        let Self { rates, .. } = self;
+        let (account, rates) = (account.as_bytes(), &self.rates);
         // Clients whose address is not known are not one that has logged in.
         let known = (!rates.account.is_off() && client.ip.is_some())
-            .then(|| AttemptKey::of(&[b"known", network, account]));
+            .then(|| AttemptKey::of(&[b"known", &network(client), account]));
         let everybody = if self.knows(known).await? { Rate::OFF } else { rates.account };
+        let [pair, site_pair] = from(client, rates.pair, b"pair", account);
+        let failures = from(client, rates.address, b"address", b"")
+            .into_iter()
+            .chain([site_pair, limit(everybody, &[b"account", account])]);
         let ticket = Ticket {
-            address: limit(rates.address, &[b"address", network]),
-            pair: limit(rates.pair, &[b"pair", network, account]),
-            account: limit(everybody, &[b"account", account]),
+            pair,
+            logins: from(client, rates.logins, b"logins", b"").into_iter().flatten().collect(),
+            failures: failures.flatten().collect(),
             known,
         };
         self.reserve(&ticket.limits()).await?;
@@ -83,15 +94,14 @@ impl Throttle {
     ///
     /// As [`admit`](Self::admit).
     pub(crate) async fn admit_signup(&self, client: &Client) -> Result<(), ApiError> {
-        let address = limit(self.rates.address, &[b"address", &network(client)]);
-        self.reserve(address.as_slice()).await
+        let address = from(client, self.rates.address, b"address", b"");
+        self.reserve(&address.into_iter().flatten().collect::<Vec<_>>()).await
     }
 
     /// The password was right: what the account's owner mistyped from here before is forgotten,
-    /// this attempt was none, and the address is remembered.
+    /// this was no failure, and the address is remembered. A login it stays.
     pub(crate) async fn succeeded(&self, ticket: Ticket) {
         let store = &self.store;
-        let others = Ticket { pair: None, ..ticket }.limits();
         let done = tokio::join!(
             async {
                 match ticket.pair {
@@ -99,7 +109,7 @@ impl Throttle {
                     None => Ok(()),
                 }
             },
-            store.refund(&others),
+            store.refund(&ticket.failures),
             async {
                 match ticket.known {
                     Some(known) => store.remember(known, KNOWN_FOR).await,
@@ -136,6 +146,23 @@ fn network(client: &Client) -> [u8; 16] {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
         IpAddr::V6(ip) => ip.octets(),
     }
+}
+
+/// A limit for the client's network, and ten times as much for the site that an IPv6 one is in.
+fn from(client: &Client, rate: Rate, kind: &[u8], account: &[u8]) -> [Option<AttemptLimit>; 2] {
+    let wider = Rate { count: rate.count.saturating_mul(IN_A_SITE), ..rate };
+    let site = client.site().map(|site| site.octets());
+    [
+        limit(rate, &key(kind, &network(client), account)),
+        site.and_then(|site| limit(wider, &key(kind, &site[..6], account))),
+    ]
+}
+
+/// A key of the account, or of all accounts where there is none.
+fn key<'a>(kind: &'a [u8], network: &'a [u8], account: &'a [u8]) -> Vec<&'a [u8]> {
+    let mut key = vec![kind, network];
+    key.extend((!account.is_empty()).then_some(account));
+    key
 }
 
 /// A limit, unless it is switched off.

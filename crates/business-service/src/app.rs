@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auth_client::{AuthClient, SetupError};
 use axum::extract::FromRef;
 use clock::Clock;
-use server_runtime::{Lifecycle, Metrics, Readiness};
+use server_runtime::{AllowedHosts, Lifecycle, Metrics, Readiness};
 use utoipa::openapi::OpenApi;
 
 use crate::metrics::AuthClientMetrics;
@@ -19,6 +19,8 @@ pub struct App {
     readiness: Readiness,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
+    allowed_hosts: Option<AllowedHosts>,
+    own_origin: Arc<str>,
 }
 
 /// What handlers get.
@@ -56,7 +58,14 @@ impl App {
         });
         let pages = Arc::new(Pages::new(config));
         let state = AppState { client, pages };
-        Ok(Self { state, readiness, metrics: metrics.clone(), clock })
+        Ok(Self {
+            state,
+            readiness,
+            metrics: metrics.clone(),
+            clock,
+            allowed_hosts: config.allowed_hosts.clone(),
+            own_origin: config.public_url.origin().ascii_serialization().into(),
+        })
     }
 
     /// Everything that the public listener serves.
@@ -88,6 +97,16 @@ impl App {
 
     pub(crate) fn state(&self) -> &AppState {
         &self.state
+    }
+
+    /// The hosts that the public listener answers for; `None` for every one.
+    pub(crate) fn allowed_hosts(&self) -> Option<&AllowedHosts> {
+        self.allowed_hosts.as_ref()
+    }
+
+    /// The origin of our own pages.
+    pub(crate) fn own_origin(&self) -> &str {
+        &self.own_origin
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use auth_client::{AuthClientOptions, InternalKey, Tell, Url, parse_base_url};
 use axum::extract::ConnectInfo;
 use http::request::Parts;
-use ipnet::IpNet;
-use server_runtime::settings::{self, COMMON, POSITIVE_DURATION, SOCKET_ADDR};
-use server_runtime::{BadSetting, RequestId, Setting, Settings, TraceParent, workers};
+use server_runtime::hosts::HOSTS;
+use server_runtime::settings::{self, COMMON, POSITIVE_DURATION, PROXY_NETWORKS, SOCKET_ADDR};
+use server_runtime::{
+    AllowedHosts, BadSetting, RequestId, Setting, Settings, TraceParent, workers,
+};
 
 const ADDR: &str = "BUSINESS_ADDR";
 const INTERNAL_ADDR: &str = "BUSINESS_INTERNAL_ADDR";
@@ -21,6 +23,7 @@ const TRUSTED_PROXIES: &str = "BUSINESS_TRUSTED_PROXIES";
 const COOKIE_NAME: &str = "BUSINESS_COOKIE_NAME";
 const LOGIN_URL: &str = "BUSINESS_LOGIN_URL";
 const PUBLIC_URL: &str = "BUSINESS_PUBLIC_URL";
+const ALLOWED_HOSTS: &str = "BUSINESS_ALLOWED_HOSTS";
 
 const OWN: &[Setting] = &[
     Setting::variable(ADDR, SOCKET_ADDR, "Where the service listens")
@@ -56,7 +59,7 @@ const OWN: &[Setting] = &[
     .with_flag("auth-client"),
     Setting::variable(
         TRUSTED_PROXIES,
-        "networks such as 10.0.0.0/8 or addresses, separated by commas",
+        PROXY_NETWORKS,
         "The proxies that may name the client's address in X-Forwarded-For",
     )
     .with_flag("trusted-proxies"),
@@ -77,6 +80,12 @@ const OWN: &[Setting] = &[
     )
     .with_flag("public-url")
     .with_default("http://localhost:8090"),
+    Setting::variable(
+        ALLOWED_HOSTS,
+        HOSTS,
+        "Hosts beside localhost and that of BUSINESS_PUBLIC_URL that a request may name, on loopback",
+    )
+    .with_flag("allowed-hosts"),
 ];
 
 /// Every setting of this service, those that all processes have included.
@@ -97,6 +106,8 @@ pub struct Config {
     pub login_url: Url,
     /// Where people reach this service.
     pub public_url: Url,
+    /// The hosts that the public listener answers for; `None` for every one.
+    pub allowed_hosts: Option<AllowedHosts>,
     /// How long new requests are served after the signal to end.
     pub drain_delay: Duration,
     /// How many threads serve connections.
@@ -112,12 +123,17 @@ impl Config {
     pub fn read(settings: &Settings) -> Result<Self, BadSetting> {
         let workers = workers::count(settings)?;
         let public_url = settings.required(PUBLIC_URL, parse_base_url)?;
+        // A setting of the auth service, which is there where one process is both.
+        let demo = settings.value("AUTH_DEMO", settings::boolean)?.unwrap_or(false);
+        let allowed_hosts = AllowedHosts::read(settings, ALLOWED_HOSTS, ADDR, demo)?
+            .map(|hosts| hosts.with_host(public_url.host_str()));
         Ok(Self {
             addr: settings.public_addr(ADDR)?,
             internal_addr: settings.required(INTERNAL_ADDR, settings::socket_addr)?,
             auth: AuthClientOptions { shards: workers, ..read_auth(settings, &public_url)? },
             login_url: settings.required(LOGIN_URL, login_url)?,
             public_url,
+            allowed_hosts,
             drain_delay: settings.required("DRAIN_DELAY", settings::duration)?,
             workers,
         })
@@ -147,7 +163,7 @@ fn read_auth(settings: &Settings, public_url: &Url) -> Result<AuthClientOptions,
         batches_in_flight,
         tell: settings.value(AUTH_CLIENT, |text| text.parse::<Tell>().ok())?.unwrap_or_default(),
         trusted_proxies: settings
-            .value(TRUSTED_PROXIES, |text| settings::list(text, network))?
+            .value(TRUSTED_PROXIES, settings::proxy_networks)?
             .unwrap_or_default(),
         cookie_name,
         peer,
@@ -177,10 +193,6 @@ fn traceparent(trace: &TraceParent) -> Option<&str> {
 
 fn calls(text: &str) -> Option<usize> {
     text.parse().ok().filter(|calls| *calls <= 64)
-}
-
-fn network(text: &str) -> Option<IpNet> {
-    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 fn login_url(text: &str) -> Option<Url> {
@@ -276,10 +288,14 @@ mod tests {
             (AUTH_CALLS, "65"),
             (AUTH_CLIENT, "mac"),
             (TRUSTED_PROXIES, "10.0.0.0/33"),
+            (TRUSTED_PROXIES, "0.0.0.0/0"),
+            (TRUSTED_PROXIES, "10.0.0.0/8,::/0"),
             (COOKIE_NAME, "a b"),
             (LOGIN_URL, "/login"),
             (LOGIN_URL, "javascript:alert(1)"),
             (PUBLIC_URL, "http://app/?a=b"),
+            (ALLOWED_HOSTS, "app:8090"),
+            (ALLOWED_HOSTS, "*.example.com"),
             ("DRAIN_DELAY", "soon"),
             ("PORT", "http"),
         ] {

@@ -19,6 +19,8 @@ pub(crate) enum Error {
     NotFound,
     /// A browser sent it from another site.
     CrossSite,
+    /// It names a host that is none of ours.
+    Misdirected,
     /// The form that came with it cannot be read.
     Form(FormRejection),
     /// What was typed is no note.
@@ -44,6 +46,11 @@ impl Error {
             Self::CrossSite => {
                 problem(ErrorCode::CrossSiteRequest, "a browser sent this from another site")
             }
+            Self::Misdirected => problem(
+                ErrorCode::MisdirectedRequest,
+                "the request names a host that is none of this service: BUSINESS_ALLOWED_HOSTS and \
+                 BUSINESS_PUBLIC_URL name more",
+            ),
             Self::Form(rejection) => unreadable(&rejection),
             Self::NoNote => problem(
                 ErrorCode::Unprocessable,

@@ -2,14 +2,13 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 use axum::routing::get;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use server_runtime::RequestLayer;
 use server_runtime::page::style_sheet;
-use tower_http::csrf::{CsrfLayer, ProtectionError};
+use server_runtime::{AllowedHosts, CrossSiteLayer, HostLayer, RequestLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -32,13 +31,14 @@ pub(crate) fn public(app: &App) -> Router {
     let router = router
         .route(auth_api_types::paths::OPENAPI, get(openapi))
         .route("/", get(pages::go_to_dashboard));
-    around(router, RequestLayer::new(app.metrics(), app.clock().clone()))
+    let layer = RequestLayer::new(app.metrics(), app.clock().clone());
+    around(router, app.allowed_hosts().cloned(), layer)
 }
 
 /// Everything on the internal listener.
 pub(crate) fn internal(app: &App) -> Router {
     let routes = app.metrics().routes().merge(app.readiness().routes());
-    around(routes, RequestLayer::internal(app.metrics(), app.clock().clone()))
+    around(routes, None, RequestLayer::internal(app.metrics(), app.clock().clone()))
 }
 
 /// The description of the public listener.
@@ -50,7 +50,7 @@ pub(crate) fn openapi(app: &App) -> OpenApi {
 pub(crate) fn own(app: &App) -> OpenApiRouter {
     let countdown = Router::new().route(COUNTDOWN, get(pages::show_countdown));
     for_people()
-        .layer(cross_site())
+        .layer(cross_site(app))
         .merge(for_programs())
         .merge(OpenApiRouter::from(countdown))
         .with_state(app.state().clone())
@@ -83,18 +83,19 @@ fn documented(app: &App) -> OpenApiRouter {
 }
 
 /// What every request gets, one that no route takes included.
-fn around(router: Router, layer: RequestLayer) -> Router {
+fn around(router: Router, hosts: Option<AllowedHosts>, layer: RequestLayer) -> Router {
     router
         .merge(style_sheet())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .fallback(async || Error::NotFound)
+        .layer(HostLayer::new(hosts, || Error::Misdirected.into_response()))
         .layer(layer)
 }
 
-/// The rule of Go's `CrossOriginProtection`, without exceptions: our pages post to ourselves.
-fn cross_site() -> CsrfLayer<fn(ProtectionError) -> Response> {
-    let refuse: fn(ProtectionError) -> Response = |_| Error::CrossSite.into_response();
-    CsrfLayer::new().with_rejection_response(refuse)
+/// Our pages post to ourselves: an unsafe request that a page of another origin than ours sent is
+/// refused, without exceptions.
+fn cross_site(app: &App) -> CrossSiteLayer {
+    CrossSiteLayer::new(app.own_origin(), || Error::CrossSite.into_response())
 }
 
 fn no_store() -> SetResponseHeaderLayer<HeaderValue> {

@@ -145,8 +145,7 @@ fn joined(auth: &auth_service::Service, business: &business_service::App) -> Rou
     document.merge(described);
     let readiness = auth.readiness().clone().and(business.readiness());
     let read = readiness.routes().route("/openapi.json", get(async move || Json(document)));
-    let routes = auth.public_part().merge(routes).merge(auth.open_to_named_origins(read));
-    auth.finish(routes)
+    auth.finish(auth.public_part().merge(routes).merge(read))
 }
 
 fn command(table: &[Setting]) -> Command {

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 
 use server_runtime::settings::{boolean, socket_addr, with_long_flags};
-use server_runtime::{BadSetting, Setting, Settings};
+use server_runtime::{AllowedHosts, BadSetting, Setting, Settings};
 
 /// Users of a pair are gone with it unless told otherwise.
 const USERS_IN_MEMORY: &str = "sqlite::memory:";
@@ -83,6 +83,15 @@ impl Plan {
         set.set_default("AUTH_REDIRECT_ORIGINS", back_to);
         self.auth = auth_service::Config::read(&self.settings)?;
         self.business = business_service::Config::read(&self.settings)?;
+        // Each may be reached by the other's name: they are one process.
+        let (auth, business) = (&mut self.auth, &mut self.business);
+        let to = |hosts: Option<AllowedHosts>, other: &str| Some(hosts?.with_host(Some(other)));
+        if let (Some(own), Some(other)) =
+            (auth.public_url.host_str(), business.public_url.host_str())
+        {
+            auth.allowed_hosts = to(auth.allowed_hosts.take(), other);
+            business.allowed_hosts = to(business.allowed_hosts.take(), own);
+        }
         Ok(self)
     }
 

@@ -9,11 +9,14 @@
 //!    could otherwise stretch;
 //! 4. [`shutdown`]: waits for a signal, drains, and gives the exit code.
 //!
-//! A router gets [`request::RequestLayer`] (request id, access log, metrics, panics) and, on the
+//! A router gets [`request::RequestLayer`] (request id, access log, metrics, panics), what browsers
+//! need of it ([`cross_site`], [`hosts`]), and, on the
 //! internal side, [`metrics::Metrics`] and [`probes::Readiness`]. Errors are [`problem::Problem`]s.
 
+pub mod cross_site;
 mod doors;
 pub mod healthcheck;
+pub mod hosts;
 mod json;
 pub mod listen;
 pub mod memory;
@@ -29,7 +32,9 @@ pub mod telemetry;
 pub mod traces;
 pub mod workers;
 
+pub use cross_site::CrossSiteLayer;
 pub use healthcheck::healthcheck;
+pub use hosts::{AllowedHosts, HostLayer};
 pub use json::private_json;
 pub use listen::{Limits, Listener, StartError};
 pub use metrics::Metrics;

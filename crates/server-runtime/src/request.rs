@@ -57,35 +57,35 @@ pub(crate) struct Shared {
     ids: Ids,
     /// `None` where nobody collects traces.
     tracer: Option<SdkTracer>,
-    link: Option<fn(StatusCode) -> Link>,
+    link: fn(StatusCode) -> Option<Link>,
 }
 
 impl RequestLayer {
     /// A layer that measures with `clock` and counts in `metrics`, for a listener that anybody may
     /// reach.
     pub fn new(metrics: &Metrics, clock: Arc<dyn clock::Clock>) -> Self {
-        Self::with(Callers::Anyone, metrics, clock, None)
+        Self::with(Callers::Anyone, metrics, clock, |_| None)
     }
 
     /// The same for an internal listener: a caller's `traceparent` says whether it is recorded.
     pub fn internal(metrics: &Metrics, clock: Arc<dyn clock::Clock>) -> Self {
-        Self::with(Callers::Ours, metrics, clock, None)
+        Self::with(Callers::Ours, metrics, clock, |_| None)
     }
 
     /// Like [`new`](Self::new), where the page of an error with a status leads on to `link` of it.
     pub fn leading_on(
         metrics: &Metrics,
         clock: Arc<dyn clock::Clock>,
-        link: fn(StatusCode) -> Link,
+        link: fn(StatusCode) -> Option<Link>,
     ) -> Self {
-        Self::with(Callers::Anyone, metrics, clock, Some(link))
+        Self::with(Callers::Anyone, metrics, clock, link)
     }
 
     fn with(
         callers: Callers,
         metrics: &Metrics,
         clock: Arc<dyn clock::Clock>,
-        link: Option<fn(StatusCode) -> Link>,
+        link: fn(StatusCode) -> Option<Link>,
     ) -> Self {
         let (metrics, ids) = (metrics.clone(), Ids::default());
         let shared = Shared { callers, metrics, clock, ids, tracer: traces::tracer(), link };

@@ -15,8 +15,8 @@ pub use bad::BadSetting;
 pub use command::{parse_or_exit, with_long_flags};
 pub use mask::mask_urls;
 pub use parse::{
-    BOOLEAN, DURATION, POSITIVE_DURATION, RATE, Rate, SOCKET_ADDR, boolean, duration, list,
-    positive_duration, rate, socket_addr, written,
+    BOOLEAN, DURATION, POSITIVE_DURATION, PROXY_NETWORKS, RATE, Rate, SOCKET_ADDR, boolean,
+    duration, list, positive_duration, proxy_networks, rate, socket_addr, written,
 };
 pub use process::COMMON;
 pub use read::{Settings, Source};

@@ -208,7 +208,7 @@ fn without_encryption_and_under_another_name_forms_work_too() {
         return;
     }
     // Such a browser says nothing of where a request comes from but its `Origin`.
-    let mut process = Launch::pair().start();
+    let mut process = Launch::pair().var("AUTH_ALLOWED_HOSTS", "plain.example").start();
     let auth = format!("http://plain.example:{}", process.listener("public").port);
     let browser = Chromium::start();
     browser.open(&format!("{auth}/account"));
@@ -216,6 +216,23 @@ fn without_encryption_and_under_another_name_forms_work_too() {
     assert_eq!(browser.url(), format!("{auth}/account"));
     browser.press(".bar button");
     assert_eq!(browser.url(), format!("{auth}/login"));
+}
+
+#[test]
+fn a_name_that_somebody_had_resolve_to_this_machine_shows_nothing() {
+    if skip_without_chromium() {
+        return;
+    }
+    let mut process = Launch::pair().start();
+    let browser = Chromium::start();
+    for name in ["public", "business"] {
+        let port = process.listener(name).port;
+        for path in ["/", "/login", "/dashboard", "/docs"] {
+            browser.open(&format!("http://plain.example:{port}{path}"));
+            let text = browser.text();
+            assert!(text.contains("misdirected_request"), "{path}: {text}");
+        }
+    }
 }
 
 #[test]

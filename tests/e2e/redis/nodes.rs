@@ -32,6 +32,7 @@ impl Site {
             .var("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", "0")
             .var("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "0")
             .var("AUTH_MINTS_PER_USER", "0")
+            .var("AUTH_LOGINS_PER_ADDRESS", "0")
             .var("AUTH_MAX_SESSIONS_PER_USER", "0")
             .var("AUTH_TOKEN_TTL", "10m")
             .var("AUTH_FRESH_FOR", "1h")

@@ -1,16 +1,13 @@
 //! From the text of a setting to its meaning: what is accepted is decided here.
 
-use ipnet::IpNet;
 use server_runtime::settings::{boolean, duration, list, positive_duration as positive, rate};
-use server_runtime::{BadSetting, Settings};
+use server_runtime::{AllowedHosts, BadSetting, Settings};
 use session::{Binding, Lifetimes, RedisAddress};
 use url::{Host, Url};
 use users::{DatabaseUrl, DirectoryOptions, HashingOptions};
 use zeroize::Zeroizing;
 
-use super::{
-    AttemptRates, COOKIE_TTL, Config, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend, network,
-};
+use super::{AttemptRates, COOKIE_TTL, Config, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend};
 use crate::cookie::SessionCookie;
 
 pub(super) fn session_store(settings: &Settings) -> Result<SessionBackend, BadSetting> {
@@ -104,6 +101,7 @@ pub(super) fn attempts(settings: &Settings) -> Result<AttemptRates, BadSetting> 
         account: settings.required("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", rate)?,
         address: settings.required("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", rate)?,
         mints: settings.required("AUTH_MINTS_PER_USER", rate)?,
+        logins: settings.required("AUTH_LOGINS_PER_ADDRESS", rate)?,
     })
 }
 
@@ -132,12 +130,24 @@ pub(super) fn cookie(
     }
 }
 
-pub(super) fn origins(settings: &Settings, variable: &str) -> Result<Vec<String>, BadSetting> {
-    Ok(settings.value(variable, |text| list(text, origin))?.unwrap_or_default())
+pub(super) fn allowed_hosts(
+    settings: &Settings,
+    demo: bool,
+    public_url: &Url,
+) -> Result<Option<AllowedHosts>, BadSetting> {
+    let hosts = AllowedHosts::read(settings, "AUTH_ALLOWED_HOSTS", "AUTH_PUBLIC_ADDR", demo)?;
+    Ok(hosts.map(|hosts| hosts.with_host(public_url.host_str())))
 }
 
-pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
-    list(text, network)
+pub(super) fn redirect_origins(settings: &Settings) -> Result<Vec<String>, BadSetting> {
+    let origins = settings.value("AUTH_REDIRECT_ORIGINS", |text| list(text, origin))?;
+    Ok(origins.unwrap_or_default())
+}
+
+pub(super) fn allowed_origins(settings: &Settings) -> Result<Vec<String>, BadSetting> {
+    let either = |text: &str| origin(text).or_else(|| shell_origin(text));
+    let origins = settings.value("AUTH_ALLOWED_ORIGINS", |text| list(text, either))?;
+    Ok(origins.unwrap_or_default())
 }
 
 pub(super) fn binding(text: &str) -> Option<Binding> {
@@ -188,8 +198,38 @@ pub(super) fn is_within(url: &Url, domain: &str) -> bool {
 fn origin(text: &str) -> Option<String> {
     let url = url(text)?;
     let written = url.origin().ascii_serialization();
-    (url.path() == "/" && text.trim_end_matches('/').eq_ignore_ascii_case(&written))
-        .then_some(written)
+    let exact = url.path() == "/" && text.trim_end_matches('/').eq_ignore_ascii_case(&written);
+    (exact && !written.contains('*')).then_some(written)
+}
+
+/// The origin of a native shell, `capacitor://localhost`, kept as it is written: such schemes have
+/// no rules of their own. Those that browsers know otherwise are no shell's.
+fn shell_origin(text: &str) -> Option<String> {
+    const NO_SHELL: [&str; 12] = [
+        "http",
+        "https",
+        "ws",
+        "wss",
+        "ftp",
+        "file",
+        "filesystem",
+        "blob",
+        "data",
+        "javascript",
+        "about",
+        "null",
+    ];
+    let (scheme, authority) = text.strip_suffix('/').unwrap_or(text).split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    let begins = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+    let fits =
+        begins && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "0"));
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let host_fits = !host.is_empty() && host.bytes().all(named);
+    let port_fits = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    (fits && host_fits && port_fits && !NO_SHELL.contains(&&*scheme))
+        .then(|| format!("{scheme}://{authority}"))
 }
 
 fn within<N: std::str::FromStr + PartialOrd>(
@@ -227,9 +267,55 @@ mod tests {
             "https://a.example/path",
             "ftp://a.example",
             "https://u@a.example",
+            "https://*.example.com",
+            "https://*",
+            "capacitor://localhost",
             "null",
         ] {
             assert_eq!(origin(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_origin_of_a_native_shell_has_a_scheme_of_its_own_and_no_path() {
+        for (text, expected) in [
+            ("capacitor://localhost", "capacitor://localhost"),
+            ("ionic://localhost/", "ionic://localhost"),
+            ("tauri://localhost", "tauri://localhost"),
+            ("app://My.App:8080", "app://My.App:8080"),
+            ("Chrome-Extension://abcdef", "chrome-extension://abcdef"),
+        ] {
+            assert_eq!(shell_origin(text).as_deref(), Some(expected), "{text}");
+        }
+        for bad in [
+            "capacitor:",
+            "capacitor://",
+            "capacitor:///",
+            "capacitor:localhost",
+            "capacitor://localhost/path",
+            "capacitor://localhost//",
+            "capacitor://localhost?a",
+            "capacitor://u@localhost",
+            "capacitor://localhost:",
+            "capacitor://localhost:x",
+            "capacitor://localhost:65536",
+            "capacitor://*",
+            "app://*.example.com",
+            "://localhost",
+            "1app://localhost",
+            "a b://localhost",
+            "file://localhost",
+            "javascript://localhost",
+            "data://x",
+            "blob://x",
+            "wss://a.example",
+            "https://*.example.com",
+            "null",
+            "null://",
+            "null://x",
+            "*",
+        ] {
+            assert_eq!(shell_origin(bad), None, "{bad}");
         }
     }
 

@@ -24,6 +24,19 @@ pub(super) fn of(settings: &Settings, config: &Config) -> Result<Vec<String>, Ba
             lines.push(capped(ttl, given, maximum, longest));
         }
     }
+    if settings.is_set("AUTH_CLIENT_IP_HEADER") && config.client_addresses.trusted.is_empty() {
+        lines.push(
+            "AUTH_CLIENT_IP_HEADER has no effect: AUTH_TRUSTED_PROXIES names nobody who is believed"
+                .to_owned(),
+        );
+    }
+    if config.allowed_hosts.is_none() && settings.is_set("AUTH_ALLOWED_HOSTS") {
+        lines.push(
+            "AUTH_ALLOWED_HOSTS has no effect: every host is answered beyond loopback without \
+             AUTH_DEMO, and where PORT made the address"
+                .to_owned(),
+        );
+    }
     if matches!(config.session_store, SessionBackend::Memory) {
         let idle = OF_REDIS.into_iter().filter(|variable| settings.is_set(variable));
         lines.extend(
@@ -138,6 +151,19 @@ mod tests {
         expect_one(&[("AUTH_SESSION_TTL", "31d")], "AUTH_SESSION_MAX_LIFETIME, which is 30d");
         assert!(risks(&[("AUTH_TOKEN_TTL", "12h"), ("AUTH_SESSION_TTL", "30d")]).is_empty());
         assert!(risks(&[("AUTH_SESSION_MAX_LIFETIME", "1d")]).is_empty(), "a default gives way");
+    }
+
+    #[test]
+    fn what_can_have_no_effect_is_told() {
+        let header = ("AUTH_CLIENT_IP_HEADER", "Forwarded");
+        expect_one(&[header], "AUTH_TRUSTED_PROXIES");
+        assert!(risks(&[header, ("AUTH_TRUSTED_PROXIES", "127.0.0.1")]).is_empty());
+        let hosts = ("AUTH_ALLOWED_HOSTS", "auth.lan");
+        expect_one(&[hosts, ("AUTH_PUBLIC_ADDR", "0.0.0.0:1")], "AUTH_ALLOWED_HOSTS");
+        expect_one(&[hosts, ("PORT", "5000")], "AUTH_ALLOWED_HOSTS");
+        assert!(risks(&[hosts]).is_empty());
+        let demo = [hosts, ("AUTH_PUBLIC_ADDR", "0.0.0.0:1"), ("AUTH_DEMO", "true")];
+        assert!(risks(&demo).is_empty());
     }
 
     #[test]

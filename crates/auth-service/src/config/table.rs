@@ -1,11 +1,14 @@
 //! The table of the service's settings: what each is called, what it is for, what it accepts.
 
 use server_runtime::Setting;
+use server_runtime::hosts::HOSTS;
 use server_runtime::settings::{
-    BOOLEAN, DURATION, POSITIVE_DURATION as POSITIVE, RATE, SOCKET_ADDR,
+    BOOLEAN, DURATION, POSITIVE_DURATION as POSITIVE, PROXY_NETWORKS, RATE, SOCKET_ADDR,
 };
 
 const ORIGINS: &str = "origins such as https://app.example.com, separated by commas";
+const ALLOWED_ORIGINS: &str = "origins such as https://app.example.com or capacitor://localhost, \
+    separated by commas, each written out";
 
 const fn flag(
     variable: &'static str,
@@ -130,8 +133,14 @@ pub const TABLE: &[Setting] = &[
     flag(
         "AUTH_ALLOWED_ORIGINS",
         "allowed-origins",
-        ORIGINS,
+        ALLOWED_ORIGINS,
         "Origins whose scripts may call us with credentials (CORS)",
+    ),
+    flag(
+        "AUTH_ALLOWED_HOSTS",
+        "allowed-hosts",
+        HOSTS,
+        "Hosts beside localhost and that of AUTH_PUBLIC_URL that a request may name, on loopback and with AUTH_DEMO",
     ),
     flag(
         "AUTH_COOKIE_SECURE",
@@ -209,9 +218,16 @@ pub const TABLE: &[Setting] = &[
     flag("AUTH_MINTS_PER_USER", "mints-per-user", RATE, "Tokens that one user mints")
         .with_default("100/1h"),
     flag(
+        "AUTH_LOGINS_PER_ADDRESS",
+        "logins-per-address",
+        RATE,
+        "Logins from one address, right ones too",
+    )
+    .with_default("1000/5m"),
+    flag(
         "AUTH_TRUSTED_PROXIES",
         "trusted-proxies",
-        "networks such as 10.0.0.0/8, separated by commas",
+        PROXY_NETWORKS,
         "Proxies that may name the client's address",
     ),
     flag(

@@ -11,8 +11,8 @@ use session::{Intent, Kind, Presented, SeenAt, Session, Token, Verdict};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::body::Form;
 use crate::error::ApiError;
+use crate::internal_key::ClientForm;
 use crate::openapi::InternalFormProblems;
 use crate::reply;
 
@@ -25,6 +25,10 @@ pub(crate) struct IntrospectForm {
     #[serde(rename = "token_type_hint")]
     #[schema(nullable = false)]
     _token_type_hint: Option<String>,
+    /// The internal key, where one is set and no header shows it.
+    #[serde(rename = "client_secret")]
+    #[schema(nullable = false, format = Password)]
+    _client_secret: Option<String>,
 }
 
 /// What a token is; a dead one is only `active: false`.
@@ -65,15 +69,17 @@ pub(crate) struct Introspection {
 /// Introspect a token.
 ///
 /// It only looks. A single-use token is never active here: ask `/validateToken` where it is used.
+/// Where a key is set, it may also come as an OAuth client's secret: by Basic with any user name, or
+/// as `client_secret`; in one way only.
 #[utoipa::path(
     post, path = "/introspect", tag = "Internal",
     request_body(content = IntrospectForm, content_type = "application/x-www-form-urlencoded"),
-    security((), ("internal_key" = [])),
+    security((), ("internal_key" = []), ("basic" = [])),
     responses((status = 200, description = "What it is, or that it is not active", body = Introspection), InternalFormProblems)
 )]
 pub(crate) async fn introspect(
     State(app): State<Arc<App>>,
-    Form(form): Form<IntrospectForm>,
+    ClientForm(form): ClientForm<IntrospectForm>,
 ) -> Result<Response, ApiError> {
     let Ok((id, digest)) = Token::read(&form.token) else {
         return reply::json(StatusCode::OK, &Introspection::default());

@@ -43,10 +43,14 @@ pub(crate) async fn login(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let authorization = once(&parts.headers, &header::AUTHORIZATION)?;
-    let basic = authorization.and_then(|value| scheme(value, "Basic"));
     let media = Media::of(&parts.headers);
     let body = body::read(body, LOGIN_LIMIT).await?;
+    // Browsers add a site's Basic to everything, forms included: what was typed decides.
+    if media == Media::Form && !body.is_empty() {
+        return log_in_by_form(&app, &parts, &body, &client).await;
+    }
+    let authorization = once(&parts.headers, &header::AUTHORIZATION)?;
+    let basic = authorization.and_then(|value| scheme(value, "Basic"));
     let credentials = match (basic, body.is_empty(), media) {
         (Some(basic), true, _) => from_basic(basic)?,
         (Some(_), false, _) => {

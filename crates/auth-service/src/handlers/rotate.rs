@@ -41,6 +41,10 @@ pub(crate) async fn rotate_session(
     let seen = Client::of(&parts, &app.client_addresses).seen_at();
     let request = Request::from_parts(parts, body);
     let OptionalJson(RotateRequest { role }) = OptionalJson::from_request(request, &()).await?;
+    if caller.from_named_origin && role.as_deref().is_some_and(|role| role != caller.session.role())
+    {
+        return Err(ApiError::CrossSite);
+    }
     let role = role.map(|role| role_of(&caller.session, &role)).transpose()?;
     if caller.session.kind != Kind::Sliding {
         return Err(ApiError::Forbidden("only a sliding session rotates"));

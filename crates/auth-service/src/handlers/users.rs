@@ -83,10 +83,10 @@ pub(crate) async fn create_user(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let caller = match Caller::present(&app, &parts, Intent::Use).await {
-        Ok(caller) => Some(caller),
-        Err(ApiError::MissingToken) if app.open_signup => None,
-        Err(error) => return Err(error),
+    let caller = if app.open_signup {
+        Caller::if_any(&app, &parts).await?
+    } else {
+        Some(Caller::present(&app, &parts, Intent::Use).await?)
     };
     let by_admin = caller.as_ref().is_some_and(|caller| is_admin(&caller.session));
     if !by_admin && !app.open_signup {

@@ -1,6 +1,7 @@
 //! Each sentence about the limits, as a test.
 
 mod known;
+mod logins;
 mod unanswered;
 
 use clock::ManualClock;
@@ -13,6 +14,7 @@ pub(super) const DEFAULTS: AttemptRates = AttemptRates {
     pair: Rate { count: 10, per: Duration::from_mins(5) },
     account: Rate { count: 100, per: Duration::from_hours(1) },
     address: Rate { count: 100, per: Duration::from_mins(5) },
+    logins: Rate { count: 1000, per: Duration::from_mins(5) },
 };
 const ANN: &str = "ann@example.com";
 
@@ -171,8 +173,8 @@ async fn a_hundred_failures_from_one_address_are_all_that_it_has_for_all_account
 }
 
 #[tokio::test]
-async fn successes_use_up_no_limit() {
-    let (throttle, _) = throttle(DEFAULTS);
+async fn successes_use_up_no_limit_of_failures() {
+    let (throttle, _) = throttle(AttemptRates { logins: Rate::OFF, ..DEFAULTS });
     let here = client("203.0.113.9");
     for _ in 0..1000 {
         log_in(&throttle, ANN, &here).await.unwrap();
@@ -222,7 +224,8 @@ async fn sign_ups_count_with_the_failures_of_their_address() {
 
 #[tokio::test]
 async fn a_limit_that_is_switched_off_refuses_nobody_and_leaves_the_others() {
-    let off = AttemptRates { pair: Rate::OFF, account: Rate::OFF, address: Rate::OFF, ..DEFAULTS };
+    let off = Rate::OFF;
+    let off = AttemptRates { pair: off, account: off, address: off, logins: off, ..DEFAULTS };
     let here = client("203.0.113.9");
     let (none, _) = throttle(off);
     assert_eq!(failures(&none, ANN, &here, 1000).await, 1000);

@@ -89,10 +89,10 @@ async fn the_description_names_every_route_and_its_statuses() {
     let api = json(response).await;
     assert_eq!(api["openapi"], "3.1.0");
     for (path, statuses) in [
-        ("/data", &["200", "400", "401", "503"][..]),
-        ("/protected-resource", &["200", "400", "401", "503"]),
-        ("/dashboard", &["200", "303", "400", "401", "503"]),
-        ("/protected", &["200", "303", "400", "401", "503"]),
+        ("/data", &["200", "400", "401", "421", "503"][..]),
+        ("/protected-resource", &["200", "400", "401", "421", "503"]),
+        ("/dashboard", &["200", "303", "400", "401", "421", "503"]),
+        ("/protected", &["200", "303", "400", "401", "421", "503"]),
         ("/livez", &["200"]),
         ("/readyz", &["200", "503"]),
     ] {

@@ -55,8 +55,8 @@ impl Pending {
         if !self.page {
             return response;
         }
-        let mut page =
-            problem.page(self.id.as_str(), self.shared.link.map(|link| link(problem.status)));
+        let link = (self.shared.link)(problem.status);
+        let mut page = problem.page(self.id.as_str(), link);
         for (name, value) in response.headers() {
             if !page.headers().contains_key(name) && name != http::header::CONTENT_LENGTH {
                 page.headers_mut().append(name, value.clone());

@@ -1,7 +1,9 @@
 //! How values are written: durations, rates, booleans, lists and addresses.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 /// What [`duration`] accepts, for the table.
 pub const DURATION: &str = "a duration such as 300ms, 30s, 12h or 7d, or 0";
@@ -13,6 +15,10 @@ pub const RATE: &str = "a rate such as 10/5m, or 0 for no limit";
 pub const BOOLEAN: &str = "true or false";
 /// What [`socket_addr`] accepts, for the table.
 pub const SOCKET_ADDR: &str = "an address with a port such as 127.0.0.1:8080 or [::]:8080";
+
+/// What [`proxy_networks`] accepts, for the table.
+pub const PROXY_NETWORKS: &str = "networks such as 10.0.0.0/8 or addresses, separated by commas, none wider \
+    than /8 (IPv6: /7): whoever is in them is believed";
 
 /// The longest duration that is accepted: it can be added to any clock without overflow.
 const LONGEST: Duration = Duration::from_hours(24 * 365 * 1000);
@@ -103,6 +109,19 @@ pub fn socket_addr(text: &str) -> Option<SocketAddr> {
     }
 }
 
+/// Networks of proxies that are believed; an address is a network of its own. One that is wider
+/// than any organisation's would have everybody believed, and is none.
+pub fn proxy_networks(text: &str) -> Option<Vec<IpNet>> {
+    list(text, |item| {
+        let network = item.parse().ok().or_else(|| item.parse::<IpAddr>().ok().map(IpNet::from))?;
+        let narrow = match network {
+            IpNet::V4(network) => network.prefix_len() >= 8,
+            IpNet::V6(network) => network.prefix_len() >= 7,
+        };
+        narrow.then_some(network)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +197,29 @@ mod tests {
         assert_eq!(list("1, 2 ,3", number), Some(vec![1, 2, 3]));
         for text in ["", "1,", ",1", "1,,2", "1,x"] {
             assert_eq!(list(text, number), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn who_is_believed_is_never_everybody() {
+        for text in ["10.0.0.0/8", "192.0.2.1", "::1", "fc00::/7, 127.0.0.0/8", "2001:db8::/32"] {
+            assert!(proxy_networks(text).is_some(), "{text}");
+        }
+        for text in [
+            "0.0.0.0/0",
+            "::/0",
+            "0::0/0",
+            "10.0.0.0/0",
+            "127.0.0.1, 0.0.0.0/0",
+            "0.0.0.0/1, 128.0.0.0/1",
+            "64.0.0.0/7",
+            "2000::/3",
+            "::/1",
+            "10.0.0.0/33",
+            "10.0.0.0/8,",
+            "",
+        ] {
+            assert_eq!(proxy_networks(text), None, "{text}");
         }
     }
 
