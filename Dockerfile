@@ -3,7 +3,11 @@
 #   docker build -t reinflate .
 #   docker run --rm -p 127.0.0.1:8080:8080 -e PORT=8080 -e AUTH_DEMO=true reinflate
 
-FROM rust:1.95-slim-bookworm AS build
+# To pin them, give digests: `--build-arg RUST_IMAGE=rust:1.95-slim-bookworm@sha256:…`.
+ARG RUST_IMAGE=rust:1.95-slim-bookworm
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+
+FROM ${RUST_IMAGE} AS build
 WORKDIR /src
 COPY . .
 # The caches hold what was downloaded and compiled; the binaries have to leave them.
@@ -13,7 +17,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -D -t /out/bin target/release/reinflate target/release/auth-service target/release/business-service \
     && install -d /out/data /out/keys
 
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM ${RUNTIME_IMAGE}
 COPY --from=build /out/bin/ /usr/local/bin/
 # A named volume takes the owner of the directory that it is mounted on.
 COPY --from=build --chown=65532:65532 /out/data /data
