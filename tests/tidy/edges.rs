@@ -124,6 +124,10 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "pair",
         ],
     ),
+    (
+        "httpdate",
+        &["hyper", "http", "axum", "tokio", "clock", "session", "users", "server-runtime"],
+    ),
     ("auth-service", &["auth-client", "business-service", "pair"]),
     ("business-service", &["session", "users", "sqlx", "redis", "auth-service", "pair"]),
     ("pair", &["session", "users", "sqlx", "redis", "auth-client", "auth-api-types"]),

@@ -18,9 +18,22 @@ pub type Moment = Duration;
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
-    /// The monotonic time, which no adjustment of the date moves. Deadlines are decided by it.
+    /// The monotonic time, which no adjustment of the date moves, and which stands still while the
+    /// machine is suspended. Timeouts are decided by it, and durations measured.
     fn now(&self) -> Moment;
+
+    /// The same with the time that the machine was suspended. What must end at its time whether or
+    /// not anybody was awake, a session above all, is decided by it. Its moments are not those of
+    /// [`now`](Self::now).
+    fn boot_time(&self) -> Moment;
 
     /// The date: milliseconds since 1970-01-01T00:00:00Z. For display only; it may jump.
     fn unix_ms(&self) -> i64;
+
+    /// How long the machine was suspended since the clock's beginning, to within what passes
+    /// between two readings.
+    fn suspended(&self) -> Duration {
+        let now = self.now();
+        self.boot_time().saturating_sub(now)
+    }
 }

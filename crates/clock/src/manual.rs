@@ -15,6 +15,7 @@ pub struct ManualClock {
 #[derive(Debug)]
 struct Hands {
     monotonic_ns: AtomicU64,
+    suspended_ns: AtomicU64,
     unix_ms: AtomicI64,
 }
 
@@ -23,15 +24,24 @@ impl ManualClock {
     pub fn new() -> Self {
         let hands = Hands {
             monotonic_ns: AtomicU64::new(3_600_000_000_000),
+            suspended_ns: AtomicU64::new(0),
             unix_ms: AtomicI64::new(1_795_176_000_000),
         };
         Self { hands: Arc::new(hands) }
     }
 
-    /// Lets `by` pass on both hands.
+    /// Lets `by` pass on all hands.
     pub fn advance(&self, by: Duration) {
-        let ns = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        self.hands.monotonic_ns.fetch_add(ns, Ordering::SeqCst);
+        self.pass(&self.hands.monotonic_ns, by);
+    }
+
+    /// Lets `by` pass as it does while a machine is suspended: the monotonic time stands still.
+    pub fn suspend(&self, by: Duration) {
+        self.pass(&self.hands.suspended_ns, by);
+    }
+
+    fn pass(&self, hand_ns: &AtomicU64, by: Duration) {
+        hand_ns.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
         self.jump_date(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
     }
 
@@ -52,6 +62,10 @@ impl Clock for ManualClock {
         Duration::from_nanos(self.hands.monotonic_ns.load(Ordering::SeqCst))
     }
 
+    fn boot_time(&self) -> Moment {
+        self.now() + Duration::from_nanos(self.hands.suspended_ns.load(Ordering::SeqCst))
+    }
+
     fn unix_ms(&self) -> i64 {
         self.hands.unix_ms.load(Ordering::SeqCst)
     }
@@ -70,5 +84,18 @@ mod tests {
         assert_eq!(clock.unix_ms(), date - 3_600_000);
         clock.advance(Duration::from_millis(1500));
         assert_eq!(clock.now(), now + Duration::from_millis(1500));
+    }
+
+    #[test]
+    fn suspended_time_counts_as_boot_time_and_date_only() {
+        let clock = ManualClock::new();
+        let (now, boot_time, date) = (clock.now(), clock.boot_time(), clock.unix_ms());
+        clock.suspend(Duration::from_secs(30));
+        assert_eq!(clock.now(), now);
+        assert_eq!(clock.boot_time(), boot_time + Duration::from_secs(30));
+        assert_eq!(clock.unix_ms(), date + 30_000);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clock.suspended(), Duration::from_secs(30));
+        assert_eq!(clock.boot_time(), boot_time + Duration::from_secs(31));
     }
 }

@@ -1,4 +1,5 @@
-//! What the engine's small steps cost: reading a token, touching sessions in memory, sweeping.
+//! What the engine's small steps cost: reading clocks and tokens, touching sessions in memory,
+//! sweeping.
 //! Only the store in memory is asked here, and no socket: what a request costs is another matter.
 //!
 //! ```text
@@ -101,6 +102,14 @@ fn subject(number: usize) -> Arc<Subject> {
     })
 }
 
+/// The clock of timeouts and the one of sessions, as a store reads them.
+fn clocks(criterion: &mut Criterion) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let mut group = criterion.benchmark_group("clock");
+    group.bench_function("now", |bench| bench.iter(|| black_box(&clock).now()));
+    group.bench_function("boot time", |bench| bench.iter(|| black_box(&clock).boot_time()));
+}
+
 fn token(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("token");
     let (id, draw) = (fresh_id(), random());
@@ -172,5 +181,5 @@ fn sweep(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, token, touch, sweep);
+criterion_group!(benches, clocks, token, touch, sweep);
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-//! When a session ends, as arithmetic on a monotonic clock. It reads no clock and knows no store.
+//! When a session ends, as arithmetic on the boot time, which is monotonic. It reads no clock and knows no store.
 
 use std::time::Duration;
 

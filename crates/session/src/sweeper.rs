@@ -10,6 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{SessionStore, Swept};
 
+/// How often is looked whether the machine was suspended.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// Suspended time up to this is taken for the time between two readings.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
 /// Is told what each sweep did and how long it took.
 type Observer = Box<dyn Fn(Swept, Duration) + Send + Sync>;
 
@@ -23,7 +28,8 @@ pub struct Sweeper {
 
 impl Sweeper {
     /// A sweeper of `store` that begins a sweep every `interval`, which is not zero: who wants no
-    /// sweeping runs no sweeper. `clock` tells `observe` how long each took.
+    /// sweeping runs no sweeper. `clock` tells `observe` how long each took, and whether the machine
+    /// was suspended: then much has expired at once, and the next sweep does not wait.
     pub fn new(
         store: Arc<dyn SessionStore>,
         interval: Duration,
@@ -46,13 +52,25 @@ impl Sweeper {
     pub async fn run(self, cancel: CancellationToken) {
         let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut suspended = self.clock.suspended();
         let sweeping = async {
             loop {
-                ticks.tick().await;
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = self.resumed(suspended) => ticks.reset(),
+                }
+                suspended = self.clock.suspended();
                 self.sweep_once().await;
             }
         };
         cancel.run_until_cancelled(sweeping).await;
+    }
+
+    /// Waits until the machine was suspended for longer than it had been by then.
+    async fn resumed(&self, before: Duration) {
+        while self.clock.suspended() <= before + TOLERANCE {
+            tokio::time::sleep(WATCH_INTERVAL).await;
+        }
     }
 
     async fn sweep_once(&self) {
@@ -83,9 +101,12 @@ mod tests {
     impl Running {
         /// Starts a sweeper of the bench's store.
         fn start(bench: &Bench, interval: Duration) -> Self {
+            Self::start_by(bench, interval, Arc::new(clock::SystemClock::new()))
+        }
+
+        fn start_by(bench: &Bench, interval: Duration, clock: Arc<dyn Clock>) -> Self {
             let (sender, swept) = unbounded_channel();
             let observe = Box::new(move |swept, _| sender.send(swept).unwrap_or_default());
-            let clock = Arc::new(clock::SystemClock::new());
             let sweeper = Sweeper::new(Arc::clone(&bench.store), interval, clock, observe);
             let cancel = CancellationToken::new();
             Self { task: tokio::spawn(sweeper.run(cancel.clone())), cancel, swept }
@@ -127,6 +148,24 @@ mod tests {
         bench.pass(5).await;
         let mut running = Running::start(&bench, Duration::from_millis(1));
         assert_eq!(running.next().await.removed, 1);
+        running.stop().await;
+    }
+
+    #[tokio::test]
+    async fn what_expired_while_the_machine_was_suspended_is_swept_at_once() {
+        let clock = clock::ManualClock::new();
+        let store = Arc::new(crate::MemoryStore::new(Arc::new(clock.clone())));
+        let bench = Bench::manual(store, clock.clone());
+        let mut running = Running::start_by(&bench, HOUR, Arc::new(clock.clone()));
+        assert_eq!(running.next().await.removed, 0);
+        for _ in 0..3 {
+            bench.open().await;
+        }
+        clock.suspend(HOUR);
+        assert_eq!(running.next().await.removed, 3);
+        clock.suspend(TOLERANCE);
+        let again = tokio::time::timeout(WATCH_INTERVAL * 2, running.swept.recv()).await;
+        assert!(again.is_err(), "a difference of readings is no suspension");
         running.stop().await;
     }
 

@@ -4,6 +4,7 @@
 mod answer;
 mod auth;
 mod business;
+mod clocks;
 mod connection;
 mod fake_server;
 mod launch;
@@ -17,6 +18,7 @@ mod wait;
 pub(crate) use answer::Answer;
 pub(crate) use auth::{ANN, AuthService, BOB, DEMO, LONG_PASSWORD, is_alive};
 pub(crate) use business::BusinessService;
+pub(crate) use clocks::Clocks;
 pub(crate) use connection::{Connection, Listener};
 pub(crate) use fake_server::FakeServer;
 pub(crate) use launch::{Launch, Output, quiet_port};

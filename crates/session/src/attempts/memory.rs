@@ -27,7 +27,7 @@ impl MemoryAttempts {
     }
 
     fn now_us(&self) -> u64 {
-        micros(self.clock.now())
+        micros(self.clock.boot_time())
     }
 
     fn reserve_now(&self, limits: &[AttemptLimit]) -> Result<Reservation, StoreError> {
@@ -108,6 +108,16 @@ mod tests {
     fn store(capacity: usize) -> (MemoryAttempts, ManualClock) {
         let clock = ManualClock::new();
         (MemoryAttempts::new(Arc::new(clock.clone()), capacity), clock)
+    }
+
+    #[tokio::test]
+    async fn time_counts_while_the_machine_is_suspended() {
+        let (store, clock) = store(10);
+        exhaust(&store, limit(1));
+        store.remember_now(key(2), Duration::from_mins(5));
+        clock.suspend(Duration::from_mins(5));
+        assert_eq!(left(&store, limit(1)), 10);
+        assert!(!store.knows(key(2)).await.unwrap());
     }
 
     fn key(name: u32) -> AttemptKey {

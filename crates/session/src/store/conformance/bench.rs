@@ -51,6 +51,17 @@ impl Bench {
         Self::manual(Arc::new(MemoryStore::new(Arc::new(clock.clone()))), clock)
     }
 
+    /// The same, where the machine sleeps while time passes.
+    pub(crate) fn suspended_memory() -> Self {
+        let clock = ManualClock::new();
+        let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+        let wait: Wait = Box::new(move |time| {
+            clock.suspend(time);
+            Box::pin(std::future::ready(()))
+        });
+        Self { store, unit: Duration::from_secs(10), wait }
+    }
+
     /// Lets `units` pass.
     pub(crate) async fn pass(&self, units: u32) {
         (self.wait)(self.unit * units).await;

@@ -181,6 +181,11 @@ async fn the_suite_finds_nothing_wrong_with_a_store_without_a_fault() {
 }
 
 #[tokio::test]
+async fn the_memory_store_counts_the_time_that_the_machine_was_suspended() {
+    assert_eq!(failures(Bench::suspended_memory).await, Vec::<&str>::new());
+}
+
+#[tokio::test]
 async fn the_suite_catches_a_store_that_upserts_on_touch() {
     let failed = failures(|| Broken::bench(Fault::UpsertsOnTouch)).await;
     let caught = "a_removed_session_is_not_revived_by_a_concurrent_touch";

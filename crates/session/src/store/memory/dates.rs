@@ -1,4 +1,4 @@
-//! The date of a monotonic moment, for display. No verdict rests on it.
+//! The date of a moment of the boot time, for display. No verdict rests on it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -10,13 +10,13 @@ use crate::expiry::Ms;
 /// Differences between the two clocks up to this are taken for rounding and slow adjustment.
 const TOLERANCE_MS: i64 = 20;
 
-/// A clock that remembers by how much its date and its monotonic time differ.
+/// A clock that remembers by how much its date and its boot time differ.
 pub(super) struct Dates {
     clock: Arc<dyn Clock>,
-    /// Date minus monotonic time. It is kept until it is wrong by more than the tolerance, so that
+    /// Date minus boot time. It is kept until it is wrong by more than the tolerance, so that
     /// one moment is shown with the same date each time.
     offset_ms: AtomicI64,
-    /// The millisecond of the monotonic clock in which the date was read last: once in each is
+    /// The millisecond of the boot time in which the date was read last: once in each is
     /// enough for people, and half of what reading clocks costs.
     read_ms: AtomicU64,
 }
@@ -30,17 +30,17 @@ pub(super) struct Now {
 
 impl Dates {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        let moment = clock.now();
+        let moment = clock.boot_time();
         let offset_ms = AtomicI64::new(clock.unix_ms().saturating_sub(signed_ms(moment)));
         Self { clock, offset_ms, read_ms: AtomicU64::new(Ms::of(moment).get()) }
     }
 
     pub(super) fn moment(&self) -> Moment {
-        self.clock.now()
+        self.clock.boot_time()
     }
 
     pub(super) fn now(&self) -> Now {
-        let moment = self.clock.now();
+        let moment = self.clock.boot_time();
         let ms = Ms::of(moment).get();
         if self.read_ms.load(Ordering::Relaxed) != ms {
             self.read_ms.store(ms, Ordering::Relaxed);
@@ -81,7 +81,7 @@ mod tests {
     fn a_moment_keeps_its_date_through_small_differences_and_follows_a_jump() {
         let clock = ManualClock::new();
         let dates = Dates::new(Arc::new(clock.clone()));
-        let (moment, date) = (clock.now(), clock.unix_ms());
+        let (moment, date) = (clock.boot_time(), clock.unix_ms());
         clock.advance(Duration::from_secs(5));
         clock.jump_date(TOLERANCE_MS);
         assert_eq!(dates.now().date_of(moment), date);
