@@ -93,6 +93,54 @@ fn a_callers_trace_goes_through_both_services() {
 }
 
 #[test]
+fn nobody_hides_a_request_from_the_traces_at_the_public_edge() {
+    let collector = Collector::start();
+    let auth = AuthService::launch(&collector.of(Launch::auth()));
+    let business = BusinessService::launch(&collector.of(Launch::business(auth.internal.port)));
+    let token = auth.token();
+    for flags in ["00", "02", "fe"] {
+        let hidden = format!("{}{flags}", TRACEPARENT.trim_end_matches("01"));
+        let request = Request::get("/session").bearer(&token).header("traceparent", &hidden);
+        auth.public.send(request).expect(200);
+        let request = Request::get("/data").bearer(&token).header("traceparent", &hidden);
+        business.public.send(request).expect(200);
+    }
+    let of_trace = |service: &str, name: &str| {
+        let spans = collector.spans().into_iter();
+        spans
+            .filter(|(of, span)| of == service && span.name == name && span.trace_id == TRACE)
+            .count()
+    };
+    for (service, name) in [
+        ("auth-service", "GET /session"),
+        ("business-service", "GET /data"),
+        // Recorded since its caller's own span was, which is what it says.
+        ("auth-service", "POST /validateToken"),
+    ] {
+        eventually(&format!("{name} of {service}"), PATIENCE, || {
+            (of_trace(service, name) == 3).then_some(())
+        });
+    }
+}
+
+#[test]
+fn on_the_internal_listener_the_callers_flag_counts() {
+    let collector = Collector::start();
+    let auth = AuthService::launch(&collector.of(Launch::auth()));
+    let token = auth.token();
+    for (flags, id) in [("00", "r-unsampled"), ("01", "r-sampled")] {
+        let parent = format!("{}{flags}", TRACEPARENT.trim_end_matches("01"));
+        let request = Request::post("/validateToken").json(&json!({"token": token}));
+        let request = request.header("traceparent", parent).header("x-request-id", id);
+        auth.internal.send(request).expect(200);
+    }
+    // Spans of one service are exported in the order in which they end.
+    let sampled = collector.span("auth-service", "POST /validateToken");
+    let id = text(&sampled.attributes, "http.request.header.x-request-id");
+    assert!(id.contains("\"r-sampled\""), "{id}");
+}
+
+#[test]
 fn nothing_secret_is_in_a_span_and_an_error_says_so() {
     let collector = Collector::start();
     let auth = AuthService::launch(&collector.of(Launch::auth()));

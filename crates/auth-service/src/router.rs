@@ -175,7 +175,7 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
         .merge(Router::from(authz_routes(app.demo)))
         .route("/", get(h::index::show_internal_index))
         .with_state(Arc::clone(app));
-    let layer = RequestLayer::new(&app.metrics, Arc::clone(&app.clock));
+    let layer = RequestLayer::internal(&app.metrics, Arc::clone(&app.clock));
     with_fallbacks(routes.merge(probes(readiness, app))).layer(layer)
 }
 

@@ -32,12 +32,13 @@ pub(crate) fn public(app: &App) -> Router {
     let router = router
         .route(auth_api_types::paths::OPENAPI, get(openapi))
         .route("/", get(pages::go_to_dashboard));
-    around(router, app)
+    around(router, RequestLayer::new(app.metrics(), app.clock().clone()))
 }
 
 /// Everything on the internal listener.
 pub(crate) fn internal(app: &App) -> Router {
-    around(app.metrics().routes().merge(app.readiness().routes()), app)
+    let routes = app.metrics().routes().merge(app.readiness().routes());
+    around(routes, RequestLayer::internal(app.metrics(), app.clock().clone()))
 }
 
 /// The description of the public listener.
@@ -82,12 +83,12 @@ fn documented(app: &App) -> OpenApiRouter {
 }
 
 /// What every request gets, one that no route takes included.
-fn around(router: Router, app: &App) -> Router {
+fn around(router: Router, layer: RequestLayer) -> Router {
     router
         .merge(style_sheet())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .fallback(async || Error::NotFound)
-        .layer(RequestLayer::new(app.metrics(), app.clock().clone()))
+        .layer(layer)
 }
 
 /// The rule of Go's `CrossOriginProtection`, without exceptions: our pages post to ourselves.

@@ -42,7 +42,16 @@ pub struct RequestLayer {
     shared: Arc<Shared>,
 }
 
+/// Who may send requests, which decides whether what they say of sampling is followed.
+#[derive(Clone, Copy, Debug)]
+enum Callers {
+    Anyone,
+    /// Services of ours and proxies in front of them.
+    Ours,
+}
+
 pub(crate) struct Shared {
+    callers: Callers,
     metrics: Metrics,
     clock: Arc<dyn clock::Clock>,
     ids: Ids,
@@ -52,27 +61,34 @@ pub(crate) struct Shared {
 }
 
 impl RequestLayer {
-    /// A layer that measures with `clock` and counts in `metrics`.
+    /// A layer that measures with `clock` and counts in `metrics`, for a listener that anybody may
+    /// reach.
     pub fn new(metrics: &Metrics, clock: Arc<dyn clock::Clock>) -> Self {
-        Self::with(metrics, clock, None)
+        Self::with(Callers::Anyone, metrics, clock, None)
     }
 
-    /// The same, where the page of an error with a status leads on to `link` of it.
+    /// The same for an internal listener: a caller's `traceparent` says whether it is recorded.
+    pub fn internal(metrics: &Metrics, clock: Arc<dyn clock::Clock>) -> Self {
+        Self::with(Callers::Ours, metrics, clock, None)
+    }
+
+    /// Like [`new`](Self::new), where the page of an error with a status leads on to `link` of it.
     pub fn leading_on(
         metrics: &Metrics,
         clock: Arc<dyn clock::Clock>,
         link: fn(StatusCode) -> Link,
     ) -> Self {
-        Self::with(metrics, clock, Some(link))
+        Self::with(Callers::Anyone, metrics, clock, Some(link))
     }
 
     fn with(
+        callers: Callers,
         metrics: &Metrics,
         clock: Arc<dyn clock::Clock>,
         link: Option<fn(StatusCode) -> Link>,
     ) -> Self {
         let (metrics, ids) = (metrics.clone(), Ids::default());
-        let shared = Shared { metrics, clock, ids, tracer: traces::tracer(), link };
+        let shared = Shared { callers, metrics, clock, ids, tracer: traces::tracer(), link };
         Self { shared: Arc::new(shared) }
     }
 }
@@ -114,7 +130,8 @@ where
         let route = request.extensions().get::<MatchedPath>().cloned();
         let mut trace = TraceParent::given(request.headers());
         let span = shared.tracer.as_ref().and_then(|tracer| {
-            RequestSpan::begin(tracer, request.method(), route.as_ref(), &id, trace.as_ref())
+            let caller = (shared.callers, trace.as_ref());
+            RequestSpan::begin(tracer, request.method(), route.as_ref(), &id, caller)
         });
         if let Some(span) = &span {
             trace = span.traceparent();

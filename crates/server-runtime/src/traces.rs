@@ -8,12 +8,14 @@ use std::error::Error;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{Link, SpanKind, TraceId, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{EnvResourceDetector, ResourceBuilder};
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{
+    Config, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample,
+};
 
 /// How long one call to the collector may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +27,31 @@ static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 /// What makes the spans of this process; `None` where none are wanted.
 pub(crate) fn tracer() -> Option<SdkTracer> {
     TRACER.get().cloned()
+}
+
+/// Marks the context of a request that anybody may have sent: what its `traceparent` says of
+/// sampling is not followed.
+pub(crate) struct FromAnyone;
+
+/// Samples what anybody may have sent as though a trace began with it, by the rule of
+/// `OTEL_TRACES_SAMPLER`: nobody hides a request from the traces, or has it recorded where only a
+/// part is. It stays within the trace that its caller named.
+#[derive(Clone, Debug)]
+struct OwnRule(Box<dyn ShouldSample>);
+
+impl ShouldSample for OwnRule {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let parent = parent.filter(|parent| parent.get::<FromAnyone>().is_none());
+        self.0.should_sample(parent, trace, name, kind, attributes, links)
+    }
 }
 
 /// The export of traces. Dropping it sends what has not been sent, for two seconds at most; that
@@ -57,6 +84,7 @@ impl Traces {
         let resource = name.into_iter().fold(resource, ResourceBuilder::with_service_name).build();
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
+            .with_sampler(OwnRule(Config::default().sampler))
             .with_batch_exporter(exporter)
             .build();
         // Of several calls in one process, the first holds.
@@ -83,4 +111,41 @@ fn client(plain: bool) -> reqwest::Result<reqwest::blocking::Client> {
     // Without TLS the system's root certificates need neither be there nor be read.
     let builder = if plain { builder.tls_certs_only([]) } else { builder };
     builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceState};
+    use opentelemetry_sdk::trace::{Sampler, SamplingDecision};
+
+    use super::*;
+
+    fn is_recorded(rule: Sampler, flags: TraceFlags, from_anyone: bool) -> bool {
+        let (trace, span) = (TraceId::from(7), SpanId::from(7));
+        let caller = SpanContext::new(trace, span, flags, true, TraceState::default());
+        let context = Context::new().with_remote_span_context(caller);
+        let context = if from_anyone { context.with_value(FromAnyone) } else { context };
+        let sampler = OwnRule(Box::new(rule));
+        let result = sampler.should_sample(Some(&context), trace, "x", &SpanKind::Server, &[], &[]);
+        result.decision == SamplingDecision::RecordAndSample
+    }
+
+    #[test]
+    fn what_anyone_may_have_sent_is_sampled_by_our_rule_and_not_by_its_flag() {
+        let by_parent = |root| Sampler::ParentBased(Box::new(root));
+        for flags in [TraceFlags::NOT_SAMPLED, TraceFlags::SAMPLED] {
+            let says = flags.is_sampled();
+            for (rule, of_anyone, of_ours) in [
+                (by_parent(Sampler::AlwaysOn), true, says),
+                (by_parent(Sampler::AlwaysOff), false, says),
+                (by_parent(Sampler::TraceIdRatioBased(0.0)), false, says),
+                (by_parent(Sampler::TraceIdRatioBased(1.0)), true, says),
+                (Sampler::AlwaysOn, true, true),
+                (Sampler::AlwaysOff, false, false),
+            ] {
+                assert_eq!(is_recorded(rule.clone(), flags, true), of_anyone, "{rule:?} {says}");
+                assert_eq!(is_recorded(rule.clone(), flags, false), of_ours, "{rule:?} {says}");
+            }
+        }
+    }
 }

@@ -13,6 +13,9 @@ use opentelemetry_sdk::trace::{SdkTracer, Span};
 use super::id::RequestId;
 use super::trace::TraceParent;
 use crate::metrics::method_name;
+use crate::traces::FromAnyone;
+
+use super::Callers;
 
 /// What is asked every few seconds, for ever, and tells nothing.
 const NO_SPAN: [&str; 3] = ["/livez", "/readyz", "/metrics"];
@@ -29,7 +32,7 @@ impl RequestSpan {
         method: &Method,
         route: Option<&MatchedPath>,
         id: &RequestId,
-        caller: Option<&TraceParent>,
+        (callers, caller): (Callers, Option<&TraceParent>),
     ) -> Option<Self> {
         if route.is_some_and(|route| NO_SPAN.contains(&route.as_str())) {
             return None;
@@ -51,6 +54,10 @@ impl RequestSpan {
         let parent = match caller.and_then(TraceParent::span) {
             Some(caller) => Context::new().with_remote_span_context(caller),
             None => Context::new(),
+        };
+        let parent = match callers {
+            Callers::Anyone => parent.with_value(FromAnyone),
+            Callers::Ours => parent,
         };
         Some(Self(tracer.build_with_context(span, &parent)))
     }
