@@ -42,7 +42,7 @@ fn start(table: &[server_runtime::Setting], matches: &ArgMatches) -> anyhow::Res
     let settings = Settings::read(table, matches, &|name| std::env::var_os(name))?;
     let config = Config::read(&settings)?;
     if matches.subcommand_name() == Some("config") {
-        std::io::stdout().write_all(config.in_force(&settings).print().as_bytes())?;
+        server_runtime::output::print(&config.in_force(&settings).print())?;
         return Ok(ExitCode::SUCCESS);
     }
     let runtime = workers::runtime()?;

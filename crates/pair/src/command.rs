@@ -12,8 +12,8 @@ use clap::{ArgMatches, Command};
 use clock::{Clock, SystemClock};
 use server_runtime::settings::parse_or_exit;
 use server_runtime::{
-    BadSetting, Lifecycle, Listener, Metrics, Setting, Settings, StartError, shutdown, telemetry,
-    workers,
+    BadSetting, Lifecycle, Listener, Metrics, Setting, Settings, StartError, output, shutdown,
+    telemetry, workers,
 };
 
 use crate::banner::Banner;
@@ -34,8 +34,10 @@ pub fn main() -> ExitCode {
 
 fn start(plan: Plan, matches: &ArgMatches) -> ExitCode {
     if matches.subcommand_name() == Some("config") {
-        let _ = std::io::stdout().write_all(plan.print().as_bytes());
-        return ExitCode::SUCCESS;
+        return match output::print(&plan.print()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, error),
+        };
     }
     let runtime = match workers::runtime() {
         Ok(runtime) => runtime,

@@ -17,6 +17,7 @@ pub mod healthcheck;
 mod json;
 pub mod listen;
 pub mod metrics;
+pub mod output;
 pub mod page;
 pub mod probes;
 pub mod problem;

@@ -105,7 +105,12 @@ impl Launch {
     /// The same, with this on its standard input.
     pub(crate) fn run_with_input(&self, input: &str) -> Output {
         let (mut command, home) = self.command();
-        let mut child = command.stdin(Stdio::piped()).spawn().expect("the binary starts");
+        command.stdin(Stdio::piped());
+        Self::run_command(command, home, input)
+    }
+
+    fn run_command(mut command: Command, home: TempDir, input: &str) -> Output {
+        let mut child = command.spawn().expect("the binary starts");
         let mut stdin = child.stdin.take().expect("standard input is a pipe");
         // Fails only where the process does not read its input.
         let _ = stdin.write_all(input.as_bytes());
@@ -113,6 +118,13 @@ impl Launch {
         let mut process = Process::own(child, home);
         let code = process.wait_for_end(PATIENCE).code();
         Output { code, stdout: process.output().join("\n"), stderr: process.errors().join("\n") }
+    }
+
+    /// The same with this as its standard output, which is not kept.
+    pub(crate) fn run_writing_to(&self, stdout: Stdio, input: &str) -> Output {
+        let (mut command, home) = self.command();
+        command.stdin(Stdio::piped()).stdout(stdout);
+        Self::run_command(command, home, input)
     }
 
     fn command(&self) -> (Command, TempDir) {

@@ -80,8 +80,8 @@ pub(super) async fn run(
     // What a row's own words refuse is known before what the batch around it does.
     report.reasons.sort_by_key(|row| row.line);
     progress.finish_and_clear();
-    output::print(report.written(as_json)?);
-    Ok(if report.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let printed = output::print(report.written(as_json)?);
+    Ok(if report.refused == 0 { printed } else { ExitCode::FAILURE })
 }
 
 impl Report {

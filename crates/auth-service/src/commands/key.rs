@@ -40,8 +40,11 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let mut random = Zeroizing::new([0_u8; 32]);
     getrandom::fill(random.as_mut_slice()).context("no randomness to be had")?;
     let key = Zeroizing::new(URL_SAFE_NO_PAD.encode(random.as_slice()));
-    writeln!(file, "{}", key.as_str())
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("cannot write {shown}"))?;
+    let written = writeln!(file, "{}", key.as_str()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // The next try would take what is there for a key.
+        std::fs::remove_file(path).with_context(|| format!("{shown} is there, without a key"))?;
+    }
+    written.with_context(|| format!("cannot write {shown}"))?;
     Ok(output::print(format_args!("a new key is in {shown}")))
 }

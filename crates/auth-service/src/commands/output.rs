@@ -4,13 +4,16 @@ use std::fmt::Display;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// Writes a result, if there is any. Whoever closed the pipe does not want it, which is no failure.
+/// Writes a result, if there is any; the exit code says whether it got out.
 pub(super) fn print(text: impl Display) -> ExitCode {
     let text = text.to_string();
-    if !text.is_empty() {
-        let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    if text.is_empty() {
+        return ExitCode::SUCCESS;
     }
-    ExitCode::SUCCESS
+    match server_runtime::output::print(&format!("{}\n", text.trim_end_matches('\n'))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, error),
+    }
 }
 
 /// Tells the person at the terminal what is no part of the result.

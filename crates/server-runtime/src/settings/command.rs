@@ -8,6 +8,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use super::bad::one_line;
 use super::{BadSetting, Setting, Settings};
+use crate::output;
 
 impl Settings {
     /// `command` with what every process has: the flags of `table`, the settings that only a variable
@@ -88,19 +89,21 @@ fn long_flag(setting: &Setting) -> Setting {
 }
 
 /// Reads the command line, or ends the process: help and version go to standard output with exit
-/// code 0; what cannot be understood is one line on standard error and exit code 2.
+/// code 0, or 1 where they cannot be written; what cannot be understood is one line on standard
+/// error and exit code 2.
 pub fn parse_or_exit(command: Command) -> ArgMatches {
     match command.try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
             let (text, code) = outcome(&error);
-            // Whoever closed the pipe does not want the text.
-            let _ = if error.use_stderr() {
-                std::io::stderr().write_all(text.as_bytes())
-            } else {
-                std::io::stdout().write_all(text.as_bytes())
-            };
-            std::process::exit(code)
+            if error.use_stderr() {
+                // Where standard error is gone there is nobody to tell.
+                let _ = std::io::stderr().write_all(text.as_bytes());
+                std::process::exit(code)
+            }
+            let Err(error) = output::print(&text) else { std::process::exit(code) };
+            let _ = writeln!(std::io::stderr(), "{error}");
+            std::process::exit(1)
         }
     }
 }
