@@ -18,6 +18,7 @@ mod described;
 mod draining;
 mod every_door;
 mod expiry;
+mod freed_memory;
 mod full_output;
 mod held_requests;
 mod internal_key;

@@ -16,7 +16,7 @@ use clock::{Clock, SystemClock};
 use server_runtime::settings::{COMMON, parse_or_exit};
 use server_runtime::shutdown::{self, Signals};
 use server_runtime::{
-    BadSetting, Lifecycle, Listener, Setting, Settings, StartError, telemetry, workers,
+    BadSetting, Lifecycle, Listener, Setting, Settings, StartError, memory, telemetry, workers,
 };
 
 use crate::config::{Config, TABLE};
@@ -28,6 +28,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Runs the `auth-service` binary: reads the command line and the environment, does what they say
 /// and gives the exit code.
 pub fn main() -> ExitCode {
+    memory::hide();
     let table = [TABLE, COMMON].concat();
     let matches = parse_or_exit(command(&table));
     match Settings::read(&table, &matches, &|variable| std::env::var_os(variable)) {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use clap::{ArgMatches, Command};
 use clock::SystemClock;
 use server_runtime::{
-    BadSetting, Lifecycle, Listener, Metrics, Settings, settings, shutdown, telemetry, workers,
+    BadSetting, Lifecycle, Listener, Metrics, Settings, memory, settings, shutdown, telemetry,
+    workers,
 };
 
 use crate::{App, Config, settings_table};
@@ -17,6 +18,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What `main` does: reads the command line and the environment, and serves until it is told to
 /// end. What keeps it from starting is one line on standard error.
 pub fn run() -> ExitCode {
+    memory::hide();
     let table = settings_table();
     let matches = settings::parse_or_exit(command(&table));
     match start(&table, &matches) {

@@ -12,8 +12,8 @@ use clap::{ArgMatches, Command};
 use clock::{Clock, SystemClock};
 use server_runtime::settings::parse_or_exit;
 use server_runtime::{
-    BadSetting, Lifecycle, Listener, Metrics, Setting, Settings, StartError, output, shutdown,
-    telemetry, workers,
+    BadSetting, Lifecycle, Listener, Metrics, Setting, Settings, StartError, memory, output,
+    shutdown, telemetry, workers,
 };
 
 use crate::banner::Banner;
@@ -23,6 +23,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs the `reinflate` binary.
 pub fn main() -> ExitCode {
+    memory::hide();
     let table = table();
     let matches = parse_or_exit(command(&table));
     let settings = Settings::read(&table, &matches, &|variable| std::env::var_os(variable));

@@ -16,6 +16,7 @@ mod doors;
 pub mod healthcheck;
 mod json;
 pub mod listen;
+pub mod memory;
 pub mod metrics;
 pub mod output;
 pub mod page;

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -12,6 +13,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Listener, PATIENCE, eventually};
+
+/// How much of another process's memory is looked at in one go.
+const CHUNK: usize = 1 << 20;
 
 /// A running process. Dropping it kills it, prints its output where the test failed, and fails
 /// the test where a secret that the test used stands in that output.
@@ -127,6 +131,32 @@ impl Process {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let peak = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
         peak.and_then(|peak| peak.parse().ok()).expect("a number of kB")
+    }
+
+    /// How often each of these stands in its memory; `None` where the system does not let us look.
+    pub(crate) fn in_memory(&self, needles: &[&str]) -> Option<Vec<usize>> {
+        let id = self.id();
+        let maps = fs::read_to_string(format!("/proc/{id}/maps")).ok()?;
+        let memory = fs::File::open(format!("/proc/{id}/mem")).ok()?;
+        let longest = needles.iter().map(|needle| needle.len()).max()?;
+        let (mut chunk, zeros) = (vec![0; CHUNK + longest], vec![0; CHUNK + longest]);
+        let mut found = vec![0; needles.len()];
+        for map in maps.lines().filter(|map| map.contains(" rw")) {
+            let (start, end) = map.split(' ').next()?.split_once('-')?;
+            let address = |text| u64::from_str_radix(text, 16).ok();
+            for at in (address(start)?..address(end)?).step_by(CHUNK) {
+                // Where the mapping ends sooner, or is gone by now, less is read.
+                let read = memory.read_at(&mut chunk, at).unwrap_or_default();
+                if chunk[..read] == zeros[..read] {
+                    continue;
+                }
+                for (needle, found) in needles.iter().zip(&mut found) {
+                    let places = memchr::memmem::find_iter(&chunk[..read], needle.as_bytes());
+                    *found += places.filter(|place| *place < CHUNK).count();
+                }
+            }
+        }
+        Some(found)
     }
 
     /// Kills it, as a crash would.

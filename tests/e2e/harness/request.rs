@@ -54,10 +54,12 @@ impl Request {
     }
 
     pub(crate) fn basic(self, user: &str, password: &str) -> Self {
-        self.header(
-            "Authorization",
-            format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
-        )
+        self.header("Authorization", format!("Basic {}", Self::encoded_basic(user, password)))
+    }
+
+    /// What follows the scheme.
+    pub(crate) fn encoded_basic(user: &str, password: &str) -> String {
+        STANDARD.encode(format!("{user}:{password}"))
     }
 
     /// The session cookie, by the name it has on plain HTTP.
