@@ -33,6 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("auth-api-types", &[]),
     ("batching", &["tokio"]),
     ("clock", &[]),
+    ("httpdate", &[]),
     ("session", &["clock", "redis", "tokio"]),
     ("users", &["clock", "sqlx", "tokio"]),
     (
