@@ -143,8 +143,8 @@ mod tests {
             let answers = sessions.validate(&batch, &[SeenAt::default(), SeenAt::default()]).await;
             assert!(answers.len() == 2 && answers.iter().all(Result::is_err), "{answers:?}");
         }
-        let rotated = sessions.rotate(presented(&one, Intent::Use), None, &SeenAt::default());
-        assert!(rotated.await.is_err());
+        let seen = SeenAt::default();
+        assert!(sessions.rotate(presented(&one, Intent::Use), None, &seen).await.is_err());
         let ended = sessions.log_out(&[presented(&one, Intent::Use)]).await;
         assert!(matches!(ended[..], [Ok(Some(_))]), "{ended:?}");
         handle.gate().open();
