@@ -14,6 +14,7 @@ mod browser;
 mod business;
 mod credentials;
 mod cross_site;
+mod crowd;
 mod described;
 mod draining;
 mod every_door;

@@ -5,8 +5,11 @@
 //! connection ends without a client losing an answer.
 
 mod accept;
+mod activity;
 mod body;
 mod connection;
+mod eviction;
+mod network;
 mod refuse;
 mod registry;
 mod service;
@@ -20,6 +23,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 
 pub use body::BodyTimedOut;
+pub(crate) use registry::Registry;
 
 use crate::shutdown::Lifecycle;
 
@@ -36,13 +40,17 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long a connection may stay open between two requests.
     pub idle_timeout: Duration,
+    /// How long a client may leave an answer untaken: 16 KiB of it, or the rest.
+    pub write_timeout: Duration,
     /// The longest head of a request, in bytes; 100 headers at most are always the limit too.
     pub head_bytes: usize,
     /// Whether connections may take the last quarter of the process's open files.
     pub all_files: bool,
-    /// How many connections one listener holds; past it idle ones make room, else the answer is 503.
+    /// How many connections one listener holds; past it those that are not being served make room,
+    /// the ones of the largest network first, else the answer is 503.
     pub connections: usize,
-    /// How long a connection must have been idle before it has to make room for another.
+    /// How long a connection must have kept us waiting before it has to make room for another of its
+    /// own network, or of one that is no smaller.
     pub yield_after: Duration,
     /// How long we go on reading what a client sends after our last answer.
     pub linger: Duration,
@@ -56,6 +64,7 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(20),
             head_bytes: 16 * 1024,
             all_files: false,
             connections: 10_000,

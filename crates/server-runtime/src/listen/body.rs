@@ -12,6 +12,8 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 
+use super::activity::{Activity, Phase};
+
 /// The longest rest of a body that is read so that the connection can be kept, in bytes.
 const REST_BYTES: usize = 64 * 1024;
 /// How long the rest of a body may take.
@@ -71,17 +73,38 @@ pub(super) struct Timed {
     deadline: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
     rest: Arc<Rest>,
+    activity: Arc<Activity>,
 }
 
 impl Timed {
-    pub(super) fn new(incoming: Incoming, timeout: Duration, rest: Arc<Rest>) -> Self {
+    pub(super) fn new(
+        incoming: Incoming,
+        timeout: Duration,
+        rest: Arc<Rest>,
+        activity: Arc<Activity>,
+    ) -> Self {
         let deadline = Instant::now() + timeout;
-        Self { incoming: Some(incoming), deadline, sleep: None, rest }
+        Self { incoming: Some(incoming), deadline, sleep: None, rest, activity }
     }
 
     fn over(&mut self, left: Left) {
         self.incoming = None;
+        self.answering();
         *self.rest.left.lock() = left;
+    }
+
+    /// Nobody waits for the body any more.
+    fn answering(&self) {
+        if self.activity.phase() == Phase::Body {
+            self.activity.enter(Phase::Busy);
+        }
+    }
+
+    /// A handler waits for the body from now on, whatever little of it comes meanwhile.
+    fn waiting(&self) {
+        if self.activity.phase() != Phase::Body {
+            self.activity.enter(Phase::Body);
+        }
     }
 
     /// Whether the time is over. The timer is made only for a body that keeps us waiting.
@@ -109,12 +132,18 @@ impl Body for Timed {
                 this.over(Left::Nothing);
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Ok(frame))) => {
+                if this.is_end_stream() {
+                    this.answering();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
             Poll::Ready(Some(Err(error))) => {
                 this.over(Left::Broken);
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Pending => {
+                this.waiting();
                 ready!(this.poll_deadline(cx));
                 this.over(Left::Broken);
                 Poll::Ready(Some(Err(BodyTimedOut.into())))
@@ -134,6 +163,7 @@ impl Body for Timed {
 impl Drop for Timed {
     fn drop(&mut self) {
         if let Some(incoming) = self.incoming.take() {
+            self.answering();
             let left = if incoming.is_end_stream() { Left::Nothing } else { Left::Body(incoming) };
             *self.rest.left.lock() = left;
         }

@@ -15,8 +15,8 @@ use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use tower::Service;
 
+use super::activity::{Activity, Phase};
 use super::body::{After, Drain, Rest, Timed};
-use super::registry::{Activity, Phase};
 use crate::shutdown::Lifecycle;
 
 type Routed = <axum::Router as Service<Request<Body>>>::Future;
@@ -61,7 +61,8 @@ impl ToRouter {
             return (request.map(|_| Body::empty()), None);
         }
         let rest = Arc::new(Rest::default());
-        let timed = |incoming| Timed::new(incoming, self.body_timeout, rest.clone());
+        let timed =
+            |incoming| Timed::new(incoming, self.body_timeout, rest.clone(), self.activity.clone());
         let request = request.map(|incoming| Body::new(timed(incoming)));
         (request, Some(rest))
     }

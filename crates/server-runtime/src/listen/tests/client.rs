@@ -34,6 +34,13 @@ impl Client {
         Ok(Self { tcp, buffer: Vec::new() })
     }
 
+    /// Connects from one of this machine's loopback addresses, which counts as a network of its own.
+    pub(super) async fn connect_from(last: u8, addr: SocketAddr) -> std::io::Result<Self> {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, last], 0)))?;
+        Ok(Self { tcp: socket.connect(addr).await?, buffer: Vec::new() })
+    }
+
     pub(super) fn local_addr(&self) -> SocketAddr {
         self.tcp.local_addr().unwrap()
     }

@@ -1,0 +1,105 @@
+//! A crowd at one address that holds connections open, at a service with few open files. Others are
+//! served as if it were not there. Loopback addresses stand for networks.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{
+    Answer, AuthService, Connection, DEMO, Launch, Listener, Request, let_time_pass, now,
+};
+
+/// More than there is room for.
+const CROWD: usize = 220;
+const OPEN_FILES: u32 = 256;
+
+/// What each of the crowd sends before it falls silent; it never reads.
+const SENT: [(&str, &str); 6] = [
+    ("nothing", ""),
+    ("half a head", "POST /login HTTP/1.1\r\nhost: x\r\nx-a: "),
+    (
+        "half a body",
+        "POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{",
+    ),
+    (
+        "half a chunk",
+        "POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n9\r\n{",
+    ),
+    ("one request", "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"),
+    ("a request for much", "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: x\r\n\r\n"),
+];
+
+/// Holds the crowd's connections open, and opens new ones all the time, until it is over.
+fn crowd(listener: Listener, sent: &str, over: &AtomicBool) {
+    let mut held: Vec<Connection> = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        if held.len() >= CROWD {
+            held.remove(0);
+            let_time_pass(Duration::from_millis(5));
+        }
+        let mut connection = listener.connect_from(2, Some(4096));
+        connection.write(sent.as_bytes());
+        held.push(connection);
+    }
+}
+
+fn log_in_from(last: u8, listener: Listener) -> Answer {
+    let body = json!({"username": DEMO.0, "password": DEMO.1});
+    listener.connect_from(last, None).send(&Request::post("/login").json(&body))
+}
+
+fn at_a_crowd(listener: Listener, sent: &str, then: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| crowd(listener, sent, &over));
+        // Long enough for the crowd to be complete, and for readers to stand still.
+        let_time_pass(Duration::from_millis(1500));
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(then));
+        over.store(true, Ordering::Relaxed);
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    });
+}
+
+#[test]
+fn whatever_one_address_holds_open_others_are_served() {
+    let launch = Launch::auth().open_files(OPEN_FILES).var("RUST_LOG", "warn");
+    for (what, sent) in SENT {
+        let auth = AuthService::launch(&launch);
+        at_a_crowd(auth.public, sent, || {
+            let others: Vec<Answer> = (3..10)
+                .cycle()
+                .take(28)
+                .map(|last| {
+                    let begun = now();
+                    let answer = log_in_from(last, auth.public);
+                    assert!(
+                        begun.elapsed() < Duration::from_secs(5),
+                        "{what}: {:?}",
+                        begun.elapsed()
+                    );
+                    answer
+                })
+                .collect();
+            let refused = others.iter().filter(|answer| answer.status != 200).count();
+            assert_eq!(refused, 0, "{what}: {refused} of {} refused", others.len());
+            auth.internal.get("/readyz").expect(200);
+        });
+    }
+}
+
+#[test]
+fn a_crowd_at_one_listener_shuts_no_other_listener_of_the_process() {
+    let mut pair = Launch::pair().open_files(OPEN_FILES).var("RUST_LOG", "warn").start();
+    let [public, business, internal] =
+        ["public", "business", "internal"].map(|name| pair.listener(name));
+    at_a_crowd(public, SENT[1].1, || {
+        let token = log_in_from(3, public).expect(200).json()["token"].clone();
+        let data = Request::get("/data").bearer(token.as_str().unwrap_or_default());
+        for last in 3..10 {
+            business.connect_from(last, None).send(&data).expect(200);
+            internal.connect_from(last, None).send(&Request::get("/livez")).expect(200);
+        }
+    });
+}
