@@ -24,6 +24,7 @@ mod internal_key;
 mod logging;
 mod login;
 mod login_bodies;
+mod login_shares;
 mod login_storm;
 mod login_timing;
 mod logout;
