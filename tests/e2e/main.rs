@@ -9,6 +9,7 @@ mod harness;
 mod accounts;
 mod acknowledged_users;
 mod batches;
+mod body_limits;
 mod bound_sessions;
 mod browser;
 mod business;

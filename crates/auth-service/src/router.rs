@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, HttpBody as _};
-use axum::extract::{Extension, Request};
+use axum::extract::Extension;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use server_runtime::page::style_sheet;
@@ -20,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::body::{self, BODY_LIMIT};
+use crate::body;
 use crate::error::ApiError;
 use crate::handlers as h;
 use crate::internal_key::RequireKey;
@@ -154,7 +153,7 @@ pub(crate) fn public_part(app: &Arc<App>) -> Router {
     let strict = Router::from(strict).layer(cross_site(&[]));
     let index = Router::from(index_routes());
     let routes = open.merge(strict).merge(index).with_state(Arc::clone(app));
-    routes.layer(middleware::from_fn(take_body_first))
+    routes.layer(middleware::from_fn(body::take_first))
 }
 
 /// The public listener.
@@ -168,7 +167,7 @@ pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
 pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
     let guarded = Router::from(internal_routes()).route_layer(RequireKey::as_bearer(app));
     let with_token = Router::from(session_data_routes())
-        .route_layer(middleware::from_fn(take_body_first))
+        .route_layer(middleware::from_fn(body::take_first))
         .route_layer(RequireKey::beside_token(app));
     let routes = guarded
         .merge(with_token)
@@ -176,6 +175,7 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
         .route("/", get(h::index::show_internal_index))
         .with_state(Arc::clone(app));
     let layer = RequestLayer::new(&app.metrics, Arc::clone(&app.clock));
+    let layer = layer.screened(body::refuse_too_long);
     with_fallbacks(routes.merge(probes(readiness, app))).layer(layer)
 }
 
@@ -187,6 +187,7 @@ fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
 /// What every request to the public listener gets, and what is said where there is no route.
 pub(crate) fn finished_public(routes: Router, app: &App) -> Router {
     let layer = RequestLayer::leading_on(&app.metrics, Arc::clone(&app.clock), lead_on);
+    let layer = layer.screened(body::refuse_too_long);
     let routes = with_fallbacks(routes).layer(layer);
     if app.https { routes.layer(hsts()) } else { routes }
 }
@@ -205,17 +206,6 @@ const fn lead_on(status: StatusCode) -> Link {
         StatusCode::UNAUTHORIZED => (p::LOGIN, "Log in"),
         _ => (p::ACCOUNT, "Your account"),
     }
-}
-
-/// Takes the whole body before anything looks at the token.
-///
-/// INVARIANT: what a request does, it does with a token that lived when the request had arrived
-/// whole. One that is held back half-sent would otherwise act with a session that ended meanwhile.
-async fn take_body_first(request: Request, next: Next) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let body =
-        if body.is_end_stream() { body } else { Body::from(body::read(body, BODY_LIMIT).await?) };
-    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 /// The rule of Go's `CrossOriginProtection`: an unsafe request that a browser sent from elsewhere

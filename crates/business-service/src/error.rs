@@ -19,6 +19,8 @@ pub(crate) enum Error {
     NotFound,
     /// A browser sent it from another site.
     CrossSite,
+    /// It announces a longer body than is taken.
+    TooLarge,
     /// The form that came with it cannot be read.
     Form(FormRejection),
     /// What was typed is no note.
@@ -44,6 +46,7 @@ impl Error {
             Self::CrossSite => {
                 problem(ErrorCode::CrossSiteRequest, "a browser sent this from another site")
             }
+            Self::TooLarge => problem(ErrorCode::PayloadTooLarge, "the body is too long"),
             Self::Form(rejection) => unreadable(&rejection),
             Self::NoNote => problem(
                 ErrorCode::Unprocessable,

@@ -1,7 +1,8 @@
 //! The one table of routes, and the one stack of layers around it.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::body::HttpBody as _;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -87,7 +88,13 @@ fn around(router: Router, app: &App) -> Router {
         .merge(style_sheet())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .fallback(async || Error::NotFound)
-        .layer(RequestLayer::new(app.metrics(), app.clock().clone()))
+        .layer(RequestLayer::new(app.metrics(), app.clock().clone()).screened(refuse_too_long))
+}
+
+/// Refuses a request that announces a longer body than is taken, before any of it is read.
+fn refuse_too_long(request: &Request) -> Option<Response> {
+    let too_long = request.body().size_hint().lower() > BODY_LIMIT as u64;
+    too_long.then(|| Error::TooLarge.into_response())
 }
 
 /// The rule of Go's `CrossOriginProtection`, without exceptions: our pages post to ourselves.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use auth_api_types::{LoginRequest, TokenResponse};
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
@@ -46,6 +47,9 @@ pub(crate) async fn login(
     let authorization = once(&parts.headers, &header::AUTHORIZATION)?;
     let basic = authorization.and_then(|value| scheme(value, "Basic"));
     let media = Media::of(&parts.headers);
+    if basic.is_none() && media == Media::Other && !body.is_end_stream() {
+        return Err(ApiError::MediaType { wanted: "application/json" });
+    }
     let body = body::read(body, LOGIN_LIMIT).await?;
     let credentials = match (basic, body.is_empty(), media) {
         (Some(basic), true, _) => from_basic(basic)?,
