@@ -159,7 +159,8 @@ pub(crate) fn public_part(app: &Arc<App>) -> Router {
 /// The public listener.
 pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
     let document = Router::from(document_routes()).with_state(Arc::clone(app));
-    let read = open_to_named_origins(document.merge(probes(readiness, app)), app);
+    let probes = probes(&readiness.without_notes(), app);
+    let read = open_to_named_origins(document.merge(probes), app);
     finished_public(public_part(app).merge(read), app)
 }
 
