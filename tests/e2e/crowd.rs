@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{
-    Answer, AuthService, Connection, DEMO, Launch, Listener, Request, let_time_pass, now,
+    Answer, AuthService, Connection, DEMO, Launch, Listener, PATIENCE, Request, eventually,
+    let_time_pass, now,
 };
 
 /// More than there is room for.
@@ -102,4 +103,68 @@ fn a_crowd_at_one_listener_shuts_no_other_listener_of_the_process() {
             internal.connect_from(last, None).send(&Request::get("/livez")).expect(200);
         }
     });
+}
+
+/// How many bytes of answers the system holds for clients of a port that have not taken them, for
+/// each connection.
+fn untaken(port: u16) -> Vec<usize> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let local = format!(":{port:04X}");
+    let held = table.lines().filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, from, _, state, queues, ..] = fields[..] else { return None };
+        let established = from.ends_with(&local) && state == "01";
+        let held =
+            queues.split_once(':').and_then(|(held, _)| usize::from_str_radix(held, 16).ok());
+        held.filter(|_| established)
+    });
+    held.collect()
+}
+
+#[test]
+fn readers_that_stand_still_cost_little_and_are_closed() {
+    let auth = AuthService::launch(&Launch::auth().var("RUST_LOG", "warn"));
+    let before = auth.peak_memory_kib();
+    let mut readers: Vec<Connection> = (0..20)
+        .map(|_| {
+            let mut reader = auth.public.connect_from(2, Some(4096));
+            reader.write(SENT[5].1.as_bytes());
+            reader
+        })
+        .collect();
+    eventually("all of them are answered", PATIENCE, || {
+        let held = untaken(auth.public.port);
+        (held.len() == 20 && held.iter().all(|held| *held > 0)).then_some(())
+    });
+    // What is going to be held is held at once: the whole of it is on loopback.
+    let_time_pass(Duration::from_millis(300));
+    let held = untaken(auth.public.port);
+    assert!(held.iter().all(|held| *held < 300 * 1024), "{held:?}");
+    // They share the answer, and each has a buffer.
+    let grown = auth.peak_memory_kib() - before;
+    assert!(grown < 12 * 1024, "{grown} KiB more");
+    eventually("they are closed", Duration::from_secs(40), || {
+        untaken(auth.public.port).is_empty().then_some(())
+    });
+    for reader in &mut readers {
+        reader.read_rest();
+    }
+}
+
+#[test]
+fn the_largest_answer_is_packed_for_whoever_takes_it_packed() {
+    let auth = AuthService::start();
+    for file in ["swagger-ui-bundle.js", "swagger-ui.css"] {
+        let target = format!("/docs/{file}");
+        let plain = auth.public.get(&target).expect(200);
+        assert_eq!(
+            (plain.header("content-encoding"), plain.header("vary")),
+            (None, Some("accept-encoding"))
+        );
+        let request = Request::get(&target).header("Accept-Encoding", "gzip, br");
+        let packed = auth.public.send(request).expect(200);
+        assert_eq!(packed.header("content-encoding"), Some("gzip"));
+        assert_eq!(packed.header("content-type"), plain.header("content-type"));
+        assert!(packed.body.len() * 2 < plain.body.len(), "{file}");
+    }
 }

@@ -30,6 +30,10 @@ use crate::shutdown::Lifecycle;
 /// Connections that the system may hold before we accept them; it takes fewer if it is told so.
 const BACKLOG: u32 = 4096;
 
+/// How much of an answer the system holds for a client that does not take it, in bytes. It counts
+/// twice as much, for what it needs beside them; left alone it would take some megabytes.
+const SEND_BUFFER: u32 = 128 * 1024;
+
 /// What a client may take of us.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -114,9 +118,10 @@ impl Listener {
     #[expect(clippy::unused_async, reason = "it needs the runtime, and says so")]
     pub async fn bind(name: &'static str, addr: SocketAddr) -> Result<Self, StartError> {
         let failed = |e: io::Error| StartError::Listen { name, addr, reason: reason(&e) };
-        let socket = listen(addr).map_err(failed)?;
+        let limits = Limits::default();
+        let socket = listen(addr, &limits).map_err(failed)?;
         let addr = socket.local_addr().map_err(failed)?;
-        Ok(Self { name, socket, addr, limits: Limits::default() })
+        Ok(Self { name, socket, addr, limits })
     }
 
     /// The same with other limits.
@@ -150,12 +155,26 @@ impl Listener {
     }
 }
 
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+fn listen(addr: SocketAddr, limits: &Limits) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A port whose last connections are still in TIME_WAIT can be taken again at once.
     socket.set_reuseaddr(true)?;
+    bound_answers(&socket, limits.write_timeout);
     socket.bind(addr)?;
     socket.listen(BACKLOG)
+}
+
+/// Bounds what clients that do not take their answers cost the system: how much it holds, and for
+/// how long, also after we have closed. Connections have it from their listener.
+fn bound_answers(socket: &TcpSocket, timeout: Duration) {
+    // Where the system cannot, such a client costs more, and our own deadline still ends it.
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    #[cfg(target_os = "linux")]
+    {
+        let socket = socket2::SockRef::from(socket);
+        let _ = socket.set_tcp_notsent_lowat(SEND_BUFFER / 2);
+        let _ = socket.set_tcp_user_timeout(Some(timeout));
+    }
 }
 
 /// What the system said, in words without its number.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::Limits;
 use super::activity::{Activity, Phase};
+use super::eviction::is_stalled;
 use super::refuse::TOO_MANY;
 use super::service::ToRouter;
 use super::stream::Stream;
@@ -163,14 +164,16 @@ impl Driven {
         let blocked = self.activity.blocked_since();
         match self.activity.phase() {
             Phase::Busy => self.activity.stay(),
-            _ if blocked.is_some_and(|since| since.elapsed() >= self.limits.yield_after) => {
-                return Some(End::Stalled);
-            }
+            _ if blocked.is_some_and(|since| self.is_stalled(since)) => return Some(End::Stalled),
             _ if blocked.is_some() => self.activity.stay(),
             Phase::Head | Phase::Body => return Some(End::CutShort),
             Phase::Idle => {}
         }
         None
+    }
+
+    fn is_stalled(&self, blocked: Instant) -> bool {
+        is_stalled(blocked, Instant::now(), self.limits.yield_after)
     }
 
     /// Whether no request waits to be read.

@@ -58,8 +58,9 @@ impl<'a> Candidate<'a> {
         }
         let waited = |since: Instant| now.saturating_duration_since(since) >= after;
         let (rank, since) = match activity.blocked_since() {
-            // One that is taken little by little is being served.
             Some(blocked) if waited(blocked) => (Rank::Overdue, blocked),
+            Some(blocked) if is_stalled(blocked, now, after) => (Rank::Recent, blocked),
+            // It is taken little by little, and so is being served.
             Some(_) => return None,
             None if phase == Phase::Idle && activity.used() => (Rank::Idle, activity.since()),
             None if waited(activity.since()) => (Rank::Overdue, activity.since()),
@@ -71,6 +72,11 @@ impl<'a> Candidate<'a> {
     fn waited(&self, now: Instant, after: Duration) -> bool {
         now.saturating_duration_since(self.since) >= after
     }
+}
+
+/// Whether an answer of which nothing was taken since `blocked` is not being served any more.
+pub(super) fn is_stalled(blocked: Instant, now: Instant, after: Duration) -> bool {
+    now.saturating_duration_since(blocked) >= after / 8
 }
 
 /// The connections that end, the first one first. `sizes` is how many each network has in all.
@@ -180,7 +186,7 @@ mod tests {
         let all = [(1, connection(Phase::Idle, 0)), (1, connection(Phase::Idle, 0))];
         all[0].1.block();
         assert_eq!(chosen(&all, 0, 9), [0, 1]);
-        let now = all[0].1.blocked_since().unwrap() + AFTER / 2;
+        let now = all[0].1.blocked_since().unwrap() + AFTER / 10;
         assert!(Candidate::of(network(1), &all[0].1, now, AFTER).is_none());
         all[0].1.enter(Phase::Busy);
         assert_eq!(chosen(&all, 0, 9), [1]);

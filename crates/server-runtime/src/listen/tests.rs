@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 use super::*;
 use client::Client;
 
-/// More than two systems hold of an answer that nobody reads.
-const LONG_ANSWER: usize = 32 * 1024 * 1024;
+/// More than the systems of both sides hold of an answer that nobody reads.
+const LONG_ANSWER: usize = 8 * 1024 * 1024;
 
 /// Where a handler waits until the test lets it go on.
 #[derive(Clone)]

@@ -86,6 +86,17 @@ impl Client {
         Some(Answer { status, head, body })
     }
 
+    /// Takes so many bytes at a time at most, with a pause between, until the other side has ended
+    /// in whatever way. Returns how many there were.
+    pub(super) async fn take_all(&mut self, at_a_time: usize, pause: Duration) -> usize {
+        let (mut taken, mut bytes) = (0, vec![0; at_a_time.min(1024 * 1024)]);
+        while let Ok(count @ 1..) = self.tcp.read(&mut bytes).await {
+            taken += count;
+            tokio::time::sleep(pause).await;
+        }
+        taken
+    }
+
     async fn read_some(&mut self) -> Option<()> {
         let read = self.tcp.read_buf(&mut self.buffer).await;
         read.ok().filter(|n| *n > 0).map(|_| ())
