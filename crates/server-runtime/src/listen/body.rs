@@ -57,8 +57,8 @@ impl Rest {
     /// wrong type, or reading it would have the client send it in vain.
     pub(super) fn is_refused(&self, status: StatusCode) -> bool {
         match (&*self.left.lock(), status) {
-            (Left::Body { .. }, StatusCode::PAYLOAD_TOO_LARGE) => true,
-            (Left::Body { begun: false, .. }, StatusCode::UNSUPPORTED_MEDIA_TYPE) => true,
+            (Left::Body { .. }, StatusCode::PAYLOAD_TOO_LARGE)
+            | (Left::Body { begun: false, .. }, StatusCode::UNSUPPORTED_MEDIA_TYPE) => true,
             (Left::Body { begun, .. }, _) => self.expects && !begun,
             (Left::Held | Left::Nothing | Left::Broken, _) => false,
         }
