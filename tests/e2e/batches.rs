@@ -104,6 +104,28 @@ fn a_batch_over_128_kib_is_too_large() {
 }
 
 #[test]
+fn what_stands_beside_a_thousand_tokens_is_not_copied_for_each_of_them() {
+    let auth = AuthService::launch(&Launch::auth().var("RUST_LOG", "warn"));
+    let short = json!({"tokens": vec![""; 1024]});
+    assert_eq!(results(&auth, &short).len(), 1024);
+    let before = auth.peak_memory_kib();
+    // One with and one without a character that JSON writes in another way.
+    for long in ["x".repeat(118_000), format!("{}\u{e9}\n", "x".repeat(117_000))] {
+        let mut body = short.clone();
+        body["client"] = json!({"user_agent": long});
+        assert_eq!(results(&auth, &body).len(), 1024);
+        body["client"] = json!({"ip": "192.0.2.1"});
+        body["request_id"] = json!(long);
+        assert_eq!(results(&auth, &body).len(), 1024);
+        body["client"] = json!({"ip": long});
+        body["request_id"] = json!(null);
+        auth.ask(&body).expect_problem(400, "invalid_request");
+    }
+    let grown = auth.peak_memory_kib() - before;
+    assert!(grown < 8 * 1024, "{grown} KiB more");
+}
+
+#[test]
 fn one_bad_item_spoils_the_question_and_uses_nothing() {
     let auth = AuthService::start();
     let token = auth.token();

@@ -20,6 +20,6 @@ pub use user::{
     ChangePasswordRequest, CreateUserRequest, Stats, Status, UpdateUserRequest, UserList, UserView,
 };
 pub use validate::{
-    Client, ItemOrToken, MAX_TOKENS, Reason, Results, ValidateItem, ValidateRequest,
+    Client, ItemOrToken, MAX_TOKENS, Reason, Results, ValidateItem, ValidateItems, ValidateRequest,
     ValidateRequestError, Verdict,
 };

@@ -91,12 +91,12 @@ impl<'a> ValidateRequest<'a> {
         self.tokens.is_some()
     }
 
-    /// The items, in order, each with what stands beside `tokens` filled in.
+    /// The items, in order, and what stands beside them, once for all.
     ///
     /// # Errors
     ///
     /// Unless it is one token, or 1 to [`MAX_TOKENS`] of them.
-    pub fn into_items(self) -> Result<Vec<ValidateItem<'a>>, ValidateRequestError> {
+    pub fn into_items(self) -> Result<ValidateItems<'a>, ValidateRequestError> {
         let Self { token, tokens, touch, client, request_id } = self;
         let items: Vec<ValidateItem<'a>> = match (token, tokens) {
             (None, None) => return Err(ValidateRequestError::NoToken),
@@ -107,13 +107,38 @@ impl<'a> ValidateRequest<'a> {
         if items.is_empty() || items.len() > MAX_TOKENS {
             return Err(ValidateRequestError::Count);
         }
-        let filled = items.into_iter().map(|item| ValidateItem {
-            token: item.token,
-            touch: item.touch.or(touch),
-            client: item.client.or_else(|| client.clone()),
-            request_id: item.request_id.or_else(|| request_id.clone()),
-        });
-        Ok(filled.collect())
+        Ok(ValidateItems { items, touch, client, request_id })
+    }
+}
+
+/// The items of a request, each with what stands beside all of them where it does not say otherwise.
+/// That is never copied: a thousand items may share one that is as long as a body may be.
+pub struct ValidateItems<'a> {
+    items: Vec<ValidateItem<'a>>,
+    touch: Option<bool>,
+    client: Option<Client>,
+    request_id: Option<Cow<'a, str>>,
+}
+
+impl<'a> ValidateItems<'a> {
+    /// The items in order.
+    pub fn items(&self) -> &[ValidateItem<'a>] {
+        &self.items
+    }
+
+    /// Whether an item is a use, which re-inflates.
+    pub fn touches(&self, item: &ValidateItem<'_>) -> bool {
+        item.touch.or(self.touch).unwrap_or(true)
+    }
+
+    /// Where the requests of items come from that do not say it.
+    pub const fn client(&self) -> Option<&Client> {
+        self.client.as_ref()
+    }
+
+    /// The id of an item's request.
+    pub fn request_id<'i>(&'i self, item: &'i ValidateItem<'_>) -> Option<&'i str> {
+        item.request_id.as_deref().or(self.request_id.as_deref())
     }
 }
 
@@ -295,20 +320,31 @@ impl fmt::Debug for ValidateRequest<'_> {
 mod tests {
     use super::*;
 
-    fn items(json: &str) -> Vec<ValidateItem<'_>> {
+    fn items(json: &str) -> ValidateItems<'_> {
         serde_json::from_str::<ValidateRequest<'_>>(json).unwrap().into_items().unwrap()
     }
 
     #[test]
     fn an_item_keeps_what_it_says_and_takes_the_rest_from_beside_the_list() {
-        let items = items(r#"{"tokens":["a",{"token":"b","touch":true}],"touch":false}"#);
-        assert_eq!((items[0].token.as_ref(), items[0].touch), ("a", Some(false)));
-        assert_eq!((items[1].token.as_ref(), items[1].touch), ("b", Some(true)));
+        let read = items(
+            r#"{"tokens":["a",{"token":"b","touch":true,"request_id":"own"}],"touch":false,
+               "request_id":"all"}"#,
+        );
+        let [a, b] = read.items() else { panic!("two items") };
+        assert_eq!(
+            (a.token.as_ref(), read.touches(a), read.request_id(a)),
+            ("a", false, Some("all"))
+        );
+        assert_eq!(
+            (b.token.as_ref(), read.touches(b), read.request_id(b)),
+            ("b", true, Some("own"))
+        );
+        assert!(items(r#"{"token":"a"}"#).touches(a));
     }
 
     #[test]
     fn a_token_without_escapes_is_not_copied() {
-        assert!(matches!(items(r#"{"token":"abc"}"#)[0].token, Cow::Borrowed("abc")));
+        assert!(matches!(items(r#"{"token":"abc"}"#).items()[0].token, Cow::Borrowed("abc")));
     }
 
     #[test]
@@ -321,13 +357,13 @@ mod tests {
             assert!(serde_json::from_str::<ValidateRequest<'_>>(json).is_err(), "{json}");
         }
         let items = items(r#"{"tokens":[{"token":"a","client":{"ip":"b"}}],"client":null}"#);
-        assert_eq!(items[0].client.as_ref().unwrap().ip.as_deref(), Some("b"));
+        assert_eq!(items.items()[0].client.as_ref().unwrap().ip.as_deref(), Some("b"));
     }
 
     #[test]
     fn one_and_many_together_neither_or_too_many_are_no_question() {
         let error = |json: &str| {
-            serde_json::from_str::<ValidateRequest<'_>>(json).unwrap().into_items().unwrap_err()
+            serde_json::from_str::<ValidateRequest<'_>>(json).unwrap().into_items().err().unwrap()
         };
         assert_eq!(error(r#"{"token":"a","tokens":["b"]}"#), ValidateRequestError::Both);
         assert_eq!(error("{}"), ValidateRequestError::NoToken);

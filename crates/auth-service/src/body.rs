@@ -2,10 +2,12 @@
 //!
 //! What a caller sent is never repeated in an answer: it may be a password in the wrong place.
 
-use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Request};
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{FromRequest, MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +20,53 @@ pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 pub(crate) const LOGIN_LIMIT: usize = 16 * 1024;
 /// The most bytes of a validation's body.
 pub(crate) const VALIDATE_LIMIT: usize = 128 * 1024;
+
+/// The most bytes of a body at the route with this path.
+fn limit_at(path: Option<&MatchedPath>) -> usize {
+    match path.map(MatchedPath::as_str) {
+        Some("/login") => LOGIN_LIMIT,
+        Some("/validateToken") => VALIDATE_LIMIT,
+        _ => BODY_LIMIT,
+    }
+}
+
+/// Refuses a request that announces a longer body than its route takes, before any of it is read.
+pub(crate) fn refuse_too_long(request: &Request) -> Option<Response> {
+    let announced = request.body().size_hint().lower();
+    if announced <= LOGIN_LIMIT as u64 {
+        return None;
+    }
+    let limit = limit_at(request.extensions().get());
+    (announced > limit as u64).then(|| ApiError::TooLarge { limit }.into_response())
+}
+
+/// Takes the whole body before anything looks at the token, unless it is of a type that the route
+/// does not take: whoever is about to refuse that needs none of it.
+///
+/// INVARIANT: what a request does, it does with a token that lived when the request had arrived
+/// whole. One that is held back half-sent would otherwise act with a session that ended meanwhile.
+pub(crate) async fn take_first(request: Request, next: Next) -> Result<Response, ApiError> {
+    if request.body().is_end_stream() || !is_taken(&request) {
+        return Ok(next.run(request).await);
+    }
+    let limit = limit_at(request.extensions().get());
+    let (parts, body) = request.into_parts();
+    let body = Body::from(read(body, limit).await?);
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Whether a body of this type may be of use at its route. One without a type may turn out to be
+/// empty.
+fn is_taken(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let form = path == "/revoke" || path.starts_with("/account") || path.starts_with("/admin/");
+    match Media::of(request.headers()) {
+        Media::None => true,
+        Media::Other => false,
+        Media::Json => !form,
+        Media::Form => form || matches!(path, "/login" | "/logout"),
+    }
+}
 
 const NO_OBJECT: &str = "the body must be a JSON object";
 
@@ -161,12 +210,19 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let wrong = ApiError::MediaType { wanted: "application/json" };
+        if request.body().is_end_stream() {
+            return Ok(Self(T::default()));
+        }
         let media = Media::of(request.headers());
+        if matches!(media, Media::Form | Media::Other) {
+            return Err(wrong);
+        }
         let bytes = read(request.into_body(), BODY_LIMIT).await?;
         match media {
             _ if bytes.is_empty() => Ok(Self(T::default())),
             Media::Json => json(&bytes).map(Self),
-            _ => Err(ApiError::MediaType { wanted: "application/json" }),
+            _ => Err(wrong),
         }
     }
 }

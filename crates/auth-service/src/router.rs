@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, HttpBody as _};
-use axum::extract::{Extension, Request};
+use axum::extract::Extension;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 use server_runtime::page::style_sheet;
@@ -19,7 +18,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::body::{self, BODY_LIMIT};
+use crate::body;
 use crate::cors::answer_named_origins;
 use crate::error::ApiError;
 use crate::handlers as h;
@@ -163,20 +162,21 @@ pub(crate) fn public_part(app: &Arc<App>) -> Router {
     let strict = guarded(strict_routes().merge(page_routes()), cross_site(app));
     let index = Router::from(index_routes());
     let routes = open.merge(strict).merge(index).with_state(Arc::clone(app));
-    routes.layer(middleware::from_fn(take_body_first))
+    routes.layer(middleware::from_fn(body::take_first))
 }
 
 /// The public listener.
 pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
     let document = Router::from(document_routes()).with_state(Arc::clone(app));
-    finished_public(public_part(app).merge(document).merge(probes(readiness, app)), app)
+    let probes = probes(&readiness.without_notes(), app);
+    finished_public(public_part(app).merge(document).merge(probes), app)
 }
 
 /// The internal listener.
 pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
     let guarded = Router::from(internal_routes()).route_layer(RequireKey::as_bearer(app));
     let with_token = Router::from(session_data_routes())
-        .route_layer(middleware::from_fn(take_body_first))
+        .route_layer(middleware::from_fn(body::take_first))
         .route_layer(RequireKey::beside_token(app));
     let routes = guarded
         .merge(Router::from(introspection_routes()))
@@ -185,6 +185,7 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
         .route("/", get(h::index::show_internal_index))
         .with_state(Arc::clone(app));
     let layer = RequestLayer::internal(&app.metrics, Arc::clone(&app.clock));
+    let layer = layer.screened(body::refuse_too_long);
     with_fallbacks(routes.merge(probes(readiness, app))).layer(layer)
 }
 
@@ -196,6 +197,7 @@ fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
 /// What every request to the public listener gets, and what is said where there is no route.
 pub(crate) fn finished_public(routes: Router, app: &App) -> Router {
     let layer = RequestLayer::leading_on(&app.metrics, Arc::clone(&app.clock), lead_on);
+    let layer = layer.screened(body::refuse_too_long);
     let hosts = HostLayer::new(app.allowed_hosts.clone(), || ApiError::Misdirected.into_response());
     let routes = open_to_named_origins(with_fallbacks(routes), app).layer(hosts).layer(layer);
     if app.https { routes.layer(hsts()) } else { routes }
@@ -217,17 +219,6 @@ const fn lead_on(status: StatusCode) -> Option<Link> {
         StatusCode::MISDIRECTED_REQUEST => None,
         _ => Some((p::ACCOUNT, "Your account")),
     }
-}
-
-/// Takes the whole body before anything looks at the token.
-///
-/// INVARIANT: what a request does, it does with a token that lived when the request had arrived
-/// whole. One that is held back half-sent would otherwise act with a session that ended meanwhile.
-async fn take_body_first(request: Request, next: Next) -> Result<Response, ApiError> {
-    let (parts, body) = request.into_parts();
-    let body =
-        if body.is_end_stream() { body } else { Body::from(body::read(body, BODY_LIMIT).await?) };
-    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 /// An unsafe request that a page of another origin sent is refused. Our own is that of

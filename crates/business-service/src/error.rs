@@ -21,6 +21,8 @@ pub(crate) enum Error {
     CrossSite,
     /// It names a host that is none of ours.
     Misdirected,
+    /// It announces a longer body than is taken.
+    TooLarge,
     /// The form that came with it cannot be read.
     Form(FormRejection),
     /// What was typed is no note.
@@ -51,6 +53,7 @@ impl Error {
                 "the request names a host that is none of this service: BUSINESS_ALLOWED_HOSTS and \
                  BUSINESS_PUBLIC_URL name more",
             ),
+            Self::TooLarge => problem(ErrorCode::PayloadTooLarge, "the body is too long"),
             Self::Form(rejection) => unreadable(&rejection),
             Self::NoNote => problem(
                 ErrorCode::Unprocessable,

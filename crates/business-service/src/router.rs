@@ -1,8 +1,9 @@
 //! The one table of routes, and the one stack of layers around it.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::response::IntoResponse as _;
+use axum::body::HttpBody as _;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http::HeaderValue;
@@ -89,7 +90,13 @@ fn around(router: Router, hosts: Option<AllowedHosts>, layer: RequestLayer) -> R
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .fallback(async || Error::NotFound)
         .layer(HostLayer::new(hosts, || Error::Misdirected.into_response()))
-        .layer(layer)
+        .layer(layer.screened(refuse_too_long))
+}
+
+/// Refuses a request that announces a longer body than is taken, before any of it is read.
+fn refuse_too_long(request: &Request) -> Option<Response> {
+    let too_long = request.body().size_hint().lower() > BODY_LIMIT as u64;
+    too_long.then(|| Error::TooLarge.into_response())
 }
 
 /// Our pages post to ourselves: an unsafe request that a page of another origin than ours sent is

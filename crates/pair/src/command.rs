@@ -143,7 +143,7 @@ fn joined(auth: &auth_service::Service, business: &business_service::App) -> Rou
     let (routes, described) = business.routes();
     let mut document = auth_service::Service::openapi();
     document.merge(described);
-    let readiness = auth.readiness().clone().and(business.readiness());
+    let readiness = auth.readiness().clone().and(business.readiness()).without_notes();
     let read = readiness.routes().route("/openapi.json", get(async move || Json(document)));
     auth.finish(auth.public_part().merge(routes).merge(read))
 }

@@ -5,8 +5,11 @@
 //! connection ends without a client losing an answer.
 
 mod accept;
+mod activity;
 mod body;
 mod connection;
+mod eviction;
+mod network;
 mod refuse;
 mod registry;
 mod service;
@@ -20,11 +23,16 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 
 pub use body::BodyTimedOut;
+pub(crate) use registry::Registry;
 
 use crate::shutdown::Lifecycle;
 
 /// Connections that the system may hold before we accept them; it takes fewer if it is told so.
 const BACKLOG: u32 = 4096;
+
+/// How much of an answer the system holds for a client that does not take it, in bytes. It counts
+/// twice as much, for what it needs beside them; left alone it would take some megabytes.
+const SEND_BUFFER: u32 = 128 * 1024;
 
 /// What a client may take of us.
 #[derive(Clone, Debug)]
@@ -36,13 +44,17 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// How long a connection may stay open between two requests.
     pub idle_timeout: Duration,
+    /// How long a client may leave an answer untaken: 16 KiB of it, or the rest.
+    pub write_timeout: Duration,
     /// The longest head of a request, in bytes; 100 headers at most are always the limit too.
     pub head_bytes: usize,
     /// Whether connections may take the last quarter of the process's open files.
     pub all_files: bool,
-    /// How many connections one listener holds; past it idle ones make room, else the answer is 503.
+    /// How many connections one listener holds; past it those that are not being served make room,
+    /// the ones of the largest network first, else the answer is 503.
     pub connections: usize,
-    /// How long a connection must have been idle before it has to make room for another.
+    /// How long a connection must have kept us waiting before it has to make room for another of its
+    /// own network, or of one that is no smaller.
     pub yield_after: Duration,
     /// How long we go on reading what a client sends after our last answer.
     pub linger: Duration,
@@ -56,6 +68,7 @@ impl Default for Limits {
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(20),
             head_bytes: 16 * 1024,
             all_files: false,
             connections: 10_000,
@@ -105,9 +118,10 @@ impl Listener {
     #[expect(clippy::unused_async, reason = "it needs the runtime, and says so")]
     pub async fn bind(name: &'static str, addr: SocketAddr) -> Result<Self, StartError> {
         let failed = |e: io::Error| StartError::Listen { name, addr, reason: reason(&e) };
-        let socket = listen(addr).map_err(failed)?;
+        let limits = Limits::default();
+        let socket = listen(addr, &limits).map_err(failed)?;
         let addr = socket.local_addr().map_err(failed)?;
-        Ok(Self { name, socket, addr, limits: Limits::default() })
+        Ok(Self { name, socket, addr, limits })
     }
 
     /// The same with other limits.
@@ -141,12 +155,26 @@ impl Listener {
     }
 }
 
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+fn listen(addr: SocketAddr, limits: &Limits) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A port whose last connections are still in TIME_WAIT can be taken again at once.
     socket.set_reuseaddr(true)?;
+    bound_answers(&socket, limits.write_timeout);
     socket.bind(addr)?;
     socket.listen(BACKLOG)
+}
+
+/// Bounds what clients that do not take their answers cost the system: how much it holds, and for
+/// how long, also after we have closed. Connections have it from their listener.
+fn bound_answers(socket: &TcpSocket, timeout: Duration) {
+    // Where the system cannot, such a client costs more, and our own deadline still ends it.
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    #[cfg(target_os = "linux")]
+    {
+        let socket = socket2::SockRef::from(socket);
+        let _ = socket.set_tcp_notsent_lowat(SEND_BUFFER / 2);
+        let _ = socket.set_tcp_user_timeout(Some(timeout));
+    }
 }
 
 /// What the system said, in words without its number.

@@ -7,13 +7,18 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
-use tokio::task::JoinSet;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::problem::Problem;
 use crate::shutdown::Lifecycle;
 
 /// How long a check may take before it has failed.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the outcome of a check is good for: probes cost a store no more than four round trips a
+/// second, however many ask.
+const SHARED_FOR: Duration = Duration::from_millis(250);
 
 type Answer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 type Ask = Arc<dyn Fn() -> Answer + Send + Sync>;
@@ -22,8 +27,15 @@ type Ask = Arc<dyn Fn() -> Answer + Send + Sync>;
 #[derive(Clone)]
 pub struct Readiness {
     lifecycle: Lifecycle,
-    checks: Vec<(&'static str, Ask)>,
+    checks: Vec<Arc<Check>>,
     notes: Vec<String>,
+}
+
+struct Check {
+    name: &'static str,
+    ask: Ask,
+    /// When it was last made, and whether it succeeded. It is held while a check is under way.
+    last: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Readiness {
@@ -45,7 +57,7 @@ impl Readiness {
             let answer = ask();
             Box::pin(async move { answer.await.map_err(|e| e.to_string()) })
         });
-        self.checks.push((name, ask));
+        self.checks.push(Arc::new(Check { name, ask, last: Mutex::default() }));
         self
     }
 
@@ -55,6 +67,13 @@ impl Readiness {
     pub fn note(mut self, note: String) -> Self {
         self.notes.push(note);
         self
+    }
+
+    /// The same without the notes, for listeners that anybody may ask: the answer names what does
+    /// not answer, and nothing else.
+    #[must_use]
+    pub fn without_notes(&self) -> Self {
+        Self { notes: Vec::new(), ..self.clone() }
     }
 
     /// Both services' checks, for a process that runs two.
@@ -78,26 +97,21 @@ impl Readiness {
         }
     }
 
-    /// The names of the checks that fail, in order; all are asked at once.
+    /// The names of the checks that fail, in order; all are made at once. A client that goes
+    /// leaves a check under way to those who wait for it.
     async fn failed(&self) -> Vec<&'static str> {
-        let mut asked = JoinSet::new();
-        for (index, (_, ask)) in self.checks.iter().enumerate() {
-            let answer = ask();
-            asked.spawn(async move { (index, tokio::time::timeout(PATIENCE, answer).await) });
-        }
-        // A check that panics is not among the answers, and so has failed.
-        let mut failed = vec![true; self.checks.len()];
-        while let Some(answered) = asked.join_next().await {
-            match answered {
-                Ok((index, Ok(Ok(())))) => failed[index] = false,
-                Ok((index, Ok(Err(error)))) => {
-                    tracing::warn!(check = self.checks[index].0, error, "not ready");
-                }
-                _ => {}
+        let made = self.checks.iter().map(|check| {
+            let (name, tasks) = (check.name, self.lifecycle.tracker());
+            (name, tasks.spawn(Arc::clone(check).succeeds()))
+        });
+        let mut failed = Vec::new();
+        for (name, succeeds) in made.collect::<Vec<_>>() {
+            // A check that panics has failed.
+            if !succeeds.await.unwrap_or(false) {
+                failed.push(name);
             }
         }
-        let names = self.checks.iter().zip(failed);
-        names.filter(|(_, failed)| *failed).map(|((name, _), _)| *name).collect()
+        failed
     }
 
     /// The routes `GET /livez` and `GET /readyz`.
@@ -107,6 +121,28 @@ impl Readiness {
         axum::Router::new()
             .route("/livez", axum::routing::get(live))
             .route("/readyz", axum::routing::get(ready))
+    }
+}
+
+impl Check {
+    /// Whether it succeeds now, or did a moment ago.
+    async fn succeeds(self: Arc<Self>) -> bool {
+        let mut last = self.last.lock().await;
+        if let Some((at, succeeded)) = *last
+            && at.elapsed() < SHARED_FOR
+        {
+            return succeeded;
+        }
+        let succeeded = match tokio::time::timeout(PATIENCE, (self.ask)()).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(check = self.name, error, "not ready");
+                false
+            }
+            Err(_) => false,
+        };
+        *last = Some((Instant::now(), succeeded));
+        succeeded
     }
 }
 
@@ -133,6 +169,11 @@ fn not_ready(detail: String) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::{Semaphore, SemaphorePermit};
+    use tokio::task::JoinSet;
+
     use super::*;
 
     async fn detail(response: Response) -> String {
@@ -156,6 +197,46 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn any_number_of_probes_are_one_check_whose_outcome_is_shared_for_a_while() {
+        let life = Lifecycle::new(Duration::ZERO);
+        let (checks, open) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+        let ready = Readiness::new(&life).check("store", {
+            let (checks, open) = (Arc::clone(&checks), Arc::clone(&open));
+            move || {
+                checks.fetch_add(1, Ordering::Relaxed);
+                let open = Arc::clone(&open);
+                async move { open.acquire().await.map(SemaphorePermit::forget) }
+            }
+        });
+        let other = Readiness::new(&life).and(&ready).without_notes();
+        let mut probes = JoinSet::new();
+        for index in 0..50 {
+            let ready = if index % 2 == 0 { ready.clone() } else { other.clone() };
+            probes.spawn(async move { ready.answer().await.status() });
+        }
+        while checks.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Those who made it go; the check is left to the others.
+        let mut staying = JoinSet::new();
+        staying.spawn({
+            let ready = ready.clone();
+            async move { ready.answer().await.status() }
+        });
+        tokio::task::yield_now().await;
+        probes.abort_all();
+        while probes.join_next().await.is_some() {}
+        open.add_permits(1);
+        assert_eq!(staying.join_all().await, [StatusCode::OK]);
+        assert_eq!(ready.answer().await.status(), StatusCode::OK);
+        assert_eq!(checks.load(Ordering::Relaxed), 1);
+        open.add_permits(1);
+        tokio::time::sleep(SHARED_FOR).await;
+        assert_eq!(ready.answer().await.status(), StatusCode::OK);
+        assert_eq!(checks.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
     async fn a_note_is_told_and_keeps_nobody_from_being_ready() {
         let life = Lifecycle::new(Duration::ZERO);
         let ready = Readiness::new(&life).note("a \"risk\"".to_owned());
@@ -164,6 +245,9 @@ mod tests {
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(json, serde_json::json!({"status": "ready", "notes": ["a \"risk\""]}));
+        let response = ready.without_notes().answer().await;
+        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        assert_eq!(&body[..], br#"{"status":"ready"}"#);
     }
 
     #[tokio::test]

@@ -40,6 +40,7 @@ pub use trace::TraceParent;
 #[derive(Clone)]
 pub struct RequestLayer {
     shared: Arc<Shared>,
+    screen: Option<Screen>,
 }
 
 /// Who may send requests, which decides whether what they say of sampling is followed.
@@ -59,6 +60,10 @@ pub(crate) struct Shared {
     tracer: Option<SdkTracer>,
     link: fn(StatusCode) -> Option<Link>,
 }
+
+/// Looks at the head of a request before anything of its body is read: the answer, where it is
+/// refused.
+pub type Screen = fn(&Request<Body>) -> Option<Response>;
 
 impl RequestLayer {
     /// A layer that measures with `clock` and counts in `metrics`, for a listener that anybody may
@@ -89,7 +94,13 @@ impl RequestLayer {
     ) -> Self {
         let (metrics, ids) = (metrics.clone(), Ids::default());
         let shared = Shared { callers, metrics, clock, ids, tracer: traces::tracer(), link };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), screen: None }
+    }
+
+    /// The same, where no route and no fallback gets a request that `screen` refuses.
+    #[must_use]
+    pub fn screened(self, screen: Screen) -> Self {
+        Self { screen: Some(screen), ..self }
     }
 }
 
@@ -97,7 +108,12 @@ impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
     fn layer(&self, inner: S) -> RequestService<S> {
-        RequestService { inner, shared: self.shared.clone(), usual: Arc::default() }
+        RequestService {
+            inner,
+            shared: self.shared.clone(),
+            screen: self.screen,
+            usual: Arc::default(),
+        }
     }
 }
 
@@ -106,6 +122,7 @@ impl<S> Layer<S> for RequestLayer {
 pub struct RequestService<S> {
     inner: S,
     shared: Arc<Shared>,
+    screen: Option<Screen>,
     /// A router has one of these services for each of its routes.
     usual: Arc<Usual>,
 }
@@ -152,7 +169,10 @@ where
         }
         let mut id = Some(id);
         let working = Working::on(&mut id);
-        let inner = self.inner.call(request);
+        let inner = match self.screen.and_then(|screen| screen(&request)) {
+            Some(refusal) => Inner::Refused(Some(refusal)),
+            None => Inner::Called(self.inner.call(request)),
+        };
         drop(working);
         Answering { inner, id, pending: Some(pending) }
     }
@@ -160,10 +180,16 @@ where
 
 /// The answer to a request, in the making.
 pub struct Answering<F> {
-    inner: F,
+    inner: Inner<F>,
     id: Option<RequestId>,
     /// Gone once the request is answered.
     pending: Option<Pending>,
+}
+
+enum Inner<F> {
+    Called(F),
+    /// Refused by its head; gone once it is answered.
+    Refused(Option<Response>),
 }
 
 impl<F> Future for Answering<F>
@@ -175,8 +201,13 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let _working = Working::on(&mut this.id);
-        let inner = Pin::new(&mut this.inner);
-        let response = match catch_unwind(AssertUnwindSafe(|| inner.poll(cx))) {
+        let polled = match &mut this.inner {
+            Inner::Called(inner) => catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll(cx))),
+            Inner::Refused(refusal) => {
+                Ok(refusal.take().map_or(Poll::Pending, |r| Poll::Ready(Ok(r))))
+            }
+        };
+        let response = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(Ok(response))) => response,
             Err(_) => panicked(),

@@ -9,7 +9,7 @@
 //! | stopped | nothing in flight there either | background tasks end |
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::doors::Doors;
-use crate::listen::StartError;
+use crate::listen::{Registry, StartError};
 use crate::telemetry::{self, ALWAYS};
 use crate::workers::Workers;
 
@@ -47,7 +47,7 @@ struct Shared {
     draining: AtomicBool,
     told_to_end: CancellationToken,
     failed: AtomicBool,
-    open_connections: AtomicUsize,
+    registry: Arc<Registry>,
     stopped: CancellationToken,
     tasks: TaskTracker,
     doors: Arc<Doors>,
@@ -69,7 +69,7 @@ impl Lifecycle {
             draining: AtomicBool::new(false),
             told_to_end: CancellationToken::new(),
             failed: AtomicBool::new(false),
-            open_connections: AtomicUsize::new(0),
+            registry: Arc::default(),
             stopped: CancellationToken::new(),
             tasks: TaskTracker::new(),
             doors: Arc::default(),
@@ -156,9 +156,9 @@ impl Lifecycle {
         self.shared.workers.get()?.next()
     }
 
-    /// How many connections are open in the whole process.
-    pub(crate) fn open_connections(&self) -> &AtomicUsize {
-        &self.shared.open_connections
+    /// The connections that are open in the whole process.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.shared.registry
     }
 
     fn failed(&self) -> bool {

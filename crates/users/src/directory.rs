@@ -8,12 +8,14 @@ pub use accounts::{PreparedPassword, PreparedUser};
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use clock::Clock;
 use uuid::Uuid;
 
 use crate::hasher::Hasher;
+use crate::lane::Share;
 use crate::policy::Policy;
 use crate::store::{self, Occasion, Record, UserStore};
 use crate::{
@@ -29,6 +31,8 @@ const NAMED_AT_ONCE: usize = 500;
 pub struct Directory {
     inner: Arc<Inner>,
     demo: bool,
+    /// On whose behalf passwords are hashed through this handle.
+    network: Option<IpAddr>,
 }
 
 struct Inner {
@@ -70,7 +74,14 @@ impl Directory {
         let hasher = Hasher::new(&options.hashing, Arc::clone(&clock))?;
         let store = Box::new(opening.await.map_err(|error| error.of(&options.database))?);
         let inner = Inner { store, hasher, policy, clock };
-        Ok(Self { inner: Arc::new(inner), demo: options.demo })
+        Ok(Self { inner: Arc::new(inner), demo: options.demo, network: None })
+    }
+
+    /// The same users, for somebody of that network: where more passwords wait to be hashed than
+    /// there is room for, none has more of it than another.
+    #[must_use]
+    pub fn for_network(&self, network: IpAddr) -> Self {
+        Self { network: Some(network), ..self.clone() }
     }
 
     /// The user of that name, if the password is theirs and they may log in. `None` for an unknown
@@ -90,7 +101,7 @@ impl Directory {
         // What cannot be a name is looked for as well, as the empty name that nobody has.
         let key = email::key(username).unwrap_or_default();
         let record = self.inner.store.by_key(&key).await?;
-        self.check(record, password).await
+        self.check(record, password, self.share(&key)).await
     }
 
     /// That user, if this is their password and they may log in; as they were before the password
@@ -100,7 +111,8 @@ impl Directory {
     /// `Unavailable`, `Busy`.
     pub async fn verify(&self, id: Uuid, password: &Password) -> Result<Option<User>, UsersError> {
         let record = self.inner.store.by_id(id).await?;
-        self.check(record, password).await
+        let key = record.as_ref().and_then(|record| email::key(&record.user.email));
+        self.check(record, password, self.share(&key.unwrap_or_default())).await
     }
 
     /// What ended sessions, the newest first: those from `since` on that were made before `before`,
@@ -162,9 +174,10 @@ impl Directory {
         &self,
         record: Option<Record>,
         password: &Password,
+        share: Share,
     ) -> Result<Option<User>, UsersError> {
         let stored = record.as_ref().map(|record| record.password_hash.clone());
-        let verdict = self.inner.hasher.verify(stored, password).await?;
+        let verdict = self.inner.hasher.verify(stored, password, share).await?;
         let Some(record) = record.filter(|_| verdict.matches) else {
             return Ok(None);
         };
@@ -186,6 +199,11 @@ impl Directory {
         }
     }
 
+    /// What work for the account of that folded name counts in.
+    fn share(&self, key: &str) -> Share {
+        self.inner.hasher.share(self.network, key)
+    }
+
     fn occasion(&self) -> Occasion {
         Occasion { now_ms: self.inner.clock.unix_ms(), demo: self.demo }
     }
@@ -195,7 +213,7 @@ impl Directory {
 impl Directory {
     /// The same users with the demo on or off, as another process would see them.
     pub(crate) fn with_demo(&self, demo: bool) -> Self {
-        Self { inner: Arc::clone(&self.inner), demo }
+        Self { demo, ..self.clone() }
     }
 
     pub(crate) async fn stored(&self, id: Uuid) -> Option<Record> {

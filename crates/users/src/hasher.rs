@@ -1,5 +1,6 @@
 //! Makes and checks password hashes, on the lane, at the same cost for everybody.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -8,7 +9,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use clock::Clock;
 
 use crate::hash::StoredHash;
-use crate::lane::Lane;
+use crate::lane::{Lane, Share};
 use crate::{HashingOptions, OpenError, Password, UsersError};
 
 const SALT_LEN: usize = 16;
@@ -40,9 +41,18 @@ impl Hasher {
         Ok(Self { recipe, lane })
     }
 
-    pub(crate) async fn hash(&self, password: &Password) -> Result<String, UsersError> {
+    /// The share that work for an account counts in, on behalf of somebody of `network`.
+    pub(crate) fn share(&self, network: Option<IpAddr>, account: &str) -> Share {
+        self.lane.share(network, account)
+    }
+
+    pub(crate) async fn hash(
+        &self,
+        password: &Password,
+        share: Share,
+    ) -> Result<String, UsersError> {
         let (recipe, password) = (self.recipe.clone(), password.clone());
-        self.lane.run(move |memory| recipe.hash(&password, memory)).await?
+        self.lane.run(share, move |memory| recipe.hash(&password, memory)).await?
     }
 
     /// Compares with `stored`, or with nobody's hash where there is none.
@@ -50,9 +60,10 @@ impl Hasher {
         &self,
         stored: Option<String>,
         password: &Password,
+        share: Share,
     ) -> Result<Verdict, UsersError> {
         let (recipe, password) = (self.recipe.clone(), password.clone());
-        self.lane.run(move |memory| recipe.judge(stored.as_deref(), &password, memory)).await
+        self.lane.run(share, move |memory| recipe.judge(stored.as_deref(), &password, memory)).await
     }
 }
 

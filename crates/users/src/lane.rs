@@ -2,26 +2,51 @@
 //!
 //! It bounds memory and keeps the cores for others: what waits here waits for nothing else.
 
+mod room;
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::Block;
 use clock::Clock;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::{HashObserver, HashingOptions, UsersError};
+use room::{Room, Ticket};
+
+pub(crate) use room::Share;
 
 pub(crate) struct Lane {
-    /// Everybody in the lane, hashing or waiting.
-    places: Arc<Semaphore>,
-    /// Those who hash.
-    permits: Arc<Semaphore>,
+    queue: Arc<Mutex<Queue>>,
     wait: Duration,
     buffers: Arc<Buffers>,
     observer: Option<HashObserver>,
     clock: Arc<dyn Clock>,
+    /// Turns accounts into numbers that nobody can choose.
+    numbers: RandomState,
+}
+
+/// Who hashes, and who waits for that.
+struct Queue {
+    /// How many more may hash; none while somebody waits.
+    free: usize,
+    room: Room<oneshot::Sender<()>>,
+}
+
+/// The right to hash, which passes to the next one when it is dropped.
+struct Permit {
+    queue: Arc<Mutex<Queue>>,
+}
+
+/// Somebody in the waiting room, and out of it once this is dropped.
+struct Waiting {
+    queue: Arc<Mutex<Queue>>,
+    ticket: Ticket,
+    call: oneshot::Receiver<()>,
 }
 
 /// The Argon2 memory that is not in use. There is never more of it than permits.
@@ -36,40 +61,43 @@ struct AbortOnDrop<T>(JoinHandle<T>);
 impl Lane {
     /// A lane whose buffers have `blocks` blocks of 1 KiB each.
     pub(crate) fn new(options: &HashingOptions, blocks: usize, clock: Arc<dyn Clock>) -> Self {
-        let permits = options.permits.clamp(1, 1024);
-        let places = permits.saturating_add(options.waiting).min(Semaphore::MAX_PERMITS);
+        let queue =
+            Queue { free: options.permits.clamp(1, 1024), room: Room::new(options.waiting) };
         Self {
-            places: Arc::new(Semaphore::new(places)),
-            permits: Arc::new(Semaphore::new(permits)),
+            queue: Arc::new(Mutex::new(queue)),
             wait: options.wait,
             buffers: Arc::new(Buffers { blocks, idle: Mutex::default() }),
             observer: options.observer.clone(),
             clock,
+            numbers: RandomState::new(),
         }
+    }
+
+    /// The share that work for an account counts in, on behalf of somebody of `network`.
+    pub(crate) fn share(&self, network: Option<IpAddr>, account: &str) -> Share {
+        Share { network, account: self.numbers.hash_one(account) }
     }
 
     /// Runs `work` on a blocking thread as soon as a permit is free, with that permit's buffer.
     ///
     /// # Errors
-    /// `Busy` where the queue is full or the wait was too long: `work` has not run and will not.
+    /// `Busy` where the waiting room is full, or was and others had smaller shares of it, or where
+    /// the wait was too long: `work` has not run and will not.
     ///
     /// # Cancel safety
     /// Dropped while waiting, `work` never runs. Dropped later, it runs to its end.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        share: Share,
         work: impl FnOnce(&mut [Block]) -> T + Send + 'static,
     ) -> Result<T, UsersError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| UsersError::Busy)?;
-        let permit = tokio::time::timeout(self.wait, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_| UsersError::Busy)?
-            .map_err(|_| UsersError::Busy)?;
+        let permit = self.permit(share).await?;
         let (buffers, observer) = (Arc::clone(&self.buffers), self.observer.clone());
         let clock = Arc::clone(&self.clock);
         let mut task = AbortOnDrop(tokio::task::spawn_blocking(move || {
-            // INVARIANT: both live as long as the work, whoever has left meanwhile. A permit that a
+            // INVARIANT: it lives as long as the work, whoever has left meanwhile. A permit that a
             // disconnected caller frees lets any number of buffers be in use at once.
-            let _held = (place, permit);
+            let _held = permit;
             let begun = clock.now();
             let mut buffer = buffers.take();
             let outcome = work(&mut buffer);
@@ -82,6 +110,53 @@ impl Lane {
         (&mut task.0)
             .await
             .map_err(|_| UsersError::Unavailable("the hashing thread was lost".to_owned()))
+    }
+
+    async fn permit(&self, share: Share) -> Result<Permit, UsersError> {
+        let mut waiting = {
+            let mut queue = self.queue.lock();
+            if queue.free > 0 {
+                queue.free -= 1;
+                return Ok(Permit { queue: Arc::clone(&self.queue) });
+            }
+            let (sender, call) = oneshot::channel();
+            let ticket = queue.room.enter(share, sender).ok_or(UsersError::Busy)?;
+            Waiting { queue: Arc::clone(&self.queue), ticket, call }
+        };
+        match tokio::time::timeout(self.wait, &mut waiting.call).await {
+            Ok(Ok(())) => Ok(Permit { queue: Arc::clone(&self.queue) }),
+            Ok(Err(_)) | Err(_) => Err(UsersError::Busy),
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        loop {
+            let next = {
+                let mut queue = self.queue.lock();
+                let Some(next) = queue.room.next() else {
+                    queue.free += 1;
+                    return;
+                };
+                next
+            };
+            // Who has gone meanwhile is passed over.
+            if next.send(()).is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.queue.lock().room.leave(self.ticket);
+        self.call.close();
+        if self.call.try_recv().is_ok() {
+            // Called in the very moment of going: the permit is the next one's.
+            drop(Permit { queue: Arc::clone(&self.queue) });
+        }
     }
 }
 
@@ -116,13 +191,17 @@ mod tests {
         Arc::new(Lane::new(&options, 8, Arc::new(ManualClock::new())))
     }
 
+    fn share(network: u8) -> Share {
+        Share { network: Some([192, 0, 2, network].into()), account: u64::from(network) }
+    }
+
     /// Begins work that goes on until the sender is dropped, and waits until it has begun.
     async fn occupy(lane: &Arc<Lane>) -> (mpsc::Sender<()>, JoinHandle<Result<(), UsersError>>) {
         let (release, held) = mpsc::channel::<()>();
         let (begun, seen) = tokio::sync::oneshot::channel();
         let lane = Arc::clone(lane);
         let task = tokio::spawn(async move {
-            lane.run(move |_| {
+            lane.run(share(1), move |_| {
                 begun.send(()).unwrap();
                 let _released = held.recv();
             })
@@ -138,9 +217,9 @@ mod tests {
         let (release, task) = occupy(&lane).await;
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
-        assert_eq!(lane.permits.available_permits(), 0);
+        assert_eq!(lane.queue.lock().free, 0);
         drop(release);
-        lane.run(|_| ()).await.unwrap();
+        lane.run(share(1), |_| ()).await.unwrap();
     }
 
     #[tokio::test]
@@ -150,13 +229,13 @@ mod tests {
         let hashed = Arc::new(AtomicUsize::new(0));
         for _ in 0..5 {
             let hashed = Arc::clone(&hashed);
-            let waiting = lane.run(move |_| hashed.fetch_add(1, Ordering::SeqCst));
+            let waiting = lane.run(share(1), move |_| hashed.fetch_add(1, Ordering::SeqCst));
             // Polled once, it waits; then it is dropped.
             assert!(tokio::time::timeout(Duration::ZERO, waiting).await.is_err());
         }
         drop(release);
         task.await.unwrap().unwrap();
-        lane.run(|_| ()).await.unwrap();
+        lane.run(share(1), |_| ()).await.unwrap();
         assert_eq!(hashed.load(Ordering::SeqCst), 0);
     }
 
@@ -166,12 +245,12 @@ mod tests {
         let (release, task) = occupy(&lane).await;
         let second = tokio::spawn({
             let lane = Arc::clone(&lane);
-            async move { lane.run(|_| ()).await }
+            async move { lane.run(share(1), |_| ()).await }
         });
-        while lane.places.available_permits() > 0 {
+        while lane.queue.lock().room.len() == 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(lane.run(|_| ()).await, Err(UsersError::Busy));
+        assert_eq!(lane.run(share(1), |_| ()).await, Err(UsersError::Busy));
         drop(release);
         task.await.unwrap().unwrap();
         second.await.unwrap().unwrap();
@@ -181,7 +260,7 @@ mod tests {
     async fn nobody_waits_longer_than_that() {
         let lane = lane(1, 10, Duration::from_millis(20));
         let (release, task) = occupy(&lane).await;
-        assert_eq!(lane.run(|_| ()).await, Err(UsersError::Busy));
+        assert_eq!(lane.run(share(1), |_| ()).await, Err(UsersError::Busy));
         drop(release);
         task.await.unwrap().unwrap();
     }
@@ -192,7 +271,9 @@ mod tests {
         let mut work = tokio::task::JoinSet::new();
         for _ in 0..300 {
             let lane = Arc::clone(&lane);
-            work.spawn(async move { lane.run(|memory| assert_eq!(memory.len(), 8)).await });
+            work.spawn(
+                async move { lane.run(share(1), |memory| assert_eq!(memory.len(), 8)).await },
+            );
         }
         assert!(work.join_all().await.iter().all(Result::is_ok));
         assert!((1..=3).contains(&lane.buffers.idle.lock().len()));
@@ -201,8 +282,56 @@ mod tests {
     #[tokio::test]
     async fn work_that_panics_costs_neither_the_permit_nor_the_lane() {
         let lane = lane(1, 0, Duration::from_mins(1));
-        let lost = lane.run(|_| panic!("on purpose")).await;
+        let lost = lane.run(share(1), |_| panic!("on purpose")).await;
         assert!(matches!(lost, Err(UsersError::Unavailable(_))));
-        lane.run(|_| ()).await.unwrap();
+        lane.run(share(1), |_| ()).await.unwrap();
+    }
+    #[tokio::test]
+    async fn a_full_lane_lets_in_who_has_a_smaller_share_and_serves_networks_in_turn() {
+        let lane = lane(1, 16, Duration::from_mins(1));
+        let (release, task) = occupy(&lane).await;
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let wait = |network| {
+            let (lane, order) = (Arc::clone(&lane), Arc::clone(&order));
+            async move { lane.run(share(network), move |_| order.lock().push(network)).await }
+        };
+        let mut crowd = tokio::task::JoinSet::new();
+        for _ in 0..16 {
+            crowd.spawn(wait(1));
+        }
+        while lane.queue.lock().room.len() < 16 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(wait(1).await, Err(UsersError::Busy));
+        let other = tokio::spawn(wait(2));
+        assert_eq!(crowd.join_next().await.unwrap().unwrap(), Err(UsersError::Busy));
+        drop(release);
+        task.await.unwrap().unwrap();
+        other.await.unwrap().unwrap();
+        assert!(crowd.join_all().await.iter().all(Result::is_ok));
+        assert_eq!(order.lock()[..3], [1, 2, 1]);
+        assert_eq!(order.lock().len(), 16);
+    }
+
+    #[tokio::test]
+    async fn a_permit_that_comes_to_who_is_just_leaving_goes_on_to_the_next() {
+        let lane = lane(1, 16, Duration::from_mins(1));
+        let (release, task) = occupy(&lane).await;
+        let mut leaving = Box::pin(lane.permit(share(1)));
+        assert!(tokio::time::timeout(Duration::ZERO, &mut leaving).await.is_err());
+        let next = tokio::spawn({
+            let lane = Arc::clone(&lane);
+            async move { lane.run(share(1), |_| ()).await }
+        });
+        while lane.queue.lock().room.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        drop(release);
+        task.await.unwrap().unwrap();
+        // It has been called, and has not heard of it.
+        assert_eq!(lane.queue.lock().room.len(), 1);
+        drop(leaving);
+        next.await.unwrap().unwrap();
+        assert_eq!(lane.queue.lock().free, 1);
     }
 }

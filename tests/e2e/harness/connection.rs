@@ -4,6 +4,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
+
 use super::{Answer, PATIENCE, Request};
 
 /// Where a service listens, on loopback.
@@ -34,11 +36,28 @@ impl Listener {
 
     pub(crate) fn try_connect(self) -> io::Result<Connection> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        Self::over(TcpStream::connect_timeout(&address, PATIENCE)?, self.port)
+    }
+
+    /// Connects from one of this machine's loopback addresses, which counts as a network of its own,
+    /// and takes so many bytes at most before it is read from.
+    pub(crate) fn connect_from(self, last: u8, receive_buffer: Option<usize>) -> Connection {
+        let from = SocketAddr::from(([127, 0, 0, last], 0));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        if let Some(bytes) = receive_buffer {
+            socket.set_recv_buffer_size(bytes).expect("a smaller buffer");
+        }
+        socket.bind(&from.into()).expect("all of 127.0.0.0/8 is ours");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        socket.connect_timeout(&address.into(), PATIENCE).expect("the listener accepts");
+        Self::over(socket.into(), self.port).expect("timeouts can be set")
+    }
+
+    fn over(stream: TcpStream, port: u16) -> io::Result<Connection> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream: BufReader::new(stream), port: self.port })
+        Ok(Connection { stream: BufReader::new(stream), port })
     }
 
     /// Sends these bytes and returns what comes back until the end, lossily. After a while of

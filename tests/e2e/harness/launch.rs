@@ -20,6 +20,7 @@ pub(crate) struct Launch {
     binary: &'static str,
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
+    open_files: Option<u32>,
 }
 
 /// What a process that has ended leaves behind.
@@ -65,7 +66,8 @@ impl Launch {
     }
 
     fn new(binary: &'static str) -> Self {
-        let launch = Self { binary, arguments: Vec::new(), variables: BTreeMap::new() };
+        let (arguments, variables) = (Vec::new(), BTreeMap::new());
+        let launch = Self { binary, arguments, variables, open_files: None };
         let level = std::env::var("E2E_RUST_LOG").unwrap_or_else(|_| "debug".to_owned());
         launch.var("RUST_LOG", level).var("DRAIN_DELAY", "100ms")
     }
@@ -82,6 +84,12 @@ impl Launch {
 
     pub(crate) fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
+        self
+    }
+
+    /// With so many open files at most.
+    pub(crate) fn open_files(mut self, limit: u32) -> Self {
+        self.open_files = Some(limit);
         self
     }
 
@@ -131,7 +139,15 @@ impl Launch {
 
     fn command(&self) -> (Command, TempDir) {
         let home = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
-        let mut command = Command::new(self.binary);
+        let mut command = match self.open_files {
+            None => Command::new(self.binary),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+                shell.args(["-c", &script, self.binary]);
+                shell
+            }
+        };
         command
             .args(&self.arguments)
             .env_clear()

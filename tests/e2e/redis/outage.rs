@@ -218,4 +218,6 @@ fn a_redis_that_may_drop_sessions_is_told_of_at_the_start_and_by_the_probe() {
     let ready = node.internal.get("/readyz").expect(200).json();
     let notes = ready["notes"].as_array().expect("notes");
     assert!(notes.iter().any(|note| note.as_str().unwrap().contains("allkeys-lru")), "{ready}");
+    // Anybody may ask the public listener, and what is weak here is not anybody's business.
+    assert_eq!(node.public.get("/readyz").expect(200).json(), json!({"status": "ready"}));
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use auth_api_types::{LoginRequest, TokenResponse};
+use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::Response;
@@ -44,6 +45,9 @@ pub(crate) async fn login(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let media = Media::of(&parts.headers);
+    if basic.is_none() && media == Media::Other && !body.is_end_stream() {
+        return Err(ApiError::MediaType { wanted: "application/json" });
+    }
     let body = body::read(body, LOGIN_LIMIT).await?;
     // Browsers add a site's Basic to everything, forms included: what was typed decides.
     if media == Media::Form && !body.is_empty() {

@@ -64,6 +64,7 @@ pub(crate) async fn change(
     let id = change.id;
     let own = id == caller.session.subject.id;
     let new = Password::from(change.new);
+    let users = app.users.for_network(client.network());
     let prepared = if own {
         let current = change.current.ok_or_else(|| {
             ApiError::Invalid("the field `current_password` is missing".to_owned())
@@ -73,9 +74,9 @@ pub(crate) async fn change(
             // It is over, and only nobody has ended it yet: it must not be the one that is kept.
             return Err(Dead::Revoked.into());
         }
-        app.users.prepare_own_password(&verified, &new, caller.session.id.uuid()).await?
+        users.prepare_own_password(&verified, &new, caller.session.id.uuid()).await?
     } else {
-        app.users.prepare_password(id, &new).await?
+        users.prepare_password(id, &new).await?
     };
     caller.still_may(app).await?;
     let user = app.users.set_password(prepared).await?;
@@ -121,7 +122,8 @@ async fn check_current(
     current: Password,
 ) -> Result<User, ApiError> {
     let ticket = app.throttle.admit(&caller.session.subject.username, client).await?;
-    match app.users.verify(caller.session.subject.id, &current).await {
+    let users = app.users.for_network(client.network());
+    match users.verify(caller.session.subject.id, &current).await {
         Ok(Some(user)) => {
             app.throttle.succeeded(ticket).await;
             Ok(user)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auth_api_types::{
-    Client, MAX_TOKENS, Reason, Results, ValidateItem, ValidateRequest, ValidateRequestError,
+    Client, MAX_TOKENS, Reason, Results, ValidateItems, ValidateRequest, ValidateRequestError,
     Verdict,
 };
 use axum::extract::{Request, State};
@@ -90,20 +90,24 @@ impl ToSchema for ValidateAnswer<'_> {
 
 /// The store's answer for each item, in order; only well-formed tokens reach it, in one batch. None
 /// for the others.
-async fn ask(app: &App, items: &[ValidateItem<'_>]) -> Result<Vec<Option<Outcome>>, ApiError> {
+async fn ask(app: &App, asked: &ValidateItems<'_>) -> Result<Vec<Option<Outcome>>, ApiError> {
+    let (items, beside) = (asked.items(), seen_at(asked.client())?);
     let mut batch = Vec::with_capacity(items.len());
     let mut seen = Vec::with_capacity(items.len());
-    let mut asked = Vec::with_capacity(items.len());
+    let mut read_well = Vec::with_capacity(items.len());
     for item in items {
-        let place = seen_at(item.client.as_ref())?;
+        let origin = match &item.client {
+            Some(client) => seen_at(Some(client))?,
+            None => beside.clone(),
+        };
         let read = Token::read(&item.token);
-        asked.push(read.is_ok());
+        read_well.push(read.is_ok());
         let Ok((id, digest)) = read else {
             continue;
         };
-        let intent = if item.touch.unwrap_or(true) { Intent::Use } else { Intent::Look };
+        let intent = if asked.touches(item) { Intent::Use } else { Intent::Look };
         batch.push(Presented { id, digest, intent });
-        seen.push(place);
+        seen.push(origin);
     }
     for _ in batch.len()..items.len() {
         app.figures.count_malformed();
@@ -114,7 +118,7 @@ async fn ask(app: &App, items: &[ValidateItem<'_>]) -> Result<Vec<Option<Outcome
         app.figures.count_validation(outcome);
     }
     let mut outcomes = outcomes.into_iter();
-    Ok(asked.into_iter().map(|asked| asked.then(|| outcomes.next()).flatten()).collect())
+    Ok(read_well.into_iter().map(|well| well.then(|| outcomes.next()).flatten()).collect())
 }
 
 fn verdict(outcome: Option<&Outcome>) -> Verdict<'_> {
@@ -134,12 +138,12 @@ fn report_failures(outcomes: &[Outcome]) {
     }
 }
 
-fn trace(items: &[ValidateItem<'_>], verdicts: &[Verdict<'_>]) {
+fn trace(asked: &ValidateItems<'_>, verdicts: &[Verdict<'_>]) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    for (item, verdict) in items.iter().zip(verdicts) {
-        let request_id = item.request_id.as_deref().unwrap_or_default();
+    for (item, verdict) in asked.items().iter().zip(verdicts) {
+        let request_id = asked.request_id(item).unwrap_or_default();
         let session_id = verdict.session.as_ref().map(|session| session.id.to_string());
         let reason = verdict.reason.map(Reason::as_str);
         let alive = verdict.authenticated;

@@ -3,15 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
+use super::eviction::Claim;
+use super::network::Network;
 use super::refuse::Refuser;
-use super::registry::{Place, Registry};
+use super::registry::{Among, ListenerCount, Place, Registry};
 use super::service::ToRouter;
 use super::stream::Stream;
 use super::{Limits, connection};
@@ -21,8 +22,10 @@ use crate::shutdown::Lifecycle;
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 /// How long a connection that has begun may take to be established while we close.
 const HANDSHAKE: Duration = Duration::from_millis(20);
-/// How often connections that are idle are looked for at most.
+/// How often connections that could end are looked for at most, once none was found.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How many connections that were told to end may still be open; past it nobody comes in for them.
+const MOST_LEAVING: usize = 64;
 /// How often the log says that there are too many connections at most.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 /// Open files that are left for everything but connections.
@@ -36,10 +39,13 @@ pub(super) struct Accept {
     lifecycle: Lifecycle,
     protocol: Arc<http1::Builder>,
     registry: Arc<Registry>,
+    /// This listener, in the registry.
+    listener: Arc<ListenerCount>,
     refuser: Refuser,
     /// How many connections the process may hold, all its listeners together.
     files: usize,
-    last_look: Option<Instant>,
+    /// When nothing was found that could end, and for how large a network.
+    last_look: Option<(Instant, usize)>,
     last_warning: Option<Instant>,
 }
 
@@ -50,15 +56,17 @@ impl Accept {
         router: axum::Router,
         lifecycle: Lifecycle,
     ) -> Self {
+        let (registry, files) = (lifecycle.registry().clone(), file_limit());
         Self {
             name,
             protocol: Arc::new(connection::protocol(&limits)),
-            files: share_of(file_limit(), limits.all_files),
+            listener: registry.listener(limits.all_files),
+            refuser: Refuser::new(files.saturating_sub(limits.connections)),
+            files: share_of(files, limits.all_files),
             limits,
             router,
             lifecycle,
-            registry: Arc::default(),
-            refuser: Refuser::new(),
+            registry,
             last_look: None,
             last_warning: None,
         }
@@ -75,7 +83,7 @@ impl Accept {
         close_the_door(&socket);
         let _ = tokio::time::timeout(HANDSHAKE, self.accept(&socket)).await;
         drop(socket);
-        self.registry.wake_all();
+        self.registry.wake_all(&self.listener);
     }
 
     /// Accepts for ever.
@@ -98,7 +106,8 @@ impl Accept {
     }
 
     fn admit(&mut self, tcp: TcpStream, peer: SocketAddr) {
-        if self.is_full() && self.make_room() == 0 {
+        let network = Network::of(peer.ip());
+        if self.is_full() && self.make_room(Some(network)) == 0 {
             if let Some(refusal) = self.refuser.refuse(tcp) {
                 self.lifecycle.doors().connections().spawn(refusal);
             }
@@ -106,7 +115,7 @@ impl Accept {
         }
         // It costs latency only.
         let _ = tcp.set_nodelay(true);
-        let place = self.registry.enter();
+        let place = self.registry.enter(&self.listener, network);
         let service = ToRouter {
             router: self.router.clone(),
             activity: place.activity().clone(),
@@ -118,7 +127,7 @@ impl Accept {
             service,
             protocol: self.protocol.clone(),
             limits: self.limits.clone(),
-            _counted: (place, Open::new(self.lifecycle.clone())),
+            _place: place,
         };
         self.hand_over(tcp, admitted);
     }
@@ -141,22 +150,42 @@ impl Accept {
     }
 
     fn is_full(&self) -> bool {
-        let open = self.lifecycle.open_connections().load(Ordering::Relaxed);
-        self.registry.open() >= self.limits.connections || open >= self.files
+        let staying = self.registry.open().saturating_sub(self.registry.leaving());
+        self.is_full_itself() || staying >= self.files || self.registry.leaving() >= MOST_LEAVING
     }
 
-    /// Ends some idle connections, and returns how many.
-    fn make_room(&mut self) -> usize {
-        if self.last_look.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
+    /// Whether it is this listener's own limit that is reached.
+    fn is_full_itself(&self) -> bool {
+        self.listener.open().saturating_sub(self.registry.leaving()) >= self.limits.connections
+    }
+
+    /// Ends some connections for one of `network`, or of no network in particular. Returns how many.
+    fn make_room(&mut self, network: Option<Network>) -> usize {
+        let held = network.map_or(0, |network| self.registry.held(&self.listener, network));
+        let in_vain =
+            self.last_look.is_some_and(|(at, by)| by <= held && at.elapsed() < LOOK_EVERY);
+        if in_vain || self.registry.leaving() >= MOST_LEAVING {
             return 0;
         }
-        let count = self.limits.connections.div_ceil(32);
-        let freed = self.registry.make_room(count, self.limits.yield_after);
+        let count = self.limits.connections.min(self.files).div_ceil(32).min(MOST_LEAVING);
+        let claim = Claim { held, count, after: self.limits.yield_after };
+        let freed = self.end_some(claim);
         if freed == 0 {
-            self.last_look = Some(Instant::now());
+            self.last_look = Some((Instant::now(), held));
             self.warn();
         }
         freed
+    }
+
+    fn end_some(&self, claim: Claim) -> usize {
+        let end = |among, claim| self.registry.make_room(&self.listener, among, claim);
+        if self.is_full_itself() {
+            return end(Among::Listener, claim);
+        }
+        // Whoever has a right to all open files has it against any share of the others.
+        let lesser = Claim { held: 0, ..claim };
+        let freed = if self.listener.is_reserved() { end(Among::Lesser, lesser) } else { 0 };
+        if freed > 0 { freed } else { end(Among::Equals, claim) }
     }
 
     fn warn(&mut self) {
@@ -168,7 +197,7 @@ impl Accept {
 
     /// The system had no connection to give, most likely for want of files.
     fn failed(&mut self, error: &io::Error, pause: Duration) {
-        let freed = self.make_room();
+        let freed = self.make_room(None);
         tracing::warn!(listener = self.name, %error, ?pause, freed, "cannot accept connections");
     }
 }
@@ -203,31 +232,13 @@ struct Admitted {
     service: ToRouter,
     protocol: Arc<http1::Builder>,
     limits: Arc<Limits>,
-    _counted: (Place, Open),
+    _place: Place,
 }
 
 impl Admitted {
     async fn serve(self, tcp: TcpStream) {
         let stream = Stream::new(tcp, self.service.activity.clone(), self.limits.linger);
         connection::serve(&self.protocol, stream, self.service, self.limits).await;
-    }
-}
-
-/// One connection in the count of the whole process.
-struct Open {
-    lifecycle: Lifecycle,
-}
-
-impl Open {
-    fn new(lifecycle: Lifecycle) -> Self {
-        lifecycle.open_connections().fetch_add(1, Ordering::Relaxed);
-        Self { lifecycle }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.lifecycle.open_connections().fetch_sub(1, Ordering::Relaxed);
     }
 }
 

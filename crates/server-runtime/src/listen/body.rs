@@ -7,10 +7,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
+
+use super::activity::{Activity, Phase};
 
 /// The longest rest of a body that is read so that the connection can be kept, in bytes.
 const REST_BYTES: usize = 64 * 1024;
@@ -38,9 +41,28 @@ impl fmt::Display for BodyTimedOut {
 impl std::error::Error for BodyTimedOut {}
 
 /// Where a body is left by a handler that did not read it to its end.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rest {
     left: Mutex<Left>,
+    /// Whether the client waits to be told before it sends the body.
+    expects: bool,
+}
+
+impl Rest {
+    pub(super) fn new(expects: bool) -> Self {
+        Self { left: Mutex::default(), expects }
+    }
+
+    /// Whether the body is not to be read after an answer with this status: it is too long or of a
+    /// wrong type, or reading it would have the client send it in vain.
+    pub(super) fn is_refused(&self, status: StatusCode) -> bool {
+        match (&*self.left.lock(), status) {
+            (Left::Body { .. }, StatusCode::PAYLOAD_TOO_LARGE)
+            | (Left::Body { begun: false, .. }, StatusCode::UNSUPPORTED_MEDIA_TYPE) => true,
+            (Left::Body { begun, .. }, _) => self.expects && !begun,
+            (Left::Held | Left::Nothing | Left::Broken, _) => false,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -50,8 +72,8 @@ enum Left {
     Held,
     /// All of it was read.
     Nothing,
-    /// Nobody reads this any more.
-    Body(Incoming),
+    /// Nobody reads this any more, if anybody has begun to.
+    Body { incoming: Incoming, begun: bool },
     /// It cannot be read to its end.
     Broken,
 }
@@ -68,20 +90,42 @@ pub(super) enum After {
 /// A body with a deadline.
 pub(super) struct Timed {
     incoming: Option<Incoming>,
+    begun: bool,
     deadline: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
     rest: Arc<Rest>,
+    activity: Arc<Activity>,
 }
 
 impl Timed {
-    pub(super) fn new(incoming: Incoming, timeout: Duration, rest: Arc<Rest>) -> Self {
+    pub(super) fn new(
+        incoming: Incoming,
+        timeout: Duration,
+        rest: Arc<Rest>,
+        activity: Arc<Activity>,
+    ) -> Self {
         let deadline = Instant::now() + timeout;
-        Self { incoming: Some(incoming), deadline, sleep: None, rest }
+        Self { incoming: Some(incoming), begun: false, deadline, sleep: None, rest, activity }
     }
 
     fn over(&mut self, left: Left) {
         self.incoming = None;
+        self.answering();
         *self.rest.left.lock() = left;
+    }
+
+    /// Nobody waits for the body any more.
+    fn answering(&self) {
+        if self.activity.phase() == Phase::Body {
+            self.activity.enter(Phase::Busy);
+        }
+    }
+
+    /// A handler waits for the body from now on, whatever little of it comes meanwhile.
+    fn waiting(&self) {
+        if self.activity.phase() != Phase::Body {
+            self.activity.enter(Phase::Body);
+        }
     }
 
     /// Whether the time is over. The timer is made only for a body that keeps us waiting.
@@ -101,6 +145,7 @@ impl Body for Timed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
+        this.begun = true;
         let Some(incoming) = &mut this.incoming else {
             return Poll::Ready(None);
         };
@@ -109,12 +154,18 @@ impl Body for Timed {
                 this.over(Left::Nothing);
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
+            Poll::Ready(Some(Ok(frame))) => {
+                if this.is_end_stream() {
+                    this.answering();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
             Poll::Ready(Some(Err(error))) => {
                 this.over(Left::Broken);
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Pending => {
+                this.waiting();
                 ready!(this.poll_deadline(cx));
                 this.over(Left::Broken);
                 Poll::Ready(Some(Err(BodyTimedOut.into())))
@@ -134,7 +185,12 @@ impl Body for Timed {
 impl Drop for Timed {
     fn drop(&mut self) {
         if let Some(incoming) = self.incoming.take() {
-            let left = if incoming.is_end_stream() { Left::Nothing } else { Left::Body(incoming) };
+            self.answering();
+            let left = if incoming.is_end_stream() {
+                Left::Nothing
+            } else {
+                Left::Body { incoming, begun: self.begun }
+            };
             *self.rest.left.lock() = left;
         }
     }
@@ -150,7 +206,7 @@ pub(super) struct Drain {
 impl Drain {
     pub(super) fn poll(&mut self, rest: &Rest, cx: &mut Context<'_>) -> Poll<After> {
         let mut left = rest.left.lock();
-        let Left::Body(incoming) = &mut *left else {
+        let Left::Body { incoming, .. } = &mut *left else {
             let keep = !matches!(*left, Left::Broken);
             return Poll::Ready(if keep { After::Keep } else { After::Close });
         };

@@ -10,7 +10,9 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::{Instant, Sleep};
 
 use super::Limits;
-use super::registry::{Activity, Phase};
+use super::activity::{Activity, Phase};
+use super::eviction::is_stalled;
+use super::refuse::TOO_MANY;
 use super::service::ToRouter;
 use super::stream::Stream;
 use crate::shutdown::Lifecycle;
@@ -50,12 +52,22 @@ pub(super) async fn serve(
         limits,
         closing: None,
     };
-    if (&mut driven).await == End::HeadTimedOut {
-        let mut stream = driven.http.into_parts().io.into_inner();
+    let last_words = match (&mut driven).await {
+        End::Over => return,
+        End::Stalled => return driven.http.into_parts().io.into_inner().reset(),
+        End::HeadTimedOut => TIMED_OUT,
+        End::CutShort => TOO_MANY.as_bytes(),
+    };
+    // It is about to end, and makes no other room.
+    driven.activity.enter(Phase::Busy);
+    let patience = driven.limits.linger * 2;
+    let mut stream = driven.http.into_parts().io.into_inner();
+    let ending = async {
         // The client may have gone: then nobody is there to be told.
-        let _ = stream.write_all(TIMED_OUT).await;
+        let _ = stream.write_all(last_words).await;
         let _ = stream.shutdown().await;
-    }
+    };
+    let _ = tokio::time::timeout(patience, ending).await;
 }
 
 /// How a connection came to its end.
@@ -65,6 +77,10 @@ enum End {
     Over,
     /// The head of a request did not come in time.
     HeadTimedOut,
+    /// It made room for another one before its request had come whole.
+    CutShort,
+    /// The client does not take its answer.
+    Stalled,
 }
 
 /// Whether a request waits to be read.
@@ -96,6 +112,9 @@ impl Future for Driven {
             if Pin::new(&mut this.http).poll(cx).is_ready() {
                 return Poll::Ready(End::Over);
             }
+            if let Some(end) = this.make_way() {
+                return Poll::Ready(end);
+            }
             if this.closing.is_none() && this.unwanted() {
                 match this.quiet(cx) {
                     Quiet::Over => return Poll::Ready(End::Over),
@@ -111,6 +130,7 @@ impl Future for Driven {
                 return Poll::Pending;
             }
             match this.activity.phase() {
+                _ if this.activity.blocked_since().is_some() => return Poll::Ready(End::Stalled),
                 Phase::Head => return Poll::Ready(End::HeadTimedOut),
                 _ if this.closing.is_some() => return Poll::Ready(End::Over),
                 _ => this.close(),
@@ -128,8 +148,32 @@ impl Driven {
             }
             Phase::Idle => self.activity.yielding(),
             // Its answer will announce the end.
-            Phase::Head | Phase::Busy => false,
+            Phase::Head | Phase::Body | Phase::Busy => false,
         }
+    }
+
+    /// How a connection ends that was told to make room; `None` where it goes on, for the time being
+    /// or for good.
+    ///
+    /// INVARIANT: whoever told it so has seen it a moment ago. A request that has come whole since
+    /// is answered, and one that may be waiting to be read is looked for first, by `unwanted`.
+    fn make_way(&self) -> Option<End> {
+        if !self.activity.yielding() {
+            return None;
+        }
+        let blocked = self.activity.blocked_since();
+        match self.activity.phase() {
+            Phase::Busy => self.activity.stay(),
+            _ if blocked.is_some_and(|since| self.is_stalled(since)) => return Some(End::Stalled),
+            _ if blocked.is_some() => self.activity.stay(),
+            Phase::Head | Phase::Body => return Some(End::CutShort),
+            Phase::Idle => {}
+        }
+        None
+    }
+
+    fn is_stalled(&self, blocked: Instant) -> bool {
+        is_stalled(blocked, Instant::now(), self.limits.yield_after)
     }
 
     /// Whether no request waits to be read.
@@ -154,9 +198,12 @@ impl Driven {
     /// The moment at which something has to be done if nothing happens before.
     fn due(&self) -> Option<Instant> {
         let limits = &self.limits;
+        if let Some(blocked) = self.activity.blocked_since() {
+            return Some(blocked + limits.write_timeout);
+        }
         let since = self.activity.since();
         match (self.activity.phase(), self.closing) {
-            (Phase::Busy, _) => None,
+            (Phase::Body | Phase::Busy, _) => None,
             (Phase::Idle, Some(closing)) => Some(closing.max(since) + limits.linger * 2),
             (Phase::Idle, None) if self.activity.used() => Some(since + limits.idle_timeout),
             (Phase::Idle, None) if self.lifecycle.doors().closing() => {

@@ -1,140 +1,58 @@
-//! All open connections of a listener: what each is doing, and how to tell it something.
+//! All open connections of a process: whose they are, and which make room when there are too many.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::Waker;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Phase {
-    /// It waits for a request.
-    Idle,
-    /// It has read a part of a request's head.
-    Head,
-    /// A request is being answered.
-    Busy,
-}
+use super::activity::Activity;
+use super::eviction::{Candidate, Claim, choose};
+use super::network::Network;
 
-/// What everybody may know of one connection. Only the connection's own task writes the phase.
-#[derive(Debug)]
-pub(super) struct Activity {
-    opened: Instant,
-    phase: AtomicU8,
-    /// When the phase began, in milliseconds after `opened`.
-    since_ms: AtomicU64,
-    /// Whether it has ever carried a request.
-    used: AtomicBool,
-    /// Whether it has to make room for another one if it is idle.
-    yielding: AtomicBool,
-    /// Whether the head that is being read breaks the rules in a way that the parser forgives.
-    forgiven: AtomicBool,
-    /// Whether the stream is asked to look for bytes that the runtime has not heard of.
-    asked: AtomicBool,
-    /// What it found.
-    unread: AtomicBool,
-    /// Wakes the connection's task. A task has one waker for life.
-    waker: OnceLock<Waker>,
-}
-
-impl Activity {
-    fn new() -> Self {
-        Self {
-            opened: Instant::now(),
-            phase: AtomicU8::new(Phase::Idle as u8),
-            since_ms: AtomicU64::new(0),
-            used: AtomicBool::new(false),
-            yielding: AtomicBool::new(false),
-            forgiven: AtomicBool::new(false),
-            asked: AtomicBool::new(false),
-            unread: AtomicBool::new(false),
-            waker: OnceLock::new(),
-        }
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        match self.phase.load(Ordering::Relaxed) {
-            0 => Phase::Idle,
-            1 => Phase::Head,
-            _ => Phase::Busy,
-        }
-    }
-
-    pub(super) fn enter(&self, phase: Phase) {
-        if phase == Phase::Busy {
-            // A request in progress has no deadline here, so nobody asks since when.
-            self.used.store(true, Ordering::Relaxed);
-        } else {
-            let ms = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.since_ms.store(ms, Ordering::Relaxed);
-        }
-        self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    /// When the phase began.
-    pub(super) fn since(&self) -> Instant {
-        self.opened + Duration::from_millis(self.since_ms.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn used(&self) -> bool {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn yielding(&self) -> bool {
-        self.yielding.load(Ordering::Relaxed)
-    }
-
-    /// Remembers, or forgets, that the head being read should not have been accepted.
-    pub(super) fn set_forgiven(&self, forgiven: bool) {
-        self.forgiven.store(forgiven, Ordering::Relaxed);
-    }
-
-    pub(super) fn forgiven(&self) -> bool {
-        self.forgiven.load(Ordering::Relaxed)
-    }
-
-    /// Asks the stream to look for unread bytes when it is next read from.
-    pub(super) fn ask_unread(&self) {
-        self.unread.store(false, Ordering::Relaxed);
-        self.asked.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the stream has just been asked.
-    pub(super) fn take_question(&self) -> bool {
-        self.asked.load(Ordering::Relaxed) && self.asked.swap(false, Ordering::Relaxed)
-    }
-
-    pub(super) fn set_unread(&self, unread: bool) {
-        self.unread.store(unread, Ordering::Relaxed);
-    }
-
-    pub(super) fn unread(&self) -> bool {
-        self.unread.load(Ordering::Relaxed)
-    }
-
-    /// Lets others wake the task that polls now; only the first call does anything.
-    pub(super) fn wake_with(&self, waker: &Waker) {
-        self.waker.get_or_init(|| waker.clone());
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = self.waker.get() {
-            waker.wake_by_ref();
-        }
-    }
-}
-
-/// The open connections of one listener.
+/// The open connections of a process. Its listeners share it, since they share its open files.
 #[derive(Debug, Default)]
-pub(super) struct Registry {
-    connections: Mutex<HashMap<u64, Arc<Activity>>>,
+pub(crate) struct Registry {
+    connections: Mutex<Connections>,
     open: AtomicUsize,
-    next: AtomicU64,
+    leaving: Arc<AtomicUsize>,
+    listeners: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    all: HashMap<u64, Entry>,
+    /// How many each network has, apart for the listeners that have a right to all open files.
+    sizes: HashMap<(bool, Network), usize>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    listener: Arc<ListenerCount>,
+    network: Network,
+    activity: Arc<Activity>,
+}
+
+/// One listener, and how many connections it has.
+#[derive(Debug)]
+pub(super) struct ListenerCount {
+    number: usize,
+    /// Whether it has a right to all of the process's open files.
+    reserved: bool,
+    open: AtomicUsize,
+}
+
+/// Whose connections may end to make room.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Among {
+    /// The listener's own.
+    Listener,
+    /// Those of all listeners that have the same right to open files.
+    Equals,
+    /// Those of all listeners with a lesser right.
+    Lesser,
 }
 
 /// A place in the registry, free again once it is dropped.
@@ -142,49 +60,90 @@ pub(super) struct Registry {
 pub(super) struct Place {
     registry: Arc<Registry>,
     id: u64,
+    listener: Arc<ListenerCount>,
+    network: Network,
     activity: Arc<Activity>,
 }
 
 impl Registry {
-    pub(super) fn enter(self: &Arc<Self>) -> Place {
-        let activity = Arc::new(Activity::new());
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.connections.lock().insert(id, activity.clone());
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Place { registry: self.clone(), id, activity }
+    /// A listener that has no connections yet.
+    pub(super) fn listener(&self, reserved: bool) -> Arc<ListenerCount> {
+        let number = self.listeners.fetch_add(1, Ordering::Relaxed);
+        Arc::new(ListenerCount { number, reserved, open: AtomicUsize::new(0) })
     }
 
+    pub(super) fn enter(
+        self: &Arc<Self>,
+        listener: &Arc<ListenerCount>,
+        network: Network,
+    ) -> Place {
+        let activity = Arc::new(Activity::new(self.leaving.clone()));
+        let entry = Entry { listener: listener.clone(), network, activity: activity.clone() };
+        let id = {
+            let mut connections = self.connections.lock();
+            connections.next += 1;
+            let id = connections.next;
+            connections.all.insert(id, entry);
+            *connections.sizes.entry((listener.reserved, network)).or_default() += 1;
+            id
+        };
+        self.open.fetch_add(1, Ordering::Relaxed);
+        listener.open.fetch_add(1, Ordering::Relaxed);
+        Place { registry: self.clone(), id, listener: listener.clone(), network, activity }
+    }
+
+    /// How many connections are open in the whole process.
     pub(super) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Has every connection look up what it is to do.
-    pub(super) fn wake_all(&self) {
-        for activity in self.connections.lock().values() {
-            activity.wake();
-        }
+    /// How many of them have been told to make room.
+    pub(super) fn leaving(&self) -> usize {
+        self.leaving.load(Ordering::Relaxed)
     }
 
-    /// Tells the `count` connections that have been idle longest, and at least for `after`, to make
-    /// room. Returns how many there were.
-    pub(super) fn make_room(&self, count: usize, after: Duration) -> usize {
+    /// How many connections a network has at listeners with the same right to open files.
+    pub(super) fn held(&self, listener: &ListenerCount, network: Network) -> usize {
+        let connections = self.connections.lock();
+        connections.sizes.get(&(listener.reserved, network)).copied().unwrap_or_default()
+    }
+
+    /// Has every connection of a listener look up what it is to do.
+    pub(super) fn wake_all(&self, listener: &ListenerCount) {
+        let connections = self.connections.lock();
+        let own = connections.all.values().filter(|one| one.listener.number == listener.number);
+        own.for_each(|one| one.activity.wake());
+    }
+
+    /// Tells connections to make room for one that comes in at `listener`. Returns how many.
+    pub(super) fn make_room(&self, listener: &ListenerCount, among: Among, claim: Claim) -> usize {
         let now = Instant::now();
         let connections = self.connections.lock();
-        let mut idle: Vec<(Instant, &Arc<Activity>)> = connections
-            .values()
-            .filter(|a| a.phase() == Phase::Idle && !a.yielding())
-            .map(|a| (a.since(), a))
-            .filter(|(since, _)| now.duration_since(*since) >= after)
-            .collect();
-        let count = count.min(idle.len());
-        if count > 0 && count < idle.len() {
-            idle.select_nth_unstable_by_key(count - 1, |(since, _)| *since);
+        let reserved = listener.reserved && !matches!(among, Among::Lesser);
+        let chosen = {
+            let within = connections.all.values().filter(|one| match among {
+                Among::Listener => one.listener.number == listener.number,
+                Among::Equals | Among::Lesser => one.listener.reserved == reserved,
+            });
+            let candidates = within
+                .filter_map(|one| Candidate::of(one.network, &one.activity, now, claim.after));
+            let size = |of| connections.sizes.get(&(reserved, of)).copied().unwrap_or_default();
+            choose(candidates, size, now, claim)
+        };
+        for activity in &chosen {
+            activity.make_way();
         }
-        for (_, activity) in &idle[..count] {
-            activity.yielding.store(true, Ordering::Relaxed);
-            activity.wake();
-        }
-        count
+        chosen.len()
+    }
+}
+
+impl ListenerCount {
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_reserved(&self) -> bool {
+        self.reserved
     }
 }
 
@@ -196,39 +155,72 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.registry.connections.lock().remove(&self.id);
+        {
+            let mut connections = self.registry.connections.lock();
+            connections.all.remove(&self.id);
+            let key = (self.listener.reserved, self.network);
+            if let Some(size) = connections.sizes.get_mut(&key) {
+                *size -= 1;
+                if *size == 0 {
+                    connections.sizes.remove(&key);
+                }
+            }
+        }
+        self.activity.stay();
         self.registry.open.fetch_sub(1, Ordering::Relaxed);
+        self.listener.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
+    fn network(last: u8) -> Network {
+        Network::of([192, 0, 2, last].into())
+    }
+
+    const NOW: Claim = Claim { held: 0, count: 9, after: Duration::ZERO };
+
     #[test]
-    fn those_idle_longest_make_room_and_busy_ones_never_do() {
+    fn listeners_with_a_lesser_right_make_room_for_those_with_a_greater_and_never_the_other_way() {
         let registry = Arc::new(Registry::default());
-        let places: Vec<Place> = (0..4).map(|_| registry.enter()).collect();
-        places[0].activity().enter(Phase::Busy);
-        for (place, ms) in places.iter().zip([0, 30, 10, 20]).skip(1) {
-            place.activity().since_ms.store(ms, Ordering::Relaxed);
-        }
-        assert_eq!(registry.make_room(2, Duration::from_hours(1)), 0);
-        std::thread::sleep(Duration::from_millis(35));
-        assert_eq!(registry.make_room(2, Duration::ZERO), 2);
-        let yielding: Vec<bool> = places.iter().map(|p| p.activity().yielding()).collect();
-        assert_eq!(yielding, [false, false, true, true]);
-        assert_eq!(registry.make_room(9, Duration::ZERO), 1);
-        assert_eq!(registry.make_room(9, Duration::ZERO), 0);
+        let (public, internal) = (registry.listener(false), registry.listener(true));
+        let places = [registry.enter(&public, network(1)), registry.enter(&internal, network(1))];
+        let room = |listener: &ListenerCount, among| registry.make_room(listener, among, NOW);
+        let yielding = || places.each_ref().map(|place| place.activity().yielding());
+        assert_eq!((room(&public, Among::Equals), yielding()), (1, [true, false]));
+        assert_eq!(room(&public, Among::Equals), 0, "the only one is leaving");
+        places[0].activity().stay();
+        assert_eq!((room(&internal, Among::Lesser), yielding()), (1, [true, false]));
+        assert_eq!((room(&internal, Among::Equals), yielding()), (1, [true, true]));
+        assert_eq!(registry.leaving(), 2);
+    }
+
+    #[test]
+    fn a_listener_that_is_full_ends_its_own_connections() {
+        let registry = Arc::new(Registry::default());
+        let (public, business) = (registry.listener(false), registry.listener(false));
+        let places = [registry.enter(&public, network(1)), registry.enter(&business, network(1))];
+        assert_eq!(registry.make_room(&business, Among::Listener, NOW), 1);
+        assert!(!places[0].activity().yielding() && places[1].activity().yielding());
     }
 
     #[test]
     fn a_place_is_free_again_once_it_is_dropped() {
         let registry = Arc::new(Registry::default());
-        let place = registry.enter();
-        assert_eq!(registry.open(), 1);
-        drop(place);
-        assert_eq!(registry.open(), 0);
-        assert!(registry.connections.lock().is_empty());
+        let listener = registry.listener(false);
+        let places = [registry.enter(&listener, network(1)), registry.enter(&listener, network(1))];
+        assert_eq!((registry.open(), listener.open()), (2, 2));
+        assert_eq!(registry.held(&listener, network(1)), 2);
+        places[0].activity().make_way();
+        places[0].activity().make_way();
+        assert_eq!(registry.leaving(), 1);
+        drop(places);
+        assert_eq!((registry.open(), listener.open(), registry.leaving()), (0, 0, 0));
+        let connections = registry.connections.lock();
+        assert!(connections.all.is_empty() && connections.sizes.is_empty());
     }
 }

@@ -10,13 +10,13 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CONNECTION, HOST, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONNECTION, EXPECT, HOST, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use tower::Service;
 
+use super::activity::{Activity, Phase};
 use super::body::{After, Drain, Rest, Timed};
-use super::registry::{Activity, Phase};
 use crate::shutdown::Lifecycle;
 
 type Routed = <axum::Router as Service<Request<Body>>>::Future;
@@ -60,8 +60,9 @@ impl ToRouter {
         if request.body().is_end_stream() {
             return (request.map(|_| Body::empty()), None);
         }
-        let rest = Arc::new(Rest::default());
-        let timed = |incoming| Timed::new(incoming, self.body_timeout, rest.clone());
+        let rest = Arc::new(Rest::new(request.headers().contains_key(EXPECT)));
+        let timed =
+            |incoming| Timed::new(incoming, self.body_timeout, rest.clone(), self.activity.clone());
         let request = request.map(|incoming| Body::new(timed(incoming)));
         (request, Some(rest))
     }
@@ -103,6 +104,9 @@ impl Future for Reply {
                     let Some(rest) = rest.take() else {
                         return this.done(response, After::Keep);
                     };
+                    if rest.is_refused(response.status()) {
+                        return this.done(response, After::Close);
+                    }
                     let drain = Drain::default();
                     this.state = State::Draining { response: Some(response), rest, drain };
                 }

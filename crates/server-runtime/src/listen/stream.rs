@@ -11,10 +11,15 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::registry::{Activity, Phase};
+use super::activity::{Activity, Phase};
 
 /// How much of what a client still sends is read after our last answer, in bytes.
 const LINGER_BYTES: usize = 256 * 1024;
+
+/// How much of an answer a client has to take to be given its whole time again, in bytes.
+const PROGRESS_BYTES: usize = 16 * 1024;
+/// How long we read on from a connection that makes room for another one.
+const SHORT_LINGER: Duration = Duration::from_millis(100);
 
 /// A client's connection.
 pub(super) struct Stream {
@@ -23,6 +28,9 @@ pub(super) struct Stream {
     head: HeadScan,
     ended: bool,
     linger: Linger,
+    /// How much of an answer was taken since it was last too much for the client; `None` while it
+    /// is not.
+    blocked: Option<usize>,
 }
 
 /// How a connection is closed: our side first, then we read on for a while. A socket closed with
@@ -36,7 +44,7 @@ struct Linger {
 impl Stream {
     pub(super) fn new(tcp: TcpStream, activity: Arc<Activity>, linger: Duration) -> Self {
         let linger = Linger { timeout: linger, sleep: None, discarded: 0 };
-        Self { tcp, activity, head: HeadScan::default(), ended: false, linger }
+        Self { tcp, activity, head: HeadScan::default(), ended: false, linger, blocked: None }
     }
 
     /// Whether the client has sent something that was not read yet. It asks the system itself: the
@@ -54,10 +62,36 @@ impl Stream {
                 self.head = HeadScan::default();
             }
             Phase::Head => {}
-            Phase::Busy => return,
+            Phase::Body | Phase::Busy => return,
         }
         self.head.read(bytes);
         self.activity.set_forgiven(self.head.bare_line_feed);
+    }
+
+    /// Notices whether the client takes what is written.
+    fn noticing(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match (&written, &mut self.blocked) {
+            (Poll::Pending, None) => {
+                self.activity.block();
+                self.blocked = Some(0);
+            }
+            (Poll::Ready(Ok(count)), Some(taken)) => {
+                *taken += count;
+                if *taken >= PROGRESS_BYTES {
+                    self.activity.block();
+                    *taken = 0;
+                }
+            }
+            _ => {}
+        }
+        written
+    }
+
+    /// Ends the connection at once. What the client has not taken is forgotten: the system would
+    /// hold it for minutes.
+    pub(super) fn reset(self) {
+        // Where the system cannot, it ends as any other.
+        let _ = socket2::SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
     }
 }
 
@@ -89,10 +123,15 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
+        let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.noticing(written)
     }
 
+    /// Called once all that was to be written is.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.blocked.take().is_some() {
+            self.activity.unblock();
+        }
         Pin::new(&mut self.tcp).poll_flush(cx)
     }
 
@@ -100,7 +139,10 @@ impl AsyncWrite for Stream {
         let this = self.get_mut();
         if this.linger.sleep.is_none() {
             ready!(Pin::new(&mut this.tcp).poll_shutdown(cx))?;
-            this.linger.sleep = Some(Box::pin(tokio::time::sleep(this.linger.timeout)));
+            let yielding = this.activity.yielding();
+            let timeout = this.linger.timeout;
+            let timeout = if yielding { timeout.min(SHORT_LINGER) } else { timeout };
+            this.linger.sleep = Some(Box::pin(tokio::time::sleep(timeout)));
         }
         if this.ended {
             return Poll::Ready(Ok(()));
@@ -113,7 +155,8 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.noticing(written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,6 +2,7 @@
 //! longer than it has to.
 
 mod client;
+mod crowd;
 mod drain;
 mod limits;
 mod malformed;
@@ -16,6 +17,9 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use client::Client;
+
+/// More than the systems of both sides hold of an answer that nobody reads.
+const LONG_ANSWER: usize = 8 * 1024 * 1024;
 
 /// Where a handler waits until the test lets it go on.
 #[derive(Clone)]
@@ -60,6 +64,10 @@ impl Server {
         Client::connect(self.addr).await.unwrap()
     }
 
+    async fn connect_from(&self, last: u8) -> Client {
+        Client::connect_from(last, self.addr).await.unwrap()
+    }
+
     /// A client whose request has reached the gate.
     async fn at_the_gate(&self) -> Client {
         let mut client = self.connect().await;
@@ -87,6 +95,7 @@ fn router(gate: Gate) -> Router {
     };
     Router::new()
         .route("/ok", get("ok"))
+        .route("/long", get(async || "x".repeat(LONG_ANSWER)))
         .route("/wait", get(wait))
         .route("/read", post(read))
         .route("/thread", get(async || std::thread::current().name().unwrap().to_owned()))

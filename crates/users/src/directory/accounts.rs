@@ -63,7 +63,8 @@ impl Directory {
         if self.find(&user.email).await?.is_some() {
             return Err(UsersError::NameTaken);
         }
-        let password_hash = self.inner.hasher.hash(&new.password).await?;
+        let share = self.share(&email::key(&user.email).unwrap_or_default());
+        let password_hash = self.inner.hasher.hash(&new.password, share).await?;
         Ok(PreparedUser(Record { user, password_hash }))
     }
 
@@ -166,7 +167,8 @@ impl Directory {
         if !user.demo {
             self.inner.policy.check(new, &Owner::from(user))?;
         }
-        let hash = self.inner.hasher.hash(new).await?;
+        let share = self.share(&email::key(&user.email).unwrap_or_default());
+        let hash = self.inner.hasher.hash(new, share).await?;
         let change = NewPassword { hash, kept_session, only_at };
         Ok(PreparedPassword { id: user.id, change })
     }

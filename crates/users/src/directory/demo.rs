@@ -46,7 +46,8 @@ impl Directory {
     }
 
     async fn create_demo_user(&self) -> Result<(), UsersError> {
-        let password_hash = self.inner.hasher.hash(&Password::from(DEMO_PASSWORD)).await?;
+        let password_hash =
+            self.inner.hasher.hash(&Password::from(DEMO_PASSWORD), self.share(DEMO_EMAIL)).await?;
         let mut user = self.fresh(DEMO_EMAIL.to_owned(), None, None, demo_roles())?;
         user.demo = true;
         self.inner.store.insert(&Record { user, password_hash }).await
@@ -54,12 +55,14 @@ impl Directory {
 
     async fn restore_demo_user(&self, record: Record) -> Result<(), UsersError> {
         let password = Password::from(DEMO_PASSWORD);
-        let verdict = self.inner.hasher.verify(Some(record.password_hash), &password).await?;
+        let share = self.share(DEMO_EMAIL);
+        let verdict =
+            self.inner.hasher.verify(Some(record.password_hash), &password, share).await?;
         let user = record.user;
         if verdict.matches && !user.disabled && user.roles == demo_roles() {
             return Ok(());
         }
-        let hash = self.inner.hasher.hash(&password).await?;
+        let hash = self.inner.hasher.hash(&password, share).await?;
         self.inner.store.restore_demo(user.id, &hash, &demo_roles(), self.occasion()).await
     }
 }

@@ -34,6 +34,13 @@ impl Client {
         Ok(Self { tcp, buffer: Vec::new() })
     }
 
+    /// Connects from one of this machine's loopback addresses, which counts as a network of its own.
+    pub(super) async fn connect_from(last: u8, addr: SocketAddr) -> std::io::Result<Self> {
+        let socket = tokio::net::TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, last], 0)))?;
+        Ok(Self { tcp: socket.connect(addr).await?, buffer: Vec::new() })
+    }
+
     pub(super) fn local_addr(&self) -> SocketAddr {
         self.tcp.local_addr().unwrap()
     }
@@ -77,6 +84,17 @@ impl Client {
         }
         let body = String::from_utf8(self.buffer.drain(..length).collect()).unwrap();
         Some(Answer { status, head, body })
+    }
+
+    /// Takes so many bytes at a time at most, with a pause between, until the other side has ended
+    /// in whatever way. Returns how many there were.
+    pub(super) async fn take_all(&mut self, at_a_time: usize, pause: Duration) -> usize {
+        let (mut taken, mut bytes) = (0, vec![0; at_a_time.min(1024 * 1024)]);
+        while let Ok(count @ 1..) = self.tcp.read(&mut bytes).await {
+            taken += count;
+            tokio::time::sleep(pause).await;
+        }
+        taken
     }
 
     async fn read_some(&mut self) -> Option<()> {

@@ -72,6 +72,7 @@ async fn idle_connections_do_not_hold_up_the_end() {
 struct Alone {
     client: std::net::TcpStream,
     registry: Arc<registry::Registry>,
+    listener: Arc<registry::ListenerCount>,
     life: Lifecycle,
 }
 
@@ -84,7 +85,8 @@ impl Alone {
         let tcp = tokio::net::TcpStream::from_std(tcp).unwrap();
         let registry: Arc<registry::Registry> = Arc::default();
         let life = Lifecycle::new(LONG);
-        let place = registry.enter();
+        let counted = registry.listener(false);
+        let place = registry.enter(&counted, network::Network::of(peer.ip()));
         let activity = place.activity().clone();
         let stream = stream::Stream::new(tcp, activity.clone(), limits.linger);
         let service = service::ToRouter {
@@ -99,7 +101,7 @@ impl Alone {
             let protocol = connection::protocol(&limits);
             connection::serve(&protocol, stream, service, Arc::new(limits)).await;
         });
-        Self { client, registry, life }
+        Self { client, registry, listener: counted, life }
     }
 
     fn send(&mut self) {
@@ -122,7 +124,7 @@ impl Alone {
     fn close(&self) {
         self.life.drain();
         self.life.doors().close();
-        self.registry.wake_all();
+        self.registry.wake_all(&self.listener);
     }
 }
 

@@ -12,6 +12,7 @@ fn patient() -> Limits {
         head_timeout: LONG,
         body_timeout: LONG,
         idle_timeout: LONG,
+        write_timeout: LONG,
         linger: SHORT,
         ..Limits::default()
     }
@@ -164,5 +165,52 @@ async fn two_hundred_idle_and_slow_connections_leave_the_rest_unharmed() {
     }
     for _ in 0..50 {
         server.is_fine().await;
+    }
+}
+
+/// Waits until the server has so many connections.
+async fn connected(server: &Server, count: usize) {
+    let begun = tokio::time::Instant::now();
+    while server.life.registry().open() != count {
+        assert!(begun.elapsed() < Duration::from_secs(20), "a connection stays open");
+        tokio::time::sleep(SHORT / 10).await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_taken_ends_its_connection() {
+    let server = Server::start(Limits { write_timeout: SHORT, ..patient() }).await;
+    let get = "GET /long HTTP/1.1\r\nhost: x\r\n\r\n";
+    for request in [get.to_owned(), get.repeat(3), format!("{get}GET /ok HTTP/1.1\r\n")] {
+        let mut client = server.connect().await;
+        client.send(&request).await;
+        connected(&server, 1).await;
+        connected(&server, 0).await;
+        let taken = client.take_all(usize::MAX, Duration::ZERO).await;
+        assert!(taken < LONG_ANSWER, "{taken}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_taken_slowly_but_steadily_is_given_its_time() {
+    let limits = Limits { write_timeout: SHORT, idle_timeout: SHORT, ..patient() };
+    let server = Server::start(limits).await;
+    let mut client = server.connect().await;
+    client.send("GET /long HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let begun = tokio::time::Instant::now();
+    let taken = client.take_all(256 * 1024, SHORT / 10).await;
+    assert!(taken > LONG_ANSWER, "{taken}");
+    assert!(begun.elapsed() > SHORT, "it took longer than nothing may be taken for");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_taken_byte_by_byte_is_not_taken() {
+    let server = Server::start(Limits { write_timeout: SHORT * 3, ..patient() }).await;
+    let mut client = server.connect().await;
+    client.send("GET /long HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    connected(&server, 1).await;
+    tokio::select! {
+        taken = client.take_all(1, SHORT / 50) => assert!(taken < LONG_ANSWER, "{taken}"),
+        () = connected(&server, 0) => {}
     }
 }
