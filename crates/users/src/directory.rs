@@ -56,6 +56,18 @@ impl Directory {
         Self::on(store::open_existing(&options.database), &options, clock).await
     }
 
+    /// The same, with the tables as they are: for [`Directory::rename`] where two accounts count as
+    /// one name, and for nothing else.
+    ///
+    /// # Errors
+    /// `Setting`, `Missing`, `Unreachable`.
+    pub async fn open_unmigrated(
+        options: DirectoryOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        Self::on(store::open_unmigrated(&options.database), &options, clock).await
+    }
+
     async fn on<S: UserStore>(
         opening: impl Future<Output = Result<S, OpenError>>,
         options: &DirectoryOptions,

@@ -12,6 +12,7 @@
 //! for bcrypt and PBKDF2 and is nothing for SHA-256.
 
 mod blocklist;
+mod casefold;
 mod directory;
 mod email;
 mod error;

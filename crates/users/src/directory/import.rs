@@ -45,7 +45,7 @@ impl Directory {
             return Err("roles are separated by ';', not by ','".to_owned());
         }
         let mut user = self
-            .fresh(row.email, row.first_name, row.last_name, row.roles)
+            .fresh(&row.email, row.first_name, row.last_name, row.roles)
             .map_err(|error| error.to_string())?;
         user.disabled = row.disabled;
         Ok(Record { user, password_hash: row.password_hash })

@@ -5,6 +5,7 @@ mod accounts;
 mod endings;
 mod imports;
 mod logins;
+mod names;
 mod openings;
 mod outages;
 mod server;
@@ -140,6 +141,9 @@ suite![
     endings::a_follower_misses_no_ending_while_others_write,
     endings::a_change_that_is_given_up_happens_wholly_or_not_at_all,
     endings::endings_outlive_a_restart_unless_in_memory,
+    names::white_space_around_a_name_is_stored_nowhere,
+    names::each_spelling_is_the_one_account,
+    names::another_name_ends_sessions_and_is_nobody_elses,
     logins::only_the_right_password_of_an_enabled_user_opens,
     logins::a_changed_password_replaces_the_old_one,
     logins::a_hostile_name_is_nobody,
