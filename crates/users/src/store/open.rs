@@ -75,7 +75,7 @@ async fn connected(url: &DatabaseUrl) -> Result<(Dialect, AnyPool), OpenError> {
     Ok(match url.place() {
         Place::Memory => (Dialect::Sqlite, memory().await?),
         Place::File(path) => (Dialect::Sqlite, file(path).await?),
-        Place::Postgres(url) => (Dialect::Postgres, postgres(url).await?),
+        Place::Postgres(url) => (Dialect::Postgres, postgres(&url.target()).await?),
     })
 }
 
