@@ -151,6 +151,11 @@ impl Directory {
     ) -> Result<Option<User>, UsersError> {
         let stored = record.as_ref().map(|record| record.password_hash.clone());
         let verdict = self.inner.hasher.verify(stored, password).await?;
+        if let (Some(record), Some(reason)) = (&record, &verdict.too_costly) {
+            tracing::error!(user_id = %record.user.id, reason, "the stored password hash is never \
+                computed, so that this user cannot log in: set a password with `auth-service users \
+                passwd`");
+        }
         let Some(record) = record.filter(|_| verdict.matches) else {
             return Ok(None);
         };

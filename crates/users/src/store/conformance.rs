@@ -154,5 +154,6 @@ suite![
     imports::each_kind_of_hash_opens_and_is_replaced_by_argon2id,
     imports::an_import_may_be_repeated,
     imports::a_refused_row_does_not_keep_the_others_out,
+    imports::a_hash_that_costs_too_much_is_never_computed,
     imports::an_upgrade_does_not_undo_a_change_of_password,
 ];
