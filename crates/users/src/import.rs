@@ -64,7 +64,7 @@ pub struct Row {
 pub struct Rows(Source);
 
 enum Source {
-    Csv(CsvRows),
+    Csv(Box<CsvRows>),
     Json(JsonRows),
 }
 
@@ -77,7 +77,7 @@ impl Rows {
     /// like one of a user's.
     pub fn new(file: Box<dyn Read + Send>, format: Format) -> io::Result<Self> {
         Ok(Self(match format {
-            Format::Csv => Source::Csv(CsvRows::new(file)?),
+            Format::Csv => Source::Csv(Box::new(CsvRows::new(file)?)),
             Format::JsonLines => Source::Json(JsonRows::new(file)),
         }))
     }
