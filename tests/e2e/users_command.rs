@@ -4,3 +4,4 @@ mod database;
 mod importing;
 mod managing;
 mod obeyed;
+mod renaming;

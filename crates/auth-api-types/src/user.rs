@@ -13,7 +13,7 @@ pub struct UserView {
     /// A UUIDv7.
     #[cfg_attr(feature = "openapi", schema(format = Uuid))]
     pub id: String,
-    /// The user name, as it was given.
+    /// The user name, as it was given, without white space around it.
     #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
     pub email: String,
     /// May be empty.
@@ -47,7 +47,8 @@ pub struct UserList {
 #[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateUserRequest {
-    /// The e-mail address to log in with.
+    /// The e-mail address to log in with: one account for all spellings that Unicode's
+    /// `NFKC_Casefold` and the ASCII form of the domain (UTS 46) make the same.
     #[cfg_attr(feature = "openapi", schema(format = Email, example = "ann@example.com"))]
     pub email: String,
     /// The password: 15 to 128 characters, unless another least length is set, and neither one of

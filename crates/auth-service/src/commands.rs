@@ -113,7 +113,10 @@ const fn exit_code(error: &OpenFailure) -> u8 {
     match error {
         OpenFailure::Users(OpenError::Setting(_)) => BadSetting::EXIT_CODE,
         OpenFailure::Users(
-            OpenError::Missing(_) | OpenError::Unreachable(_) | OpenError::Migration(_),
+            OpenError::Missing(_)
+            | OpenError::Unreachable(_)
+            | OpenError::Migration(_)
+            | OpenError::SameName(_),
         )
         | OpenFailure::Sessions(_)
         | OpenFailure::Foreign(_) => 1,

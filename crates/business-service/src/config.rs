@@ -38,6 +38,7 @@ const OWN: &[Setting] = &[
         "The internal listeners of the auth service; several are one service",
     )
     .with_flag("auth-url")
+    .as_url()
     .with_default("http://127.0.0.1:8081"),
     Setting::secret(AUTH_KEY, "printable ASCII", "The key of those listeners, where they want one"),
     Setting::variable(AUTH_TIMEOUT, POSITIVE_DURATION, "The whole budget of one validation")
@@ -72,6 +73,7 @@ const OWN: &[Setting] = &[
     .with_flag("cookie-name"),
     Setting::variable(LOGIN_URL, "an http or https URL", "Where a browser is sent to log in")
         .with_flag("login-url")
+        .as_url()
         .with_default("http://localhost:8080/login"),
     Setting::variable(
         PUBLIC_URL,
@@ -79,6 +81,7 @@ const OWN: &[Setting] = &[
         "Where people reach this service, and come back to after a login",
     )
     .with_flag("public-url")
+    .as_url()
     .with_default("http://localhost:8090"),
     Setting::variable(
         ALLOWED_HOSTS,

@@ -13,7 +13,7 @@ mod read;
 
 pub use bad::BadSetting;
 pub use command::{parse_or_exit, with_long_flags};
-pub use mask::mask_urls;
+pub use mask::{mask_url, mask_urls};
 pub use parse::{
     BOOLEAN, DURATION, POSITIVE_DURATION, PROXY_NETWORKS, RATE, Rate, SOCKET_ADDR, boolean,
     duration, list, positive_duration, proxy_networks, rate, socket_addr, written,
@@ -36,6 +36,8 @@ pub struct Setting {
     pub help: &'static str,
     /// Whether it is never shown. A secret has no flag, and may come from a file.
     pub secret: bool,
+    /// Whether it is a URL, which may have a secret in it: only what is harmless is shown.
+    pub url: bool,
 }
 
 impl Setting {
@@ -45,7 +47,7 @@ impl Setting {
         accepted: &'static str,
         help: &'static str,
     ) -> Self {
-        Self { variable, flag: None, default: None, accepted, help, secret: false }
+        Self { variable, flag: None, default: None, accepted, help, secret: false, url: false }
     }
 
     /// A secret: no flag, never shown, and `X_FILE` may name a file that holds it.
@@ -61,6 +63,12 @@ impl Setting {
     #[must_use]
     pub const fn with_flag(self, flag: &'static str) -> Self {
         Self { flag: Some(flag), ..self }
+    }
+
+    /// The same, as a setting that is a URL, or several.
+    #[must_use]
+    pub const fn as_url(self) -> Self {
+        Self { url: true, ..self }
     }
 
     /// The same, with what holds where nothing is given.

@@ -65,6 +65,18 @@ impl Directory {
         Self::on(store::open_existing(&options.database), &options, clock).await
     }
 
+    /// The same, with the tables as they are: for [`Directory::rename`] where two accounts count as
+    /// one name, and for nothing else.
+    ///
+    /// # Errors
+    /// `Setting`, `Missing`, `Unreachable`.
+    pub async fn open_unmigrated(
+        options: DirectoryOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        Self::on(store::open_unmigrated(&options.database), &options, clock).await
+    }
+
     async fn on<S: UserStore>(
         opening: impl Future<Output = Result<S, OpenError>>,
         options: &DirectoryOptions,
@@ -178,6 +190,11 @@ impl Directory {
     ) -> Result<Option<User>, UsersError> {
         let stored = record.as_ref().map(|record| record.password_hash.clone());
         let verdict = self.inner.hasher.verify(stored, password, share).await?;
+        if let (Some(record), Some(reason)) = (&record, &verdict.too_costly) {
+            tracing::error!(user_id = %record.user.id, reason, "the stored password hash is never \
+                computed, so that this user cannot log in: set a password with `auth-service users \
+                passwd`");
+        }
         let Some(record) = record.filter(|_| verdict.matches) else {
             return Ok(None);
         };

@@ -40,6 +40,12 @@ pub enum OpenError {
     /// The database holds what this version does not understand.
     #[error("the user database cannot be brought up to date: {0}")]
     Migration(String),
+    /// Accounts count as one name, two by two, which a version before this one told apart.
+    #[error(
+        "the user database cannot be brought up to date: {0} count as the same user name from this \
+         version on: give one of them another with `auth-service users rename OLD NEW`"
+    )]
+    SameName(String),
 }
 
 impl OpenError {
@@ -48,6 +54,7 @@ impl OpenError {
         match self {
             Self::Setting(_) | Self::Missing(_) => self,
             Self::Unreachable(reason) => Self::Unreachable(format!("{database}: {reason}")),
+            Self::SameName(names) => Self::SameName(format!("{database}: {names}")),
             Self::Migration(reason) => Self::Migration(format!("{database}: {reason}")),
         }
     }

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use clock::Clock;
 
-use crate::hash::StoredHash;
+use crate::hash::{HashError, StoredHash};
 use crate::lane::{Lane, Share};
 use crate::{HashingOptions, OpenError, Password, UsersError};
 
@@ -32,6 +32,8 @@ pub(crate) struct Verdict {
     pub(crate) matches: bool,
     /// A hash to store instead, where the password was right and its hash is not of today's kind.
     pub(crate) replacement: Option<String>,
+    /// Why nobody can log in with the stored hash: what it would cost.
+    pub(crate) too_costly: Option<String>,
 }
 
 impl Hasher {
@@ -53,6 +55,11 @@ impl Hasher {
     ) -> Result<String, UsersError> {
         let (recipe, password) = (self.recipe.clone(), password.clone());
         self.lane.run(share, move |memory| recipe.hash(&password, memory)).await?
+    }
+
+    /// Whether such a hash may be stored.
+    pub(crate) fn check(&self, stored: &str) -> Result<(), HashError> {
+        StoredHash::parse(stored, self.recipe.argon2.params()).map(|_| ())
     }
 
     /// Compares with `stored`, or with nobody's hash where there is none.
@@ -96,19 +103,25 @@ impl Recipe {
     /// itself (bcrypt, PBKDF2), by that cost, until the next login replaces it: what it costs
     /// cannot be spent on everybody, and waiting instead would show itself under load.
     fn judge(&self, stored: Option<&str>, password: &Password, memory: &mut [Block]) -> Verdict {
-        let stored = stored.and_then(|stored| StoredHash::parse(stored).ok());
+        let own = self.argon2.params();
+        let stored = stored.map(|stored| StoredHash::parse(stored, own));
+        let too_costly = match &stored {
+            Some(Err(HashError::TooCostly(reason))) => Some(reason.clone()),
+            _ => None,
+        };
+        let verdict = |matches, replacement| Verdict { matches, replacement, too_costly };
         match stored {
-            Some(hash) if hash.is_current(self.argon2.params()) => {
-                Verdict { matches: hash.matches(password.as_bytes(), memory), replacement: None }
+            Some(Ok(hash)) if hash.is_current(own) => {
+                verdict(hash.matches(password.as_bytes(), memory), None)
             }
-            Some(hash) if hash.matches(password.as_bytes(), memory) => {
-                Verdict { matches: true, replacement: self.hash(password, memory).ok() }
+            Some(Ok(hash)) if hash.matches(password.as_bytes(), memory) => {
+                verdict(true, self.hash(password, memory).ok())
             }
             _ => {
-                if let Ok(dummy) = StoredHash::parse(&self.dummy) {
+                if let Ok(dummy) = StoredHash::parse(&self.dummy, own) {
                     std::hint::black_box(dummy.matches(password.as_bytes(), memory));
                 }
-                Verdict { matches: false, replacement: None }
+                verdict(false, None)
             }
         }
     }

@@ -3,6 +3,7 @@
 //! A row that cannot be understood is told with its line and a reason that repeats nothing of it,
 //! and the next one is read.
 
+mod columns;
 mod csv;
 mod json;
 
@@ -60,8 +61,11 @@ pub struct Row {
 }
 
 /// The rows of a file, one after the other. After an error there is nothing more to read.
-pub struct Rows {
-    rows: Box<dyn Iterator<Item = io::Result<Row>> + Send>,
+pub struct Rows(Source);
+
+enum Source {
+    Csv(Box<CsvRows>),
+    Json(JsonRows),
 }
 
 impl Rows {
@@ -69,13 +73,21 @@ impl Rows {
     ///
     /// # Errors
     /// Where the file cannot be read, or is CSV without a header that names `email` and
-    /// `password_hash`.
+    /// `password_hash`, with one that names a column twice, or with a column that is nearly called
+    /// like one of a user's.
     pub fn new(file: Box<dyn Read + Send>, format: Format) -> io::Result<Self> {
-        let rows: Box<dyn Iterator<Item = io::Result<Row>> + Send> = match format {
-            Format::Csv => Box::new(CsvRows::new(file)?),
-            Format::JsonLines => Box::new(JsonRows::new(file)),
-        };
-        Ok(Self { rows })
+        Ok(Self(match format {
+            Format::Csv => Source::Csv(Box::new(CsvRows::new(file)?)),
+            Format::JsonLines => Source::Json(JsonRows::new(file)),
+        }))
+    }
+
+    /// The first columns or keys so far that stand for nothing and are left out, quoted.
+    pub fn ignored(&self) -> &[String] {
+        match &self.0 {
+            Source::Csv(rows) => rows.ignored(),
+            Source::Json(rows) => rows.ignored(),
+        }
     }
 }
 
@@ -83,7 +95,10 @@ impl Iterator for Rows {
     type Item = io::Result<Row>;
 
     fn next(&mut self) -> Option<io::Result<Row>> {
-        self.rows.next()
+        match &mut self.0 {
+            Source::Csv(rows) => rows.next(),
+            Source::Json(rows) => rows.next(),
+        }
     }
 }
 
@@ -161,6 +176,67 @@ mod tests {
             let file = Box::new(io::Cursor::new(text.as_bytes()));
             assert!(Rows::new(file, Format::Csv).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn columns_are_known_in_any_writing_and_others_are_listed() {
+        let hash = "h";
+        for header in [
+            "Email,Password Hash,Disabled",
+            "\u{feff}E-Mail,PASSWORD_HASH,disabled",
+            "\u{feff}\"email\",\"passwordHash\",\"DISABLED\"",
+            "e mail , password-hash , Disabled ",
+        ] {
+            let text = format!("{header},id,notes\na@b.c,{hash},true,7,x\n");
+            let file = Box::new(io::Cursor::new(text.into_bytes()));
+            let mut rows = Rows::new(file, Format::Csv).unwrap();
+            let user = rows.next().unwrap().unwrap().user.unwrap();
+            assert_eq!((&*user.email, &*user.password_hash, user.disabled), ("a@b.c", hash, true));
+            assert_eq!(rows.ignored(), ["\"id\"", "\"notes\""], "{header}");
+        }
+        let text = concat!(
+            "\u{feff}{\"E-Mail\":\"a@b.c\",\"Password Hash\":\"h\",\"Disabled\":true,\"id\":{\"disable\":1}}\n",
+            "{\"email\":\"a@b.c\",\"passwordHash\":\"h\",\"notes\":1,\"id\":2}\n",
+        );
+        let file = Box::new(io::Cursor::new(text.as_bytes()));
+        let mut rows = Rows::new(file, Format::JsonLines).unwrap();
+        let users: Vec<_> = rows.by_ref().map(|row| row.unwrap().user.unwrap()).collect();
+        assert_eq!(users.iter().map(|user| user.disabled).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(rows.ignored(), ["\"id\"", "\"notes\""]);
+    }
+
+    #[test]
+    fn a_column_that_is_nearly_named_or_named_twice_is_refused_with_its_line() {
+        for (header, told) in [
+            (
+                "email,password_hash,disable",
+                "line 1: the column \"disable\" is not understood: if disabled is meant",
+            ),
+            ("email,password_hash,Is_Disabled", "\"Is_Disabled\" is not understood: if disabled"),
+            ("mail,password_hash", "\"mail\" is not understood: if email is meant"),
+            ("email,password_hash,role", "if roles is meant"),
+            ("email,password_hash,email", "line 1 names the column email twice"),
+            ("email,password_hash,E-Mail", "line 1 names the column email twice"),
+            ("email,password_hash,PasswordHash", "names the column password_hash twice"),
+        ] {
+            let file = Box::new(io::Cursor::new(format!("{header}\n").into_bytes()));
+            let Err(error) = Rows::new(file, Format::Csv) else { panic!("{header}") };
+            assert!(error.to_string().contains(told), "{error}");
+        }
+        let lines = [
+            "{\"email\":\"a@b.c\",\"password_hash\":\"h\",\"disable\":true}",
+            "{\"email\":\"a@b.c\",\"password_hash\":\"h\",\"isDisabled\":true}",
+            "{\"email\":\"a@b.c\",\"password_hash\":\"h\",\"Email\":\"x@b.c\"}",
+            "{\"mail\":\"a@b.c\",\"password_hash\":\"h\"}",
+        ];
+        let rows = rows(lines.join("\n").as_bytes(), Format::JsonLines);
+        let told =
+            ["if disabled is meant", "if disabled is meant", "named twice", "if email is meant"];
+        for (at, (row, told)) in rows.iter().zip(told).enumerate() {
+            assert!(refused(row).contains(told), "{row:?}");
+            assert_eq!(row.line, at as u64 + 1);
+        }
+        assert_eq!(rows.len(), lines.len());
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! for bcrypt and PBKDF2 and is nothing for SHA-256.
 
 mod blocklist;
+mod casefold;
 mod directory;
 mod email;
 mod error;
@@ -22,6 +23,7 @@ mod lane;
 mod options;
 mod password;
 mod policy;
+mod postgres_url;
 mod rules;
 mod store;
 mod url;
@@ -33,6 +35,7 @@ pub use error::{OpenError, UsersError};
 pub use import::{Format, Imported, ImportedUser, Row, Rows};
 pub use options::{DirectoryOptions, HashObserver, HashingOptions};
 pub use password::Password;
+pub use postgres_url::{BadSslMode, SslMode};
 pub use rules::check_email;
 pub use store::KEPT_ENDINGS;
 pub use url::DatabaseUrl;

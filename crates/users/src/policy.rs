@@ -54,7 +54,7 @@ impl Policy {
 
 impl From<&User> for Owner {
     fn from(user: &User) -> Self {
-        let address = user.email.trim();
+        let address = user.email.as_str();
         let local = address.split('@').next().unwrap_or_default();
         let [first, last] =
             [&user.first_name, &user.last_name].map(|name| name.as_deref().unwrap_or_default());

@@ -7,7 +7,8 @@ const MAX_NAME_CHARS: usize = 100;
 const MAX_ROLES: usize = 32;
 const MAX_ROLE_LEN: usize = 64;
 
-/// Checks an address before a user of that name is made.
+/// Checks an address before a user of that name is made. White space around it does not matter,
+/// unless it is a control character, such as a tab.
 ///
 /// # Errors
 /// `Rule`.
@@ -15,9 +16,14 @@ pub fn check_email(address: &str) -> Result<(), UsersError> {
     email::check(address).map_err(rule)
 }
 
+/// A name as it is stored: without white space around it, and none where nothing is left.
+pub(crate) fn trimmed(name: Option<String>) -> Option<String> {
+    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 pub(crate) fn check_name(name: Option<&str>) -> Result<(), UsersError> {
     let Some(name) = name else { return Ok(()) };
-    if name.chars().count() > MAX_NAME_CHARS {
+    if name.trim().chars().count() > MAX_NAME_CHARS {
         return Err(rule("a name has at most 100 characters"));
     }
     // Joiners stay allowed in names: some scripts need them.

@@ -8,6 +8,7 @@ mod conformance;
 mod fault;
 mod followed;
 mod open;
+mod rekey;
 mod row;
 mod sql;
 
@@ -18,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{DEMO_EMAIL, Generation, SessionEnding, Updated, User, UserChanges, UsersError, email};
 
-pub(crate) use open::{open, open_existing};
+pub(crate) use open::{open, open_existing, open_unmigrated};
 
 /// How many endings are kept. Who follows them once in a while will not be that far behind.
 pub const KEPT_ENDINGS: i64 = 10_000;
@@ -32,7 +33,7 @@ pub(crate) struct Record {
 
 /// A part of the list, as the store sees it.
 pub(crate) struct Page<'a> {
-    /// What the search key must contain, lower-cased.
+    /// What the search key must contain, folded.
     pub(crate) needle: &'a str,
     pub(crate) after: Option<Uuid>,
     pub(crate) limit: u32,
@@ -68,6 +69,9 @@ pub(crate) trait UserStore: Send + Sync + 'static {
 
     async fn by_key(&self, key: &str) -> Result<Option<Record>, UsersError>;
 
+    /// The one whose name is stored in just this spelling.
+    async fn by_spelling(&self, name: &str) -> Result<Option<Record>, UsersError>;
+
     async fn list(&self, page: &Page<'_>) -> Result<Vec<User>, UsersError>;
 
     async fn count(&self) -> Result<u64, UsersError>;
@@ -79,6 +83,10 @@ pub(crate) trait UserStore: Send + Sync + 'static {
         changes: &UserChanges,
         occasion: Occasion,
     ) -> Result<Updated, UsersError>;
+
+    /// Gives one another name, raising the generation, or says `NameTaken`.
+    async fn rename(&self, id: Uuid, name: &str, occasion: Occasion)
+    -> Result<Updated, UsersError>;
 
     /// Stores the hash of a new password and raises the generation.
     async fn set_password(
@@ -123,9 +131,9 @@ pub(crate) trait UserStore: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// What names are compared by. Only addresses that were checked come here.
+/// What names are compared by.
 pub(crate) fn key_of(user: &User) -> String {
-    email::key(&user.email).unwrap_or_default()
+    email::fold_name(&user.email)
 }
 
 pub(crate) fn demo_key() -> String {

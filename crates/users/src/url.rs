@@ -4,15 +4,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use sqlx::postgres::PgConnectOptions;
-
 use crate::OpenError;
+use crate::postgres_url::{PostgresUrl, SslMode};
 
 const ACCEPTED: &str = "accepted are sqlite:PATH, sqlite::memory: and postgres://…";
 
 /// The URL of a database: `sqlite:PATH`, `sqlite::memory:` or `postgres://…`.
 ///
-/// Shown with its password masked.
+/// Shown with nothing in it that could be a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(Place);
 
@@ -20,7 +19,7 @@ pub struct DatabaseUrl(Place);
 pub(crate) enum Place {
     Memory,
     File(PathBuf),
-    Postgres(String),
+    Postgres(PostgresUrl),
 }
 
 impl DatabaseUrl {
@@ -32,6 +31,32 @@ impl DatabaseUrl {
     /// Whether what is stored there ends with its directory.
     pub fn is_in_memory(&self) -> bool {
         self.0 == Place::Memory
+    }
+
+    /// The same, protected like this where the URL does not say how. Where nothing does, a server
+    /// beyond loopback must show a certificate that is its own.
+    #[must_use]
+    pub fn with_default_sslmode(self, default: Option<SslMode>) -> Self {
+        match (self.0, default) {
+            (Place::Postgres(url), Some(mode)) => {
+                Self(Place::Postgres(url.with_default_sslmode(mode)))
+            }
+            (place, _) => Self(place),
+        }
+    }
+
+    /// How a connection beyond loopback is protected, where whoever is on the way may read or
+    /// answer in the place of the server.
+    pub fn weak_sslmode(&self) -> Option<SslMode> {
+        match &self.0 {
+            Place::Postgres(url) => url.weak_sslmode(),
+            Place::Memory | Place::File(_) => None,
+        }
+    }
+
+    /// Whether it has parameters that are not understood, and have no effect.
+    pub fn ignores_parameters(&self) -> bool {
+        matches!(&self.0, Place::Postgres(url) if url.ignores_parameters())
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -46,24 +71,10 @@ impl FromStr for DatabaseUrl {
         if let Some(path) = url.strip_prefix("sqlite:") {
             return sqlite_place(path).map(Self);
         }
-        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
         // The parser's own message could repeat the password.
-        if !matches!(scheme, "postgres" | "postgresql")
-            || breaks_off_in_the_password(url)
-            || PgConnectOptions::from_str(url).is_err()
-        {
-            return Err(OpenError::Setting(format!("this is no database URL; {ACCEPTED}")));
-        }
-        Ok(Self(Place::Postgres(url.to_owned())))
+        let refused = || OpenError::Setting(format!("this is no database URL; {ACCEPTED}"));
+        PostgresUrl::read(url).map(|url| Self(Place::Postgres(url))).ok_or_else(refused)
     }
-}
-
-/// Whether the password seems to have a bare `?` in it, so that its rest would be taken for
-/// parameters, which are named in the log.
-fn breaks_off_in_the_password(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-    parameters.contains('@') && !place.contains(['@', '/'])
 }
 
 fn sqlite_place(path: &str) -> Result<Place, OpenError> {
@@ -84,7 +95,7 @@ impl fmt::Display for DatabaseUrl {
         match &self.0 {
             Place::Memory => f.write_str("sqlite::memory:"),
             Place::File(path) => write!(f, "sqlite:{}", path.display()),
-            Place::Postgres(url) => f.write_str(&masked(url)),
+            Place::Postgres(url) => url.fmt(f),
         }
     }
 }
@@ -95,43 +106,17 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The URL without its password, and without its parameters, which can hold one as well.
-fn masked(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-    let (place, parameters) = rest.split_once('?').map_or((rest, ""), |(place, _)| (place, "?***"));
-    match place.rsplit_once('@') {
-        Some((login, host)) => match login.split_once(':') {
-            Some((user, _)) => format!("{scheme}://{user}:***@{host}{parameters}"),
-            None => format!("{scheme}://{login}@{host}{parameters}"),
-        },
-        None => format!("{scheme}://{place}{parameters}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shown(url: &str) -> String {
-        url.parse::<DatabaseUrl>().unwrap().to_string()
-    }
-
     #[test]
-    fn what_is_accepted_is_shown_as_it_was_written() {
+    fn files_are_shown_as_they_were_written() {
+        let shown = |url: &str| url.parse::<DatabaseUrl>().unwrap().to_string();
         for url in ["sqlite::memory:", "sqlite:reinflate.db", "sqlite:/var/lib/a b.db"] {
             assert_eq!(shown(url), url);
         }
         assert_eq!(shown("sqlite:///var/lib/a.db?mode=rwc"), "sqlite:/var/lib/a.db");
-        assert_eq!(shown("postgres://ann@db/users"), "postgres://ann@db/users");
-    }
-
-    #[test]
-    fn a_password_is_masked_wherever_it_stands() {
-        for url in ["postgres://ann:s3cret@db:5432/users", "postgresql://db/users?password=s3cret"]
-        {
-            let url: DatabaseUrl = url.parse().unwrap();
-            assert!(!format!("{url} {url:?}").contains("s3cret"));
-        }
     }
 
     #[test]
@@ -140,8 +125,15 @@ mod tests {
             "",
             "sqlite:",
             "mysql://a:s3cret@b/c",
+            "postgres:a:s3cret@b/c",
+            "postgres//a:s3cret@b/c",
+            "host=b password=s3cret",
             "postgres://a:s3cret@b:notaport/c",
             "postgres://a:12?s3cret@b/c",
+            "postgres://a:12/s3cret@b/c",
+            "postgres://a:12#s3cret@b/c",
+            "postgres://a@b/c#s3cret",
+            "postgres://a@b/c?sslmode=s3cret",
             "users.db",
             "sqlite:a.db?vfs=s3cret",
         ] {

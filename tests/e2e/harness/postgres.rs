@@ -13,28 +13,47 @@ pub(crate) struct Postgres {
     home: TempDir,
     binaries: PathBuf,
     process: Option<Child>,
+    arguments: Vec<String>,
 }
 
 impl Postgres {
     /// Starts one. `None` where there is none to start: the test is skipped, unless `REQUIRE_ALL`
     /// is set, where it fails.
     pub(crate) fn start() -> Option<Self> {
-        let Some(binaries) = binaries() else {
-            assert!(std::env::var_os("REQUIRE_ALL").is_none(), "PostgreSQL is not installed");
-            eprintln!("skipped: PostgreSQL is not installed");
-            return None;
-        };
+        let binaries = found()?;
+        let mut server = Self::initialised(binaries, vec!["listen_addresses=".to_owned()]);
+        server.resume();
+        Some(server)
+    }
+
+    /// The same on a port of loopback as well, with the `server.crt` and `server.key` of that place.
+    pub(crate) fn start_with_tls(certificates: &Path, port: u16) -> Option<Self> {
+        let binaries = found()?;
+        let settings = ["listen_addresses=127.0.0.1".to_owned(), format!("port={port}")];
+        let mut server =
+            Self::initialised(binaries, [&settings[..], &["ssl=on".to_owned()]].concat());
+        for (name, mode) in [("server.crt", "0644"), ("server.key", "0600")] {
+            let owner: &[&str] = if is_root() { &["-o", "postgres"] } else { &[] };
+            let mut install = Command::new("install");
+            install.args(owner).args(["-m", mode]).arg(certificates.join(name));
+            run(install.arg(server.data().join(name)));
+        }
+        server.resume();
+        Some(server)
+    }
+
+    /// One that has been set up in a directory of its own, and does not run yet.
+    fn initialised(binaries: PathBuf, arguments: Vec<String>) -> Self {
         // A socket's path is short.
         let home = tempfile::Builder::new().prefix("pg").tempdir_in("/tmp").expect("a directory");
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(home.path()));
         }
-        let mut server = Self { home, binaries, process: None };
+        let server = Self { home, binaries, process: None, arguments };
         let mut initdb = server.command("initdb");
         initdb.args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8", "-D"]);
         run(initdb.arg(server.data()));
-        server.resume();
-        Some(server)
+        server
     }
 
     pub(crate) fn url(&self) -> String {
@@ -45,7 +64,8 @@ impl Postgres {
     pub(crate) fn resume(&mut self) {
         let mut postgres = self.command("postgres");
         postgres.arg("-D").arg(self.data()).arg("-k").arg(self.home.path());
-        postgres.args(["-c", "listen_addresses=", "-c", "fsync=off"]);
+        postgres.args(["-c", "fsync=off"]);
+        postgres.args(self.arguments.iter().flat_map(|setting| ["-c", setting]));
         self.process = Some(postgres.spawn().expect("PostgreSQL starts"));
         eventually("PostgreSQL is ready", PATIENCE, || {
             let state = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
@@ -103,6 +123,16 @@ impl Drop for Postgres {
         self.thaw();
         self.crash();
     }
+}
+
+/// Where PostgreSQL is, or that the test is skipped.
+fn found() -> Option<PathBuf> {
+    let binaries = binaries();
+    if binaries.is_none() {
+        assert!(std::env::var_os("REQUIRE_ALL").is_none(), "PostgreSQL is not installed");
+        eprintln!("skipped: PostgreSQL is not installed");
+    }
+    binaries
 }
 
 fn binaries() -> Option<PathBuf> {

@@ -46,7 +46,7 @@ fn all_spellings_and_all_ways_in_are_one_count() {
             auth.public.send(Request::post("/login").form(&form)).status
         },
     ];
-    let spellings = [ANN, "ANN@EXAMPLE.COM", "  Ann@Example.Com ", "ann@example.com "];
+    let spellings = [ANN, "ANN@EXAMPLE。COM.", "  Ａnn@Example.Com ", "a\u{ad}nn@example.com "];
     for known in [true, false] {
         let auth = AuthService::launch(&limits("8/1h", "0", "0"));
         if known {

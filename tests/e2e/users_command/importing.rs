@@ -155,7 +155,7 @@ fn a_refused_row_is_named_with_its_line_and_its_reason_and_the_others_are_import
         "name@domain",
         "kind",
         "cost",
-        "1 GiB",
+        "256 MiB",
         "role",
         "disabled",
         "control",
@@ -189,4 +189,82 @@ fn a_file_that_is_none_is_one_line() {
     }
     let output = auth.try_users_command(&["import", "/no/such/file.csv"], "");
     assert_eq!((output.code, output.lines().len()), (Some(1), 1), "{output:?}");
+}
+
+#[test]
+fn accounts_that_are_disabled_in_a_column_by_another_writing_come_in_disabled() {
+    let auth = AuthService::launch_on_a_file(Launch::auth());
+    let (a, b) = (HASHES[0], HASHES[2]);
+    let text = format!(
+        "\u{feff}\"E-Mail\",Password Hash,Disabled,id\na@example.com,{a},true,7\nb@example.com,{b},no,8\n"
+    );
+    let (code, report) = import(&auth, "users.csv", &text, &[]);
+    assert_eq!((code, counts(&report)), (Some(0), [2, 0, 0]), "{report}");
+    assert_eq!(report["ignored"], json!(["\"id\""]));
+    auth.try_login("a@example.com", PASSWORD).expect_problem(401, "invalid_credentials");
+    auth.login("b@example.com", PASSWORD);
+
+    for (column, meant) in
+        [("disable", "disabled"), ("is_disabled", "disabled"), ("role", "roles"), ("mail", "email")]
+    {
+        let text = format!("email,password_hash,{column}\nc@example.com,{a},true\n");
+        let file = file(&auth, "near.csv", &text);
+        let output = auth.try_users_command(&["import", file.to_str().unwrap()], "");
+        assert_eq!((output.code, output.lines().len()), (Some(1), 1), "{output:?}");
+        let told =
+            format!("line 1: the column \"{column}\" is not understood: if {meant} is meant");
+        assert!(output.stderr.contains(&told), "{output:?}");
+    }
+    let rows = [
+        json!({"E-Mail": "d@example.com", "passwordHash": a, "DISABLED": true, "notes": 1}),
+        json!({"email": "e@example.com", "password_hash": a, "disable": true}),
+    ];
+    let (code, report) = import(&auth, "users.jsonl", &format!("{}\n{}", rows[0], rows[1]), &[]);
+    assert_eq!((code, counts(&report)), (Some(1), [1, 0, 1]), "{report}");
+    assert_eq!(
+        (&report["reasons"][0]["line"], &report["ignored"]),
+        (&json!(2), &json!(["\"notes\""]))
+    );
+    auth.try_login("d@example.com", PASSWORD).expect_problem(401, "invalid_credentials");
+    auth.try_login("e@example.com", PASSWORD).expect_problem(401, "invalid_credentials");
+}
+
+#[test]
+fn a_hash_that_costs_too_much_is_refused_and_where_it_is_stored_never_computed() {
+    if skip_unless_installed("sqlite3") {
+        return;
+    }
+    let auth = AuthService::launch_on_a_file(Launch::auth());
+    let argon2 = "$argon2id$v=19$m=1048576,t=50,p=1$c29tZSBzYWx0IG9mIDE2IQ$7/hyE9kCYph59/+6xJbhrQ";
+    let bcrypt = HASHES[7].replace("$04$", "$15$");
+    let row = |name: &str, hash: &str| format!("{name}@example.com,\"{hash}\"\n");
+    let text = format!(
+        "email,password_hash\n{}{}{}",
+        row("a", argon2),
+        row("b", &bcrypt),
+        row("c", HASHES[0])
+    );
+    let (code, report) = import(&auth, "users.csv", &text, &[]);
+    assert_eq!((code, counts(&report)), (Some(1), [1, 0, 2]), "{report}");
+    for (at, figure) in ["1048576 KiB of memory times 50 passes, beyond 256 MiB", "cost 15, and 14"]
+        .iter()
+        .enumerate()
+    {
+        assert!(report["reasons"][at]["reason"].as_str().unwrap().contains(figure), "{report}");
+    }
+    let sql = format!(
+        "UPDATE users SET password_hash = '{argon2}' WHERE email = 'c@example.com' RETURNING id"
+    );
+    let id = query(&auth.database(), &sql);
+    auth.try_login("c@example.com", PASSWORD).expect_problem(401, "invalid_credentials");
+    let lines = auth.log_lines_with("never computed", 1);
+    for part in ["ERROR", &id, "1048576 KiB", "users passwd"] {
+        assert!(lines[0].contains(part), "{part} in {lines:?}");
+    }
+    let failures = auth.metric(r#"auth_logins_total{result="failure"}"#);
+    assert_eq!(failures, Some(1.0));
+    auth.keep_secret("eight purple trams ring");
+    let done = auth.try_users_command(&["passwd", "c@example.com"], "eight purple trams ring");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    auth.login("c@example.com", "eight purple trams ring");
 }

@@ -64,6 +64,10 @@ fn a_life_from_the_command_line() {
     assert_eq!(accounts.json(&["disable", ANN], "")["disabled"], true, "again is no error");
     assert_eq!(accounts.json(&["enable", ANN], "")["disabled"], false);
     assert_eq!(accounts.json(&["passwd", ANN], "eight purple trams ring")["id"], ann["id"]);
+    let renamed = accounts.json(&["rename", "ANN@example.com", "\u{a0}Bee@example.com "], "");
+    assert_eq!((&renamed["id"], &renamed["email"]), (&ann["id"], &json!("Bee@example.com")));
+    let id = ann["id"].as_str().unwrap();
+    assert_eq!(accounts.json(&["rename", id, ANN], "")["email"], ANN);
     assert_eq!(accounts.json(&["delete", ANN], "")["id"], ann["id"]);
     assert_eq!(accounts.json(&["list"], ""), json!([root]));
 }
@@ -103,6 +107,7 @@ fn what_cannot_be_done_is_one_line_and_exit_code_1() {
         accounts.refused(&[command, "nobody@example.com"], LONG_PASSWORD, 1, "no such user");
     }
     accounts.refused(&["roles", "nobody@example.com", "user"], "", 1, "no such user");
+    accounts.refused(&["rename", "nobody@example.com", ANN], "", 1, "no such user");
     accounts.refused(&["add", "nonsense"], LONG_PASSWORD, 1, "name@domain");
     accounts.refused(&["add", "a\nb@example.com"], LONG_PASSWORD, 1, "control");
     accounts.refused(&["add", ANN], "short\n", 1, "15 characters");
@@ -111,6 +116,10 @@ fn what_cannot_be_done_is_one_line_and_exit_code_1() {
     accounts.refused(&["add", ANN], "\n", 1, "no password");
     accounts.run(&["add", ANN, "--admin"], LONG_PASSWORD);
     accounts.refused(&["add", "Ann@Example.com "], LONG_PASSWORD, 1, "taken");
+    accounts.refused(&["add", "\u{a0}ＡＮＮ@example.com"], LONG_PASSWORD, 1, "taken");
+    accounts.refused(&["rename", ANN, "bee"], "", 1, "name@domain");
+    accounts.run(&["add", "bee@example.com"], LONG_PASSWORD);
+    accounts.refused(&["rename", ANN, "BEE@example。com"], "", 1, "taken");
     accounts.refused(&["passwd", ANN], "passwordpassword\n", 1, "common");
     accounts.refused(&["roles", ANN, "a b,admin"], "", 1, "role");
     accounts.refused(&["roles", ANN, ""], "", 1, "role");
@@ -141,6 +150,7 @@ fn a_password_comes_from_a_file_or_standard_input_and_never_from_the_command_lin
         &["add"],
         &["passwd"],
         &["roles", ANN],
+        &["rename", ANN],
         &["nonsense"],
         &[],
     ] {

@@ -28,10 +28,11 @@ fn is_dead_everywhere(auth: &AuthService, business: &BusinessService, token: &st
 fn each_command_that_ends_sessions_ends_those_of_a_running_node() {
     let auth = AuthService::with_users();
     let business = BusinessService::start(&auth);
-    let commands: [(&[&str], &str); 4] = [
+    let commands: [(&[&str], &str); 5] = [
         (&["roles", ANN, "user,team"], ""),
         (&["disable", ANN], ""),
         (&["passwd", ANN], NEW),
+        (&["rename", ANN, "Ann@Example.com"], ""),
         (&["delete", ANN], ""),
     ];
     let mut password = LONG_PASSWORD;

@@ -22,6 +22,8 @@ struct Report {
     created: u64,
     already_there: u64,
     refused: u64,
+    /// The first columns or keys that stand for nothing.
+    ignored: Vec<String>,
     /// The first thousand.
     reasons: Vec<Refusal>,
 }
@@ -38,7 +40,7 @@ pub(super) fn command() -> Command {
         .value_name("FILE")
         .required(true)
         .value_parser(value_parser!(PathBuf))
-        .help("CSV with a header, or JSON lines: email, password_hash, first_name, last_name, roles (separated by ;), disabled");
+        .help("CSV with a header, or JSON lines, names in any case, with or without _: email, password_hash, first_name, last_name, roles (separated by ;), disabled");
     let format = Arg::new("format")
         .long("format")
         .value_name("FORMAT")
@@ -62,11 +64,11 @@ pub(super) async fn run(
         std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let progress = progress(file.metadata()?.len());
     let counted = progress.wrap_read(file);
-    let rows = Rows::new(Box::new(counted), format)
+    let mut rows = Rows::new(Box::new(counted), format)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let mut report = Report::default();
     let mut batch = Vec::with_capacity(BATCH);
-    for row in rows {
+    for row in rows.by_ref() {
         let row = row.with_context(|| format!("cannot read {} on", path.display()))?;
         match row.user {
             Ok(user) => batch.push((row.line, user)),
@@ -77,6 +79,7 @@ pub(super) async fn run(
         }
     }
     report.add(directory, batch).await?;
+    report.ignored = rows.ignored().to_vec();
     // What a row's own words refuse is known before what the batch around it does.
     report.reasons.sort_by_key(|row| row.line);
     progress.finish_and_clear();
@@ -113,8 +116,12 @@ impl Report {
             return Ok(serde_json::to_string_pretty(self)?);
         }
         let refused = self.reasons.iter().map(|row| format!("line {}: {}\n", row.line, row.reason));
+        let ignored = match &self.ignored[..] {
+            [] => String::new(),
+            names => format!("not understood, and left out: {}\n", names.join(", ")),
+        };
         Ok(format!(
-            "{}created {}, already there {}, refused {}",
+            "{}{ignored}created {}, already there {}, refused {}",
             refused.collect::<String>(),
             self.created,
             self.already_there,

@@ -26,10 +26,11 @@ const PAGE: u32 = 500;
 /// What `AUTH_DATABASE_URL` must be for these commands.
 pub(super) const ACCEPTED: &str =
     "sqlite:PATH or postgres://… here: a change to users in memory would be gone at once";
+const NOBODY: &str = "there is no such user";
 /// The commands that make the database where there is none.
 const MAKES_DATABASE: [&str; 2] = ["add", "import"];
 /// The commands after which sessions end.
-const ENDS_SESSIONS: [&str; 4] = ["passwd", "disable", "delete", "roles"];
+const ENDS_SESSIONS: [&str; 5] = ["passwd", "disable", "delete", "roles", "rename"];
 
 /// The subcommand and its own.
 pub(super) fn command() -> Command {
@@ -46,6 +47,14 @@ pub(super) fn command() -> Command {
         .value_name("FILE")
         .value_parser(value_parser!(PathBuf))
         .help("Reads the password from the first line of this file, not from a prompt or standard input");
+    let old = Arg::new("email")
+        .value_name("OLD")
+        .required(true)
+        .help("The present user name, or the user's id");
+    let new = Arg::new("new").value_name("NEW").required(true).help("An e-mail address");
+    let rename = Command::new("rename")
+        .about("Gives a user another user name; all of its sessions end")
+        .args([old, new]);
     let named =
         |name: &'static str, about: &'static str| Command::new(name).about(about).arg(email());
     let admin = Arg::new("admin")
@@ -67,6 +76,7 @@ pub(super) fn command() -> Command {
         .subcommand(named("enable", "Lets a user log in again"))
         .subcommand(named("delete", "Deletes a user; all of its sessions end"))
         .subcommand(named("roles", "Sets a user's roles; all of its sessions end").arg(roles))
+        .subcommand(rename)
         .subcommand(import::command())
 }
 
@@ -89,7 +99,13 @@ async fn open(config: &Config, name: &str, clock: Arc<dyn Clock>) -> anyhow::Res
     let opened = if MAKES_DATABASE.contains(&name) {
         Directory::open(options, clock).await
     } else {
-        Directory::open_existing(options, clock).await
+        match Directory::open_existing(options.clone(), Arc::clone(&clock)).await {
+            // The way out of that is this command.
+            Err(OpenError::SameName(_)) if name == "rename" => {
+                Directory::open_unmigrated(options, clock).await
+            }
+            opened => opened,
+        }
     };
     opened.map_err(|error| match error {
         OpenError::Missing(_) => anyhow!("{error}: set AUTH_DATABASE_URL to the service's"),
@@ -149,6 +165,11 @@ async fn change_users(
         "disable" => one(&change(directory, matches, disabled(true)).await?, as_json)?,
         "enable" => one(&change(directory, matches, disabled(false)).await?, as_json)?,
         "roles" => one(&change(directory, matches, roles(matches)).await?, as_json)?,
+        "rename" => {
+            let user = directory.find_exactly(named(matches)).await?.context(NOBODY)?;
+            let new = matches.get_one::<String>("new").map(String::as_str).unwrap_or_default();
+            one(&directory.rename(user.id, new).await?.user, as_json)?
+        }
         "delete" => {
             let user = find(directory, matches).await?;
             directory.delete(user.id).await?;
@@ -220,7 +241,7 @@ fn line(user: &UserView, state: &str) -> String {
 }
 
 async fn find(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<User> {
-    directory.find(named(matches)).await?.context("there is no such user")
+    directory.find(named(matches)).await?.context(NOBODY)
 }
 
 fn named(matches: &ArgMatches) -> &str {

@@ -4,7 +4,7 @@ use server_runtime::settings::{boolean, duration, list, positive_duration as pos
 use server_runtime::{AllowedHosts, BadSetting, Settings};
 use session::{Binding, Lifetimes, RedisAddress};
 use url::{Host, Url};
-use users::{DatabaseUrl, DirectoryOptions, HashingOptions};
+use users::{DatabaseUrl, DirectoryOptions, HashingOptions, SslMode};
 use zeroize::Zeroizing;
 
 use super::{AttemptRates, COOKIE_TTL, Config, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend};
@@ -60,7 +60,8 @@ fn database(settings: &Settings) -> Result<DatabaseUrl, BadSetting> {
         Ok(url) => Some(Some(url)),
         Err(_) => text.starts_with("postgres").then_some(None),
     })?;
-    url.ok_or_else(|| {
+    let sslmode = settings.value("PGSSLMODE", |text| text.parse::<SslMode>().ok())?;
+    url.map(|url| url.with_default_sslmode(sslmode)).ok_or_else(|| {
         let escaped = "postgres://USER:PASSWORD@HOST/DATABASE, with the special characters of the \
              password percent-encoded: %2F for /, %3F for ?, %23 for #";
         settings.refuse(name, escaped)

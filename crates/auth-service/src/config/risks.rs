@@ -37,6 +37,7 @@ pub(super) fn of(settings: &Settings, config: &Config) -> Result<Vec<String>, Ba
                 .to_owned(),
         );
     }
+    lines.extend(transports(config));
     if matches!(config.session_store, SessionBackend::Memory) {
         let idle = OF_REDIS.into_iter().filter(|variable| settings.is_set(variable));
         lines.extend(
@@ -44,6 +45,34 @@ pub(super) fn of(settings: &Settings, config: &Config) -> Result<Vec<String>, Ba
         );
     }
     Ok(lines)
+}
+
+/// What crosses a network where others may read it, or answer in the place of the server.
+fn transports(config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    let database = &config.directory.database;
+    if let Some(mode) = database.weak_sslmode() {
+        lines.push(format!(
+            "sslmode={mode} beyond loopback, for {database}: whoever is on the way may read the \
+             password, or answer in the place of the server; use verify-full"
+        ));
+    }
+    if database.ignores_parameters() {
+        lines.push(format!(
+            "AUTH_DATABASE_URL has parameters that are not understood, and have no effect, for \
+             {database}"
+        ));
+    }
+    if let SessionBackend::Redis { address, .. } = &config.session_store
+        && address.exposes_password()
+    {
+        lines.push(
+            "the password for Redis crosses the network in clear: use rediss://, or a network \
+             that nobody else is on"
+                .to_owned(),
+        );
+    }
+    lines
 }
 
 fn browsers(public_url: &Url, secure: bool, domain: Option<&str>) -> Vec<String> {
@@ -173,6 +202,34 @@ mod tests {
         assert!(secret.len() == 1 && !secret[0].contains("geheim"), "{secret:?}");
         let redis = ("AUTH_SESSION_STORE", "redis://127.0.0.1:6379");
         assert!(risks(&[redis, ("AUTH_REDIS_PASSWORD", "geheim")]).is_empty());
+    }
+
+    #[test]
+    fn what_crosses_a_network_in_clear_is_told_once_and_without_it() {
+        let remote = ("AUTH_DATABASE_URL", "postgres://ann:geheim@db.example/users");
+        assert!(risks(&[remote]).is_empty(), "verify-full by default");
+        assert!(risks(&[remote, ("PGSSLMODE", "verify-full")]).is_empty());
+        expect_one(&[remote, ("PGSSLMODE", "disable")], "sslmode=disable beyond loopback");
+        for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
+            let url = format!("{}?sslmode={mode}", remote.1);
+            let env = [("AUTH_DATABASE_URL", &*url), ("PGSSLMODE", "verify-full")];
+            expect_one(&env, &format!("sslmode={mode} beyond loopback"));
+            assert!(!risks(&env)[0].contains("geheim"));
+        }
+        let local = "postgres://ann:geheim@127.0.0.1/users?sslmode=disable";
+        assert!(risks(&[("AUTH_DATABASE_URL", local)]).is_empty());
+        let ignored = format!("{}?pass=geheim", remote.1);
+        expect_one(&[("AUTH_DATABASE_URL", &ignored)], "parameters that are not understood");
+        assert!(read(&[("PGSSLMODE", "verify")]).unwrap_err().starts_with("PGSSLMODE: "));
+
+        for store in ["redis://:geheim@cache", "redis-cluster://u:geheim@a:1,b:2"] {
+            expect_one(&[("AUTH_SESSION_STORE", store)], "crosses the network in clear");
+        }
+        let apart = [("AUTH_SESSION_STORE", "redis://cache"), ("AUTH_REDIS_PASSWORD", "geheim")];
+        expect_one(&apart, "crosses the network in clear");
+        for store in ["rediss://:geheim@cache", "redis://:geheim@127.0.0.1", "redis://cache"] {
+            assert!(risks(&[("AUTH_SESSION_STORE", store)]).is_empty(), "{store}");
+        }
     }
 
     #[test]

@@ -41,14 +41,16 @@ pub const TABLE: &[Setting] = &[
         "an http or https URL",
         "Where people reach the public listener; https adds HSTS",
     )
-    .with_default("http://localhost:8080"),
+    .with_default("http://localhost:8080")
+    .as_url(),
     flag(
         "AUTH_SESSION_STORE",
         "session-store",
         "memory, redis://HOST:PORT, rediss://HOST:PORT or redis-cluster://HOST:PORT,HOST:PORT",
         "Where sessions live, and the counts of failed logins",
     )
-    .with_default("memory"),
+    .with_default("memory")
+    .as_url(),
     flag(
         "AUTH_REDIS_USERNAME",
         "redis-username",
@@ -73,7 +75,14 @@ pub const TABLE: &[Setting] = &[
         "sqlite:PATH, sqlite::memory: or postgres://…",
         "Where users are stored",
     )
-    .with_default("sqlite:reinflate.db"),
+    .with_default("sqlite:reinflate.db")
+    .as_url(),
+    Setting::variable(
+        "PGSSLMODE",
+        "disable, allow, prefer, require, verify-ca or verify-full",
+        "How PostgreSQL is connected to where AUTH_DATABASE_URL has no sslmode; by default \
+         verify-full, on loopback and sockets prefer",
+    ),
     flag("AUTH_TOKEN_TTL", "token-ttl", POSITIVE, "Idle time of a sliding bearer token")
         .with_default("30s"),
     flag(

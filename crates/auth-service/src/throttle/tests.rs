@@ -124,8 +124,12 @@ async fn the_wait_that_is_told_is_the_longest_of_all_limits() {
 async fn all_spellings_of_an_account_are_one() {
     let (throttle, _) = throttle(DEFAULTS);
     let here = client("203.0.113.9");
-    let spellings =
-        ["Änn@Example.com", " änn@example.com ", "ÄNN@EXAMPLE.COM", "\tÄnn@example.COM\n"];
+    let spellings = [
+        "Änn@Example.com",
+        "\u{a0}änn@example.com. ",
+        "ÄＮＮ@EXAMPLE.COM",
+        "\tA\u{308}nn@example.COM\n",
+    ];
     let mut admitted = 0;
     for _ in 0..10 {
         for spelling in spellings {

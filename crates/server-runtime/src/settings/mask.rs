@@ -1,63 +1,147 @@
-//! Hiding what must not be shown of a value.
+//! Hiding what must not be shown of a value: of a URL only what is known to be harmless is shown.
 
 /// What stands in the place of anything secret.
 pub(super) const MASK: &str = "****";
 
-/// Parameters of a URL's query that take a secret.
-const SECRET_PARAMETERS: [&str; 6] = ["password=", "passwd=", "pwd=", "secret=", "token=", "key="];
+/// Parameters of a URL's query whose values open nothing. `options` and `sslkey` are none of them:
+/// either may hold a secret.
+const HARMLESS: [&str; 20] = [
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "mode",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "target_session_attrs",
+    "tls",
+];
 
-/// The text with every password of a URL in it masked: `redis://ann:****@host/0`.
-///
-/// It errs on the side of hiding: whatever stands between a URL's first `:` and its last `@` is
-/// taken for a password, since people forget to escape theirs; so is a user name alone in front of
-/// `@`, where some URLs carry a token.
+/// The text, with all that is not known to be harmless masked where it holds a URL:
+/// `redis://****@host/0`.
 pub fn mask_urls(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    if text.contains("://") { mask_url(text) } else { text.to_owned() }
+}
+
+/// The text, which is to be a URL or several: scheme, hosts, ports, path and harmless parameters
+/// are shown, everything else is masked. A word, an address or a path is shown as well, since that
+/// is what people mistake for a URL; what looks like neither is masked as a whole.
+///
+/// It errs on the side of hiding: whatever stands before a URL's last `@` is taken for a user and a
+/// password, since people forget to escape theirs.
+pub fn mask_url(text: &str) -> String {
+    let mut pieces = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (scheme, after) = rest.split_at(at + 3);
-        let (url, next) = after.split_at(next_url(after));
-        out.push_str(scheme);
-        out.push_str(&mask_query(&mask_authority(url)));
-        rest = next;
+    while let Some(comma) = next_url(rest) {
+        pieces.push(mask_one(&rest[..comma]));
+        rest = &rest[comma + 1..];
     }
-    out.push_str(rest);
-    out
+    pieces.push(mask_one(rest));
+    pieces.join(",")
 }
 
-/// Where the next URL of a list begins: after a comma that a scheme follows.
-fn next_url(text: &str) -> usize {
+/// The comma after which the next URL of a list begins: a scheme follows it.
+fn next_url(text: &str) -> Option<usize> {
     let scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    text.match_indices("://")
-        .map(|(at, _)| text[..at].trim_end_matches(scheme).len())
-        .find(|start| text[..*start].trim_end().ends_with(','))
-        .unwrap_or(text.len())
+    text.match_indices("://").find_map(|(at, _)| {
+        let before = text[..at].trim_end_matches(scheme).trim_end();
+        before.strip_suffix(',').map(str::len)
+    })
 }
 
-fn mask_authority(url: &str) -> String {
-    let Some((info, rest)) = url.rsplit_once('@') else {
-        return url.to_owned();
+fn mask_one(url: &str) -> String {
+    let indented = url.len() - url.trim_start().len();
+    let (blank, url) = url.split_at(indented);
+    let masked = match url.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) => format!("{scheme}://{}", mask_rest(rest)),
+        Some(_) => MASK.to_owned(),
+        None => mask_without_scheme(url),
     };
-    match info.split_once(':') {
-        Some((user, _)) => format!("{user}:{MASK}@{rest}"),
-        None => format!("{MASK}@{rest}"),
+    format!("{blank}{masked}")
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// What follows `scheme://`.
+fn mask_rest(rest: &str) -> String {
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((_, rest)) => (format!("{MASK}@"), rest),
+        None => (String::new(), rest),
+    };
+    let (hosts, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    if !hosts.split(',').all(|host| is_host(host.trim())) {
+        return MASK.to_owned();
     }
+    format!("{user}{hosts}{}", mask_path(rest))
 }
 
-fn mask_query(url: &str) -> String {
-    let Some((path, query)) = url.split_once('?') else {
-        return url.to_owned();
+/// A path with its query and fragment.
+fn mask_path(rest: &str) -> String {
+    let (path, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let path = if path.chars().all(is_plain) { path } else { "/****" };
+    let Some(query) = query.strip_prefix('?') else {
+        let fragment = if query.is_empty() { String::new() } else { format!("#{MASK}") };
+        return format!("{path}{fragment}");
     };
-    let masked: Vec<String> = query.split('&').map(mask_parameter).collect();
+    let masked: Vec<&str> = query.split('&').map(mask_parameter).collect();
     format!("{path}?{}", masked.join("&"))
 }
 
-fn mask_parameter(parameter: &str) -> String {
-    let lower = parameter.to_ascii_lowercase();
-    match SECRET_PARAMETERS.iter().find_map(|name| lower.find(name).map(|at| at + name.len())) {
-        Some(end) => format!("{}{MASK}", &parameter[..end]),
-        None => parameter.to_owned(),
+/// A parameter of which even the name may be the rest of a secret.
+fn mask_parameter(parameter: &str) -> &str {
+    match parameter.split_once('=') {
+        Some((name, value)) if HARMLESS.contains(&name) && value.chars().all(is_plain) => parameter,
+        _ => MASK,
     }
+}
+
+/// `memory`, `users.db`, `127.0.0.1:8080` and `sqlite:PATH` are shown.
+fn mask_without_scheme(text: &str) -> String {
+    if let Some(path) = text.strip_prefix("sqlite:") {
+        return format!("sqlite:{}", mask_file(path));
+    }
+    let (address, path) = text.split_at(text.find('/').unwrap_or(text.len()));
+    let plain = |c: char| is_plain(c) || c == ' ';
+    let shown = text.split(',').all(|item| item.trim().chars().all(plain) && !item.contains(':'))
+        || is_host(address) && path.chars().all(plain);
+    if shown { text.to_owned() } else { MASK.to_owned() }
+}
+
+/// A file may be called anything; its parameters may not.
+fn mask_file(path: &str) -> String {
+    match path.split_once('?') {
+        Some((path, query)) => format!("{path}{}", mask_path(&format!("?{query}"))),
+        None => path.to_owned(),
+    }
+}
+
+/// A name or an address, with a port or without.
+fn is_host(text: &str) -> bool {
+    let is_port = |port: &str| port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some((address, port)) = text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        return address.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.%".contains(&byte))
+            && port.strip_prefix(':').map_or(port.is_empty(), is_port);
+    }
+    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    is_port(port) && name.chars().all(|c| c.is_alphanumeric() || "-._*%".contains(c))
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || "-._~%/*".contains(c)
 }
 
 #[cfg(test)]
@@ -65,24 +149,78 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_password_of_a_url_is_masked_wherever_it_stands() {
+    fn of_a_url_only_what_is_harmless_is_shown() {
         for (given, shown) in [
-            ("postgres://ann:geheim@db/app", "postgres://ann:****@db/app"),
-            ("redis://:geheim@db:6379/0", "redis://:****@db:6379/0"),
+            ("postgres://ann:geheim@db/app", "postgres://****@db/app"),
+            ("redis://:geheim@db:6379/0", "redis://****@db:6379/0"),
             ("redis://geheim@db", "redis://****@db"),
-            ("postgres://ann:ge/h@i://m?#, x@db/app", "postgres://ann:****@db/app"),
+            ("postgres://ann:ge/h@i://m?#, x@db/app", "postgres://****@db/app"),
+            ("postgres://ann:ge?heim@db/app", "postgres://****@db/app"),
+            ("postgres://ann:geheim", "postgres://****"),
+            ("postgres://ann:ge/heim", "postgres://****"),
+            ("postgres://ann:ge?heim=x", "postgres://****"),
+            ("postgres://ann:ge#heim", "postgres://****"),
+            ("postgres://db/app#geheim", "postgres://db/app#****"),
+            ("postgres://db/a pp", "postgres://db/****"),
+            ("postgres://db/app?pass=geheim", "postgres://db/app?****"),
+            ("postgres://db/app?sslpassword=geheim", "postgres://db/app?****"),
+            ("postgres://db/app?%70assword=geheim", "postgres://db/app?****"),
+            ("postgres://db/app?geheim", "postgres://db/app?****"),
+            ("postgres://db/app?options=-c%20x=geheim", "postgres://db/app?****"),
+            ("postgres://db/app?SSLMODE=geheim", "postgres://db/app?****"),
+            ("postgres://db/app?sslmode=;geheim", "postgres://db/app?****"),
             (
-                "postgres://db/app?x=1&password=geheim&y=2",
-                "postgres://db/app?x=1&password=****&y=2",
+                "postgres://db/app?sslmode=require&password=geheim&sslrootcert=/etc/ca.pem",
+                "postgres://db/app?sslmode=require&****&sslrootcert=/etc/ca.pem",
             ),
-            ("postgres://db/app?sslPassword=geheim", "postgres://db/app?sslPassword=****"),
-            ("http://a:x@h1,http://b:y@h2", "http://a:****@h1,http://b:****@h2"),
-            ("http://h1, http://b:y@h2", "http://h1, http://b:****@h2"),
-            ("redis-cluster://u:p@h:1,h:2", "redis-cluster://u:****@h:1,h:2"),
-            ("127.0.0.1:80", "127.0.0.1:80"),
-            ("http://host:80/path?q=1", "http://host:80/path?q=1"),
+            ("postgres://%2Fvar%2Frun/app?host=/tmp", "postgres://%2Fvar%2Frun/app?host=/tmp"),
+            ("http://a:x@h1,http://b:y@h2", "http://****@h1,http://****@h2"),
+            ("http://h1, http://b:y@h2", "http://h1, http://****@h2"),
+            ("redis-cluster://u:p@h:1,h:2", "redis-cluster://****@h:1,h:2"),
+            ("redis://[::1]:6379/0?password=geheim", "redis://[::1]:6379/0?****"),
+            ("smtp://ann:geheim@mx:25?tls=none", "smtp://****@mx:25?tls=none"),
+            ("http://host:80/path?q=geheim", "http://host:80/path?****"),
+            ("ge heim://host", "****"),
         ] {
+            assert_eq!(mask_url(given), shown, "{given}");
             assert_eq!(mask_urls(given), shown, "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_shown_where_it_is_a_word_an_address_or_a_path() {
+        for given in [
+            "",
+            "memory",
+            "memroy",
+            "users.db",
+            "not a url",
+            "/var/lib/users.db",
+            "127.0.0.1:80",
+            "localhost:8080/path",
+            "sqlite::memory:",
+            "sqlite:/var/lib/a b:c.db?mode=rwc",
+        ] {
+            assert_eq!(mask_url(given), given);
+        }
+        for (given, shown) in [
+            ("postgres:ann:geheim@db/app", "****"),
+            ("postgres:geheim", "****"),
+            ("postgres//ann:geheim@db/app", "****"),
+            ("postgres:/ann:geheim@db/app", "****"),
+            ("redis:geheim@db", "****"),
+            ("ann:geheim@db:5432/app", "****"),
+            ("ann@db", "****"),
+            ("host=db password=geheim", "****"),
+            ("db:5432/app?password=geheim", "****"),
+            ("db?geheim", "****"),
+            ("geheim#", "****"),
+            ("sqlite:a.db?key=geheim", "sqlite:a.db?****"),
+        ] {
+            assert_eq!(mask_url(given), shown, "{given}");
+        }
+        for given in ["info,sqlx=warn", "javascript:alert", "Ann <a@b.c>", "10/5m"] {
+            assert_eq!(mask_urls(given), given, "no URL, and no setting for one");
         }
     }
 }

@@ -34,6 +34,7 @@ pub const COMMON: &[Setting] = &[
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "an http or https URL",
         "The collector that traces are sent to, by OTLP over HTTP, below its /v1/traces",
-    ),
+    )
+    .as_url(),
     Setting::variable("OTEL_SERVICE_NAME", "a name", "What traces call this process"),
 ];

@@ -8,8 +8,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use clap::ArgMatches;
 
 use super::bad::one_line;
-use super::mask::MASK;
-use super::{BadSetting, SOCKET_ADDR, Setting, mask_urls, socket_addr};
+use super::mask::{MASK, mask_url, mask_urls};
+use super::{BadSetting, SOCKET_ADDR, Setting, socket_addr};
 
 /// The longest file that a secret is read from, in bytes.
 const LONGEST_SECRET: u64 = 64 * 1024;
@@ -217,8 +217,7 @@ impl Entry {
 
     fn shown(&self) -> String {
         match &self.value {
-            Some(_) if self.setting.secret => MASK.to_owned(),
-            Some(value) => mask_urls(value),
+            Some(value) => shown(&self.setting, value),
             None => String::new(),
         }
     }
@@ -240,10 +239,18 @@ impl Entry {
     }
 }
 
+/// What of a value may be seen.
+fn shown(setting: &Setting, value: &str) -> String {
+    match (setting.secret, setting.url) {
+        (true, _) => MASK.to_owned(),
+        (false, true) => mask_url(value),
+        (false, false) => mask_urls(value),
+    }
+}
+
 fn utf8(name: &str, setting: &Setting, value: OsString) -> Result<String, BadSetting> {
     value.into_string().map_err(|raw| {
-        let shown =
-            if setting.secret { MASK.to_owned() } else { mask_urls(&raw.to_string_lossy()) };
+        let shown = shown(setting, &raw.to_string_lossy());
         BadSetting::value(name, &shown, &format!("{}, as UTF-8", setting.accepted))
     })
 }

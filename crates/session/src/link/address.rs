@@ -1,6 +1,7 @@
 //! Where a Redis is, and how it is to be talked to, as people write it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
@@ -54,6 +55,11 @@ impl RedisAddress {
         redis
     }
 
+    /// Whether the password crosses a network in clear: beyond loopback without TLS.
+    pub fn exposes_password(&self) -> bool {
+        !self.tls && self.password.is_some() && !self.hosts.iter().all(Host::is_loopback)
+    }
+
     /// Whether it is reached through TLS.
     pub(super) const fn is_encrypted(&self) -> bool {
         self.tls
@@ -86,6 +92,13 @@ impl Host {
         let name = name.trim_start_matches('[').trim_end_matches(']');
         (!name.is_empty()).then_some(())?;
         Some(Self(name.to_owned(), port.parse().ok()?))
+    }
+}
+
+impl Host {
+    fn is_loopback(&self) -> bool {
+        let address = self.0.parse::<IpAddr>().map(|address| address.to_canonical());
+        self.0.eq_ignore_ascii_case("localhost") || address.is_ok_and(|ip| ip.is_loopback())
     }
 }
 
@@ -173,6 +186,39 @@ mod tests {
         assert_eq!(address.password.as_ref().unwrap().as_str(), "other");
         let nobody: RedisAddress = "redis://:geheim@cache".parse().unwrap();
         assert_eq!(nobody.username, None);
+    }
+
+    #[test]
+    fn a_password_is_exposed_beyond_loopback_without_tls() {
+        let exposed = |text: &str| text.parse::<RedisAddress>().unwrap().exposes_password();
+        for text in [
+            "redis://:p@cache",
+            "redis://ann:p@192.0.2.1",
+            "redis://:p@0.0.0.0",
+            "redis://:p@[2001:db8::1]:1",
+            "redis-cluster://:p@127.0.0.1:1,cache:2",
+        ] {
+            assert!(exposed(text), "{text}");
+        }
+        for text in [
+            "redis://cache",
+            "redis://ann@cache",
+            "rediss://:p@cache",
+            "redis://:p@localhost",
+            "redis://:p@127.1.1.1:1",
+            "redis://:p@[::1]",
+            "redis-cluster://:p@127.0.0.1:1,[::ffff:127.0.0.1]:2",
+        ] {
+            assert!(!exposed(text), "{text}");
+        }
+        let apart = Some(Zeroizing::new("p".to_owned()));
+        assert!(
+            "redis://cache"
+                .parse::<RedisAddress>()
+                .unwrap()
+                .with_credentials(None, apart)
+                .exposes_password()
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::Directory;
+use crate::casefold::casefold;
 use crate::policy::Owner;
 use crate::store::{NewPassword, Page, Record};
 use crate::{
@@ -57,7 +58,7 @@ impl Directory {
     /// # Errors
     /// `Rule`, `NameTaken`, `Busy`, `Unavailable`.
     pub async fn prepare(&self, new: NewUser) -> Result<PreparedUser, UsersError> {
-        let user = self.fresh(new.email, new.first_name, new.last_name, new.roles)?;
+        let user = self.fresh(&new.email, new.first_name, new.last_name, new.roles)?;
         self.inner.policy.check(&new.password, &Owner::from(&user))?;
         // Only to spare the hash: the store decides.
         if self.find(&user.email).await?.is_some() {
@@ -83,10 +84,11 @@ impl Directory {
     /// `Unavailable`.
     pub async fn list(&self, query: &ListQuery) -> Result<UserPage, UsersError> {
         let limit = query.limit.clamp(1, MAX_PAGE);
-        let needle = query.contains.as_deref().unwrap_or_default().to_lowercase();
-        if needle.len() > MAX_NEEDLE_LEN || needle.contains(char::is_control) {
+        let contains = query.contains.as_deref().unwrap_or_default();
+        if contains.len() > MAX_NEEDLE_LEN || contains.contains(char::is_control) {
             return Ok(UserPage { users: Vec::new(), next: None });
         }
+        let needle = casefold(contains);
         // One more than is shown tells whether there is more.
         let page = Page { needle: &needle, after: query.after, limit: limit + 1 };
         let mut users = self.inner.store.list(&page).await?;
@@ -102,13 +104,46 @@ impl Directory {
     ///
     /// # Errors
     /// `Rule`, `NotFound`, `LastAdmin`, `Unavailable`.
-    pub async fn update(&self, id: Uuid, changes: UserChanges) -> Result<Updated, UsersError> {
-        rules::check_name(changes.first_name.as_deref())?;
-        rules::check_name(changes.last_name.as_deref())?;
+    pub async fn update(&self, id: Uuid, mut changes: UserChanges) -> Result<Updated, UsersError> {
+        for name in [&mut changes.first_name, &mut changes.last_name].into_iter().flatten() {
+            rules::check_name(Some(name))?;
+            *name = name.trim().to_owned();
+        }
         if let Some(roles) = &changes.roles {
             rules::check_roles(roles)?;
         }
         self.inner.store.change(id, &changes, self.occasion()).await
+    }
+
+    /// The user of that id or of that name: in just this spelling where there is one, else in any
+    /// that counts as the same.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn find_exactly(&self, name: &str) -> Result<Option<User>, UsersError> {
+        let store = &self.inner.store;
+        let mut found = store.by_spelling(name).await?;
+        if let (None, Ok(id)) = (&found, name.trim().parse()) {
+            found = store.by_id(id).await?;
+        }
+        match found {
+            Some(record) => Ok(Some(record.user)),
+            None => self.find(name).await,
+        }
+    }
+
+    /// Gives the user another name. Sessions carry the name, so that the generation is raised.
+    ///
+    /// # Errors
+    /// `Rule`, also for the demo user, who is known by its name; `NotFound`, `NameTaken`,
+    /// `Unavailable`.
+    pub async fn rename(&self, id: Uuid, name: &str) -> Result<Updated, UsersError> {
+        rules::check_email(name)?;
+        let user = self.get(id).await?.ok_or(UsersError::NotFound)?;
+        if user.demo {
+            return Err(UsersError::Rule("the demo user has no other name".to_owned()));
+        }
+        self.inner.store.rename(id, name.trim(), self.occasion()).await
     }
 
     /// Gives the user another password and raises the generation.
@@ -192,21 +227,21 @@ impl Directory {
     /// A user that is nowhere stored yet, if the rules accept all that it is made of.
     pub(super) fn fresh(
         &self,
-        email: String,
+        email: &str,
         first_name: Option<String>,
         last_name: Option<String>,
         roles: Vec<String>,
     ) -> Result<User, UsersError> {
-        rules::check_email(&email)?;
+        rules::check_email(email)?;
         rules::check_name(first_name.as_deref())?;
         rules::check_name(last_name.as_deref())?;
         rules::check_roles(&roles)?;
         let now_ms = self.inner.clock.unix_ms();
         Ok(User {
             id: new_id(now_ms)?,
-            email,
-            first_name: first_name.filter(|name| !name.is_empty()),
-            last_name: last_name.filter(|name| !name.is_empty()),
+            email: email.trim().to_owned(),
+            first_name: rules::trimmed(first_name),
+            last_name: rules::trimmed(last_name),
             roles,
             disabled: false,
             demo: false,

@@ -48,7 +48,7 @@ impl Directory {
     async fn create_demo_user(&self) -> Result<(), UsersError> {
         let password_hash =
             self.inner.hasher.hash(&Password::from(DEMO_PASSWORD), self.share(DEMO_EMAIL)).await?;
-        let mut user = self.fresh(DEMO_EMAIL.to_owned(), None, None, demo_roles())?;
+        let mut user = self.fresh(DEMO_EMAIL, None, None, demo_roles())?;
         user.demo = true;
         self.inner.store.insert(&Record { user, password_hash }).await
     }

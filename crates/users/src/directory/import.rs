@@ -1,7 +1,6 @@
 //! Storing users who were kept elsewhere, with the hashes they have.
 
 use super::Directory;
-use crate::hash::StoredHash;
 use crate::store::Record;
 use crate::{Imported, ImportedUser, UsersError};
 
@@ -40,12 +39,12 @@ impl Directory {
     }
 
     fn record(&self, row: ImportedUser) -> Result<Record, String> {
-        StoredHash::parse(&row.password_hash)?;
+        self.inner.hasher.check(&row.password_hash).map_err(|error| error.to_string())?;
         if row.roles.iter().any(|role| role.contains(',')) {
             return Err("roles are separated by ';', not by ','".to_owned());
         }
         let mut user = self
-            .fresh(row.email, row.first_name, row.last_name, row.roles)
+            .fresh(&row.email, row.first_name, row.last_name, row.roles)
             .map_err(|error| error.to_string())?;
         user.disabled = row.disabled;
         Ok(Record { user, password_hash: row.password_hash })

@@ -4,14 +4,13 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use csv::{ErrorKind, Position, StringRecord, Trim};
 
+use super::columns::{FIELDS, Meaning, leave_out, meaning, refusal};
 use super::{ImportedUser, Row, flag, optional, role_list};
-
-const COLUMNS: [&str; 6] =
-    ["email", "password_hash", "first_name", "last_name", "roles", "disabled"];
 
 pub(super) struct CsvRows {
     reader: csv::Reader<BufReader<Box<dyn Read + Send>>>,
     columns: [Option<usize>; 6],
+    ignored: Vec<String>,
     /// By how many lines the reader is behind: it has a record end at the first of two characters.
     late: u64,
 }
@@ -29,8 +28,13 @@ impl CsvRows {
         let mut file = BufReader::new(file);
         let late = u64::from(ends_lines_in_two(file.fill_buf()?));
         let mut reader = csv::ReaderBuilder::new().trim(Trim::Headers).from_reader(file);
-        let columns = columns(reader.headers().map_err(failure)?)?;
-        Ok(Self { reader, columns, late })
+        let (columns, ignored) = columns(reader.headers().map_err(failure)?)?;
+        Ok(Self { reader, columns, ignored, late })
+    }
+
+    /// The columns that stand for nothing.
+    pub(super) fn ignored(&self) -> &[String] {
+        &self.ignored
     }
 
     fn row(&mut self) -> io::Result<Option<Row>> {
@@ -71,22 +75,36 @@ impl CsvRows {
     }
 }
 
-/// Where each known column is. A byte order mark before the first name is none of the name.
-fn columns(header: &csv::StringRecord) -> io::Result<[Option<usize>; 6]> {
-    let place =
-        |name: &str| header.iter().position(|column| column.trim_start_matches('\u{feff}') == name);
-    let columns = COLUMNS.map(place);
-    if columns[0].is_some() && columns[1].is_some() {
-        return Ok(columns);
+/// Where the column of each field is, and what the others are called.
+fn columns(header: &StringRecord) -> io::Result<([Option<usize>; 6], Vec<String>)> {
+    let mut columns = [None; 6];
+    let mut ignored = Vec::new();
+    for (at, name) in header.iter().enumerate() {
+        match meaning(name) {
+            Meaning::Field(field) if columns[field].replace(at).is_some() => {
+                return Err(invalid(&format!("line 1 names the column {} twice", FIELDS[field])));
+            }
+            Meaning::Field(_) => {}
+            Meaning::Nearly(meant) => {
+                return Err(invalid(&format!("line 1: the column {}", refusal(name, meant))));
+            }
+            Meaning::Nothing => leave_out(&mut ignored, name),
+        }
     }
-    let text = "the first line does not name the columns email and password_hash";
-    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+    if columns[0].is_some() && columns[1].is_some() {
+        return Ok((columns, ignored));
+    }
+    Err(invalid("the first line does not name the columns email and password_hash"))
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 fn failure(error: csv::Error) -> io::Error {
     match error.into_kind() {
         ErrorKind::Io(error) => error,
-        _ => io::Error::new(io::ErrorKind::InvalidData, "the file is no CSV in UTF-8"),
+        _ => invalid("the file is no CSV in UTF-8"),
     }
 }
 

@@ -5,6 +5,7 @@ mod accounts;
 mod endings;
 mod imports;
 mod logins;
+mod names;
 mod openings;
 mod outages;
 mod server;
@@ -147,6 +148,9 @@ suite![
     endings::endings_outlive_a_restart_unless_in_memory,
     endings::generations_are_those_of_the_users_that_there_are,
     endings::a_database_is_known_by_one_random_id,
+    names::white_space_around_a_name_is_stored_nowhere,
+    names::each_spelling_is_the_one_account,
+    names::another_name_ends_sessions_and_is_nobody_elses,
     logins::only_the_right_password_of_an_enabled_user_opens,
     logins::a_changed_password_replaces_the_old_one,
     logins::a_hostile_name_is_nobody,
@@ -158,5 +162,6 @@ suite![
     imports::each_kind_of_hash_opens_and_is_replaced_by_argon2id,
     imports::an_import_may_be_repeated,
     imports::a_refused_row_does_not_keep_the_others_out,
+    imports::a_hash_that_costs_too_much_is_never_computed,
     imports::an_upgrade_does_not_undo_a_change_of_password,
 ];

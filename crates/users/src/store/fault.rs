@@ -23,7 +23,11 @@ pub(super) fn reason(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::PoolTimedOut => "no connection in time".to_owned(),
         sqlx::Error::Io(error) => format!("no connection: {error}"),
-        sqlx::Error::Tls(_) => "no TLS connection".to_owned(),
+        sqlx::Error::Tls(_) => {
+            "no TLS connection: it offers none, or a certificate cannot be read; \
+             sslmode says whether one is wanted"
+                .to_owned()
+        }
         sqlx::Error::Database(error) => database_reason(error.as_ref()),
         sqlx::Error::Configuration(_) => "its URL is not understood".to_owned(),
         sqlx::Error::ColumnDecode { index, .. } => format!("column {index} holds something else"),

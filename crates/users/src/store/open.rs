@@ -13,7 +13,8 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyPool, ConnectOptions, Executor};
 
 use super::fault::reason;
-use super::sql::{BEGIN_SQLITE, Dialect, SqlStore};
+use super::rekey::{RekeyError, rekey};
+use super::sql::{Dialect, SqlStore};
 use crate::url::Place;
 use crate::{DatabaseUrl, OpenError};
 
@@ -31,6 +32,8 @@ const CONNECTIONS: u32 = 8;
 const OURS: &str = "SELECT 1 FROM session_endings LIMIT 1";
 /// SQLite's word for a statement that does not fit the tables that there are.
 const SQLITE_ERROR: &str = "1";
+/// What is said of tables of a later version.
+const NEWER: &str = "it was made by a newer version: run that one";
 const SQLITE_WAL: &str = "PRAGMA journal_mode = WAL";
 /// A statement that nobody waits for any more ends by itself.
 const POSTGRES_LIMITS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '5s'; \
@@ -47,6 +50,12 @@ pub(crate) async fn open(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
 
 /// Opens the database if our tables are in it. Any other is left as it is.
 pub(crate) async fn open_existing(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
+    let SqlStore { dialect, pool } = open_unmigrated(url).await?;
+    brought_up_to_date(dialect, pool).await
+}
+
+/// Opens the database if our tables are in it, and leaves them as they are.
+pub(crate) async fn open_unmigrated(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
     let missing = || OpenError::Missing(url.to_string());
     if let Place::File(path) = url.place()
         && matches!(path.try_exists(), Ok(false))
@@ -57,7 +66,7 @@ pub(crate) async fn open_existing(url: &DatabaseUrl) -> Result<SqlStore, OpenErr
     match pool.execute(OURS).await {
         Err(error) if is_without_tables(&error) => Err(missing()),
         Err(error) => Err(unreachable(&error)),
-        Ok(_) => brought_up_to_date(dialect, pool).await,
+        Ok(_) => Ok(SqlStore::new(dialect, pool)),
     }
 }
 
@@ -66,7 +75,7 @@ async fn connected(url: &DatabaseUrl) -> Result<(Dialect, AnyPool), OpenError> {
     Ok(match url.place() {
         Place::Memory => (Dialect::Sqlite, memory().await?),
         Place::File(path) => (Dialect::Sqlite, file(path).await?),
-        Place::Postgres(url) => (Dialect::Postgres, postgres(url).await?),
+        Place::Postgres(url) => (Dialect::Postgres, postgres(&url.target()).await?),
     })
 }
 
@@ -74,22 +83,29 @@ async fn brought_up_to_date(dialect: Dialect, pool: AnyPool) -> Result<SqlStore,
     if dialect == Dialect::Sqlite {
         pool.execute(SQLITE_WAL).await.map_err(|error| unreachable(&error))?;
     }
-    migrate(dialect, &pool).await.map_err(|error| OpenError::Migration(reason_of(&error)))?;
-    Ok(SqlStore::new(dialect, pool))
+    let store = SqlStore::new(dialect, pool);
+    migrate(&store).await?;
+    Ok(store)
 }
 
-/// Two processes may open a new database at once. PostgreSQL's migrator takes a lock against that;
-/// for SQLite the transaction around all of it is the lock. (`run` asks for more than a future that
-/// may be sent can give; `run_direct` is the same.)
-async fn migrate(dialect: Dialect, pool: &AnyPool) -> Result<(), MigrateError> {
-    match dialect {
-        Dialect::Postgres => POSTGRES.run_direct(None, &mut *pool.acquire().await?, false).await,
-        Dialect::Sqlite => {
-            let mut transaction = pool.begin_with(BEGIN_SQLITE).await?;
-            SQLITE.run_direct(None, &mut *transaction, false).await?;
-            Ok(transaction.commit().await?)
-        }
-    }
+/// Two processes may open a new database at once: the transaction around all of it holds the one
+/// right to write. (`run` asks for more than a future that may be sent can give; `run_direct` is the
+/// same.)
+async fn migrate(store: &SqlStore) -> Result<(), OpenError> {
+    let unfinished = |error: sqlx::Error| failed(&MigrateError::Execute(error));
+    let mut transaction = store.begin().await.map_err(unfinished)?;
+    let migrator = if store.dialect == Dialect::Postgres { &POSTGRES } else { &SQLITE };
+    migrator.run_direct(None, &mut *transaction, false).await.map_err(|error| failed(&error))?;
+    rekey(&mut transaction).await.map_err(|error| match error {
+        RekeyError::Newer => OpenError::Migration(NEWER.to_owned()),
+        RekeyError::SameName(names) => OpenError::SameName(names),
+        RekeyError::Database(error) => unfinished(error),
+    })?;
+    transaction.commit().await.map_err(unfinished)
+}
+
+fn failed(error: &MigrateError) -> OpenError {
+    OpenError::Migration(reason_of(error))
 }
 
 /// One connection, never closed: to each connection of its own, a database of its own.
@@ -177,13 +193,15 @@ fn reason_of(error: &MigrateError) -> String {
     let error = match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error,
         MigrateError::VersionMissing(_) => {
-            return "it was made by a newer version: run that one".to_owned();
+            return NEWER.to_owned();
         }
         other => return other.to_string(),
     };
     match code(error).as_deref() {
         Some(SQLITE_ERROR | "42P07") => {
-            "it has tables of that name (users, session_endings, database_identity) that are not ours".to_owned()
+            "it has tables of that name (users, session_endings, database_identity, username_keys) \
+             that are not ours"
+                .to_owned()
         }
         Some("42501") => "its user may not create tables".to_owned(),
         _ => reason(error),

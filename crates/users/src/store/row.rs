@@ -5,8 +5,9 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::{Record, key_of};
-use crate::{ADMIN, SessionEnding, User};
+use super::{KEPT_ENDINGS, Record, key_of};
+use crate::casefold::casefold;
+use crate::{ADMIN, Generation, SessionEnding, User};
 
 const INSERT: &str = "INSERT INTO users (id, email, email_key, search_key, first_name, last_name, \
      roles, is_admin, disabled, demo, password_hash, generation, created_at_ms, updated_at_ms) \
@@ -16,8 +17,15 @@ const BY_ID: &str = "SELECT id, email, first_name, last_name, roles, disabled, d
      password_hash, generation, created_at_ms, updated_at_ms FROM users WHERE id = $1";
 const BY_KEY: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, \
      password_hash, generation, created_at_ms, updated_at_ms FROM users WHERE email_key = $1";
+const BY_SPELLING: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, \
+     password_hash, generation, created_at_ms, updated_at_ms FROM users WHERE email = $1 \
+     ORDER BY id LIMIT 1";
 const UPDATE: &str = "UPDATE users SET search_key = $2, first_name = $3, last_name = $4, \
      roles = $5, is_admin = $6, disabled = $7, generation = $8, updated_at_ms = $9 WHERE id = $1";
+const SET_NAME: &str = "UPDATE users SET email = $2, email_key = $3 WHERE id = $1";
+const INSERT_ENDING: &str = "INSERT INTO session_endings (user_id, generation, kept_session) \
+     VALUES ($1, $2, $3) RETURNING seq";
+const FORGET_ENDINGS: &str = "DELETE FROM session_endings WHERE seq <= $1";
 
 pub(super) async fn insert(connection: &mut AnyConnection, record: &Record) -> sqlx::Result<bool> {
     let user = &record.user;
@@ -53,6 +61,23 @@ pub(super) async fn update(connection: &mut AnyConnection, user: &User) -> sqlx:
     query.execute(connection).await.map(|_| ())
 }
 
+pub(super) async fn set_name(connection: &mut AnyConnection, user: &User) -> sqlx::Result<()> {
+    let query = sqlx::query(SET_NAME).bind(user.id.to_string()).bind(user.email.clone());
+    query.bind(key_of(user)).execute(connection).await.map(|_| ())
+}
+
+pub(super) async fn append_ending(
+    connection: &mut AnyConnection,
+    id: Uuid,
+    generation: Generation,
+    kept_session: Option<Uuid>,
+) -> sqlx::Result<()> {
+    let query = sqlx::query_scalar(INSERT_ENDING).bind(id.to_string()).bind(generation);
+    let seq: i64 =
+        query.bind(kept_session.map(|id| id.to_string())).fetch_one(&mut *connection).await?;
+    sqlx::query(FORGET_ENDINGS).bind(seq - KEPT_ENDINGS).execute(connection).await.map(|_| ())
+}
+
 pub(super) async fn by_id(
     connection: &mut AnyConnection,
     id: Uuid,
@@ -65,6 +90,13 @@ pub(super) async fn by_key(
     key: &str,
 ) -> sqlx::Result<Option<Record>> {
     fetch(connection, BY_KEY, key.to_owned()).await
+}
+
+pub(super) async fn by_spelling(
+    connection: &mut AnyConnection,
+    name: &str,
+) -> sqlx::Result<Option<Record>> {
+    fetch(connection, BY_SPELLING, name.to_owned()).await
 }
 
 async fn fetch(
@@ -119,11 +151,11 @@ fn is_admin(user: &User) -> i64 {
     i64::from(user.roles.iter().any(|role| role == ADMIN))
 }
 
-/// What a search looks through, lower-cased here because databases fold differently.
-fn search_key(user: &User) -> String {
+/// What a search looks through, folded here because databases fold differently.
+pub(super) fn search_key(user: &User) -> String {
     let name = |name: &Option<String>| name.clone().unwrap_or_default();
     let (first, last) = (name(&user.first_name), name(&user.last_name));
-    format!("{}\n{first} {last}", user.email).to_lowercase()
+    casefold(&format!("{}\n{first} {last}", user.email))
 }
 
 /// A pattern for what contains `needle`, which is meant literally.

@@ -9,8 +9,8 @@ use sqlx::{Any, AnyConnection, AnyPool, Transaction};
 use uuid::Uuid;
 
 use super::fault::limited;
-use super::row::{by_id, by_key, insert, like, update, user};
-use super::{KEPT_ENDINGS, NewPassword, Occasion, Page, Record, UserStore, followed};
+use super::row::{append_ending, by_id, by_key, by_spelling, insert, like, set_name, update, user};
+use super::{NewPassword, Occasion, Page, Record, UserStore, followed};
 use crate::user::change;
 use crate::{ADMIN, Generation, SessionEnding, Updated, User, UserChanges, UsersError};
 
@@ -24,13 +24,10 @@ const REPLACE_HASH: &str =
 const DELETE: &str = "DELETE FROM users WHERE id = $1";
 const ANOTHER_ADMIN: &str = "SELECT id FROM users WHERE is_admin = 1 AND disabled = 0 \
      AND (demo = 0 OR $2 = 1) AND id <> $1 LIMIT 1";
-const INSERT_ENDING: &str = "INSERT INTO session_endings (user_id, generation, kept_session) \
-     VALUES ($1, $2, $3) RETURNING seq";
-const FORGET_ENDINGS: &str = "DELETE FROM session_endings WHERE seq <= $1";
 const PING: &str = "SELECT 1 FROM users LIMIT 1";
 
 /// Takes the one right to write at the beginning, so that nobody has to give it up half-way.
-pub(super) const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
+const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
 /// With a stricter level the rows would be seen as they were before the lock was waited for.
 const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// One number for all of this product's changes, held to the end of the transaction.
@@ -53,8 +50,8 @@ pub(super) enum Dialect {
 }
 
 pub(crate) struct SqlStore {
-    dialect: Dialect,
-    pool: AnyPool,
+    pub(super) dialect: Dialect,
+    pub(super) pool: AnyPool,
 }
 
 impl SqlStore {
@@ -64,7 +61,7 @@ impl SqlStore {
 
     /// INVARIANT: changes run one after the other, on either database. That is what makes the last
     /// admin's check hold, and what makes endings visible in the order of their numbers.
-    async fn begin(&self) -> sqlx::Result<Transaction<'static, Any>> {
+    pub(super) async fn begin(&self) -> sqlx::Result<Transaction<'static, Any>> {
         match self.dialect {
             Dialect::Sqlite => self.pool.begin_with(BEGIN_SQLITE).await,
             Dialect::Postgres => {
@@ -107,6 +104,12 @@ impl SqlStore {
             if user != before.user {
                 user.updated_at_ms = occasion.now_ms;
                 update(&mut transaction, &user).await?;
+            }
+            if user.email != before.user.email {
+                match set_name(&mut transaction, &user).await {
+                    Err(error) if is_taken(&error) => return Ok(Err(UsersError::NameTaken)),
+                    done => done?,
+                }
             }
             if let Some(new) = password {
                 let query = sqlx::query(SET_PASSWORD).bind(id.to_string());
@@ -156,6 +159,11 @@ impl UserStore for SqlStore {
         limited(READ_TIMEOUT, async { by_key(&mut *self.pool.acquire().await?, key).await }).await
     }
 
+    async fn by_spelling(&self, name: &str) -> Result<Option<Record>, UsersError> {
+        let connection = async { by_spelling(&mut *self.pool.acquire().await?, name).await };
+        limited(READ_TIMEOUT, connection).await
+    }
+
     async fn list(&self, page: &Page<'_>) -> Result<Vec<User>, UsersError> {
         let after = page.after.map_or_else(String::new, |id| id.to_string());
         limited(READ_TIMEOUT, async {
@@ -181,6 +189,20 @@ impl UserStore for SqlStore {
         occasion: Occasion,
     ) -> Result<Updated, UsersError> {
         self.rewrite(id, occasion, None, |user| change(user, changes)).await
+    }
+
+    async fn rename(
+        &self,
+        id: Uuid,
+        name: &str,
+        occasion: Occasion,
+    ) -> Result<Updated, UsersError> {
+        let decide = |user: &mut User| {
+            let is_other = user.email != name;
+            name.clone_into(&mut user.email);
+            is_other
+        };
+        self.rewrite(id, occasion, None, decide).await
     }
 
     async fn set_password(
@@ -267,6 +289,11 @@ impl UserStore for SqlStore {
     }
 }
 
+/// Whether it is that another user has the key.
+fn is_taken(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
 /// Whether the user is one of the admins of whom one must stay.
 fn counts(user: &User, occasion: Occasion) -> bool {
     user.roles.iter().any(|role| role == ADMIN) && !user.disabled && (!user.demo || occasion.demo)
@@ -279,16 +306,4 @@ async fn another_admin(
 ) -> sqlx::Result<bool> {
     let query = sqlx::query(ANOTHER_ADMIN).bind(id.to_string()).bind(i64::from(occasion.demo));
     Ok(query.fetch_optional(connection).await?.is_some())
-}
-
-async fn append_ending(
-    connection: &mut AnyConnection,
-    id: Uuid,
-    generation: Generation,
-    kept_session: Option<Uuid>,
-) -> sqlx::Result<()> {
-    let query = sqlx::query_scalar(INSERT_ENDING).bind(id.to_string()).bind(generation);
-    let seq: i64 =
-        query.bind(kept_session.map(|id| id.to_string())).fetch_one(&mut *connection).await?;
-    sqlx::query(FORGET_ENDINGS).bind(seq - KEPT_ENDINGS).execute(connection).await.map(|_| ())
 }

@@ -83,6 +83,34 @@ pub(super) async fn a_refused_row_does_not_keep_the_others_out(ground: Ground) {
     assert!(!reasons.contains("plain text") && !reasons.contains("c2FsdHNhbHQ"), "{reasons}");
 }
 
+pub(super) async fn a_hash_that_costs_too_much_is_never_computed(ground: Ground) {
+    let directory = ground.open().await;
+    let good = "0".repeat(64);
+    directory.import(vec![row("ann@example.com", &good)]).await.unwrap();
+    let ann = directory.find("ann@example.com").await.unwrap().unwrap();
+    let mut stored = good;
+    for (costly, figure) in [
+        (
+            "$argon2id$v=19$m=1048576,t=50,p=1$c29tZSBzYWx0IG9mIDE2IQ$7/hyE9kCYph59/+6xJbhrQ",
+            "1048576 KiB of memory times 50 passes",
+        ),
+        ("$2b$18$abcdefghijklmnopqrstuujtXMPW75tQJiPKG9HArcGVRyO.qlbsK", "cost 18"),
+        ("$pbkdf2-sha256$4294967295$AAECAwQF$AAECAwQFBgcICQoLDA0ODw", "4294967295 rounds"),
+    ] {
+        let refused = directory.import(vec![row("bob@example.com", costly)]).await.unwrap();
+        let [Imported::Refused(reason)] = &refused[..] else { panic!("{refused:?}") };
+        assert!(reason.contains(figure) && !reason.contains('$'), "{reason}");
+        assert!(directory.replace(ann.id, &stored, costly).await);
+        costly.clone_into(&mut stored);
+        let password = PASSWORD.into();
+        let login = directory.authenticate("ann@example.com", &password);
+        let login = tokio::time::timeout(std::time::Duration::from_secs(20), login).await;
+        assert_eq!(login.unwrap_or_else(|_| panic!("{costly} is computed")).unwrap(), None);
+    }
+    directory.change_password(ann.id, &PASSWORD.into()).await.unwrap();
+    assert!(directory.verify(ann.id, &PASSWORD.into()).await.unwrap().is_some(), "the way out");
+}
+
 pub(super) async fn an_upgrade_does_not_undo_a_change_of_password(ground: Ground) {
     let directory = ground.open().await;
     directory.import(vec![row("ann@example.com", &"0".repeat(64))]).await.unwrap();

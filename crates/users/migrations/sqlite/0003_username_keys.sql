@@ -1,0 +1,7 @@
+-- How users.email_key is made. What is older than the program's is made anew at its start, in the
+-- same transaction as this.
+CREATE TABLE username_keys (
+    version INTEGER NOT NULL
+) STRICT;
+
+INSERT INTO username_keys (version) VALUES (1);
