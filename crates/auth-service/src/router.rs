@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::Extension;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 use axum::routing::{any, get, post};
 use server_runtime::page::style_sheet;
 use server_runtime::problem::Link;

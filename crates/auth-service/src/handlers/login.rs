@@ -6,6 +6,7 @@ use std::sync::Arc;
 use auth_api_types::{LoginRequest, TokenResponse};
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
 use base64::Engine as _;
@@ -45,21 +46,20 @@ pub(crate) async fn login(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let media = Media::of(&parts.headers);
-    if basic.is_none() && media == Media::Other && !body.is_end_stream() {
-        return Err(ApiError::MediaType { wanted: "application/json" });
+    if media == Media::Other && !body.is_end_stream() {
+        return Err(match basic(&parts)? {
+            Some(_) => ambiguous(),
+            None => ApiError::MediaType { wanted: "application/json" },
+        });
     }
     let body = body::read(body, LOGIN_LIMIT).await?;
     // Browsers add a site's Basic to everything, forms included: what was typed decides.
     if media == Media::Form && !body.is_empty() {
         return log_in_by_form(&app, &parts, &body, &client).await;
     }
-    let authorization = once(&parts.headers, &header::AUTHORIZATION)?;
-    let basic = authorization.and_then(|value| scheme(value, "Basic"));
-    let credentials = match (basic, body.is_empty(), media) {
+    let credentials = match (basic(&parts)?, body.is_empty(), media) {
         (Some(basic), true, _) => from_basic(basic)?,
-        (Some(_), false, _) => {
-            return Err(ApiError::Invalid("send either HTTP Basic or a body, not both".to_owned()));
-        }
+        (Some(_), false, _) => return Err(ambiguous()),
         (None, _, Media::Json) => from_json(&body)?,
         (None, _, Media::Form) => return log_in_by_form(&app, &parts, &body, &client).await,
         (None, true, Media::None) => {
@@ -73,6 +73,16 @@ pub(crate) async fn login(
     };
     let issued = log_in(&app, credentials, &client).await?;
     reply::token(&app, StatusCode::OK, &issued)
+}
+
+/// What stands behind the scheme of HTTP Basic, where that is what came.
+fn basic(parts: &Parts) -> Result<Option<&[u8]>, ApiError> {
+    let authorization = once(&parts.headers, &header::AUTHORIZATION)?;
+    Ok(authorization.and_then(|value| scheme(value, "Basic")))
+}
+
+fn ambiguous() -> ApiError {
+    ApiError::Invalid("send either HTTP Basic or a body, not both".to_owned())
 }
 
 fn from_json(body: &[u8]) -> Result<Credentials, ApiError> {
