@@ -3,8 +3,13 @@
 use super::*;
 
 const FIVE: Rate = Rate { count: 5, per: Duration::from_hours(1) };
-const OFF: AttemptRates =
-    AttemptRates { pair: Rate::OFF, account: Rate::OFF, address: Rate::OFF, logins: Rate::OFF };
+const OFF: AttemptRates = AttemptRates {
+    pair: Rate::OFF,
+    account: Rate::OFF,
+    address: Rate::OFF,
+    logins: Rate::OFF,
+    mints: Rate::OFF,
+};
 
 /// A client in a network of its own within one site.
 fn in_the_site(number: usize) -> Client {
