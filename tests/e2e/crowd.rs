@@ -19,17 +19,17 @@ const OPEN_FILES: u32 = 256;
 /// What each of the crowd sends before it falls silent; it never reads.
 const SENT: [(&str, &str); 6] = [
     ("nothing", ""),
-    ("half a head", "POST /login HTTP/1.1\r\nhost: x\r\nx-a: "),
+    ("half a head", "POST /login HTTP/1.1\r\nhost: localhost\r\nx-a: "),
     (
         "half a body",
-        "POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{",
+        "POST /login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{",
     ),
     (
         "half a chunk",
-        "POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n9\r\n{",
+        "POST /login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n9\r\n{",
     ),
-    ("one request", "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"),
-    ("a request for much", "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: x\r\n\r\n"),
+    ("one request", "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"),
+    ("a request for much", "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nhost: localhost\r\n\r\n"),
 ];
 
 /// Holds the crowd's connections open, and opens new ones all the time, until it is over.

@@ -40,6 +40,14 @@ pub(crate) fn refuse_too_long(request: &Request) -> Option<Response> {
     (announced > limit as u64).then(|| ApiError::TooLarge { limit }.into_response())
 }
 
+/// [`refuse_too_long`] as a layer.
+pub(crate) async fn refuse_too_long_first(request: Request, next: Next) -> Response {
+    match refuse_too_long(&request) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    }
+}
+
 /// Takes the whole body before anything looks at the token, unless it is of a type that the route
 /// does not take: whoever is about to refuse that needs none of it.
 ///

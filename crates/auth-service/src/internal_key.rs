@@ -113,24 +113,26 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for ClientForm<T> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let media = Media::of(&parts.headers);
-        if let Some(key) = &app.internal_key {
-            let in_header = in_header(key, &parts.headers)?;
-            if in_header.is_none() && media != Media::Form {
-                return Err(MISSING);
-            }
-            let bytes = body::read(body, BODY_LIMIT).await?;
-            check(key, in_header, &bytes)?;
-            return read(media, &bytes);
+        let is_form = Media::of(&parts.headers) == Media::Form;
+        let Some(key) = &app.internal_key else {
+            // A body of another type is refused unread.
+            let body = if is_form { body::read(body, BODY_LIMIT).await? } else { Bytes::new() };
+            return read(is_form, &body);
+        };
+        let in_header = in_header(key, &parts.headers)?;
+        if !is_form {
+            return in_header.ok_or(MISSING).and_then(|()| read(is_form, &Bytes::new()));
         }
-        read(media, &body::read(body, BODY_LIMIT).await?)
+        let body = body::read(body, BODY_LIMIT).await?;
+        check(key, in_header, &body)?;
+        read(is_form, &body)
     }
 }
 
 const MISSING: ApiError = ApiError::MissingKey("Authorization: Bearer KEY");
 
-fn read<T: DeserializeOwned>(media: Media, bytes: &Bytes) -> Result<ClientForm<T>, ApiError> {
-    if media == Media::Form {
+fn read<T: DeserializeOwned>(is_form: bool, bytes: &Bytes) -> Result<ClientForm<T>, ApiError> {
+    if is_form {
         return body::form(bytes).map(ClientForm);
     }
     Err(ApiError::MediaType { wanted: "application/x-www-form-urlencoded" })

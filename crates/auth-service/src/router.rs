@@ -197,9 +197,10 @@ fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
 /// What every request to the public listener gets, and what is said where there is no route.
 pub(crate) fn finished_public(routes: Router, app: &App) -> Router {
     let layer = RequestLayer::leading_on(&app.metrics, Arc::clone(&app.clock), lead_on);
-    let layer = layer.screened(body::refuse_too_long);
     let hosts = HostLayer::new(app.allowed_hosts.clone(), || ApiError::Misdirected.into_response());
-    let routes = open_to_named_origins(with_fallbacks(routes), app).layer(hosts).layer(layer);
+    // Inside of what lets scripts of named origins read why they were refused.
+    let routes = with_fallbacks(routes).layer(middleware::from_fn(body::refuse_too_long_first));
+    let routes = open_to_named_origins(routes, app).layer(hosts).layer(layer);
     if app.https { routes.layer(hsts()) } else { routes }
 }
 

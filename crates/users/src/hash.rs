@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 const MAX_LEN: usize = 512;
 /// The most that a hash may cost, as memory times passes and as memory: what is dearer holds up all
 /// logins. Measured on one core of 2026: Argon2 at its most 0.4 s, bcrypt of cost 14 1.0 s, PBKDF2
-/// 0.4 s, and 2 s where the processor has no instructions for SHA-256.
+/// 0.4 s with instructions for SHA-256, and a multiple of that without.
 const MAX_ARGON2_KIB_PASSES: u64 = 256 * 1024;
 const MAX_ARGON2_LANES: u32 = 16;
 const MAX_BCRYPT_COST: u32 = 14;

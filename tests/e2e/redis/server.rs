@@ -60,10 +60,10 @@ impl Redis {
         let script = "local odd = {}
             for _, key in ipairs(redis.call('KEYS', 'session:*')) do
                 local left = redis.call('PTTL', key)
-                local known = redis.call('TYPE', key).ok == 'string'
-                    and redis.call('GETRANGE', key, 0, 0) == '\\1' and redis.call('STRLEN', key) > 60
+                local whole = redis.call('TYPE', key).ok == 'string'
+                    and redis.call('GETRANGE', key, 0, 0) == '\\2' and redis.call('STRLEN', key) > 60
                 -- -2: it went while this was looked at.
-                if left == -1 or left == 0 or left > 0 and not known then odd[#odd + 1] = key end
+                if left == -1 or left == 0 or left > 0 and not whole then odd[#odd + 1] = key end
             end
             return odd";
         self.cli(&["EVAL", script, "0"])
