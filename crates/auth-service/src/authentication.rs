@@ -95,7 +95,7 @@ async fn check_password(
             return Err(error);
         }
     };
-    match app.users.for_network(client.network()).authenticate(username, password).await {
+    match app.users.for_network(client.hashing_share()).authenticate(username, password).await {
         Ok(Some(user)) => {
             app.throttle.succeeded(ticket).await;
             Ok(Some(user))

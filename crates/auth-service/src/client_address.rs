@@ -116,6 +116,12 @@ impl Client {
         self.ip.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), session::network)
     }
 
+    /// What waiting for a password's hash is shared by: a site's networks are one share, or each of
+    /// its 65,536 could have one.
+    pub(crate) fn hashing_share(&self) -> IpAddr {
+        self.site().map_or_else(|| self.network(), IpAddr::V6)
+    }
+
     /// The /48 that an IPv6 client is in: a site has 65,536 networks, and anybody can rent a site.
     pub(crate) fn site(&self) -> Option<Ipv6Addr> {
         match self.ip?.to_canonical() {
@@ -235,5 +241,15 @@ mod tests {
     fn a_long_user_agent_is_cut_at_a_character() {
         assert_eq!(cut(&"ü".repeat(300)).chars().count(), 256);
         assert_eq!(cut("curl/8.5").as_ref(), "curl/8.5");
+    }
+
+    #[test]
+    fn the_networks_of_one_site_share_what_waits_to_be_hashed() {
+        let client = |ip: &str| Client { ip: Some(ip.parse().unwrap()), user_agent: "".into() };
+        let share = |ip: &str| client(ip).hashing_share();
+        assert_eq!(share("2001:db9:7:1::1"), share("2001:db9:7:ffff::2"));
+        assert_ne!(share("2001:db9:7:1::1"), share("2001:db9:8:1::1"));
+        assert_eq!(share("::ffff:192.0.2.7"), share("192.0.2.7"));
+        assert_ne!(share("192.0.2.7"), share("192.0.2.8"));
     }
 }

@@ -68,7 +68,7 @@ const OWN: &[Setting] = &[
         COOKIE_NAME,
         "the name of a cookie",
         "The session cookie, as the auth service sets it; otherwise __Host-reinflate where the public \
-         URL is https or localhost, else reinflate",
+         URL is https, localhost or loopback, else reinflate",
     )
     .with_flag("cookie-name"),
     Setting::variable(LOGIN_URL, "an http or https URL", "Where a browser is sent to log in")

@@ -41,7 +41,9 @@ impl ClientDigest {
             IpAddr::V4(ip) => digest(b'n', &ip.octets()),
             IpAddr::V6(ip) => digest(b'n', &ip.octets()),
         });
-        let user_agent = seen.user_agent.as_deref().map(|agent| digest(b'a', agent.as_bytes()));
+        // A client that sends none is not known by it.
+        let user_agent = seen.user_agent.as_deref().filter(|agent| !agent.is_empty());
+        let user_agent = user_agent.map(|agent| digest(b'a', agent.as_bytes()));
         Self { network: network.unwrap_or_default(), user_agent: user_agent.unwrap_or_default() }
     }
 
@@ -131,7 +133,7 @@ mod tests {
             (of(Some("192.0.2.1"), Some("a")), true),
             (of(None, Some("a")), false),
             (of(None, Some("b")), true),
-            (of(None, Some("")), true),
+            (of(None, Some("")), false),
         ] {
             assert_eq!(ann.differs(other), differs, "{other:?}");
             assert_eq!(other.differs(ann), differs, "{other:?}");

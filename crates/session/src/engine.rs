@@ -282,6 +282,10 @@ impl Sessions {
     }
 
     async fn insert(&self, mut new: NewSession) -> Result<Issued, SessionError> {
+        // The store may have been given to another users' database, where this user is nobody.
+        if !self.gate.is_open() {
+            return Err(Gate::refusal().into());
+        }
         // An id is 74 random bits and a date: a second try is already a broken source.
         for _ in 0..4 {
             let mut random = [0; 10];

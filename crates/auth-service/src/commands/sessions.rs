@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -18,6 +19,9 @@ use crate::service::OpenFailure;
 /// What `AUTH_SESSION_STORE` must be for these commands.
 pub(super) const ACCEPTED: &str =
     "redis://…, rediss://… or redis-cluster://… here: sessions in memory end with their service";
+
+/// A service looks each second whose store it is, and takes no longer than another for it.
+const NOTICED_WITHIN: Duration = Duration::from_millis(2500);
 
 /// The subcommand and its own.
 pub(super) fn command() -> Command {
@@ -58,13 +62,14 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
         bail!("nothing was changed");
     }
     let sessions = Sessions::new(backend.sessions, clock, config.lifetimes, config.binding);
-    let ended = sessions.end_everybody(None).await?;
+    let mut ended = sessions.end_everybody(None).await?;
     store.reassign(id).await?;
-    // What a service opened that still ran for the others.
-    let late = sessions.end_everybody(None).await?;
+    // A service that still runs for the other database opens sessions until it looks again.
+    tokio::time::sleep(NOTICED_WITHIN).await;
+    ended += sessions.end_everybody(None).await?;
     directory.close().await;
-    let ended = ended + late;
-    Ok(output::print(format_args!("{ended} sessions ended; the store belongs to {shown} ({id})")))
+    let sessions = if ended == 1 { "session" } else { "sessions" };
+    Ok(output::print(format_args!("{ended} {sessions} ended; the store belongs to {shown} ({id})")))
 }
 
 /// Asks at the terminal, or whoever feeds the standard input.

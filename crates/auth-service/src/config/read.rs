@@ -63,7 +63,8 @@ fn database(settings: &Settings) -> Result<DatabaseUrl, BadSetting> {
     let sslmode = settings.value("PGSSLMODE", |text| text.parse::<SslMode>().ok())?;
     url.map(|url| url.with_default_sslmode(sslmode)).ok_or_else(|| {
         let escaped = "postgres://USER:PASSWORD@HOST/DATABASE, with the special characters of the \
-             password percent-encoded: %2F for /, %3F for ?, %23 for #";
+             password percent-encoded (%2F for /, %3F for ?, %23 for #), and in it no other sslmode \
+             than disable, allow, prefer, require, verify-ca or verify-full";
         settings.refuse(name, escaped)
     })
 }

@@ -64,7 +64,7 @@ pub(crate) async fn change(
     let id = change.id;
     let own = id == caller.session.subject.id;
     let new = Password::from(change.new);
-    let users = app.users.for_network(client.network());
+    let users = app.users.for_network(client.hashing_share());
     let prepared = if own {
         let current = change.current.ok_or_else(|| {
             ApiError::Invalid("the field `current_password` is missing".to_owned())
@@ -122,7 +122,7 @@ async fn check_current(
     current: Password,
 ) -> Result<User, ApiError> {
     let ticket = app.throttle.admit(&caller.session.subject.username, client).await?;
-    let users = app.users.for_network(client.network());
+    let users = app.users.for_network(client.hashing_share());
     match users.verify(caller.session.subject.id, &current).await {
         Ok(Some(user)) => {
             app.throttle.succeeded(ticket).await;

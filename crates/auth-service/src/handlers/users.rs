@@ -119,7 +119,7 @@ pub(crate) async fn create(
     by: Option<&Caller>,
     client: &Client,
 ) -> Result<User, ApiError> {
-    let prepared = app.users.for_network(client.network()).prepare(new).await?;
+    let prepared = app.users.for_network(client.hashing_share()).prepare(new).await?;
     if let Some(caller) = by {
         caller.still_may(app).await?;
     }

@@ -100,15 +100,18 @@ mod tests {
         Sessions::new(store, clock, lifetimes, Binding::default())
     }
 
-    async fn open(sessions: &Sessions) -> Issued {
-        let login = Login {
+    fn login() -> Login {
+        Login {
             subject: someone(),
             role: 0,
             generation: 1,
             transport: Transport::Bearer,
             origin: Origin::default(),
-        };
-        sessions.issue(login).await.unwrap()
+        }
+    }
+
+    async fn open(sessions: &Sessions) -> Issued {
+        sessions.issue(login()).await.unwrap()
     }
 
     fn presented(issued: &Issued, intent: Intent) -> Presented {
@@ -145,6 +148,7 @@ mod tests {
         }
         let seen = SeenAt::default();
         assert!(sessions.rotate(presented(&one, Intent::Use), None, &seen).await.is_err());
+        assert!(sessions.issue(login()).await.is_err(), "the store may be another database's");
         let ended = sessions.log_out(&[presented(&one, Intent::Use)]).await;
         assert!(matches!(ended[..], [Ok(Some(_))]), "{ended:?}");
         handle.gate().open();
