@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-use zeroizing_alloc::ZeroAlloc;
+use wiping_alloc::WipingAlloc;
 
 /// A tenth of a request is allocation; and what many expired sessions leave goes back to the system.
-/// What is freed is wiped first: a password stands in buffers of hyper, serde and others, too.
+/// What is freed while somebody is served who may send a password is wiped first.
 #[global_allocator]
-static ALLOCATOR: ZeroAlloc<MiMalloc> = ZeroAlloc(MiMalloc);
+static ALLOCATOR: WipingAlloc = WipingAlloc;
 
 fn main() -> ExitCode {
     pair::main()

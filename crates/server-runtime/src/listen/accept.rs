@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
+use wiping_alloc::wipe_freed;
 
 use super::eviction::Claim;
 use super::network::Network;
@@ -132,11 +133,16 @@ impl Accept {
         self.hand_over(tcp, admitted);
     }
 
-    /// Gives a connection to the thread whose turn it is.
+    /// Gives a connection to the thread whose turn it is. People, who may send passwords, do not come
+    /// to a reserved listener.
     fn hand_over(&self, tcp: TcpStream, admitted: Admitted) {
         let connections = self.lifecycle.doors().connections();
         let Some(worker) = self.lifecycle.next_worker() else {
-            connections.spawn(admitted.serve(tcp));
+            if self.listener.is_reserved() {
+                connections.spawn(admitted.serve(tcp));
+            } else {
+                connections.spawn(wipe_freed(admitted.serve(tcp)));
+            }
             return;
         };
         // From our runtime's hands to the worker's; where the system refuses, it is closed.
@@ -146,7 +152,11 @@ impl Accept {
                 admitted.serve(tcp).await;
             }
         };
-        connections.spawn_on(served, worker);
+        if self.listener.is_reserved() {
+            connections.spawn_on(served, worker);
+        } else {
+            connections.spawn_on(wipe_freed(served), worker);
+        }
     }
 
     fn is_full(&self) -> bool {
