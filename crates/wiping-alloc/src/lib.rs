@@ -1,9 +1,9 @@
-//! The allocator of a process that takes passwords: mimalloc, which wipes what is freed while the
-//! thread serves somebody who may send one.
+//! The allocator of a process that takes passwords: mimalloc, which wipes what is freed, but for what
+//! is freed while a thread serves somebody who sends none.
 //!
 //! A password passes through buffers of the HTTP server and of decoders that nobody else can reach.
-//! Wiping everything that is ever freed costs seven percent of a validation, so [`wipe_freed`] says
-//! when it matters; elsewhere an allocation costs one look at a variable of the thread.
+//! Wiping everything that is ever freed costs seven percent of a validation, so [`spare_freed`] says
+//! where it is not needed: there a block costs one look at a variable of the thread.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use mimalloc::MiMalloc;
 
 thread_local! {
-    static WIPES: Cell<bool> = const { Cell::new(false) };
+    static WIPES: Cell<bool> = const { Cell::new(true) };
 }
 
 /// The allocator, for `#[global_allocator]`.
@@ -63,39 +63,40 @@ unsafe impl GlobalAlloc for WipingAlloc {
     }
 }
 
-/// Wipes what this thread frees until it is dropped.
-struct Wiping {
+/// What this thread frees is not wiped until this is dropped.
+struct Sparing {
     before: bool,
 }
 
-impl Wiping {
+impl Sparing {
     fn begin() -> Self {
-        Self { before: WIPES.replace(true) }
+        Self { before: WIPES.replace(false) }
     }
 }
 
-impl Drop for Wiping {
+impl Drop for Sparing {
     fn drop(&mut self) {
         WIPES.set(self.before);
     }
 }
 
-/// The same future, which wipes what is freed while it is polled, and when it is dropped.
-pub fn wipe_freed<F: Future<Output = ()>>(future: F) -> WipeFreed<F> {
-    WipeFreed { future: Some(Box::pin(future)) }
+/// The same future, during whose polls, and when it is dropped, nothing is wiped: for what handles no
+/// password.
+pub fn spare_freed<F: Future<Output = ()>>(future: F) -> SpareFreed<F> {
+    SpareFreed { future: Some(Box::pin(future)) }
 }
 
-/// What [`wipe_freed`] makes.
-pub struct WipeFreed<F> {
+/// What [`spare_freed`] makes.
+pub struct SpareFreed<F> {
     /// None once it has ended.
     future: Option<Pin<Box<F>>>,
 }
 
-impl<F: Future<Output = ()>> Future for WipeFreed<F> {
+impl<F: Future<Output = ()>> Future for SpareFreed<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let _wiping = Wiping::begin();
+        let _sparing = Sparing::begin();
         let Some(future) = &mut self.future else {
             return Poll::Ready(());
         };
@@ -107,9 +108,9 @@ impl<F: Future<Output = ()>> Future for WipeFreed<F> {
     }
 }
 
-impl<F> Drop for WipeFreed<F> {
+impl<F> Drop for SpareFreed<F> {
     fn drop(&mut self) {
-        let _wiping = Wiping::begin();
+        let _sparing = Sparing::begin();
         self.future = None;
     }
 }
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_freed_within_is_wiped_and_nothing_else() {
+    fn what_is_freed_within_is_spared_and_nothing_else() {
         let (polled, dropped) = (Cell::new(None), Cell::new(None));
         for ends in [true, false] {
             let held = Seen(&dropped);
@@ -140,14 +141,14 @@ mod tests {
                     std::future::pending::<()>().await;
                 }
             };
-            let mut wiped = Box::pin(wipe_freed(within));
+            let mut spared = Box::pin(spare_freed(within));
             assert_eq!(
-                wiped.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready(),
+                spared.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready(),
                 ends
             );
-            drop(wiped);
-            assert_eq!((polled.take(), dropped.take()), (Some(true), Some(true)), "{ends}");
-            assert!(!WIPES.get());
+            drop(spared);
+            assert_eq!((polled.take(), dropped.take()), (Some(false), Some(false)), "{ends}");
+            assert!(WIPES.get());
         }
     }
 
@@ -166,7 +167,7 @@ mod tests {
                 WipingAlloc.dealloc(block, Layout::from_size_align(4096, 8).unwrap());
                 seen
             };
-            WIPES.set(false);
+            WIPES.set(true);
             assert_eq!(seen, b"password");
         }
     }

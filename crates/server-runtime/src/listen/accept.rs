@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
-use wiping_alloc::wipe_freed;
+use wiping_alloc::spare_freed;
 
 use super::eviction::Claim;
 use super::network::Network;
@@ -139,9 +139,9 @@ impl Accept {
         let connections = self.lifecycle.doors().connections();
         let Some(worker) = self.lifecycle.next_worker() else {
             if self.listener.is_reserved() {
-                connections.spawn(admitted.serve(tcp));
+                connections.spawn(spare_freed(admitted.serve(tcp)));
             } else {
-                connections.spawn(wipe_freed(admitted.serve(tcp)));
+                connections.spawn(admitted.serve(tcp));
             }
             return;
         };
@@ -153,9 +153,9 @@ impl Accept {
             }
         };
         if self.listener.is_reserved() {
-            connections.spawn_on(served, worker);
+            connections.spawn_on(spare_freed(served), worker);
         } else {
-            connections.spawn_on(wipe_freed(served), worker);
+            connections.spawn_on(served, worker);
         }
     }
 
