@@ -8,7 +8,7 @@ use super::server::{Server, cluster, cluster_address, link, link_with, until};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
 use crate::store::conformance::{Bench, Held, end_of, fresh_digest, held, look, use_of};
-use crate::{ClientDigest, Ending, Kind, RedisOptions, Verdict};
+use crate::{ClientDigest, Ending, Kind, RedisOptions, StoreError, Verdict};
 
 const WAIT: RedisOptions = RedisOptions { wait_for_replica: true };
 
@@ -154,13 +154,43 @@ async fn while_slots_move_each_use_counts_exactly_once() {
             .unwrap();
         assert!(moved.status.success(), "{moved:?}");
     });
-    let mut uses = 0;
-    while !moving.is_finished() || uses < 10 {
-        assert!(!use_all(&bench, &helds).await.contains(&true));
-        uses += 1;
+    let mut uses = vec![Uses::default(); helds.len()];
+    let mut rounds = 0;
+    while !moving.is_finished() || rounds < 10 {
+        let presented: Vec<_> = helds.iter().map(|held| use_of(*held)).collect();
+        let answers = bench.store.touch(&presented).await;
+        for (uses, answer) in uses.iter_mut().zip(answers) {
+            uses.count(answer);
+        }
+        rounds += 1;
     }
     moving.await.unwrap();
-    for held in helds {
-        assert_eq!(bench.use_live(held).await.refresh_count, uses + 1);
+    for (held, uses) in helds.into_iter().zip(uses) {
+        let counted = bench.use_live(held).await.refresh_count - 1;
+        assert!((uses.answered..=uses.answered + uses.unknown).contains(&counted), "{uses:?}");
+        assert!(uses.answered > 0, "{uses:?} in {rounds} rounds");
+    }
+}
+
+/// What became of the uses of one session.
+#[derive(Clone, Debug, Default)]
+struct Uses {
+    answered: u64,
+    /// Whose answer did not come in time: each may have been counted, once.
+    unknown: u64,
+}
+
+impl Uses {
+    /// A busy machine may keep an answer back for longer than it is waited for. Nothing else may
+    /// fail: a server that sends us elsewhere has not carried the use out.
+    fn count(&mut self, answer: Result<Verdict, StoreError>) {
+        match answer {
+            Ok(Verdict::Alive(_)) => self.answered += 1,
+            Ok(Verdict::Dead(dead)) => panic!("a live session is {dead:?}"),
+            Err(StoreError(error)) => {
+                assert!(error.contains("timed out") || error.contains("in time"), "{error}");
+                self.unknown += 1;
+            }
+        }
     }
 }
