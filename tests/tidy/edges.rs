@@ -31,6 +31,7 @@ const GUARDED: &[&str] = &[
 /// What each crate may know. Where a name begins with `?`, only a feature may switch it on.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("auth-api-types", &[]),
+    ("auth-http", &["auth-api-types", "http"]),
     ("batching", &["tokio"]),
     ("clock", &[]),
     ("httpdate", &[]),
@@ -54,12 +55,23 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "auth-client",
-        &["auth-api-types", "?axum", "batching", "clock", "http", "reqwest", "tokio", "tower"],
+        &[
+            "auth-api-types",
+            "auth-http",
+            "?axum",
+            "batching",
+            "clock",
+            "http",
+            "reqwest",
+            "tokio",
+            "tower",
+        ],
     ),
     (
         "auth-service",
         &[
             "auth-api-types",
+            "auth-http",
             "axum",
             "clock",
             "cookie",

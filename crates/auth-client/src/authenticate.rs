@@ -6,15 +6,11 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use auth_api_types::{Client, SessionView};
-use http::header::USER_AGENT;
+use auth_http::client_address::{TrustedProxies, X_FORWARDED_FOR, user_agent};
+use auth_http::credential::{Carried, other_cookie};
 use http::request::Parts;
-use ipnet::IpNet;
 
-use crate::credential::{find_token, other_cookie};
-use crate::{Answer, AuthClient, AuthClientOptions, Question, Refusal, Tell, client_address};
-
-/// A session keeps no more of a user agent than so many characters.
-const USER_AGENT_CHARS: usize = 256;
+use crate::{Answer, AuthClient, AuthClientOptions, Question, Refusal, Tell};
 
 /// How a request is read.
 pub(crate) struct Reading {
@@ -22,7 +18,7 @@ pub(crate) struct Reading {
     /// Whether the log has told of a cookie of another name.
     warned: AtomicBool,
     tell: Tell,
-    trusted_proxies: Vec<IpNet>,
+    proxies: TrustedProxies,
     /// Whether it was logged that somebody who is not believed names clients.
     unbelieved: AtomicBool,
     peer: fn(&Parts) -> Option<IpAddr>,
@@ -36,7 +32,7 @@ impl Reading {
             cookie_name: options.cookie_name,
             warned: AtomicBool::new(false),
             tell: options.tell,
-            trusted_proxies: options.trusted_proxies,
+            proxies: TrustedProxies { networks: options.trusted_proxies, header: X_FORWARDED_FOR },
             unbelieved: AtomicBool::new(false),
             peer: options.peer,
             request_id: options.request_id,
@@ -50,12 +46,12 @@ impl Reading {
     ///
     /// [`Refusal::NoToken`] or [`Refusal::TwoTokens`].
     pub(crate) fn token<'p>(&self, parts: &'p Parts) -> Result<Cow<'p, str>, Refusal> {
-        let token = find_token(&parts.headers, &self.cookie_name);
+        let token = Carried::find(&parts.headers, &self.cookie_name);
         let token = token.map_err(|_| Refusal::TwoTokens)?;
         if token.is_none() {
             self.warn_of_another_name(parts);
         }
-        token.ok_or(Refusal::NoToken)
+        token.map(Carried::to_text).ok_or(Refusal::NoToken)
     }
 
     /// Once, since anybody may send such a cookie.
@@ -87,11 +83,11 @@ impl Reading {
         }
         let address = |peer| {
             self.warn_unless_believed(peer, parts);
-            client_address(peer, &parts.headers, &self.trusted_proxies).to_string()
+            self.proxies.client(peer, &parts.headers).to_string()
         };
         Some(Client {
             ip: (self.peer)(parts).filter(|_| self.tell.ip).map(address),
-            user_agent: self.tell.user_agent.then(|| user_agent(parts)),
+            user_agent: self.tell.user_agent.then(|| user_agent(&parts.headers).into_owned()),
         })
     }
 }
@@ -99,22 +95,15 @@ impl Reading {
 impl Reading {
     /// Logs once that a client's address came from a peer that is no trusted proxy.
     fn warn_unless_believed(&self, peer: IpAddr, parts: &Parts) {
-        let peer = peer.to_canonical();
-        if parts.headers.contains_key("x-forwarded-for")
-            && !self.unbelieved.load(Ordering::Relaxed)
-            && !self.trusted_proxies.iter().any(|network| network.contains(&peer))
+        if !self.unbelieved.load(Ordering::Relaxed)
+            && self.proxies.is_named_by_stranger(peer, &parts.headers)
             && !self.unbelieved.swap(true, Ordering::Relaxed)
         {
+            let peer = peer.to_canonical();
             tracing::warn!(%peer, "X-Forwarded-For came from a peer that is no trusted proxy: it is not \
                 believed, and all who come through that peer have its address");
         }
     }
-}
-
-/// What the client calls itself; nothing at all is told as an empty name.
-fn user_agent(parts: &Parts) -> String {
-    let agent = parts.headers.get(USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes());
-    String::from_utf8_lossy(agent).chars().take(USER_AGENT_CHARS).collect()
 }
 
 impl AuthClient {

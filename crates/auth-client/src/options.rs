@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use auth_http::credential::HOST_COOKIE;
 use http::HeaderValue;
 use http::request::Parts;
 use ipnet::IpNet;
@@ -67,7 +68,7 @@ impl AuthClientOptions {
             batching: true,
             batches_in_flight: 2,
             shards: 1,
-            cookie_name: "__Host-reinflate".to_owned(),
+            cookie_name: HOST_COOKIE.to_owned(),
             tell: Tell::default(),
             trusted_proxies: Vec::new(),
             hint,

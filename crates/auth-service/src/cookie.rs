@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use auth_http::credential::{HOST_COOKIE, PLAIN_COOKIE, SECURE_COOKIE};
 use axum::http::HeaderValue;
 use session::Token;
 
@@ -20,9 +21,9 @@ impl SessionCookie {
     /// ([RFC 6265bis, cookie name prefixes](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-cookie-name-prefixes)).
     pub(crate) fn new(name: Option<String>, domain: Option<String>, secure: bool) -> Self {
         let usual = match (secure, &domain) {
-            (true, None) => "__Host-reinflate",
-            (true, Some(_)) => "__Secure-reinflate",
-            (false, _) => "reinflate",
+            (true, None) => HOST_COOKIE,
+            (true, Some(_)) => SECURE_COOKIE,
+            (false, _) => PLAIN_COOKIE,
         };
         Self { name: name.unwrap_or_else(|| usual.to_owned()), domain, secure }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use auth_api_types::ErrorCode;
+use auth_http::credential::{Ambiguous, Repeated};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use server_runtime::Problem;
@@ -17,8 +18,8 @@ const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
 pub(crate) enum ApiError {
     /// Malformed; the text names what.
     Invalid(String),
-    /// More than one token came; the text says in what.
-    TwoTokens(String),
+    /// More than one token came.
+    TwoTokens(Ambiguous),
     /// No login with these credentials; the flag says whether they came by Basic.
     InvalidCredentials { basic: bool },
     /// No token came.
@@ -91,9 +92,8 @@ impl ApiError {
     /// What happened this time, in a sentence.
     pub(crate) fn detail(&self) -> String {
         match self {
-            Self::Invalid(detail) | Self::TwoTokens(detail) | Self::Unprocessable(detail) => {
-                detail.clone()
-            }
+            Self::Invalid(detail) | Self::Unprocessable(detail) => detail.clone(),
+            Self::TwoTokens(ambiguous) => ambiguous.to_string(),
             Self::InvalidCredentials { .. } => {
                 "the user name or the password is wrong, or the account is disabled".to_owned()
             }
@@ -202,6 +202,18 @@ impl IntoResponse for ApiError {
         let mut problem = Problem::new(self.status(), code.as_str(), code.title(), self.detail());
         problem.headers = self.headers();
         problem.into_response()
+    }
+}
+
+impl From<Repeated> for ApiError {
+    fn from(repeated: Repeated) -> Self {
+        Self::Invalid(repeated.to_string())
+    }
+}
+
+impl From<Ambiguous> for ApiError {
+    fn from(ambiguous: Ambiguous) -> Self {
+        Self::TwoTokens(ambiguous)
     }
 }
 

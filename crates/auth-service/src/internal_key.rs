@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use auth_http::credential::{once, scheme};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -23,7 +24,6 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::body::{self, BODY_LIMIT, Media};
 use crate::config::Secret;
-use crate::credential::{once, scheme};
 use crate::error::ApiError;
 
 const INTERNAL_KEY: HeaderName = HeaderName::from_static("x-internal-key");

@@ -18,7 +18,6 @@ mod cors;
 mod credential;
 mod endings;
 mod error;
-mod forwarded;
 mod handlers;
 mod internal_key;
 mod log_out;

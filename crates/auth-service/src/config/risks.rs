@@ -24,7 +24,9 @@ pub(super) fn of(settings: &Settings, config: &Config) -> Result<Vec<String>, Ba
             lines.push(capped(ttl, given, maximum, longest));
         }
     }
-    if settings.is_set("AUTH_CLIENT_IP_HEADER") && config.client_addresses.trusted.is_empty() {
+    if settings.is_set("AUTH_CLIENT_IP_HEADER")
+        && config.client_addresses.proxies.networks.is_empty()
+    {
         lines.push(
             "AUTH_CLIENT_IP_HEADER has no effect: AUTH_TRUSTED_PROXIES names nobody who is believed"
                 .to_owned(),

@@ -13,6 +13,7 @@ mod identity;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use auth_http::credential::Carried;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -24,7 +25,7 @@ use utoipa::OpenApi as _;
 
 use crate::app::App;
 use crate::client_address::Client;
-use crate::credential::Carried;
+use crate::credential;
 use crate::error::ApiError;
 use crate::openapi::DoorProblems;
 use asked::Asked;
@@ -149,9 +150,10 @@ pub(crate) async fn decide(
 
 async fn live_session(app: &App, parts: &Parts, intent: Intent) -> Result<Session, ApiError> {
     let carried = Carried::find(&parts.headers, &app.cookie.name)
-        .map_err(refused)?
+        .map_err(|_| TWO_TOKENS)?
         .ok_or(ApiError::MissingToken)?;
-    let presented = carried.read(intent).inspect_err(|_| app.figures.count_malformed())?;
+    let presented =
+        credential::read(carried, intent).inspect_err(|_| app.figures.count_malformed())?;
     let seen = Client::behind_proxy(parts, &app.client_addresses);
     let outcome = app.sessions.validate_one(presented, seen).await;
     app.figures.count_validation(&outcome);
@@ -162,12 +164,7 @@ async fn live_session(app: &App, parts: &Parts, intent: Intent) -> Result<Sessio
 }
 
 /// Proxies know a refusal by 401 or 403 and take anything else for a failure.
-fn refused(error: ApiError) -> ApiError {
-    match error {
-        ApiError::TwoTokens(_) => ApiError::InvalidToken("the request carries more than one token"),
-        error => error,
-    }
-}
+const TWO_TOKENS: ApiError = ApiError::InvalidToken("the request carries more than one token");
 
 /// The roles that the proxy's configuration asks for. Other parameters are not a typing error in
 /// it: Caddy adds the client's own query where its configuration has none.

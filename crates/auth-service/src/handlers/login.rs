@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use auth_api_types::{LoginRequest, TokenResponse};
+use auth_http::credential::{once, scheme};
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -19,7 +20,6 @@ use crate::app::App;
 use crate::authentication::{Credentials, log_in};
 use crate::body::{self, LOGIN_LIMIT, Media};
 use crate::client_address::Client;
-use crate::credential::{once, scheme};
 use crate::error::ApiError;
 use crate::openapi::LoginProblems;
 use crate::pages::login::{LoginForm, log_in_by_form};

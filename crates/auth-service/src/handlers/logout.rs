@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use auth_http::credential::Carried;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -11,7 +12,7 @@ use server_runtime::problem::wants_page;
 use crate::app::App;
 use crate::body::Media;
 use crate::client_address::Client;
-use crate::credential::{Carried, readable};
+use crate::credential::readable;
 use crate::error::ApiError;
 use crate::log_out::{Cause, log_out};
 use crate::openapi::LogoutProblems;
@@ -37,7 +38,7 @@ pub(crate) async fn logout(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let carried = Carried::all(&headers, &app.cookie.name);
-    log_out(&app, &readable(&carried), Cause::Logout, client.ip).await?;
+    log_out(&app, &readable(carried.iter().copied()), Cause::Logout, client.ip).await?;
     let in_header = carried.iter().any(|carried| !carried.by_cookie);
     let by_form = Media::of(&headers) == Media::Form || (navigates(&headers) && !in_header);
     let mut response = if by_form {

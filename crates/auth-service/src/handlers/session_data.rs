@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use auth_api_types::SessionValues;
+use auth_http::credential::once;
 use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -17,7 +18,7 @@ use session::{
 
 use crate::app::App;
 use crate::body::{self, BODY_LIMIT, Media};
-use crate::credential::{Caller, once};
+use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::{ValueProblems, ValueWriteProblems, ValuesProblems};
 use crate::path::Path;

@@ -6,6 +6,7 @@ use auth_api_types::{
     Client, MAX_TOKENS, Reason, Results, ValidateItems, ValidateRequest, ValidateRequestError,
     Verdict,
 };
+use auth_http::client_address::{cut_user_agent, parse_address};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -16,7 +17,6 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::app::App;
 use crate::body::{self, Media, VALIDATE_LIMIT};
-use crate::client_address;
 use crate::error::ApiError;
 use crate::openapi::InternalProblems;
 use crate::{reply, view};
@@ -168,10 +168,10 @@ fn seen_at(client: Option<&Client>) -> Result<SeenAt, ApiError> {
         return Ok(SeenAt::default());
     };
     let no_address = || ApiError::Invalid("the field `client.ip` is no IP address".to_owned());
-    let ip = client.ip.as_deref().map(|ip| client_address::address(ip).ok_or_else(no_address));
+    let ip = client.ip.as_deref().map(|ip| parse_address(ip).ok_or_else(no_address));
     Ok(SeenAt {
         ip: ip.transpose()?,
-        user_agent: client.user_agent.as_deref().map(client_address::cut),
+        user_agent: client.user_agent.as_deref().map(|agent| cut_user_agent(agent).into()),
     })
 }
 

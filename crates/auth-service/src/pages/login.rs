@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
+use auth_http::credential::Carried;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
@@ -16,7 +17,7 @@ use super::{ACCOUNT, Frame, Notice, page, see_other};
 use crate::app::App;
 use crate::authentication::{Credentials, log_in};
 use crate::client_address::Client;
-use crate::credential::{Carried, readable};
+use crate::credential::readable;
 use crate::error::ApiError;
 use crate::openapi::PageProblems;
 use crate::{body, reply, view};
@@ -106,7 +107,7 @@ pub(crate) async fn log_in_by_form(
 /// The sessions whose cookies a browser sent along: which of several is meant, nobody can tell.
 fn replaced_by(app: &App, parts: &Parts) -> Result<Vec<Presented>, ApiError> {
     Carried::find(&parts.headers, &app.cookie.name)?;
-    Ok(readable(&Carried::all_cookies(&parts.headers, &app.cookie.name)))
+    Ok(readable(Carried::in_cookies(&parts.headers, &app.cookie.name)))
 }
 
 /// The page once more, with what went wrong and the name that was typed.

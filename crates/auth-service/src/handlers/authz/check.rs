@@ -121,14 +121,14 @@ fn told(decision: Result<Session, ApiError>) -> Decision {
 
 fn client(app: &App, parts: &Parts) -> DerivedClient {
     let addresses = &app.client_addresses;
-    let header = &addresses.header;
+    let header = &addresses.proxies.header;
     let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
         return DerivedClient { ip: None, why: "the connection has no address".to_owned() };
     };
     let peer: IpAddr = peer.ip().to_canonical();
     let named = parts.headers.contains_key(header);
     let found = addresses.find(peer, &parts.headers);
-    let why = match (addresses.trusts(peer), named) {
+    let why = match (addresses.proxies.trusts(peer), named) {
         (false, true) => format!(
             "{peer} connected and is not in AUTH_TRUSTED_PROXIES: what it says in {header} is not \
              believed, and sessions are not held to an address here"

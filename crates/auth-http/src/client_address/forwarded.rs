@@ -4,23 +4,23 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use crate::client_address::address;
+use super::parse_address;
 
 /// The client of each hop in one line of the header, the last hop first; `None` for one that says
 /// nothing of it: `unknown`, hidden behind a made-up name, without a `for`, or malformed.
 ///
 /// INVARIANT: it is read from right to left. What a client wrote itself stands to the left, and
 /// nothing there, such as a quotation mark that is never closed, changes how the rest is read.
-pub(crate) fn hops(line: &str) -> impl Iterator<Item = Option<IpAddr>> {
-    elements(line, b',').map(client)
+pub(super) fn hops(line: &[u8]) -> impl Iterator<Item = Option<IpAddr>> {
+    elements(line, b',').map(|element| std::str::from_utf8(element).ok().and_then(client))
 }
 
 /// The parts between the separators outside of quotation marks, the last one first.
-fn elements(line: &str, separator: u8) -> impl Iterator<Item = &str> {
+fn elements(line: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let text = rest?;
-        let (left, element) = match last(text.as_bytes(), separator) {
+        let (left, element) = match last(text, separator) {
             Some(at) => (Some(&text[..at]), &text[at + 1..]),
             None => (None, text),
         };
@@ -45,18 +45,18 @@ fn last(bytes: &[u8], separator: u8) -> Option<usize> {
 
 /// The address in the one `for` of an element.
 fn client(element: &str) -> Option<IpAddr> {
-    let mut nodes = elements(element, b';').filter_map(|pair| {
-        let (name, value) = pair.split_once('=')?;
+    let mut nodes = elements(element.as_bytes(), b';').filter_map(|pair| {
+        let (name, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
         name.trim().eq_ignore_ascii_case("for").then(|| value.trim())
     });
     let node = unquoted(nodes.next()?)?;
     if nodes.next().is_some() {
         return None;
     }
-    address(&node).or_else(|| {
+    parse_address(&node).or_else(|| {
         // A port may be a made-up name too.
         let (node, port) = node.rsplit_once(':')?;
-        port.starts_with('_').then(|| address(node)).flatten()
+        port.starts_with('_').then(|| parse_address(node)).flatten()
     })
 }
 
@@ -87,7 +87,7 @@ mod tests {
 
     fn read(line: &str) -> Vec<String> {
         let shown = |ip: Option<IpAddr>| ip.map_or("-".to_owned(), |ip| ip.to_string());
-        hops(line).map(shown).collect()
+        hops(line.as_bytes()).map(shown).collect()
     }
 
     #[test]
