@@ -6,10 +6,11 @@ use session::{Issued, Login, Presented, Transport};
 use users::{Password, User};
 
 use crate::app::App;
+use crate::audit::Cause;
 use crate::client_address::Client;
 use crate::error::ApiError;
-use crate::log_out::{Cause, log_out};
-use crate::view;
+use crate::log_out::log_out;
+use crate::{audit, view};
 
 /// What somebody presents to log in.
 pub(crate) struct Credentials {
@@ -40,7 +41,7 @@ pub(crate) async fn log_in(
     };
     let role = role_of(&user, credentials.role.as_deref())
         .inspect_err(|_| count_refusal(app, &user, client, "the user lacks the role"))?;
-    log_out(app, &credentials.replaces, Cause::Replaced, client.ip).await?;
+    log_out(app, &credentials.replaces, Cause::Replaced, client).await?;
     let issued = app
         .sessions
         .issue(Login {
@@ -55,25 +56,15 @@ pub(crate) async fn log_in(
         .await
         .inspect_err(|_| count_refusal(app, &user, client, "the user was changed meanwhile"))?;
     app.figures.login_success.inc();
-    tracing::info!(target: "audit", event = "login", user_id = %user.id, username = %user.email,
-        role = issued.session.role(), session_id = %issued.session.id, ip = client.ip.map(tracing::field::display));
-    tell_of_ended(&issued);
+    audit::logged_in(&user, &issued.session, client);
+    audit::sessions_ended_past_limit(&issued);
     Ok(issued)
-}
-
-/// Says in the log which sessions ended because a new one was one too many.
-pub(crate) fn tell_of_ended(issued: &Issued) {
-    for id in &issued.ended {
-        tracing::info!(target: "audit", event = "session_ended",
-            user_id = %issued.session.subject.id, session_id = %id, reason = "too many sessions");
-    }
 }
 
 /// A right password that opened nothing leaves a trace too: it may be somebody trying it out.
 fn count_refusal(app: &App, user: &User, client: &Client, reason: &'static str) {
     app.figures.login_failure.inc();
-    tracing::info!(target: "audit", event = "login_refused", user_id = %user.id,
-        username = %user.email, reason, ip = client.ip.map(tracing::field::display));
+    audit::login_refused(user, reason, client);
 }
 
 /// The user whose name and password these are. The attempt is counted before it is looked at.
@@ -89,8 +80,7 @@ async fn check_password(
             if matches!(error, ApiError::TooMany { .. }) {
                 app.client_addresses.note_failure(client);
                 app.figures.login_throttled.inc();
-                tracing::info!(target: "audit", event = "login_throttled",
-                    username = loggable(username), ip = client.ip.map(tracing::field::display));
+                audit::login_throttled(username, client);
             }
             return Err(error);
         }
@@ -103,8 +93,7 @@ async fn check_password(
         Ok(None) => {
             app.figures.login_failure.inc();
             app.client_addresses.note_failure(client);
-            tracing::info!(target: "audit", event = "login_failed",
-                username = loggable(username), ip = client.ip.map(tracing::field::display));
+            audit::login_failed(username, client);
             Ok(None)
         }
         Err(error) => {
@@ -144,15 +133,4 @@ fn role_of(user: &User, wanted: Option<&str>) -> Result<usize, ApiError> {
         .iter()
         .position(|role| role == wanted)
         .ok_or(ApiError::Forbidden("the user does not have this role"))
-}
-
-/// What was typed as a user name, if it looks like one: it may be a password in the wrong field.
-fn loggable(username: &str) -> &str {
-    let username = username.trim();
-    let domain = username.split_once('@').map_or("", |(_, domain)| domain);
-    let address = username.len() <= 254
-        && domain.split('.').filter(|label| !label.is_empty()).count() > 1
-        && domain.chars().all(|c| c.is_alphanumeric() || "-.".contains(c))
-        && !username.contains(|c: char| c.is_whitespace() || c.is_control());
-    if address { username } else { "(no address)" }
 }

@@ -61,6 +61,11 @@ impl Client {
         Self { ip, user_agent: user_agent(&parts.headers).as_ref().into() }
     }
 
+    /// A client that nothing is known of.
+    pub(crate) fn unknown() -> Self {
+        Self { ip: None, user_agent: "".into() }
+    }
+
     /// The client as a session's origin.
     pub(crate) fn origin(&self) -> Origin {
         let user_agent = (!self.user_agent.is_empty()).then(|| Arc::clone(&self.user_agent));

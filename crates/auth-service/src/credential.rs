@@ -1,6 +1,5 @@
 //! What comes of presenting the token that a request carries.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use auth_http::credential::Carried;
@@ -24,8 +23,8 @@ pub(crate) struct Caller {
     pub(crate) by_cookie: bool,
     /// Whether a page of a named origin sent the request, and would change something.
     pub(crate) from_named_origin: bool,
-    /// The client's address, as far as it is known.
-    pub(crate) ip: Option<IpAddr>,
+    /// Where the request came from, as far as it is known.
+    pub(crate) client: Client,
 }
 
 impl Caller {
@@ -35,15 +34,25 @@ impl Caller {
         parts: &Parts,
         intent: Intent,
     ) -> Result<Self, ApiError> {
-        let seen = Client::of(parts, &app.client_addresses).seen_at();
-        Self::present_from(app, parts, intent, seen).await
+        let client = Client::of(parts, &app.client_addresses);
+        let seen = client.seen_at();
+        Self::present_from(app, parts, intent, client, seen).await
     }
 
-    /// The same at a door that knows better where its request came from.
-    pub(crate) async fn present_from(
+    /// The same by a backend, which says nothing of the client it acts for.
+    pub(crate) async fn present_by_backend(
         app: &App,
         parts: &Parts,
         intent: Intent,
+    ) -> Result<Self, ApiError> {
+        Self::present_from(app, parts, intent, Client::unknown(), SeenAt::default()).await
+    }
+
+    async fn present_from(
+        app: &App,
+        parts: &Parts,
+        intent: Intent,
+        client: Client,
         seen: SeenAt,
     ) -> Result<Self, ApiError> {
         let carried =
@@ -57,8 +66,8 @@ impl Caller {
                 if from_named_origin && is_admin(&session) {
                     return Err(ApiError::CrossSite);
                 }
-                let (by_cookie, ip) = (carried.by_cookie, seen.ip);
-                Ok(Self { session, presented, by_cookie, from_named_origin, ip })
+                let by_cookie = carried.by_cookie;
+                Ok(Self { session, presented, by_cookie, from_named_origin, client })
             }
             Verdict::Dead(dead) => {
                 if intent == Intent::Look {

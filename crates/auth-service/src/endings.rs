@@ -16,6 +16,7 @@ use users::{Directory, KEPT_ENDINGS, SessionEnding, UsersError};
 use uuid::Uuid;
 
 use self::position::Position;
+use crate::audit;
 
 /// How many users' sessions are ended at a time.
 const USERS_AT_ONCE: usize = 500;
@@ -209,13 +210,12 @@ impl Endings {
 
     async fn carry_out(&self, endings: &[(Uuid, Ending)]) -> Result<(), StoreError> {
         for endings in endings.chunks(USERS_AT_ONCE) {
-            let mut counts: HashMap<Uuid, usize> = HashMap::new();
+            let mut counts: HashMap<Uuid, u64> = HashMap::new();
             for (user, _) in self.sessions.end_many(endings).await? {
                 *counts.entry(user).or_default() += 1;
             }
             for (user_id, count) in counts {
-                tracing::info!(target: "audit", event = "sessions_ended", %user_id, count,
-                    reason = "the user was changed elsewhere");
+                audit::sessions_ended_elsewhere(user_id, count);
             }
         }
         Ok(())

@@ -7,6 +7,7 @@
 
 mod admin;
 mod app;
+mod audit;
 mod authentication;
 mod backend;
 mod body;

@@ -52,12 +52,12 @@ fn line(auth: &AuthService, event: &str, request: &str) -> Value {
     line
 }
 
-/// With audit lines although little else is logged, and an admin: the token, and the user's id.
+/// With audit lines although little else is logged, and an admin: the token, and its session.
 fn start() -> (AuthService, String, Value) {
     let auth = AuthService::launch(&limits("3/1h", "0", "0").var("RUST_LOG", "info"));
     let admin = auth.login_answer(DEMO.0, DEMO.1);
     let token = admin["token"].as_str().unwrap().to_owned();
-    (auth, token, admin["session"]["user"]["id"].clone())
+    (auth, token, admin["session"].clone())
 }
 
 #[test]
@@ -84,7 +84,8 @@ fn every_login_is_told_whatever_became_of_it() {
 
 #[test]
 fn every_change_of_an_account_is_told_with_who_made_it() {
-    let (auth, admin, admin_id) = start();
+    let (auth, admin, session) = start();
+    let by = (&session["user"]["id"], &session["id"]);
     let new = json!({"email": ANN, "password": LONG_PASSWORD});
     let created = send(&auth, "r-create", &admin, "POST", "/api/v1/users", &new).expect(201);
     let ann = created.json()["id"].clone();
@@ -106,12 +107,14 @@ fn every_change_of_an_account_is_told_with_who_made_it() {
         ("user_deleted", "r-delete"),
     ] {
         let told = line(&auth, event, id);
-        assert_eq!((&told["user_id"], &told["by"]), (&ann, &admin_id), "{told}");
+        assert_eq!(told["user_id"], ann, "{told}");
+        assert_eq!((&told["by_user"], &told["by_session"]), by, "{told}");
     }
     assert_eq!(line(&auth, "user_changed", "r-roles")["roles"], "user,team");
     assert_eq!(line(&auth, "user_changed", "r-disable")["disabled"], true);
     send(&auth, "r-all", &admin, "DELETE", "/api/v1/sessions", &Value::Null).expect(204);
-    assert_eq!(line(&auth, "all_sessions_ended", "r-all")["by"], admin_id);
+    let told = line(&auth, "all_sessions_ended", "r-all");
+    assert_eq!((&told["by_user"], &told["by_session"]), by, "{told}");
 }
 
 #[test]
@@ -143,9 +146,16 @@ fn every_end_of_a_session_is_told_with_where_it_was_asked_for() {
         let told = line(&auth, event, id);
         assert_eq!((&told["user_id"], &told["session_id"]), (&ann, &json!(session)), "{told}");
     }
-    let (token, _) = open();
+    let told = line(&auth, "session_ended", "r-end");
+    assert_eq!((&told["by_user"], &told["by_session"]), (&ann, &json!(third)), "{told}");
+    let (token, fourth) = open();
+    send(&auth, "r-mint", &token, "POST", "/tokens", &json!({})).expect(201);
     send(&auth, "r-ends", &token, "DELETE", "/sessions", &Value::Null).expect(204);
-    assert_eq!(line(&auth, "sessions_ended", "r-ends")["user_id"], ann);
+    for (event, id) in [("token_minted", "r-mint"), ("sessions_ended", "r-ends")] {
+        let told = line(&auth, event, id);
+        assert_eq!(told["user_id"], ann, "{told}");
+        assert_eq!((&told["by_user"], &told["by_session"]), (&ann, &json!(fourth)), "{told}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::{AdminProblems, OneProblems};
 use crate::path::Path;
-use crate::{reply, view};
+use crate::{audit, reply, view};
 
 /// A user's sessions.
 #[utoipa::path(
@@ -60,8 +60,7 @@ pub(crate) async fn end_user_sessions(
 pub(crate) async fn end_all_of(app: &App, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
     app.users.get(id).await?.ok_or(ApiError::NotFound)?;
     let ended = app.sessions.end_all(id, Ending::default()).await?;
-    tracing::info!(target: "audit", event = "sessions_ended", user_id = %id, count = ended.len(),
-        by = %caller.session.subject.id, ip = caller.ip.map(tracing::field::display));
+    audit::sessions_ended(id, &ended, caller);
     Ok(())
 }
 
@@ -76,7 +75,6 @@ pub(crate) async fn end_everybodys_sessions(
     Admin(caller): Admin,
 ) -> Result<Response, ApiError> {
     let count = app.sessions.end_everybody(Some(caller.session.id)).await?;
-    tracing::info!(target: "audit", event = "all_sessions_ended", count,
-        by = %caller.session.subject.id, ip = caller.ip.map(tracing::field::display));
+    audit::all_sessions_ended(count, &caller);
     Ok(reply::no_content())
 }

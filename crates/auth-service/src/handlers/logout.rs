@@ -10,11 +10,12 @@ use axum::response::Response;
 use server_runtime::problem::wants_page;
 
 use crate::app::App;
+use crate::audit::Cause;
 use crate::body::Media;
 use crate::client_address::Client;
 use crate::credential::readable;
 use crate::error::ApiError;
-use crate::log_out::{Cause, log_out};
+use crate::log_out::log_out;
 use crate::openapi::LogoutProblems;
 use crate::pages::{LOGIN, see_other};
 use crate::reply;
@@ -38,7 +39,7 @@ pub(crate) async fn logout(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let carried = Carried::all(&headers, &app.cookie.name);
-    log_out(&app, &readable(carried.iter().copied()), Cause::Logout, client.ip).await?;
+    log_out(&app, &readable(carried.iter().copied()), Cause::Logout, &client).await?;
     let in_header = carried.iter().any(|carried| !carried.by_cookie);
     let by_form = Media::of(&headers) == Media::Form || (navigates(&headers) && !in_header);
     let mut response = if by_form {

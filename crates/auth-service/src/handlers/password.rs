@@ -13,12 +13,11 @@ use uuid::Uuid;
 use crate::admin::visible;
 use crate::app::App;
 use crate::body::Json;
-use crate::client_address::Client;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::PasswordProblems;
 use crate::path::Path;
-use crate::{reply, view};
+use crate::{audit, reply, view};
 
 /// Change a password.
 ///
@@ -33,13 +32,12 @@ use crate::{reply, view};
 pub(crate) async fn change_password(
     State(app): State<Arc<App>>,
     caller: Caller,
-    client: Client,
     Path(id): Path<String>,
     Json(change): Json<ChangePasswordRequest>,
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
     let asked = Change { id, current: change.current_password, new: change.new_password };
-    let cookie = self::change(&app, &caller, &client, asked).await?;
+    let cookie = self::change(&app, &caller, asked).await?;
     let mut response = reply::no_content();
     reply::set_cookie(&mut response, cookie);
     Ok(response)
@@ -58,18 +56,17 @@ pub(crate) struct Change {
 pub(crate) async fn change(
     app: &App,
     caller: &Caller,
-    client: &Client,
     change: Change,
 ) -> Result<Option<HeaderValue>, ApiError> {
     let id = change.id;
     let own = id == caller.session.subject.id;
     let new = Password::from(change.new);
-    let users = app.users.for_network(client.hashing_share());
+    let users = app.users.for_network(caller.client.hashing_share());
     let prepared = if own {
         let current = change.current.ok_or_else(|| {
             ApiError::Invalid("the field `current_password` is missing".to_owned())
         })?;
-        let verified = check_current(app, caller, client, Password::from(current)).await?;
+        let verified = check_current(app, caller, Password::from(current)).await?;
         if verified.generation != caller.session.generation {
             // It is over, and only nobody has ended it yet: it must not be the one that is kept.
             return Err(Dead::Revoked.into());
@@ -81,25 +78,20 @@ pub(crate) async fn change(
     caller.still_may(app).await?;
     let user = app.users.set_password(prepared).await?;
     let kept = own.then_some(caller.session.id);
-    tracing::info!(target: "audit", event = "password_changed", user_id = %id,
-        by = %caller.session.subject.id, ip = client.ip.map(tracing::field::display));
+    audit::password_changed(id, caller);
     end_others(app, id, user.generation, kept).await?;
-    if own && caller.by_cookie { another_cookie(app, caller, client).await } else { Ok(None) }
+    if own && caller.by_cookie { another_cookie(app, caller).await } else { Ok(None) }
 }
 
 /// A cookie with another token of the same session, where it can have one.
 ///
 /// Where the token has been rotated meanwhile, somebody else did it with the same cookie: the
 /// session that was to be kept is not the caller's alone, and ends.
-async fn another_cookie(
-    app: &App,
-    caller: &Caller,
-    client: &Client,
-) -> Result<Option<HeaderValue>, ApiError> {
+async fn another_cookie(app: &App, caller: &Caller) -> Result<Option<HeaderValue>, ApiError> {
     if caller.session.kind != Kind::Sliding {
         return Ok(None);
     }
-    match app.sessions.rotate(caller.presented, None, &client.seen_at()).await {
+    match app.sessions.rotate(caller.presented, None, &caller.client.seen_at()).await {
         Ok(Rotation::Rotated(token, session)) => {
             Ok(app.cookie.set(&token, view::cookie_age(&session)))
         }
@@ -115,14 +107,9 @@ async fn another_cookie(
 }
 
 /// A wrong one counts as a failed login: a stolen session must not become a guessing machine.
-async fn check_current(
-    app: &App,
-    caller: &Caller,
-    client: &Client,
-    current: Password,
-) -> Result<User, ApiError> {
-    let ticket = app.throttle.admit(&caller.session.subject.username, client).await?;
-    let users = app.users.for_network(client.hashing_share());
+async fn check_current(app: &App, caller: &Caller, current: Password) -> Result<User, ApiError> {
+    let ticket = app.throttle.admit(&caller.session.subject.username, &caller.client).await?;
+    let users = app.users.for_network(caller.client.hashing_share());
     match users.verify(caller.session.subject.id, &current).await {
         Ok(Some(user)) => {
             app.throttle.succeeded(ticket).await;
@@ -130,8 +117,7 @@ async fn check_current(
         }
         Ok(None) => {
             app.figures.login_failure.inc();
-            tracing::info!(target: "audit", event = "wrong_current_password",
-                user_id = %caller.session.subject.id, ip = client.ip.map(tracing::field::display));
+            audit::wrong_current_password(caller);
             Err(ApiError::Unprocessable("`current_password` is wrong".to_owned()))
         }
         Err(error) => {

@@ -10,10 +10,11 @@ use session::{Intent, Presented, Token};
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::audit::Cause;
 use crate::body::Form;
 use crate::client_address::Client;
 use crate::error::ApiError;
-use crate::log_out::{Cause, log_out};
+use crate::log_out::log_out;
 use crate::openapi::FormProblems;
 
 /// A token to revoke.
@@ -43,7 +44,7 @@ pub(crate) async fn revoke(
 ) -> Result<Response, ApiError> {
     if let Ok((id, digest)) = Token::read(&form.token) {
         let presented = Presented { id, digest, intent: Intent::End };
-        log_out(&app, &[presented], Cause::Revoked, client.ip).await?;
+        log_out(&app, &[presented], Cause::Revoked, &client).await?;
     }
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response())
 }

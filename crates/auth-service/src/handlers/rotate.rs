@@ -11,11 +11,10 @@ use users::ADMIN;
 
 use crate::app::App;
 use crate::body::OptionalJson;
-use crate::client_address::Client;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::RotateProblems;
-use crate::reply;
+use crate::{audit, reply};
 
 /// Rotate my token.
 ///
@@ -38,7 +37,6 @@ pub(crate) async fn rotate_session(
     let (parts, body) = request.into_parts();
     // The rotation itself is the use: until it is known to be allowed, the token is only looked at.
     let caller = Caller::present(&app, &parts, Intent::Look).await?;
-    let seen = Client::of(&parts, &app.client_addresses).seen_at();
     let request = Request::from_parts(parts, body);
     let OptionalJson(RotateRequest { role }) = OptionalJson::from_request(request, &()).await?;
     if caller.from_named_origin && role.as_deref().is_some_and(|role| role != caller.session.role())
@@ -49,11 +47,9 @@ pub(crate) async fn rotate_session(
     if caller.session.kind != Kind::Sliding {
         return Err(ApiError::Forbidden("only a sliding session rotates"));
     }
-    match app.sessions.rotate(caller.presented, role, &seen).await? {
+    match app.sessions.rotate(caller.presented, role, &caller.client.seen_at()).await? {
         Rotation::Rotated(token, session) => {
-            tracing::info!(target: "audit", event = "session_rotated",
-                user_id = %session.subject.id, session_id = %session.id, role = session.role(),
-                ip = caller.ip.map(tracing::field::display));
+            audit::session_rotated(&session, &caller.client);
             reply::token(&app, StatusCode::OK, &Issued { token, session, ended: Vec::new() })
         }
         Rotation::Dead(dead) => Err(dead.into()),

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use session::{
-    Condition, Dead, Intent, Kind, SeenAt, SessionId, VALUES_LIMIT, ValueChange, ValueWrite, Values,
+    Condition, Dead, Intent, Kind, SessionId, VALUES_LIMIT, ValueChange, ValueWrite, Values,
 };
 
 use crate::app::App;
@@ -37,7 +37,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let app = Arc::<App>::from_ref(state);
-        Caller::present_from(&app, parts, Intent::Use, SeenAt::default()).await.map(Self)
+        Caller::present_by_backend(&app, parts, Intent::Use).await.map(Self)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::{ListProblems, OneProblems, TokenProblems};
 use crate::path::Path;
-use crate::{body, reply, view};
+use crate::{audit, body, reply, view};
 
 /// Which of the caller's sessions to end.
 #[derive(Deserialize, IntoParams)]
@@ -76,8 +76,7 @@ pub(crate) async fn end_own(app: &App, caller: &Caller, id: &str) -> Result<bool
         return Err(ApiError::NotFound);
     }
     app.sessions.end(id).await?;
-    tracing::info!(target: "audit", event = "session_ended", user_id = %caller.session.subject.id,
-        session_id = %id, by = %caller.session.id, ip = caller.ip.map(tracing::field::display));
+    audit::session_ended_from_list(id, caller);
     Ok(id == caller.session.id)
 }
 
@@ -112,7 +111,6 @@ pub(crate) async fn end_all_own(
     let ending = Ending { below_generation: None, keep };
     let user = caller.session.subject.id;
     let ended = app.sessions.end_all(user, ending).await?;
-    tracing::info!(target: "audit", event = "sessions_ended", user_id = %user,
-        count = ended.len(), by = %caller.session.id, ip = caller.ip.map(tracing::field::display));
+    audit::sessions_ended(user, &ended, caller);
     Ok(())
 }

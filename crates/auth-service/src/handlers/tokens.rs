@@ -11,13 +11,11 @@ use server_runtime::settings::duration;
 use session::{Issued, Mint, SessionError};
 
 use crate::app::App;
-use crate::authentication::tell_of_ended;
 use crate::body::Json;
-use crate::client_address::Client;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::openapi::MintProblems;
-use crate::reply;
+use crate::{audit, reply};
 
 /// The longest name of a token, in characters.
 const NAME_CHARS: usize = 100;
@@ -34,10 +32,9 @@ const NAME_CHARS: usize = 100;
 pub(crate) async fn mint_token(
     State(app): State<Arc<App>>,
     caller: Caller,
-    client: Client,
     Json(request): Json<MintTokenRequest>,
 ) -> Result<Response, ApiError> {
-    let issued = mint(&app, &caller, &client, request).await?;
+    let issued = mint(&app, &caller, request).await?;
     reply::token(&app, StatusCode::CREATED, &issued)
 }
 
@@ -45,19 +42,17 @@ pub(crate) async fn mint_token(
 pub(crate) async fn mint(
     app: &App,
     caller: &Caller,
-    client: &Client,
     request: MintTokenRequest,
 ) -> Result<Issued, ApiError> {
     let mint = Mint {
         kind: kind(request.kind.unwrap_or(Kind::Fixed)),
         ttl: request.ttl.as_deref().map(ttl).transpose()?,
         name: request.name.map(name).transpose()?,
-        origin: client.origin(),
+        origin: caller.client.origin(),
     };
     let issued = issue(app, caller, mint).await?;
-    tracing::info!(target: "audit", event = "token_minted", user_id = %caller.session.subject.id,
-        session_id = %issued.session.id, by = %caller.session.id, ip = client.ip.map(tracing::field::display));
-    tell_of_ended(&issued);
+    audit::token_minted(&issued.session, caller);
+    audit::sessions_ended_past_limit(&issued);
     Ok(issued)
 }
 

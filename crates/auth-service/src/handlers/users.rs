@@ -22,7 +22,7 @@ use crate::openapi::{
     CreateUserProblems, DeleteUserProblems, ListUsersProblems, OneProblems, UpdateUserProblems,
 };
 use crate::path::Path;
-use crate::{body, reply, view};
+use crate::{audit, body, reply, view};
 
 /// Which users to list.
 #[derive(Deserialize, IntoParams)]
@@ -124,8 +124,7 @@ pub(crate) async fn create(
         caller.still_may(app).await?;
     }
     let created = app.users.insert(prepared).await?;
-    tracing::info!(target: "audit", event = "user_created", user_id = %created.id,
-        by = by.map(|caller| caller.session.subject.id.to_string()), ip = client.ip.map(tracing::field::display));
+    audit::user_created(&created, by, client);
     Ok(created)
 }
 
@@ -180,9 +179,7 @@ pub(crate) async fn change(
     changes: UserChanges,
 ) -> Result<User, ApiError> {
     let updated = app.users.update(id, changes).await?;
-    tracing::info!(target: "audit", event = "user_changed", user_id = %id,
-        by = %caller.session.subject.id, ip = caller.ip.map(tracing::field::display),
-        roles = updated.user.roles.join(","), disabled = updated.user.disabled);
+    audit::user_changed(&updated.user, caller);
     if updated.ends_sessions {
         let below_generation = Some(updated.user.generation);
         app.sessions.end_all(id, Ending { below_generation, keep: None }).await?;
@@ -214,8 +211,7 @@ pub(crate) async fn delete_user(
 /// Deletes a user and ends all of their sessions, for a caller who may.
 pub(crate) async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
     app.users.delete(id).await?;
-    tracing::info!(target: "audit", event = "user_deleted", user_id = %id,
-        by = %caller.session.subject.id, ip = caller.ip.map(tracing::field::display));
+    audit::user_deleted(id, caller);
     app.sessions.end_all(id, Ending::default()).await?;
     Ok(())
 }

@@ -10,7 +10,6 @@ use users::UserChanges;
 use super::refused;
 use crate::app::App;
 use crate::body::Form;
-use crate::client_address::Client;
 use crate::error::ApiError;
 use crate::handlers::{password, users as accounts};
 use crate::pages::see_other;
@@ -49,7 +48,6 @@ pub(crate) async fn change_name(
 pub(crate) async fn change_password(
     State(app): State<Arc<App>>,
     Visitor(caller): Visitor,
-    client: Client,
     Form(form): Form<PasswordForm>,
 ) -> Response {
     let change = password::Change {
@@ -57,7 +55,7 @@ pub(crate) async fn change_password(
         current: Some(form.current_password),
         new: form.new_password,
     };
-    match password::change(&app, &caller, &client, change).await {
+    match password::change(&app, &caller, change).await {
         Ok(cookie) => {
             let mut response = see_other("/account?done=password");
             reply::set_cookie(&mut response, cookie);

@@ -14,7 +14,6 @@ use session::Issued;
 use super::refused;
 use crate::app::App;
 use crate::body::Form;
-use crate::client_address::Client;
 use crate::credential::Caller;
 use crate::error::ApiError;
 use crate::handlers::tokens;
@@ -43,7 +42,6 @@ struct TokenPage<'a> {
 pub(crate) async fn mint_token(
     State(app): State<Arc<App>>,
     Visitor(caller): Visitor,
-    client: Client,
     Form(form): Form<TokenForm>,
 ) -> Response {
     let request = MintTokenRequest {
@@ -51,7 +49,7 @@ pub(crate) async fn mint_token(
         ttl: Some(form.ttl.trim().to_owned()).filter(|ttl| !ttl.is_empty()),
         name: Some(form.name.trim().to_owned()).filter(|name| !name.is_empty()),
     };
-    match tokens::mint(&app, &caller, &client, request).await {
+    match tokens::mint(&app, &caller, request).await {
         Ok(issued) => show(&app, &caller, &issued).unwrap_or_else(ApiError::into_response),
         Err(error) => refused(&app, &caller, error).await,
     }
