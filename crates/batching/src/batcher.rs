@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -37,9 +36,9 @@ pub struct Abandoned;
 
 /// Requests that travel in batches.
 ///
-/// Batches are sent by tasks on the runtime of whoever asks while there are too few of them; a
-/// runtime that ends takes its batches along, and the next request starts others. All tasks end
-/// when this is dropped.
+/// A request that finds an in-flight slot free starts a worker on its own runtime, so that no other
+/// thread is woken for it; the worker ends once nothing waits. A runtime that ends takes its batches
+/// along, and the next request starts another worker. All workers end when this is dropped.
 pub struct Batcher<Req, Resp> {
     shared: Arc<Shared<Req, Resp>>,
 }
@@ -49,11 +48,8 @@ pub(crate) struct Shared<Req, Resp> {
     pub(crate) limits: Limits,
     pub(crate) send: SendBatch<Req, Resp>,
     pub(crate) queue: Mutex<Queue<Req, Resp>>,
-    /// Tells a worker that a request waits.
-    pub(crate) arrived: Notify,
     /// Tells the batches in flight that a caller has gone away.
     pub(crate) cancelled: Notify,
-    slots_taken: AtomicUsize,
     /// The workers; none once the batcher is gone.
     workers: Mutex<Option<JoinSet<()>>>,
 }
@@ -74,9 +70,7 @@ where
                 limits: Limits { in_flight: limits.in_flight.max(1), ..limits },
                 send: Box::new(move |batch| Box::pin(send(batch))),
                 queue: Mutex::default(),
-                arrived: Notify::new(),
                 cancelled: Notify::new(),
-                slots_taken: AtomicUsize::new(0),
                 workers: Mutex::new(Some(JoinSet::new())),
             }),
         }
@@ -94,9 +88,14 @@ where
     /// waits for any more ends.
     pub async fn request(&self, request: Req, weight: usize) -> Result<Resp, Abandoned> {
         let (reply, response) = oneshot::channel();
-        self.shared.queue.lock().push(Waiter { request, weight, reply });
-        self.shared.ensure_workers();
-        self.shared.arrived.notify_one();
+        let needs_worker = {
+            let mut queue = self.shared.queue.lock();
+            queue.push(Waiter { request, weight, reply });
+            queue.take_slot(&self.shared.limits)
+        };
+        if needs_worker {
+            self.shared.start_worker();
+        }
         let mut pending = Pending { shared: &self.shared, response };
         (&mut pending.response).await.map_err(|_| Abandoned)
     }
@@ -128,15 +127,9 @@ where
     Req: Send + 'static,
     Resp: Send + 'static,
 {
-    /// Starts a worker if an in-flight slot is free, also where one was left by a worker that
-    /// should not have ended.
-    pub(crate) fn ensure_workers(self: &Arc<Self>) {
-        let free = |taken| (taken < self.limits.in_flight).then_some(taken + 1);
-        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
-        if self.slots_taken.fetch_update(set, fetch, free).is_err() {
-            return;
-        }
-        let slot = Slot(Arc::clone(self));
+    /// Starts a worker for a slot that was taken.
+    fn start_worker(self: &Arc<Self>) {
+        let slot = Slot { shared: Arc::clone(self), is_taken: true };
         if let Some(workers) = self.workers.lock().as_mut() {
             while workers.try_join_next().is_some() {}
             workers.spawn(worker::run(slot));
@@ -144,18 +137,64 @@ where
     }
 }
 
-/// An in-flight slot, taken until this is dropped.
-pub(crate) struct Slot<Req, Resp>(Arc<Shared<Req, Resp>>);
+/// An in-flight slot that was taken; it is free again once this is dropped, if not before.
+pub(crate) struct Slot<Req, Resp> {
+    shared: Arc<Shared<Req, Resp>>,
+    is_taken: bool,
+}
 
 impl<Req, Resp> Slot<Req, Resp> {
-    pub(crate) fn shared(&self) -> &Arc<Shared<Req, Resp>> {
-        &self.0
+    pub(crate) const fn shared(&self) -> &Arc<Shared<Req, Resp>> {
+        &self.shared
+    }
+
+    /// Whether the slot was not given up.
+    pub(crate) const fn is_taken(&self) -> bool {
+        self.is_taken
+    }
+
+    /// The next batch. Where nothing waits it is empty, and the slot is free.
+    ///
+    /// INVARIANT: the look and the release are one step, so that a request which comes after the
+    /// look finds the slot free and starts a worker.
+    pub(crate) fn next_batch(&mut self) -> Vec<Waiter<Req, Resp>> {
+        let mut queue = self.shared.queue.lock();
+        let batch = queue.take(&self.shared.limits);
+        if batch.is_empty() {
+            queue.release_slot();
+            self.is_taken = false;
+        }
+        batch
+    }
+}
+
+impl<Req, Resp> Slot<Req, Resp>
+where
+    Req: Send + 'static,
+    Resp: Send + 'static,
+{
+    /// Leaves the slot to another worker where requests wait, and frees it where none does.
+    pub(crate) fn give_up(&mut self) {
+        self.is_taken = false;
+        let is_wanted = {
+            let mut queue = self.shared.queue.lock();
+            let is_wanted = !queue.is_empty();
+            if !is_wanted {
+                queue.release_slot();
+            }
+            is_wanted
+        };
+        if is_wanted {
+            self.shared.start_worker();
+        }
     }
 }
 
 impl<Req, Resp> Drop for Slot<Req, Resp> {
     fn drop(&mut self) {
-        self.0.slots_taken.fetch_sub(1, Ordering::Relaxed);
+        if self.is_taken {
+            self.shared.queue.lock().release_slot();
+        }
     }
 }
 
@@ -175,3 +214,6 @@ impl<Req, Resp> Drop for Pending<'_, Req, Resp> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The requests that wait for the next batch: pure steps under a lock, nothing of time or I/O.
+//! The requests that wait for the next batch, and the in-flight slots: pure steps under a lock, nothing of time or I/O.
 
 use std::collections::VecDeque;
 
@@ -21,17 +21,30 @@ pub(crate) struct Queue<Req, Resp> {
     waiting: VecDeque<Waiter<Req, Resp>>,
     /// Callers that went away since the last look; some of them may have left in a batch before.
     cancelled: usize,
+    slots_taken: usize,
 }
 
 impl<Req, Resp> Default for Queue<Req, Resp> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), cancelled: 0 }
+        Self { waiting: VecDeque::new(), cancelled: 0, slots_taken: 0 }
     }
 }
 
 impl<Req, Resp> Queue<Req, Resp> {
     pub(crate) fn push(&mut self, waiter: Waiter<Req, Resp>) {
         self.waiting.push_back(waiter);
+    }
+
+    /// Takes an in-flight slot; `false` where none is free.
+    pub(crate) fn take_slot(&mut self, limits: &Limits) -> bool {
+        let is_free = self.slots_taken < limits.in_flight;
+        self.slots_taken += usize::from(is_free);
+        is_free
+    }
+
+    /// Gives an in-flight slot back.
+    pub(crate) fn release_slot(&mut self) {
+        self.slots_taken -= 1;
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,7 +1,7 @@
 //! One worker: takes what waits, sends it as one batch, hands out the responses, and again.
 //!
-//! It is a task of its own, which lives as long as the batcher: a caller that goes away takes
-//! nothing with it but its own request.
+//! It is a task of its own, which lives while anything waits: a caller that goes away takes nothing
+//! with it but its own request.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,49 +11,33 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use crate::batcher::{Shared, Slot};
+use crate::batcher::Slot;
 use crate::queue::Waiter;
 
-/// Works until its slot is given up, or the task is aborted.
-pub(crate) async fn run<Req, Resp>(slot: Slot<Req, Resp>)
+/// Works until nothing waits, its slot is given up, or the task is aborted.
+pub(crate) async fn run<Req, Resp>(mut slot: Slot<Req, Resp>)
+where
+    Req: Send + 'static,
+    Resp: Send + 'static,
+{
+    // Yield once, so that every ready task can enqueue before the queue is drained.
+    yield_now().await;
+    while slot.is_taken() {
+        let batch = slot.next_batch();
+        if !batch.is_empty() {
+            send(batch, &mut slot).await;
+        }
+    }
+}
+
+/// Sends one batch and hands each caller its own response. It ends early where nobody waits for it
+/// any more; one that is overdue gives its slot up.
+async fn send<Req, Resp>(batch: Vec<Waiter<Req, Resp>>, slot: &mut Slot<Req, Resp>)
 where
     Req: Send + 'static,
     Resp: Send + 'static,
 {
     let shared = Arc::clone(slot.shared());
-    let mut slot = Some(slot);
-    while slot.is_some() {
-        let (batch, more) = take(&shared);
-        if batch.is_empty() {
-            shared.arrived.notified().await;
-            // Yield once, so that every ready task can enqueue before the queue is drained.
-            yield_now().await;
-            continue;
-        }
-        if more {
-            shared.arrived.notify_one();
-        }
-        send(&shared, batch, &mut slot).await;
-    }
-}
-
-/// The next batch, and whether other requests stay behind.
-fn take<Req, Resp>(shared: &Shared<Req, Resp>) -> (Vec<Waiter<Req, Resp>>, bool) {
-    let mut queue = shared.queue.lock();
-    let batch = queue.take(&shared.limits);
-    (batch, !queue.is_empty())
-}
-
-/// Sends one batch and hands each caller its own response. It ends early where nobody waits for it
-/// any more; one that is overdue gives its slot up.
-async fn send<Req, Resp>(
-    shared: &Arc<Shared<Req, Resp>>,
-    batch: Vec<Waiter<Req, Resp>>,
-    slot: &mut Option<Slot<Req, Resp>>,
-) where
-    Req: Send + 'static,
-    Resp: Send + 'static,
-{
     let (requests, replies) = batch
         .into_iter()
         .map(|waiter| (waiter.request, waiter.reply))
@@ -71,10 +55,7 @@ async fn send<Req, Resp>(
             biased;
             responses = &mut sent => break responses,
             () = cancelled => {}
-            () = &mut overdue, if slot.is_some() => {
-                *slot = None;
-                shared.ensure_workers();
-            }
+            () = &mut overdue, if slot.is_taken() => slot.give_up(),
         }
     };
     for (reply, response) in replies.into_iter().zip(responses) {
