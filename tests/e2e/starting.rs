@@ -74,7 +74,7 @@ fn a_session_store_that_is_something_else_is_named_as_that() {
     let address = format!("127.0.0.1:{}", other.public.port);
     let launch = Launch::auth().var("AUTH_DATABASE_URL", "sqlite:users.db");
     let output = launch.var("AUTH_SESSION_STORE", format!("redis://{address}")).run();
-    expect_failure(&output, &format!("{address}: what listens there is not Redis"));
+    expect_failure(&output, &format!("{address}: the server there is not Redis"));
 }
 
 #[test]

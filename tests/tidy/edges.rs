@@ -36,7 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("httpdate", &[]),
     ("wiping-alloc", &[]),
-    ("session", &["clock", "redis", "tokio"]),
+    ("session", &["batching", "clock", "redis", "tokio"]),
     ("users", &["clock", "sqlx", "tokio"]),
     (
         "server-runtime",

@@ -103,7 +103,7 @@ impl App {
             redirect_origins: config.redirect_origins,
             allowed_origins: config.allowed_origins,
             allowed_hosts: config.allowed_hosts,
-            risks: backend.risks,
+            risks: backend.warnings,
         })
     }
 

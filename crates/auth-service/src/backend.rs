@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clock::Clock;
 use session::{
-    AttemptStore, MemoryAttempts, MemoryStore, RedisAddress, RedisAttempts, RedisLink,
+    AttemptStore, MemoryAttempts, MemoryStore, RedisAddress, RedisAttempts, RedisConnection,
     RedisOptions, RedisStore, SessionStore, StoreError,
 };
 
@@ -19,7 +19,7 @@ pub(crate) struct Backend {
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) attempts: Arc<dyn AttemptStore>,
     /// What may cost sessions, in words for the operator.
-    pub(crate) risks: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Backend {
@@ -36,7 +36,7 @@ impl Backend {
             SessionBackend::Memory => Ok(Self {
                 sessions: Arc::new(MemoryStore::new(Arc::clone(clock))),
                 attempts: Arc::new(MemoryAttempts::new(Arc::clone(clock), ATTEMPTS_KEPT)),
-                risks: Vec::new(),
+                warnings: Vec::new(),
             }),
             SessionBackend::Redis { address, wait_for_replica } => {
                 Self::redis(address, RedisOptions { wait_for_replica }, clock).await
@@ -49,12 +49,12 @@ impl Backend {
         options: RedisOptions,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let link = RedisLink::open(address, options, Arc::clone(clock)).await?;
-        let risks = link.risks().await;
+        let connection = RedisConnection::open(address, options, Arc::clone(clock)).await?;
+        let warnings = connection.warnings().await;
         Ok(Self {
-            sessions: Arc::new(RedisStore::new(link.clone())),
-            attempts: Arc::new(RedisAttempts::new(link)),
-            risks,
+            sessions: Arc::new(RedisStore::new(connection.clone())),
+            attempts: Arc::new(RedisAttempts::new(connection)),
+            warnings,
         })
     }
 }

@@ -20,7 +20,7 @@ mod engine;
 mod expiry;
 mod gate;
 mod issue;
-mod link;
+mod redis_connection;
 mod session;
 mod store;
 mod sweeper;
@@ -33,7 +33,7 @@ pub use binding::{Binding, ClientDigest, SeenAt, network};
 pub use engine::{RandomSource, Sessions};
 pub use gate::Gate;
 pub use issue::{Issued, Lifetimes, Login, Mint, Rotation, SessionError};
-pub use link::{BadRedisAddress, RedisAddress, RedisLink, RedisOptions};
+pub use redis_connection::{InvalidRedisAddress, RedisAddress, RedisConnection, RedisOptions};
 pub use session::{
     Dead, Intent, Kind, NewSession, Origin, Presented, Session, Subject, Transport, Verdict,
 };

@@ -1,65 +1,66 @@
-//! The way to a Redis or Valkey, a single one or a cluster: what is sent, how long it is waited
-//! for, and what a missing answer means. What the commands are about is not known here.
+//! The connection to a Redis or Valkey, a single one or a cluster: what is sent, how long it is
+//! waited for, and what a missing reply means. What the commands are about is not known here.
 //!
 //! INVARIANT: a command that may have been carried out is never sent again. Sent again is only what
 //! a server refused unseen: a script that it does not know, a key that is elsewhere.
-//! INVARIANT: nothing waits for long, and not too much waits.
+//! INVARIANT: nothing waits for long, and the number of those who wait is bounded.
 
 mod address;
+mod batched;
 mod cluster;
 mod connection;
-mod each;
-mod gather;
 mod node;
-mod patience;
-mod risks;
 mod script;
+mod script_call;
+mod script_reply;
 mod slots;
 mod stream;
+mod timeouts;
+mod warnings;
 
 use std::sync::Arc;
 
 use clock::Clock;
 use redis::Value;
 
-pub use address::{BadRedisAddress, RedisAddress};
-pub(crate) use each::{Parcel, Telling};
-pub(crate) use script::{Call, Script, digest_of, script};
+pub use address::{InvalidRedisAddress, RedisAddress};
+pub(crate) use script::{Script, digest_of, script};
+pub(crate) use script_call::{ScriptBatch, ScriptCall};
+pub(crate) use script_reply::ScriptReply;
 
+use self::batched::{BatchedNode, KEYS_PER_CALL};
 use self::cluster::Cluster;
-use self::each::{Told, calls_for};
-use self::gather::Gatherer;
-use self::node::{Kept, Node, Reply};
+use self::node::{Durability, Node, NodeReply};
 use crate::StoreError;
 
-/// The answer to one call.
-pub(crate) type Answer = Result<Value, StoreError>;
+/// The reply to one call.
+pub(crate) type Reply = Result<Value, StoreError>;
 
 /// A connection to one Redis, or to all servers of a cluster: a cheap handle.
 #[derive(Clone)]
-pub struct RedisLink {
-    to: Arc<To>,
+pub struct RedisConnection {
+    target: Arc<Target>,
     wait_for_replica: bool,
 }
 
-enum To {
-    One(Arc<Gatherer>),
-    Many(Box<Cluster>),
+enum Target {
+    Single(Box<BatchedNode>),
+    Cluster(Box<Cluster>),
 }
 
 /// What is demanded of the servers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RedisOptions {
-    /// Whether a revocation counts only once a replica has it, too.
+    /// Whether a revocation counts only once a replica has stored it, too.
     pub wait_for_replica: bool,
 }
 
-impl RedisLink {
+impl RedisConnection {
     /// Connects.
     ///
     /// # Errors
     ///
-    /// Where nothing answers there, or refuses us.
+    /// Where no server answers there, or it refuses us.
     pub async fn open(
         address: RedisAddress,
         options: RedisOptions,
@@ -69,74 +70,89 @@ impl RedisLink {
             // Fails where a provider was chosen before, and then that one serves.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let to = if address.is_cluster {
-            To::Many(Box::new(Cluster::open(address, clock).await?))
+        let target = if address.is_cluster {
+            Target::Cluster(Box::new(Cluster::open(address, clock).await?))
         } else {
-            let host = address.hosts.first().ok_or_else(|| unreachable("nowhere"))?;
-            To::One(Arc::new(Gatherer::new(Node::new(&address, host)?)))
+            let host =
+                address.hosts.first().ok_or_else(|| unreachable("a server without a name"))?;
+            Target::Single(Box::new(BatchedNode::new(Node::new(&address, host)?)))
         };
-        let link = Self { to: Arc::new(to), wait_for_replica: options.wait_for_replica };
-        link.ping().await?;
-        Ok(link)
+        let opened = Self { target: Arc::new(target), wait_for_replica: options.wait_for_replica };
+        opened.ping().await?;
+        Ok(opened)
     }
 
     /// What the operator should know: settings of the servers that may lose sessions.
-    pub async fn risks(&self) -> Vec<String> {
-        let asked = self.everywhere(|| Call::plain("INFO", b"everything")).await;
-        risks::risks(asked.iter().flatten(), self.wait_for_replica)
+    pub async fn warnings(&self) -> Vec<String> {
+        let infos = self.run_on_all(|| ScriptCall::command("INFO", b"everything")).await;
+        warnings::warnings(infos.iter().flatten(), self.wait_for_replica)
     }
 
     /// Whether one server answers at least: the others may be replaced at this moment.
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        let mut answers = self.everywhere(|| Call::plain("PING", b"")).await;
-        match answers.iter().position(Result::is_ok) {
-            Some(_) => Ok(()),
-            None => {
-                answers.pop().map_or_else(|| Err(unreachable("it")), |answer| answer.map(|_| ()))
-            }
+        let mut replies = self.run_on_all(|| ScriptCall::command("PING", b"")).await;
+        if replies.iter().any(Result::is_ok) {
+            return Ok(());
         }
+        only(std::mem::take(&mut replies)).map(|_| ())
     }
 
-    /// Looks whether connections are there, and has those come back that broke unused.
-    pub(crate) async fn wake(&self) -> Result<(), StoreError> {
+    /// Checks each connection, and makes those anew that broke while nobody used them.
+    pub(crate) async fn reconnect(&self) -> Result<(), StoreError> {
         if self.wait_for_replica {
-            match &*self.to {
-                To::One(server) => server.node().wake().await?,
-                To::Many(cluster) => cluster.wake().await,
+            match &*self.target {
+                Target::Single(server) => server.node().reconnect().await?,
+                Target::Cluster(cluster) => cluster.reconnect().await,
             }
         }
         self.ping().await
     }
 
-    /// Makes all calls at once, in their order on each server; an answer for each.
-    pub(crate) async fn run(&self, calls: &[Call]) -> Vec<Answer> {
-        self.run_and(calls, Kept::Here).await
-    }
-
-    /// Makes a script work on each key of a parcel, with what others ask of it at this time; what it
-    /// tells of each, in their order. In a cluster each key is in a place of its own.
-    pub(crate) async fn each(&self, parcel: Parcel) -> Vec<Telling> {
-        match &*self.to {
-            To::One(server) => server.each(parcel).await,
-            To::Many(cluster) => {
-                let calls = calls_for(std::iter::once(&parcel), 1).into_iter();
-                let calls: Vec<Call> = calls.map(|(call, _)| call).collect();
-                let answers = cluster.run(&calls, Kept::Here).await;
-                answers.into_iter().flat_map(|answer| Told::split(answer, 1)).collect()
-            }
-        }
+    /// Makes all calls at once, in their order on each server; a reply for each.
+    pub(crate) async fn run(&self, calls: &[ScriptCall]) -> Vec<Reply> {
+        self.run_until(Durability::Primary, calls).await
     }
 
     /// The same for what must not come undone: if so demanded, it has succeeded only once a replica
-    /// has it, and whatever was done there before.
-    pub(crate) async fn run_kept(&self, calls: &[Call]) -> Vec<Answer> {
-        let kept = if self.wait_for_replica { Kept::OnReplica } else { Kept::Here };
-        self.run_and(calls, kept).await
+    /// has stored it, and whatever was done there before.
+    pub(crate) async fn run_durably(&self, calls: &[ScriptCall]) -> Vec<Reply> {
+        let replica = self.wait_for_replica;
+        self.run_until(if replica { Durability::Replica } else { Durability::Primary }, calls).await
     }
 
     /// Makes one call.
-    pub(crate) async fn run_one(&self, call: Call) -> Answer {
+    pub(crate) async fn run_one(&self, call: ScriptCall) -> Reply {
         only(self.run(&[call]).await)
+    }
+
+    /// Makes one call, whose outcome must not come undone.
+    pub(crate) async fn run_one_durably(&self, call: ScriptCall) -> Reply {
+        only(self.run_durably(&[call]).await)
+    }
+
+    /// An empty batch for a script that works on each of many keys for itself. In a cluster the keys
+    /// are in different slots, and each needs a call of its own.
+    pub(crate) fn batch(&self, script: &'static Script) -> ScriptBatch {
+        let keys_per_call = match &*self.target {
+            Target::Single(_) => KEYS_PER_CALL,
+            Target::Cluster(_) => 1,
+        };
+        ScriptBatch::new(script, keys_per_call)
+    }
+
+    /// Makes a batch, together with what others request at this time; the reply about each key, in
+    /// their order.
+    pub(crate) async fn run_batch(
+        &self,
+        batch: ScriptBatch,
+    ) -> Vec<Result<ScriptReply, StoreError>> {
+        match &*self.target {
+            Target::Single(server) => server.run(batch).await,
+            Target::Cluster(cluster) => {
+                let replies = cluster.run(&batch.into_calls(), Durability::Primary).await;
+                replies.into_iter().flat_map(|reply| ScriptReply::split(reply, 1)).collect()
+            }
+        }
     }
 
     /// Whether replicas are waited for.
@@ -144,30 +160,32 @@ impl RedisLink {
         self.wait_for_replica
     }
 
-    /// Makes the same call on each server that keeps keys.
-    pub(crate) async fn everywhere(&self, call: impl Fn() -> Call) -> Vec<Answer> {
-        match &*self.to {
-            To::One(server) => settled(server.node().run(&[&call()], Kept::Here, false).await),
-            To::Many(cluster) => cluster.everywhere(&call).await,
+    /// Makes the same call on each server that stores keys.
+    pub(crate) async fn run_on_all(&self, call: impl Fn() -> ScriptCall) -> Vec<Reply> {
+        match &*self.target {
+            Target::Single(server) => {
+                settled(server.node().run(&[call()], Durability::Primary).await)
+            }
+            Target::Cluster(cluster) => cluster.run_on_all(&call).await,
         }
     }
 
-    /// How many servers keep keys: one, or as many masters as the cluster is known to have.
+    /// How many servers store keys: one, or as many masters as the cluster is known to have.
     pub(crate) fn servers(&self) -> usize {
-        match &*self.to {
-            To::One(_) => 1,
-            To::Many(cluster) => cluster.masters().len(),
+        match &*self.target {
+            Target::Single(_) => 1,
+            Target::Cluster(cluster) => cluster.masters().len(),
         }
     }
 
     /// Makes a call on one of them, by its number; `None` where there are not so many.
-    pub(crate) async fn run_on(&self, server: usize, call: Call) -> Option<Answer> {
-        match &*self.to {
-            To::One(only_one) if server == 0 => {
-                Some(only(settled(only_one.node().run(&[&call], Kept::Here, false).await)))
+    pub(crate) async fn run_on(&self, server: usize, call: ScriptCall) -> Option<Reply> {
+        match &*self.target {
+            Target::Single(single) if server == 0 => {
+                Some(only(settled(single.node().run(&[call], Durability::Primary).await)))
             }
-            To::One(_) => None,
-            To::Many(cluster) => {
+            Target::Single(_) => None,
+            Target::Cluster(cluster) => {
                 let host = cluster.masters().into_iter().nth(server)?;
                 Some(cluster.run_on(&host, &call).await)
             }
@@ -175,38 +193,35 @@ impl RedisLink {
     }
 
     /// The items in runs of those whose keys one script may work on together: all on a single
-    /// server; in a cluster, each key is in a place of its own.
-    pub(crate) fn places<'a, T>(&self, items: &'a [T]) -> Vec<&'a [T]> {
-        match &*self.to {
-            To::One(_) => items.chunks(items.len().max(1)).collect(),
-            To::Many(_) => items.chunks(1).collect(),
+    /// server; in a cluster, where each key has a slot of its own, one by one.
+    pub(crate) fn groups<'a, T>(&self, items: &'a [T]) -> Vec<&'a [T]> {
+        match &*self.target {
+            Target::Single(_) => items.chunks(items.len().max(1)).collect(),
+            Target::Cluster(_) => items.chunks(1).collect(),
         }
     }
 
-    async fn run_and(&self, calls: &[Call], kept: Kept) -> Vec<Answer> {
+    async fn run_until(&self, durability: Durability, calls: &[ScriptCall]) -> Vec<Reply> {
         if calls.is_empty() {
             return Vec::new();
         }
-        match &*self.to {
-            To::One(server) => {
-                let calls: Vec<&Call> = calls.iter().collect();
-                settled(server.node().run(&calls, kept, false).await)
-            }
-            To::Many(cluster) => cluster.run(calls, kept).await,
+        match &*self.target {
+            Target::Single(server) => settled(server.node().run(calls, durability).await),
+            Target::Cluster(cluster) => cluster.run(calls, durability).await,
         }
     }
 }
 
-/// The one answer; none at all is a failure.
-pub(crate) fn only(mut answers: Vec<Answer>) -> Answer {
-    answers.pop().unwrap_or_else(|| Err(StoreError("no answer".to_owned())))
+/// The one reply; where there is none at all, nobody answered.
+fn only(mut replies: Vec<Reply>) -> Reply {
+    replies.pop().unwrap_or_else(|| Err(unreachable("the server")))
 }
 
-/// What a server that is alone has to say; one that sends us elsewhere has failed.
-fn settled(replies: Vec<Reply>) -> Vec<Answer> {
-    replies.into_iter().map(Reply::settled).collect()
+/// The replies of a server that is alone; one that sends us elsewhere has failed.
+fn settled(replies: Vec<NodeReply>) -> Vec<Reply> {
+    replies.into_iter().map(NodeReply::settled).collect()
 }
 
 fn unreachable(what: &str) -> StoreError {
-    StoreError(format!("{what} is out of reach"))
+    StoreError(format!("{what} is unreachable"))
 }

@@ -8,7 +8,7 @@ use redis::Value;
 use super::pace::{Pace, micros};
 use super::{AttemptKey, AttemptLimit, AttemptStore, Reservation};
 use crate::StoreError;
-use crate::link::{Answer, Call, RedisLink, script};
+use crate::redis_connection::{RedisConnection, Reply, ScriptCall, script};
 
 script!(RESERVE, "", "redis/reserve.lua");
 script!(REFUND, " flags=allow-oom", "redis/refund.lua");
@@ -21,7 +21,7 @@ const LONGEST_US: u64 = 1 << 50;
 /// Counts attempts in Redis, so that any number of nodes are one. What no longer counts goes by
 /// itself.
 pub struct RedisAttempts {
-    link: RedisLink,
+    connection: RedisConnection,
 }
 
 /// Whether attempts are counted, or looked at.
@@ -33,15 +33,15 @@ enum Mode {
 
 impl RedisAttempts {
     /// Counts there.
-    pub const fn new(link: RedisLink) -> Self {
-        Self { link }
+    pub const fn new(connection: RedisConnection) -> Self {
+        Self { connection }
     }
 
     /// The longest wait of some limits that are in one place: 0 where there is none.
     async fn wait_us(&self, limits: &[AttemptLimit], mode: Mode) -> Result<u64, StoreError> {
         let keys: Vec<Vec<u8>> = limits.iter().map(|limit| count_key(limit.key)).collect();
         let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-        let call = Call::on_all(&RESERVE, &keys).arg(match mode {
+        let call = ScriptCall::on_all(&RESERVE, &keys).arg(match mode {
             Mode::Count => "count",
             Mode::Look => "look",
         });
@@ -49,7 +49,7 @@ impl RedisAttempts {
             let (interval_us, burst) = measures(limit);
             call.arg(interval_us).arg(burst)
         });
-        match self.link.run_one(call).await? {
+        match self.connection.run_one(call).await? {
             Value::Int(wait) => u64::try_from(wait).map_err(|_| odd()),
             _ => Err(odd()),
         }
@@ -64,7 +64,7 @@ impl AttemptStore for RedisAttempts {
     async fn reserve(&self, limits: &[AttemptLimit]) -> Result<Reservation, StoreError> {
         let mut counted = 0;
         let mut wait_us = 0;
-        for together in self.link.places(limits) {
+        for together in self.connection.groups(limits) {
             let mode = if wait_us == 0 { Mode::Count } else { Mode::Look };
             match self.wait_us(together, mode).await {
                 Ok(0) if wait_us == 0 => counted += together.len(),
@@ -84,26 +84,27 @@ impl AttemptStore for RedisAttempts {
     }
 
     async fn refund(&self, limits: &[AttemptLimit]) -> Result<(), StoreError> {
-        let call =
-            |limit: &AttemptLimit| Call::on(&REFUND, &count_key(limit.key)).arg(measures(limit).0);
-        let calls: Vec<Call> = limits.iter().map(call).collect();
-        done(self.link.run(&calls).await)
+        let call = |limit: &AttemptLimit| {
+            ScriptCall::on(&REFUND, &count_key(limit.key)).arg(measures(limit).0)
+        };
+        let calls: Vec<ScriptCall> = limits.iter().map(call).collect();
+        done(self.connection.run(&calls).await)
     }
 
     async fn clear(&self, key: AttemptKey) -> Result<(), StoreError> {
-        let call = Call::plain("DEL", &count_key(key));
-        self.link.run_one(call).await.map(|_| ())
+        let call = ScriptCall::command("DEL", &count_key(key));
+        self.connection.run_one(call).await.map(|_| ())
     }
 
     async fn remember(&self, key: AttemptKey, period: Duration) -> Result<(), StoreError> {
         let period_ms = micros(period).min(LONGEST_US).div_ceil(1000).max(1);
-        let call = Call::on(&REMEMBER, &known_key(key)).arg(period_ms);
-        self.link.run_one(call).await.map(|_| ())
+        let call = ScriptCall::on(&REMEMBER, &known_key(key)).arg(period_ms);
+        self.connection.run_one(call).await.map(|_| ())
     }
 
     async fn knows(&self, key: AttemptKey) -> Result<bool, StoreError> {
-        let call = Call::plain("EXISTS", &known_key(key));
-        match self.link.run_one(call).await? {
+        let call = ScriptCall::command("EXISTS", &known_key(key));
+        match self.connection.run_one(call).await? {
             Value::Int(known) => Ok(known == 1),
             _ => Err(odd()),
         }
@@ -130,7 +131,7 @@ fn named(kind: &str, key: AttemptKey) -> Vec<u8> {
     format!("{kind}:{digest:032x}").into_bytes()
 }
 
-fn done(answers: Vec<Answer>) -> Result<(), StoreError> {
+fn done(answers: Vec<Reply>) -> Result<(), StoreError> {
     answers.into_iter().try_for_each(|answer| answer.map(|_| ()))
 }
 
@@ -147,9 +148,9 @@ mod tests {
     use crate::store::redis::server;
 
     async fn rig() -> Option<Rig> {
-        let link = server::fresh_database().await?;
+        let connection = server::fresh_database().await?;
         let pass = |time| Box::pin(tokio::time::sleep(time)) as _;
-        Some(Rig::new(Arc::new(RedisAttempts::new(link)), Box::new(pass)))
+        Some(Rig::new(Arc::new(RedisAttempts::new(connection)), Box::new(pass)))
     }
 
     attempt_store_conformance!(rig());

@@ -27,7 +27,9 @@ async fn engines() -> Vec<Sessions> {
     let clock = Arc::new(ManualClock::new());
     let memory = Arc::new(MemoryStore::new(clock.clone()));
     let mut stores: Vec<Arc<dyn SessionStore>> = vec![memory];
-    stores.extend(fresh_database().await.map(|link| Arc::new(RedisStore::new(link)) as Arc<_>));
+    stores.extend(
+        fresh_database().await.map(|connection| Arc::new(RedisStore::new(connection)) as Arc<_>),
+    );
     let engine = |store| Sessions::new(store, clock.clone(), lifetimes, Binding::default());
     stores.into_iter().map(engine).collect()
 }

@@ -1,4 +1,4 @@
-//! Where a Redis is, and how it is to be talked to, as people write it.
+//! The address of a Redis, as people write it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -28,7 +28,7 @@ pub(crate) struct Host(pub(super) String, pub(super) u16);
 /// It is no address of a Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not the address of a Redis")]
-pub struct BadRedisAddress;
+pub struct InvalidRedisAddress;
 
 impl RedisAddress {
     /// The same with the name of an ACL user and a password, each where one is given.
@@ -67,10 +67,10 @@ impl RedisAddress {
 }
 
 impl FromStr for RedisAddress {
-    type Err = BadRedisAddress;
+    type Err = InvalidRedisAddress;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        read(text).ok_or(BadRedisAddress)
+        read(text).ok_or(InvalidRedisAddress)
     }
 }
 
@@ -184,8 +184,8 @@ mod tests {
         let address = address.with_credentials(None, other);
         assert_eq!(address.username.as_deref(), Some("ann"));
         assert_eq!(address.password.as_ref().unwrap().as_str(), "other");
-        let nobody: RedisAddress = "redis://:geheim@cache".parse().unwrap();
-        assert_eq!(nobody.username, None);
+        let anonymous: RedisAddress = "redis://:geheim@cache".parse().unwrap();
+        assert_eq!(anonymous.username, None);
     }
 
     #[test]

@@ -20,13 +20,14 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::address::{Host, RedisAddress};
-use super::patience::{ANSWER, CONNECT, IN_FLIGHT, KEEPALIVE, UNACKNOWLEDGED};
+use super::node::IN_FLIGHT;
 use super::stream::{Counted, Writes};
+use super::timeouts::{CONNECT, KEEPALIVE, UNACKNOWLEDGED};
 use super::unreachable;
 use crate::StoreError;
 
 /// A connection that is made anew after it broke.
-pub(super) struct Line {
+pub(super) struct ReconnectingConnection {
     connector: Arc<Connector>,
     /// The last attempt to connect, under way or over.
     attempt: Mutex<Option<Attempt>>,
@@ -50,42 +51,43 @@ struct Connection {
     driver: Arc<AbortOnDropHandle<()>>,
 }
 
-impl Line {
+impl ReconnectingConnection {
     /// Nothing is sent yet.
     pub(super) fn new(connector: &Arc<Connector>) -> Self {
         Self { connector: Arc::clone(connector), attempt: Mutex::default() }
     }
 
-    /// Sends a pipeline, and takes its answers. A connection that is found broken before any of it
+    /// Sends a pipeline, and receives its replies. A connection that is found broken before any of it
     /// was written is made anew.
     ///
     /// # Errors
     ///
-    /// Where there is no connection, or no answer.
+    /// Where there is no connection, or it broke.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it may or may not have been carried out; other callers have their replies.
     pub(super) async fn exchange(
         &self,
         pipeline: &Pipeline,
     ) -> Result<Vec<RedisResult<Value>>, StoreError> {
         let mut connection = self.connection().await?;
         let written = connection.writes.count();
-        let mut answered = pipeline.query_async(&mut connection.redis).await;
-        if answered.as_ref().is_err_and(is_broken) {
+        let mut replied = pipeline.query_async(&mut connection.redis).await;
+        if replied.as_ref().is_err_and(is_broken) {
             self.give_up(&connection);
             if connection.writes.count() == written {
                 connection = self.connection().await?;
-                answered = pipeline.query_async(&mut connection.redis).await;
+                replied = pipeline.query_async(&mut connection.redis).await;
             }
         }
-        answered.map_err(|error| {
-            // Whoever waited in vain leaves it to those whose answers may still come.
-            if !error.is_timeout() {
-                self.give_up(&connection);
-            }
+        replied.map_err(|error| {
+            self.give_up(&connection);
             self.connector.explain(&error)
         })
     }
 
-    /// Has the next one connect anew, whatever its name leads to by then.
+    /// Makes the next caller connect anew, to whatever the name leads to by then.
     pub(super) fn renew(&self) {
         *self.attempt.lock() = None;
     }
@@ -111,27 +113,28 @@ impl Line {
     fn attempt(&self) -> (Attempt, bool) {
         let mut current = self.attempt.lock();
         if let Some(attempt) = &*current {
-            let is_of_use = match attempt.peek() {
+            let is_usable = match attempt.peek() {
                 Some(made) => made.as_ref().is_ok_and(Connection::is_open),
                 None => true,
             };
-            if is_of_use {
+            if is_usable {
                 return (attempt.clone(), false);
             }
         }
         let connector = Arc::clone(&self.connector);
-        // Apart from whoever waits for it, who may give up sooner.
+        // In a task of its own: whoever waits for the connection may give up sooner.
         let connecting = tokio::spawn(async move { connector.connect().await });
-        let attempt = connecting.map(|made| made.unwrap_or_else(|_| Err(unreachable("it"))));
+        let attempt =
+            connecting.map(|made| made.unwrap_or_else(|_| Err(unreachable("the server"))));
         let attempt = attempt.boxed().shared();
         *current = Some(attempt.clone());
         (attempt, true)
     }
 }
 
-/// Whether the connection has ended; nobody knows what became of what was sent.
+/// Whether the connection has ended; what became of what was sent is unknown.
 fn is_broken(error: &RedisError) -> bool {
-    error.is_io_error() && !error.is_timeout()
+    error.is_io_error()
 }
 
 impl Connection {
@@ -144,7 +147,9 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let config = AsyncConnectionConfig::new()
-            .set_response_timeout(Some(ANSWER))
+            // Whoever sends a command limits the time.
+            .set_response_timeout(None)
+            // Room for all whom the bound admits, so that none of them waits for it.
             .set_pipeline_buffer_size(IN_FLIGHT);
         let (stream, writes) = Counted::new(stream);
         let (redis, driver) = MultiplexedConnection::new_with_config(redis, stream, config).await?;
@@ -167,7 +172,7 @@ impl Connector {
     async fn connect(&self) -> Result<Connection, StoreError> {
         match tokio::time::timeout(CONNECT, self.open()).await {
             Ok(opened) => opened.map_err(|error| self.explain(&error)),
-            Err(_) => Err(StoreError(format!("{} does not answer in time", self.host))),
+            Err(_) => Err(StoreError(format!("connecting to {} timed out", self.host))),
         }
     }
 
@@ -201,9 +206,7 @@ impl Connector {
 
     fn explain(&self, error: &RedisError) -> StoreError {
         match error.kind() {
-            ErrorKind::Parse => {
-                StoreError(format!("{}: what listens there is not Redis", self.host))
-            }
+            ErrorKind::Parse => StoreError(format!("{}: the server there is not Redis", self.host)),
             _ => StoreError(format!("{}: {error}", self.host)),
         }
     }

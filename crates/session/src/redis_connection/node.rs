@@ -1,28 +1,33 @@
-//! One server: its connections, and batches sent to it.
+//! One server: its connections, and pipelines of calls sent to it.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
-use redis::{ErrorKind, Pipeline, RedisResult, ServerErrorKind, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisResult, ServerErrorKind, Value};
 use tokio::sync::Semaphore;
 
 use super::address::{Host, RedisAddress};
-use super::connection::{Connector, Line};
-use super::patience::{ANSWER, IN_FLIGHT, REPLICA};
-use super::script::Call;
-use super::{Answer, unreachable};
+use super::connection::{Connector, ReconnectingConnection};
+use super::script::Script;
+use super::script_call::ScriptCall;
+use super::timeouts::{REPLICA, RESPONSE};
+use super::{Reply, unreachable};
 use crate::StoreError;
 
-/// Where something must be before it counts as done.
+/// How many callers one server may be busy for, or be waited for by, at a time.
+pub(super) const IN_FLIGHT: usize = 4096;
+
+/// Where something must be stored before it counts as done.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum Durability {
     /// On the server that was asked.
-    Here,
+    Primary,
     /// On a replica as well.
-    OnReplica,
+    Replica,
 }
 
-/// What a server said to one call.
-pub(super) enum Reply {
+/// What a server replied to one call.
+pub(super) enum NodeReply {
     Done(Value),
     Failed(StoreError),
     /// Not carried out: the server does not know the script.
@@ -33,13 +38,23 @@ pub(super) enum Reply {
     Ask(Host),
 }
 
-/// A server, with a connection that comes back by itself.
+/// A server, with connections that are made anew after they broke.
 pub(super) struct Node {
     host: Host,
-    line: Line,
-    /// Apart from the other: waiting for a replica keeps a connection from answering anybody.
-    patient: Line,
-    permits: Semaphore,
+    connection: ReconnectingConnection,
+    /// Apart from the other: a connection that waits for a replica serves nobody else meanwhile.
+    replica_connection: ReconnectingConnection,
+    in_flight: Semaphore,
+}
+
+/// How calls are written to a server.
+#[derive(Clone, Copy)]
+struct Delivery {
+    durability: Durability,
+    /// Whether each is for a server that does not have the key's slot yet.
+    is_asking: bool,
+    /// Whether the scripts go before them.
+    loads_scripts: bool,
 }
 
 impl Node {
@@ -48,61 +63,84 @@ impl Node {
         let connector = Arc::new(Connector::new(address, host)?);
         Ok(Self {
             host: host.clone(),
-            line: Line::new(&connector),
-            patient: Line::new(&connector),
-            permits: Semaphore::new(IN_FLIGHT),
+            connection: ReconnectingConnection::new(&connector),
+            replica_connection: ReconnectingConnection::new(&connector),
+            in_flight: Semaphore::new(IN_FLIGHT),
         })
     }
 
     /// Makes all calls in one round trip, in their order; a reply for each.
-    pub(super) async fn run(&self, calls: &[&Call], kept: Kept, asking: bool) -> Vec<Reply> {
-        let all = |error: &StoreError| {
-            let fail = |_| Reply::Failed(error.clone());
-            calls.iter().map(fail).collect()
-        };
-        let Ok(_permit) = self.permits.try_acquire() else {
-            return all(&self.too_much());
-        };
-        let Ok(replies) = tokio::time::timeout(ANSWER, self.ask(calls, kept, asking)).await else {
-            return all(&self.too_late());
-        };
-        replies.unwrap_or_else(|error| all(&error))
+    pub(super) async fn run<C>(&self, calls: &[C], durability: Durability) -> Vec<NodeReply>
+    where
+        C: Borrow<ScriptCall> + Sync,
+    {
+        let exchange = async { Ok(self.exchange(calls, durability).await) };
+        self.bounded(exchange).await.unwrap_or_else(|error| all_failed(calls, &error))
     }
 
-    /// The error where too many wait for it.
-    pub(super) fn too_much(&self) -> StoreError {
-        StoreError(format!("too much waits for {}", self.host))
+    /// The same for calls that another server sent here by `ASK`.
+    pub(super) async fn run_asking<C>(&self, calls: &[C], durability: Durability) -> Vec<NodeReply>
+    where
+        C: Borrow<ScriptCall> + Sync,
+    {
+        let delivery = Delivery { durability, is_asking: true, loads_scripts: false };
+        let deliver = self.deliver(calls, delivery);
+        self.bounded(deliver).await.unwrap_or_else(|error| all_failed(calls, &error))
     }
 
-    /// The error where it keeps somebody waiting.
-    pub(super) fn too_late(&self) -> StoreError {
-        StoreError(format!("{} does not answer in time", self.host))
+    /// The same as [`run`](Self::run) for whoever is bounded already.
+    pub(super) async fn exchange<C>(&self, calls: &[C], durability: Durability) -> Vec<NodeReply>
+    where
+        C: Borrow<ScriptCall> + Sync,
+    {
+        let delivery = Delivery { durability, is_asking: false, loads_scripts: false };
+        self.deliver(calls, delivery).await.unwrap_or_else(|error| all_failed(calls, &error))
     }
 
-    /// Has the connection for what waits come back, if it broke while nobody used it.
-    pub(super) async fn wake(&self) -> Result<(), StoreError> {
-        let mut ping = Pipeline::new();
-        ping.ignore_errors().cmd("PING");
-        match tokio::time::timeout(ANSWER, self.patient.exchange(&ping)).await {
-            Ok(answered) => answered.map(|_| ()),
-            Err(_) => Err(self.too_late()),
+    /// Does what takes a caller's place among those in flight, for as long as it may take.
+    ///
+    /// INVARIANT: whatever is sent for a caller passes here once.
+    ///
+    /// # Errors
+    ///
+    /// Too many are in flight, the time is up, or the work failed.
+    pub(super) async fn bounded<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return Err(StoreError(format!("{IN_FLIGHT} commands in flight to {}", self.host)));
+        };
+        match tokio::time::timeout(RESPONSE, work).await {
+            Ok(done) => done,
+            Err(_) => Err(StoreError(format!("{} timed out", self.host))),
         }
     }
 
-    async fn ask(
+    /// Makes the connection that waits for replicas anew, if it broke while nobody used it.
+    pub(super) async fn reconnect(&self) -> Result<(), StoreError> {
+        let mut ping = Pipeline::new();
+        ping.ignore_errors().cmd("PING");
+        self.bounded(self.replica_connection.exchange(&ping)).await.map(|_| ())
+    }
+
+    async fn deliver<C>(
         &self,
-        calls: &[&Call],
-        kept: Kept,
-        asking: bool,
-    ) -> Result<Vec<Reply>, StoreError> {
-        let mut replies = self.send(calls, kept, asking, false).await?;
+        calls: &[C],
+        delivery: Delivery,
+    ) -> Result<Vec<NodeReply>, StoreError>
+    where
+        C: Borrow<ScriptCall> + Sync,
+    {
+        let mut replies = self.send(calls, delivery).await?;
         let unknown: Vec<usize> =
-            (0..replies.len()).filter(|at| matches!(replies[*at], Reply::NoScript)).collect();
+            (0..replies.len()).filter(|at| matches!(replies[*at], NodeReply::NoScript)).collect();
         if unknown.is_empty() {
             return Ok(replies);
         }
-        let again: Vec<&Call> = unknown.iter().map(|at| calls[*at]).collect();
-        let after = self.send(&again, kept, asking, true).await?;
+        let again: Vec<&ScriptCall> = unknown.iter().map(|at| calls[*at].borrow()).collect();
+        let delivery = Delivery { loads_scripts: true, ..delivery };
+        let after = self.send(&again, delivery).await?;
         for (at, reply) in unknown.into_iter().zip(after) {
             replies[at] = reply;
         }
@@ -110,60 +148,38 @@ impl Node {
     }
 
     /// One round trip.
-    async fn send(
+    async fn send<C: Borrow<ScriptCall>>(
         &self,
-        calls: &[&Call],
-        kept: Kept,
-        asking: bool,
-        load: bool,
-    ) -> Result<Vec<Reply>, StoreError> {
-        let mut pipeline = Pipeline::with_capacity(calls.len() + 1);
-        pipeline.ignore_errors();
-        let mut wanted = Vec::with_capacity(calls.len());
-        let mut sent = if load { load_scripts(&mut pipeline, calls) } else { 0 };
-        for call in calls {
-            if asking {
-                pipeline.add_command(redis::cmd("ASKING"));
-                sent += 1;
-            }
-            pipeline.add_command(call.command.clone());
-            wanted.push(sent);
-            sent += 1;
-        }
-        let line = match kept {
-            Kept::Here => &self.line,
-            Kept::OnReplica => {
-                if asking {
-                    pipeline.add_command(redis::cmd("ASKING"));
-                }
-                if let Some(call) = calls.first() {
-                    pipeline.add_command(call.fence());
-                }
-                let patience = u64::try_from(REPLICA.as_millis()).unwrap_or(u64::MAX);
-                pipeline.cmd("WAIT").arg(1).arg(patience);
-                &self.patient
-            }
+        calls: &[C],
+        delivery: Delivery,
+    ) -> Result<Vec<NodeReply>, StoreError> {
+        let (pipeline, own) = pipeline_of(calls, delivery);
+        let connection = match delivery.durability {
+            Durability::Primary => &self.connection,
+            Durability::Replica => &self.replica_connection,
         };
-        let answers = line.exchange(&pipeline).await?;
+        let answers = connection.exchange(&pipeline).await?;
         if answers.iter().any(is_of_a_replica) {
-            line.renew();
+            connection.renew();
         }
-        let missed = kept == Kept::OnReplica && !is_on_replica(&answers);
-        let mut replies = Vec::with_capacity(calls.len());
+        let missed = delivery.durability == Durability::Replica && !is_on_replica(&answers);
+        let mut replies = Vec::with_capacity(own.len());
         for (at, answer) in answers.into_iter().enumerate() {
-            if wanted.binary_search(&at).is_ok() {
+            if own.binary_search(&at).is_ok() {
                 replies.push(self.reply(answer, missed));
             }
         }
         Ok(replies)
     }
 
-    fn reply(&self, answer: RedisResult<Value>, missed: bool) -> Reply {
+    fn reply(&self, answer: RedisResult<Value>, missed: bool) -> NodeReply {
         let error = match answer {
             Ok(_) if missed => {
-                return Reply::Failed(StoreError("no replica has it yet".to_owned()));
+                return NodeReply::Failed(StoreError(
+                    "no replica has stored it in time".to_owned(),
+                ));
             }
-            Ok(value) => return Reply::Done(value),
+            Ok(value) => return NodeReply::Done(value),
             Err(error) => error,
         };
         let elsewhere = || {
@@ -174,28 +190,67 @@ impl Node {
                 None => Host::read(address),
             }
         };
-        let failed = || Reply::Failed(StoreError(format!("{}: {error}", self.host)));
+        let failed = || NodeReply::Failed(StoreError(format!("{}: {error}", self.host)));
         match error.kind() {
-            ErrorKind::Server(ServerErrorKind::NoScript) => Reply::NoScript,
+            ErrorKind::Server(ServerErrorKind::NoScript) => NodeReply::NoScript,
             ErrorKind::Server(ServerErrorKind::Moved) => {
-                elsewhere().map_or_else(failed, Reply::Moved)
+                elsewhere().map_or_else(failed, NodeReply::Moved)
             }
-            ErrorKind::Server(ServerErrorKind::Ask) => elsewhere().map_or_else(failed, Reply::Ask),
+            ErrorKind::Server(ServerErrorKind::Ask) => {
+                elsewhere().map_or_else(failed, NodeReply::Ask)
+            }
             _ => failed(),
         }
     }
 }
 
-impl Reply {
+impl NodeReply {
     /// The reply of a server from which there is no other to go to.
-    pub(super) fn settled(self) -> Answer {
+    pub(super) fn settled(self) -> Reply {
         match self {
             Self::Done(value) => Ok(value),
             Self::Failed(error) => Err(error),
-            Self::NoScript => Err(StoreError("a script was lost".to_owned())),
-            Self::Moved(_) | Self::Ask(_) => Err(unreachable("where the key has gone")),
+            Self::NoScript => {
+                Err(StoreError("the server does not know a script that was just loaded".to_owned()))
+            }
+            Self::Moved(_) | Self::Ask(_) => Err(unreachable("the server that has the key")),
         }
     }
+}
+
+fn all_failed<C>(calls: &[C], error: &StoreError) -> Vec<NodeReply> {
+    calls.iter().map(|_| NodeReply::Failed(error.clone())).collect()
+}
+
+/// What is written for the calls, and which of its commands are theirs.
+fn pipeline_of<C: Borrow<ScriptCall>>(calls: &[C], delivery: Delivery) -> (Pipeline, Vec<usize>) {
+    let mut pipeline = Pipeline::with_capacity(calls.len() + 1);
+    pipeline.ignore_errors();
+    let mut own = Vec::with_capacity(calls.len());
+    let mut written = if delivery.loads_scripts { load_scripts(&mut pipeline, calls) } else { 0 };
+    for call in calls {
+        if delivery.is_asking {
+            pipeline.add_command(asking());
+            written += 1;
+        }
+        pipeline.add_command(call.borrow().to_command());
+        own.push(written);
+        written += 1;
+    }
+    if let (Durability::Replica, Some(call)) = (delivery.durability, calls.first()) {
+        if delivery.is_asking {
+            pipeline.add_command(asking());
+        }
+        pipeline.add_command(call.borrow().fence());
+        let timeout_ms = u64::try_from(REPLICA.as_millis()).unwrap_or(u64::MAX);
+        pipeline.cmd("WAIT").arg(1).arg(timeout_ms);
+    }
+    (pipeline, own)
+}
+
+/// Has the next command be carried out for a slot that is being moved here.
+fn asking() -> Cmd {
+    redis::cmd("ASKING")
 }
 
 /// Whether the master that was there has become a replica. Its name may lead to another one now.
@@ -204,11 +259,11 @@ fn is_of_a_replica(answer: &RedisResult<Value>) -> bool {
     answer.as_ref().is_err_and(|error| error.kind() == read_only)
 }
 
-/// Puts each script of the calls before them; how many those are.
-fn load_scripts(pipeline: &mut Pipeline, calls: &[&Call]) -> usize {
-    let mut loaded: Vec<&super::Script> = Vec::new();
-    for script in calls.iter().filter_map(|call| call.script) {
-        if !loaded.iter().any(|known| std::ptr::eq(*known, script)) {
+/// Writes each script of the calls before them; how many those are.
+fn load_scripts<C: Borrow<ScriptCall>>(pipeline: &mut Pipeline, calls: &[C]) -> usize {
+    let mut loaded: Vec<&Script> = Vec::new();
+    for script in calls.iter().filter_map(|call| call.borrow().script()) {
+        if !loaded.iter().any(|other| std::ptr::eq(*other, script)) {
             pipeline.add_command(script.load());
             loaded.push(script);
         }

@@ -47,7 +47,7 @@ use super::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
     ValueWrite, Values,
 };
-use crate::link::{Answer, Call, Parcel, RedisLink, Telling};
+use crate::redis_connection::{RedisConnection, Reply, ScriptCall, ScriptReply};
 use crate::{
     ClientDigest, Cursor, Dead, Intent, Kind, NewSession, Page, Presented, SecretDigest, Session,
     SessionId, VALUES_LIMIT, Verdict,
@@ -58,13 +58,13 @@ const SESSION: &[u8; 8] = b"session:";
 
 /// Sessions in Redis.
 pub struct RedisStore {
-    link: RedisLink,
+    connection: RedisConnection,
 }
 
 impl RedisStore {
     /// A store there.
-    pub const fn new(link: RedisLink) -> Self {
-        Self { link }
+    pub const fn new(connection: RedisConnection) -> Self {
+        Self { connection }
     }
 
     /// Undoes a session that was created, and says why, if its maker does not live. It was not
@@ -91,7 +91,7 @@ impl RedisStore {
     /// that failed for want of a replica would succeed when it is tried again, because the token
     /// is dead by then.
     async fn confirm_endings(&self, batch: &[Presented], outcomes: &mut [Outcome]) {
-        if !self.link.waits_for_replica() {
+        if !self.connection.waits_for_replica() {
             return;
         }
         let says_over = |at: &usize| match (batch[*at].intent, &outcomes[*at]) {
@@ -100,9 +100,9 @@ impl RedisStore {
             _ => false,
         };
         let places: Vec<usize> = (0..batch.len().min(outcomes.len())).filter(says_over).collect();
-        let call = |at: &usize| Call::plain("EXISTS", &session_key(batch[*at].id));
-        let calls: Vec<Call> = places.iter().map(call).collect();
-        for (at, answer) in places.into_iter().zip(self.link.run_kept(&calls).await) {
+        let call = |at: &usize| ScriptCall::command("EXISTS", &session_key(batch[*at].id));
+        let calls: Vec<ScriptCall> = places.iter().map(call).collect();
+        for (at, answer) in places.into_iter().zip(self.connection.run_durably(&calls).await) {
             if let Err(error) = answer {
                 outcomes[at] = Err(error);
             }
@@ -119,8 +119,8 @@ impl SessionStore for RedisStore {
         let bytes = record::encode(new)
             .ok_or_else(|| StoreError("a session that is too large to keep".to_owned()))?;
         self.enter(new).await?;
-        let call = Call::on(&CREATE, &session_key(new.id)).arg(bytes);
-        let answer = self.link.run_one(call).await?;
+        let call = ScriptCall::on(&CREATE, &session_key(new.id)).arg(bytes);
+        let answer = self.connection.run_one(call).await?;
         let Ok((now, bytes)) = reply::state(&answer)? else {
             return Ok(Insertion::Taken);
         };
@@ -136,13 +136,13 @@ impl SessionStore for RedisStore {
         if batch.is_empty() {
             return Vec::new();
         }
-        let mut parcel = Parcel::new(&TOUCH, batch.len());
+        let mut requests = self.connection.batch(&TOUCH);
         for presented in batch {
-            parcel.push(&session_key(presented.id), &touch(presented));
+            requests.push(&session_key(presented.id), &touch(presented));
         }
-        let tellings = self.link.each(parcel).await;
+        let replies = self.connection.run_batch(requests).await.into_iter();
         let mut outcomes: Vec<Outcome> =
-            batch.iter().zip(tellings).map(|(presented, told)| touched(presented, told)).collect();
+            batch.iter().zip(replies).map(|(presented, reply)| touched(presented, reply)).collect();
         self.confirm_endings(batch, &mut outcomes).await;
         outcomes
     }
@@ -155,13 +155,13 @@ impl SessionStore for RedisStore {
         client: ClientDigest,
     ) -> Outcome {
         let role: Vec<u8> = role.map(record::role_byte).into_iter().collect();
-        let call = Call::on(&ROTATE, &session_key(presented.id))
+        let call = ScriptCall::on(&ROTATE, &session_key(presented.id))
             .arg(&record::kept_digest(&presented.digest))
             .arg(&record::kept_digest(&digest))
             .arg(role)
             .arg(&client.to_bytes());
         // The old secret must not come back with an old copy of the record.
-        let answer = crate::link::only(self.link.run_kept(&[call]).await);
+        let answer = self.connection.run_one_durably(call).await;
         verdict(presented.id, answer)
     }
 
@@ -171,11 +171,11 @@ impl SessionStore for RedisStore {
         client: ClientDigest,
         grace: Duration,
     ) -> Result<Option<Session>, StoreError> {
-        let call = Call::on(&END_REUSED, &session_key(presented.id))
+        let call = ScriptCall::on(&END_REUSED, &session_key(presented.id))
             .arg(&record::kept_digest(&presented.digest))
             .arg(&client.to_bytes())
             .arg(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
-        let answer = crate::link::only(self.link.run_kept(&[call]).await);
+        let answer = self.connection.run_one_durably(call).await;
         Ok(match verdict(presented.id, answer)? {
             Verdict::Alive(session) => Some(session),
             Verdict::Dead(_) => None,
@@ -183,8 +183,8 @@ impl SessionStore for RedisStore {
     }
 
     async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
-        let call = Call::on(&REMOVE, &session_key(id));
-        let answer = crate::link::only(self.link.run_kept(&[call]).await)?;
+        let call = ScriptCall::on(&REMOVE, &session_key(id));
+        let answer = self.connection.run_one_durably(call).await?;
         Ok(reply::number(&answer)? == 1)
     }
 
@@ -222,7 +222,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError> {
-        let answer = self.link.run_one(Call::on(&VALUES, &session_key(id))).await?;
+        let answer = self.connection.run_one(ScriptCall::on(&VALUES, &session_key(id))).await?;
         match &answer {
             Value::Int(0) => Ok(None),
             Value::Array(items) if items.len() == 1 => {
@@ -243,8 +243,9 @@ impl SessionStore for RedisStore {
         if key.len() > usize::from(u8::MAX) {
             return Err(StoreError("a value's key that is too long to keep".to_owned()));
         }
-        let call = write(Call::on(&WRITE_VALUE, &session_key(id)).arg(key), &change, condition);
-        match reply::number(&self.link.run_one(call).await?)? {
+        let call =
+            write(ScriptCall::on(&WRITE_VALUE, &session_key(id)).arg(key), &change, condition);
+        match reply::number(&self.connection.run_one(call).await?)? {
             0 => Ok(ValueWrite::Gone),
             -1 => Ok(ValueWrite::Deleted),
             -2 => Ok(ValueWrite::ConditionFailed),
@@ -260,7 +261,7 @@ impl SessionStore for RedisStore {
     /// There is nothing to do: what has expired goes by itself. Where a connection broke, this is
     /// who finds out, and not the next request.
     async fn sweep(&self) -> Result<Swept, StoreError> {
-        self.link.wake().await.map(|()| Swept::default())
+        self.connection.reconnect().await.map(|()| Swept::default())
     }
 
     fn outlives_process(&self) -> bool {
@@ -292,7 +293,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.link.ping().await
+        self.connection.ping().await
     }
 
     fn backend(&self) -> &'static str {
@@ -316,10 +317,10 @@ fn touch(presented: &Presented) -> [u8; 17] {
     argument
 }
 
-fn touched(presented: &Presented, told: Telling) -> Outcome {
-    let told = told?;
-    let (now, id) = (told.now_ms(), presented.id);
-    let session = match (told.own(), presented.intent) {
+fn touched(presented: &Presented, reply: Result<ScriptReply, StoreError>) -> Outcome {
+    let reply = reply?;
+    let (now, id) = (reply.now_ms(), presented.id);
+    let session = match (reply.content(), presented.intent) {
         ([0], _) => return Ok(Verdict::Dead(Dead::Unknown)),
         ([1], _) => return Ok(Verdict::Dead(Dead::Expired)),
         ([3], _) => return Ok(Verdict::Dead(Dead::Replaced)),
@@ -329,7 +330,7 @@ fn touched(presented: &Presented, told: Telling) -> Outcome {
     session.map(Verdict::Alive).ok_or_else(reply::odd)
 }
 
-fn write(call: Call, change: &ValueChange, condition: Condition) -> Call {
+fn write(call: ScriptCall, change: &ValueChange, condition: Condition) -> ScriptCall {
     let call = match change {
         ValueChange::Put(text) => call.arg("put").arg(&**text),
         ValueChange::Delete => call.arg("delete").arg(""),
@@ -341,10 +342,10 @@ fn write(call: Call, change: &ValueChange, condition: Condition) -> Call {
         Condition::Version(versions) => ("version", versions),
     };
     let call = call.arg(condition).arg(VALUES_LIMIT);
-    versions.into_iter().fold(call, Call::arg)
+    versions.into_iter().fold(call, ScriptCall::arg)
 }
 
-fn verdict(id: SessionId, answer: Answer) -> Outcome {
+fn verdict(id: SessionId, answer: Reply) -> Outcome {
     Ok(match reply::state(&answer?)? {
         Ok((now, bytes)) => Verdict::Alive(record::decode(id, bytes, now).ok_or_else(reply::odd)?),
         Err(dead) => Verdict::Dead(dead),

@@ -26,7 +26,7 @@ enum Fate {
 }
 
 struct Server {
-    line: Line,
+    connection: ReconnectingConnection,
     /// How many requests have reached it, those that set a connection up aside.
     requests: Arc<AtomicUsize>,
     /// How many connections have ended.
@@ -51,14 +51,14 @@ impl Server {
         });
         let RedisAddress { hosts, .. } = &address;
         let connector = Arc::new(Connector::new(&address, &hosts[0]).unwrap());
-        Self { line: Line::new(&connector), requests, ended }
+        Self { connection: ReconnectingConnection::new(&connector), requests, ended }
     }
 
-    async fn ask(&self) -> Result<(), StoreError> {
+    async fn request(&self) -> Result<(), StoreError> {
         let mut pipeline = Pipeline::new();
         pipeline.ignore_errors().cmd("PING");
-        let answers = self.line.exchange(&pipeline).await?;
-        assert!(matches!(answers[..], [Ok(_)]), "{answers:?}");
+        let replies = self.connection.exchange(&pipeline).await?;
+        assert!(matches!(replies[..], [Ok(_)]), "{replies:?}");
         Ok(())
     }
 
@@ -70,7 +70,7 @@ impl Server {
     async fn has_ended(&self, count: usize) {
         let ended = async {
             let is_open = || {
-                let attempt = self.line.attempt.lock();
+                let attempt = self.connection.attempt.lock();
                 let made = attempt.as_ref().and_then(Attempt::peek);
                 matches!(made, Some(Ok(connection)) if connection.is_open())
             };
@@ -135,9 +135,9 @@ async fn what_meets_a_connection_that_ended_unused_goes_out_on_a_new_one_once() 
         &[Fate::EndsAfterOne, Fate::ResetAfterOne],
     ] {
         let server = Server::with(fates).await;
-        server.ask().await.unwrap();
+        server.request().await.unwrap();
         server.has_ended(1).await;
-        server.ask().await.unwrap();
+        server.request().await.unwrap();
         assert_eq!(server.requests(), 2, "{fates:?}");
     }
 }
@@ -148,11 +148,11 @@ async fn the_end_may_be_unread_when_the_next_request_comes() {
     for fates in [&[Fate::EndsAfterOne, Fate::Serves], &[Fate::ResetAfterOne, Fate::Serves]] {
         for _ in 0..20 {
             let server = Server::with(fates).await;
-            server.ask().await.unwrap();
+            server.request().await.unwrap();
             while server.ended.load(Ordering::SeqCst) == 0 {
                 tokio::task::yield_now().await;
             }
-            let answer = server.ask().await;
+            let answer = server.request().await;
             // Where it was written before the end was seen, it is a failure and not repeated.
             assert!(server.requests() <= 2, "{fates:?}");
             assert!(answer.is_ok() || server.requests() == 1, "{fates:?}: {answer:?}");
@@ -163,9 +163,9 @@ async fn the_end_may_be_unread_when_the_next_request_comes() {
 #[tokio::test]
 async fn many_that_meet_it_at_once_share_the_new_connection() {
     let server = Server::with(&[Fate::EndsAfterOne, Fate::Serves]).await;
-    server.ask().await.unwrap();
+    server.request().await.unwrap();
     server.has_ended(1).await;
-    let all = (0..50).map(|_| server.ask());
+    let all = (0..50).map(|_| server.request());
     for answer in futures_util::future::join_all(all).await {
         answer.unwrap();
     }
@@ -176,10 +176,10 @@ async fn many_that_meet_it_at_once_share_the_new_connection() {
 async fn what_may_have_reached_the_server_is_not_sent_again() {
     for fates in [&[Fate::EndsOnSecond, Fate::Serves], &[Fate::EndsWithinSecond, Fate::Serves]] {
         let server = Server::with(fates).await;
-        server.ask().await.unwrap();
-        server.ask().await.unwrap_err();
+        server.request().await.unwrap();
+        server.request().await.unwrap_err();
         assert_eq!(server.requests(), 2, "{fates:?}");
-        server.ask().await.unwrap();
+        server.request().await.unwrap();
         assert_eq!(server.requests(), 3, "{fates:?}");
     }
 }
@@ -188,29 +188,29 @@ async fn what_may_have_reached_the_server_is_not_sent_again() {
 async fn the_first_request_after_failed_attempts_is_served() {
     let server = Server::with(&[Fate::Ends, Fate::Ends, Fate::Serves]).await;
     for _ in 0..2 {
-        server.ask().await.unwrap_err();
+        server.request().await.unwrap_err();
     }
-    server.ask().await.unwrap();
+    server.request().await.unwrap();
     assert_eq!(server.requests(), 1);
 }
 
 #[tokio::test]
-async fn nobody_there_is_an_error_at_once_and_no_lasting_one() {
+async fn no_server_there_is_an_error_at_once_and_no_lasting_one() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = free.local_addr().unwrap();
     drop(free);
     let address: RedisAddress = format!("redis://{at}").parse().unwrap();
     let connector = Arc::new(Connector::new(&address, &address.hosts[0]).unwrap());
-    let line = Line::new(&connector);
+    let connection = ReconnectingConnection::new(&connector);
     let mut pipeline = Pipeline::new();
     pipeline.ignore_errors().cmd("PING");
     for _ in 0..3 {
-        line.exchange(&pipeline).await.unwrap_err();
+        connection.exchange(&pipeline).await.unwrap_err();
     }
     let listener = TcpListener::bind(at).await.unwrap();
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         serve(stream, Fate::Serves, &AtomicUsize::new(0)).await;
     });
-    line.exchange(&pipeline).await.unwrap();
+    connection.exchange(&pipeline).await.unwrap();
 }

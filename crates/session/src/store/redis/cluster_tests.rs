@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::RedisStore;
-use super::server::{Server, cluster, cluster_address, link};
+use super::server::{Server, cluster, cluster_address, connect};
 use super::tests::UNIT;
 use crate::store::conformance::{Bench, CASES};
 
@@ -12,13 +12,13 @@ const LANES: usize = 4;
 
 /// Runs every fourth case, each on the emptied cluster; names those that failed.
 async fn failures(lane: usize, servers: &[Server]) -> Vec<&'static str> {
-    let link = link(&cluster_address(servers)).await;
+    let connection = connect(&cluster_address(servers)).await;
     let mut failed = Vec::new();
     for case in CASES.iter().skip(lane).step_by(LANES) {
         for server in servers {
             assert_eq!(server.cli(&["flushall"]), "OK");
         }
-        let store = Arc::new(RedisStore::new(link.clone()));
+        let store = Arc::new(RedisStore::new(connection.clone()));
         let bench = Bench::real(store, UNIT);
         if tokio::spawn((case.run)(bench)).await.is_err() {
             failed.push(case.name);
@@ -56,9 +56,9 @@ mod attempts {
 
     async fn rig() -> Option<Rig> {
         let servers = tokio::task::spawn_blocking(|| CLUSTER.as_ref()).await.unwrap()?;
-        let link = link(&cluster_address(servers)).await;
+        let connection = connect(&cluster_address(servers)).await;
         let pass = |time| Box::pin(tokio::time::sleep(time)) as _;
-        Some(Rig::new(Arc::new(RedisAttempts::new(link)), Box::new(pass)))
+        Some(Rig::new(Arc::new(RedisAttempts::new(connection)), Box::new(pass)))
     }
 
     attempt_store_conformance!(rig());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::server::{Server, link};
+use super::server::{Server, connect};
 use super::tests::UNIT;
 use super::{RedisStore, key::shown, record, session_key};
 use crate::store::conformance::{Bench, Client, Held, fresh_digest, look, use_of};
@@ -12,7 +12,7 @@ use crate::{
 };
 
 async fn bench(server: &Server) -> Bench {
-    Bench::real(Arc::new(RedisStore::new(link(&server.address()).await)), UNIT)
+    Bench::real(Arc::new(RedisStore::new(connect(&server.address()).await)), UNIT)
 }
 
 fn key(held: Held) -> String {

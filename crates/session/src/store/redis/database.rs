@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{RedisStore, reply};
 use crate::StoreError;
-use crate::link::Call;
+use crate::redis_connection::ScriptCall;
 
 /// The id of the users' database.
 const IDENTITY: &[u8] = b"known:database";
@@ -28,15 +28,18 @@ impl RedisStore {
 
     /// Stores the id where there is none.
     pub(super) async fn adopt_identity(&self, id: Uuid) -> Result<Uuid, StoreError> {
-        let call = Call::plain("SETNX", IDENTITY).arg(id.to_string());
-        self.link.run_one(call).await?;
+        let call = ScriptCall::command("SETNX", IDENTITY).arg(id.to_string());
+        self.connection.run_one(call).await?;
         self.read_identity().await?.ok_or_else(reply::odd)
     }
 
     /// Stores the id whatever there is, without what was followed of another database.
     pub(super) async fn replace_identity(&self, id: Uuid) -> Result<(), StoreError> {
-        self.link.run_one(Call::plain("DEL", BOOKMARK)).await?;
-        self.link.run_one(Call::plain("SET", IDENTITY).arg(id.to_string())).await.map(|_| ())
+        self.connection.run_one(ScriptCall::command("DEL", BOOKMARK)).await?;
+        self.connection
+            .run_one(ScriptCall::command("SET", IDENTITY).arg(id.to_string()))
+            .await
+            .map(|_| ())
     }
 
     pub(super) async fn read_bookmark(&self) -> Result<Option<String>, StoreError> {
@@ -44,13 +47,14 @@ impl RedisStore {
     }
 
     pub(super) async fn write_bookmark(&self, text: &str) -> Result<(), StoreError> {
-        self.link.run_one(Call::plain("SET", BOOKMARK).arg(text)).await.map(|_| ())
+        self.connection.run_one(ScriptCall::command("SET", BOOKMARK).arg(text)).await.map(|_| ())
     }
 
     /// The replication ids of all servers that keep keys: another one means that a server may have
     /// lost what it had.
     pub(super) async fn replication_ids(&self) -> Option<String> {
-        let answers = self.link.everywhere(|| Call::plain("INFO", b"replication")).await;
+        let answers =
+            self.connection.run_on_all(|| ScriptCall::command("INFO", b"replication")).await;
         let ids: Option<Vec<String>> = answers
             .iter()
             .map(|answer| replication_id(answer.as_ref().ok()?).map(str::to_owned))
@@ -61,7 +65,7 @@ impl RedisStore {
     }
 
     async fn text(&self, key: &[u8]) -> Result<Option<String>, StoreError> {
-        match self.link.run_one(Call::plain("GET", key)).await? {
+        match self.connection.run_one(ScriptCall::command("GET", key)).await? {
             Value::Nil => Ok(None),
             value => {
                 let text = std::str::from_utf8(reply::bytes(&value)?).map_err(|_| reply::odd())?;

@@ -6,16 +6,16 @@ use std::time::Duration;
 use clock::{Clock as _, SystemClock};
 
 use super::RedisStore;
-use super::server::{Server, link, until};
+use super::server::{Server, connect, until};
 use super::tests::UNIT;
 use crate::store::conformance::{Bench, Held, held, look, use_of};
 use crate::{
-    ClientDigest, Ending, Insertion, Kind, NewSession, RedisLink, RedisOptions, SecretDigest,
+    ClientDigest, Ending, Insertion, Kind, NewSession, RedisConnection, RedisOptions, SecretDigest,
     Verdict,
 };
 
 async fn bench(server: &Server) -> Bench {
-    Bench::real(Arc::new(RedisStore::new(link(&server.address()).await)), UNIT)
+    Bench::real(Arc::new(RedisStore::new(connect(&server.address()).await)), UNIT)
 }
 
 /// A session that outlives the test.
@@ -82,9 +82,9 @@ async fn a_hung_server_is_an_error_in_time_and_not_too_much_waits_for_it() {
         });
     }
     let answers = waiting.join_all().await;
-    let turned_away = answers
-        .iter()
-        .filter(|(answer, _)| answer.as_ref().is_err_and(|error| error.contains("too much waits")));
+    let turned_away = answers.iter().filter(|(answer, _)| {
+        answer.as_ref().is_err_and(|error| error.contains("4096 commands in flight"))
+    });
     assert_eq!(turned_away.count(), 6_000 - 4_096);
     let slowest = answers.iter().map(|(_, took)| *took).max().unwrap();
     assert!(answers.iter().all(|(answer, _)| answer.is_err()));
@@ -161,15 +161,15 @@ async fn a_full_server_takes_nobody_in_and_turns_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_may_lose_sessions_is_told() {
+async fn what_may_lose_sessions_is_warned_of() {
     let Some(server) =
         Server::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"])
     else {
         return;
     };
-    let risks = link(&server.address()).await.risks().await;
+    let warnings = connect(&server.address()).await.warnings().await;
     for word in ["allkeys-lru", "appendonly", "replica"] {
-        assert!(risks.iter().any(|risk| risk.contains(word)), "{word} in {risks:?}");
+        assert!(warnings.iter().any(|warning| warning.contains(word)), "{word} in {warnings:?}");
     }
 }
 
@@ -180,7 +180,9 @@ async fn credentials_are_used_and_wrong_ones_are_an_error_that_does_not_show_the
     let Some(server) = Server::start_silent(&arguments) else { return };
     let open = async |text: String| {
         let clock = Arc::new(SystemClock::new());
-        RedisLink::open(text.parse().unwrap(), RedisOptions::default(), clock).await.map(|_| ())
+        RedisConnection::open(text.parse().unwrap(), RedisOptions::default(), clock)
+            .await
+            .map(|_| ())
     };
     let at = format!("127.0.0.1:{}", server.port);
     until("it listens", || std::net::TcpStream::connect(&at).is_ok());

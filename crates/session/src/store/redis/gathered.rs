@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::key::shown;
-use super::server::{Server, link};
+use super::server::{Server, connect};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
 use crate::store::conformance::{Bench, Held, look, use_of};
 use crate::{Kind, Outcome, Verdict};
 
 async fn bench(server: &Server) -> Bench {
-    Bench::real(Arc::new(RedisStore::new(link(&server.address()).await)), UNIT)
+    Bench::real(Arc::new(RedisStore::new(connect(&server.address()).await)), UNIT)
 }
 
 async fn long_lived(bench: &Bench, kind: Kind, count: usize) -> Vec<Held> {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::key::{self, Key};
 use super::scripts::{END, ENTER, ENTRIES, FORGET, LOOK, SETTLE};
 use super::{RedisStore, record, reply, session_key};
-use crate::link::{Answer, Call};
+use crate::redis_connection::{Reply, ScriptCall};
 use crate::{Ending, NewSession, Session, SessionId, StoreError};
 
 /// How much longer an entry stays than its session can: clocks of two servers differ.
@@ -47,14 +47,14 @@ pub(super) enum Ended {
 impl RedisStore {
     /// Enters a session that is about to be created.
     pub(super) async fn enter(&self, new: &NewSession) -> Result<(), StoreError> {
-        let call = Call::on(&ENTER, &subject_key(new.subject.id));
-        self.link.run_one(with_entry(call, new).arg("")).await.map(|_| ())
+        let call = ScriptCall::on(&ENTER, &subject_key(new.subject.id));
+        self.connection.run_one(with_entry(call, new).arg("")).await.map(|_| ())
     }
 
     /// Makes sure of the entry of a session that was created, and may yet be undone.
     pub(super) async fn enter_made(&self, new: &NewSession) -> Result<(), StoreError> {
-        let call = Call::on(&ENTER, &subject_key(new.subject.id));
-        self.link.run_one(with_entry(call, new).arg("made")).await.map(|_| ())
+        let call = ScriptCall::on(&ENTER, &subject_key(new.subject.id));
+        self.connection.run_one(with_entry(call, new).arg("made")).await.map(|_| ())
     }
 
     /// Settles the entry of a session that was created and stays, and ends what is past the cap.
@@ -63,8 +63,8 @@ impl RedisStore {
         new: &NewSession,
         cap: usize,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let call = with_entry(Call::on(&SETTLE, &subject_key(new.subject.id)), new).arg(cap);
-        let mut entries = entries(&self.link.run_one(call).await?)?;
+        let call = with_entry(ScriptCall::on(&SETTLE, &subject_key(new.subject.id)), new).arg(cap);
+        let mut entries = entries(&self.connection.run_one(call).await?)?;
         entries.retain(|entry| entry.id != new.id);
         Ok(self.enforce(new.subject.id, &entries, cap).await)
     }
@@ -141,8 +141,8 @@ impl RedisStore {
     ) -> Vec<Result<Ended, StoreError>> {
         let mut done = Vec::with_capacity(ids.len());
         for ids in ids.chunks(LOOKED_UP) {
-            let calls: Vec<Call> = ids.iter().map(|id| end(subject, ending, *id)).collect();
-            done.extend(self.link.run_kept(&calls).await.into_iter().map(ended));
+            let calls: Vec<ScriptCall> = ids.iter().map(|id| end(subject, ending, *id)).collect();
+            done.extend(self.connection.run_durably(&calls).await.into_iter().map(ended));
         }
         done
     }
@@ -155,10 +155,11 @@ impl RedisStore {
     ) -> Vec<(Entry, Result<Seen, StoreError>)> {
         let mut seen = Vec::with_capacity(entries.len());
         for entries in entries.chunks(LOOKED_UP) {
-            let call =
-                |entry: &Entry| Call::on(&LOOK, &session_key(entry.id)).arg(subject.as_bytes());
-            let calls: Vec<Call> = entries.iter().map(call).collect();
-            let answers = self.link.run(&calls).await;
+            let call = |entry: &Entry| {
+                ScriptCall::on(&LOOK, &session_key(entry.id)).arg(subject.as_bytes())
+            };
+            let calls: Vec<ScriptCall> = entries.iter().map(call).collect();
+            let answers = self.connection.run(&calls).await;
             for (entry, answer) in entries.iter().zip(answers) {
                 seen.push((entry.clone(), found(entry.id, answer)));
             }
@@ -167,18 +168,18 @@ impl RedisStore {
     }
 
     async fn entries(&self, subject: Uuid) -> Result<Vec<Entry>, StoreError> {
-        let call = Call::on(&ENTRIES, &subject_key(subject));
-        entries(&self.link.run_one(call).await?)
+        let call = ScriptCall::on(&ENTRIES, &subject_key(subject));
+        entries(&self.connection.run_one(call).await?)
     }
 
     /// Takes entries out that no session was found for. That it fails does no harm.
     async fn forget(&self, subject: Uuid, over: &[Entry]) {
         for over in over.chunks(LOOKED_UP) {
-            let call = Call::on(&FORGET, &subject_key(subject));
+            let call = ScriptCall::on(&FORGET, &subject_key(subject));
             let call = over
                 .iter()
                 .fold(call, |call, entry| call.arg(entry.id.uuid().as_bytes()).arg(&entry.score));
-            if let Err(error) = self.link.run_one(call).await {
+            if let Err(error) = self.connection.run_one(call).await {
                 tracing::debug!(%error, "entries of ended sessions stay until they are over");
             }
         }
@@ -190,22 +191,22 @@ pub(super) fn subject_key(subject: Uuid) -> Key {
     key::key(*b"subject:", subject)
 }
 
-fn with_entry(call: Call, new: &NewSession) -> Call {
+fn with_entry(call: ScriptCall, new: &NewSession) -> ScriptCall {
     let stays = record::life_ms(new).saturating_add(MARGIN_MS);
     call.arg(new.id.uuid().as_bytes()).arg(stays)
 }
 
 /// The call that ends a session if it is the subject's and `ending` means it.
-pub(super) fn end(subject: Uuid, ending: Ending, id: SessionId) -> Call {
+pub(super) fn end(subject: Uuid, ending: Ending, id: SessionId) -> ScriptCall {
     let clamp = |below: i64| record::clamped(below).to_string();
     let below = ending.below_generation.map(clamp).unwrap_or_default();
     let keep = if ending.keep == Some(id) { "keep" } else { "" };
-    let call = Call::on(&END, &session_key(id));
+    let call = ScriptCall::on(&END, &session_key(id));
     call.arg(subject.as_bytes()).arg(keep).arg(below)
 }
 
 /// What became of it.
-pub(super) fn ended(answer: Answer) -> Result<Ended, StoreError> {
+pub(super) fn ended(answer: Reply) -> Result<Ended, StoreError> {
     Ok(match reply::number(&answer?)? {
         1 => Ended::Live,
         2 => Ended::Spared,
@@ -213,7 +214,7 @@ pub(super) fn ended(answer: Answer) -> Result<Ended, StoreError> {
     })
 }
 
-pub(super) fn found(id: SessionId, answer: Answer) -> Result<Seen, StoreError> {
+pub(super) fn found(id: SessionId, answer: Reply) -> Result<Seen, StoreError> {
     Ok(match answer? {
         Value::Int(0) => Seen::Over,
         Value::Int(_) => Seen::Unreadable,
@@ -249,8 +250,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_entry_of_a_session_that_was_made_survives_who_looked_before_it_was() {
-        let Some(link) = fresh_database().await else { return };
-        let (store, bench) = (RedisStore::new(link), Bench::memory());
+        let Some(connection) = fresh_database().await else { return };
+        let (store, bench) = (RedisStore::new(connection), Bench::memory());
         let new = bench.new_session();
         let subject = new.subject.id;
         store.enter(&new).await.unwrap();
@@ -262,8 +263,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_minted_session_is_entered_as_made_before_its_maker_is_looked_at() {
-        let Some(link) = fresh_database().await else { return };
-        let (store, bench) = (RedisStore::new(link), Bench::memory());
+        let Some(connection) = fresh_database().await else { return };
+        let (store, bench) = (RedisStore::new(connection), Bench::memory());
         let maker = Some(use_of(held(&bench.new_session())));
         let new = NewSession { maker, ..bench.new_session() };
         let refused = store.insert(&new, 0).await.unwrap();
@@ -274,8 +275,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_cap_does_not_count_a_session_that_may_yet_be_undone() {
-        let Some(link) = fresh_database().await else { return };
-        let (store, bench) = (RedisStore::new(link), Bench::memory());
+        let Some(connection) = fresh_database().await else { return };
+        let (store, bench) = (RedisStore::new(connection), Bench::memory());
         let (old, new) = (bench.new_session(), bench.new_session());
         let minted = NewSession { subject: Arc::clone(&old.subject), ..bench.new_session() };
         let new = NewSession { subject: Arc::clone(&old.subject), ..new };
@@ -284,8 +285,8 @@ mod tests {
         }
         store.settle(&old, 2).await.unwrap();
         store.enter_made(&minted).await.unwrap();
-        let call = with_entry(Call::on(&SETTLE, &subject_key(old.subject.id)), &new).arg(2);
-        let counted = entries(&store.link.run_one(call).await.unwrap()).unwrap();
+        let call = with_entry(ScriptCall::on(&SETTLE, &subject_key(old.subject.id)), &new).arg(2);
+        let counted = entries(&store.connection.run_one(call).await.unwrap()).unwrap();
         assert!(counted.is_empty(), "two are within the cap");
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::index::subject_key;
 use super::key::shown;
-use super::server::{Server, cluster, cluster_address, link};
+use super::server::{Server, cluster, cluster_address, connect};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
 use crate::store::conformance::{Bench, Held, held, subject, use_of};
@@ -38,7 +38,7 @@ fn session(bench: &Bench, number: usize, users: usize, agent: Option<&str>) -> N
 }
 
 async fn bench(server: &Server) -> Bench {
-    let store = RedisStore::new(link(&server.address()).await);
+    let store = RedisStore::new(connect(&server.address()).await);
     Bench::real(Arc::new(store), UNIT)
 }
 
@@ -192,7 +192,7 @@ async fn what_a_use_costs() {
 async fn what_a_use_costs_in_a_cluster() {
     let servers = tokio::task::spawn_blocking(|| cluster(0)).await.unwrap();
     let Some(servers) = servers else { return };
-    let store = RedisStore::new(link(&cluster_address(&servers)).await);
+    let store = RedisStore::new(connect(&cluster_address(&servers)).await);
     print_uses(&servers, &Bench::real(Arc::new(store), UNIT)).await;
 }
 
@@ -246,7 +246,7 @@ async fn print_use(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_sessions_are_counted_to_a_third() {
     let Some(server) = Server::start(&[]) else { return };
-    let store = RedisStore::new(link(&server.address()).await);
+    let store = RedisStore::new(connect(&server.address()).await);
     let bench = Bench::real(Arc::new(store), UNIT);
     fill(&bench, 6_000, 6_000, None).await;
     let count = bench.store.count().await.unwrap();

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::index::{Ended, Seen, found};
 use super::scripts::{ENTRIES, FORGET, REMOVE, SCANNED};
 use super::{RedisStore, SESSION, index, key, reply, session_key};
-use crate::link::Call;
+use crate::redis_connection::ScriptCall;
 use crate::store::scan::{Cursor, PAGE, Page};
 use crate::{Ending, SessionId, StoreError};
 
@@ -19,10 +19,10 @@ const AT_ONCE: usize = 512;
 impl RedisStore {
     /// The page at `cursor`, where `at` is the server's own.
     pub(super) async fn page(&self, cursor: Cursor) -> Result<Page, StoreError> {
-        let call = Call::plain("SCAN", cursor.at.to_string().as_bytes());
+        let call = ScriptCall::command("SCAN", cursor.at.to_string().as_bytes());
         let pattern = [SESSION.as_slice(), b"*"].concat();
         let call = call.arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE);
-        let Some(answer) = self.link.run_on(cursor.part, call).await else {
+        let Some(answer) = self.connection.run_on(cursor.part, call).await else {
             return Ok(Page::default());
         };
         let (at, ids) = scanned(&answer?)?;
@@ -31,16 +31,16 @@ impl RedisStore {
             0 => Some(Cursor { part: cursor.part + 1, at }),
             at => Some(Cursor { at, ..cursor }),
         };
-        page.next = page.next.filter(|next| next.part < self.link.servers());
+        page.next = page.next.filter(|next| next.part < self.connection.servers());
         Ok(page)
     }
 
     async fn look_at(&self, ids: &[SessionId]) -> Result<Page, StoreError> {
         let mut page = Page::default();
         for ids in ids.chunks(AT_ONCE) {
-            let calls: Vec<Call> =
-                ids.iter().map(|id| Call::on(&SCANNED, &session_key(*id))).collect();
-            for (id, answer) in ids.iter().zip(self.link.run(&calls).await) {
+            let calls: Vec<ScriptCall> =
+                ids.iter().map(|id| ScriptCall::on(&SCANNED, &session_key(*id))).collect();
+            for (id, answer) in ids.iter().zip(self.connection.run(&calls).await) {
                 match found(*id, answer)? {
                     Seen::Live(session) => page.sessions.push(session),
                     Seen::Unreadable => page.unreadable.push(*id),
@@ -55,9 +55,9 @@ impl RedisStore {
     pub(super) async fn end_ids(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
         let mut ended = Vec::with_capacity(ids.len());
         for ids in ids.chunks(AT_ONCE) {
-            let calls: Vec<Call> =
-                ids.iter().map(|id| Call::on(&REMOVE, &session_key(*id))).collect();
-            let answers = self.link.run_kept(&calls).await.into_iter();
+            let calls: Vec<ScriptCall> =
+                ids.iter().map(|id| ScriptCall::on(&REMOVE, &session_key(*id))).collect();
+            let answers = self.connection.run_durably(&calls).await.into_iter();
             ended.extend(answers.map(|answer| Ok(reply::number(&answer?)? == 1)));
         }
         ended
@@ -72,11 +72,11 @@ impl RedisStore {
         let (mut ended, mut failed) = (Vec::new(), None);
         for endings in endings.chunks(AT_ONCE) {
             let mut entries = Vec::new();
-            let calls: Vec<Call> = endings
+            let calls: Vec<ScriptCall> = endings
                 .iter()
-                .map(|(subject, _)| Call::on(&ENTRIES, &index::subject_key(*subject)))
+                .map(|(subject, _)| ScriptCall::on(&ENTRIES, &index::subject_key(*subject)))
                 .collect();
-            for (ending, answer) in endings.iter().zip(self.link.run(&calls).await) {
+            for (ending, answer) in endings.iter().zip(self.connection.run(&calls).await) {
                 match answer.and_then(|answer| index::entries(&answer)) {
                     Ok(found) => entries.extend(found.into_iter().map(|entry| (ending, entry))),
                     Err(error) => failed = Some(error),
@@ -99,9 +99,10 @@ impl RedisStore {
         let call = |((subject, ending), entry): &(&(Uuid, Ending), index::Entry)| {
             index::end(*subject, *ending, entry.id)
         };
-        let calls: Vec<Call> = entries.iter().map(call).collect();
+        let calls: Vec<ScriptCall> = entries.iter().map(call).collect();
         let (mut over, mut failed) = (Vec::new(), None);
-        for (((subject, _), entry), answer) in entries.iter().zip(self.link.run_kept(&calls).await)
+        for (((subject, _), entry), answer) in
+            entries.iter().zip(self.connection.run_durably(&calls).await)
         {
             match index::ended(answer) {
                 Ok(Ended::Spared) => {}
@@ -109,14 +110,14 @@ impl RedisStore {
                     if done == Ended::Live {
                         ended.push((*subject, entry.id));
                     }
-                    let call = Call::on(&FORGET, &index::subject_key(*subject));
+                    let call = ScriptCall::on(&FORGET, &index::subject_key(*subject));
                     over.push(call.arg(entry.id.uuid().as_bytes()).arg(&entry.score));
                 }
                 Err(error) => failed = Some(error),
             }
         }
         // That it fails does no harm: the entries go with their sessions' time.
-        self.link.run(&over).await;
+        self.connection.run(&over).await;
         failed.map_or(Ok(()), Err)
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! INVARIANT: what only uses, looks or removes goes on when the server is out of memory.
 
-use crate::link::script;
+use crate::redis_connection::script;
 
 // The index of a subject.
 script!(ENTER, "", "enter.lua");

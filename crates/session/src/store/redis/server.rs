@@ -12,7 +12,7 @@ use std::time::Duration;
 use clock::SystemClock;
 use tempfile::TempDir;
 
-use crate::{RedisLink, RedisOptions};
+use crate::{RedisConnection, RedisOptions};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,24 +46,24 @@ static COMMON: LazyLock<Option<Server>> = LazyLock::new(|| {
     Server::start(&["--databases", &databases, "--hz", "100"])
 });
 
-/// A link to an empty database that no other test has.
-pub(crate) async fn fresh_database() -> Option<RedisLink> {
+/// A connection to an empty database that no other test has.
+pub(crate) async fn fresh_database() -> Option<RedisConnection> {
     static NEXT: AtomicI64 = AtomicI64::new(0);
     let server = COMMON.as_ref()?;
     let database = NEXT.fetch_add(1, Ordering::Relaxed);
     assert!(database < DATABASES);
-    Some(link(&format!("redis://127.0.0.1:{}/{database}", server.port)).await)
+    Some(connect(&format!("redis://127.0.0.1:{}/{database}", server.port)).await)
 }
 
-/// A link to whatever is there.
-pub(crate) async fn link(address: &str) -> RedisLink {
-    link_with(address, RedisOptions::default()).await
+/// A connection to whatever is there.
+pub(crate) async fn connect(address: &str) -> RedisConnection {
+    connect_with(address, RedisOptions::default()).await
 }
 
-pub(crate) async fn link_with(address: &str, options: RedisOptions) -> RedisLink {
+pub(crate) async fn connect_with(address: &str, options: RedisOptions) -> RedisConnection {
     let address = address.parse().unwrap();
     let clock = Arc::new(SystemClock::new());
-    RedisLink::open(address, options, clock).await.unwrap()
+    RedisConnection::open(address, options, clock).await.unwrap()
 }
 
 impl Server {

@@ -14,8 +14,8 @@ macro_rules! conformance {
     ($($file:ident: [$($case:ident)*])*) => { $($(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
-            if let Some(link) = fresh_database().await {
-                let bench = Bench::real(Arc::new(RedisStore::new(link)), UNIT);
+            if let Some(connection) = fresh_database().await {
+                let bench = Bench::real(Arc::new(RedisStore::new(connection)), UNIT);
                 crate::store::conformance::$file::$case(&bench).await;
             }
         }

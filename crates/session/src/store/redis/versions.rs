@@ -3,9 +3,9 @@
 use super::key::shown;
 use super::record::{self, with_fields};
 use super::scripts::CREATE;
-use super::server::{Server, link};
+use super::server::{Server, connect};
 use super::{RedisStore, session_key};
-use crate::link::Call;
+use crate::redis_connection::ScriptCall;
 use crate::store::conformance::{Bench, Client, Held, end_of, fresh_digest, held, look, use_of};
 use crate::{
     Condition, Dead, Ending, Kind, NewSession, Presented, Session, SessionStore as _, ValueChange,
@@ -23,7 +23,7 @@ const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML
     Chrome/142.0.0.0 Safari/537.36";
 
 async fn store(server: &Server) -> RedisStore {
-    RedisStore::new(link(&server.address()).await)
+    RedisStore::new(connect(&server.address()).await)
 }
 
 fn new_session() -> NewSession {
@@ -34,8 +34,8 @@ fn new_session() -> NewSession {
 async fn put(store: &RedisStore, new: &NewSession, version: u8, fields: &[(u8, &[u8])]) -> Held {
     store.enter(new).await.unwrap();
     let bytes = with_fields(new, version, fields);
-    let call = Call::on(&CREATE, &session_key(new.id)).arg(bytes);
-    store.link.run_one(call).await.unwrap();
+    let call = ScriptCall::on(&CREATE, &session_key(new.id)).arg(bytes);
+    store.connection.run_one(call).await.unwrap();
     store.settle(new, 0).await.unwrap();
     held(new)
 }

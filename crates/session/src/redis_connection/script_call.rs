@@ -1,0 +1,251 @@
+//! Calls of scripts, and of the server's own commands: what one command on the wire is made from.
+//!
+//! A call stays as it is until its command is written, so that it can be sent elsewhere or after
+//! its script was loaded, and so that calls of one script can become one.
+
+use redis::{Cmd, ToRedisArgs};
+
+use super::script::Script;
+use super::slots::slot_of;
+
+/// A call of a script on its keys, or of a command on one.
+#[derive(Clone)]
+pub(crate) struct ScriptCall {
+    callee: Callee,
+    /// One after the other; all are of one length.
+    keys: Vec<u8>,
+    key_count: usize,
+    arguments: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, Copy)]
+enum Callee {
+    Script(&'static Script),
+    Command(&'static str),
+}
+
+/// A script that works on each of many keys for itself, in calls of a bounded number of keys.
+///
+/// Such a script has one argument, which says in turn what to do with each key, in as many bytes
+/// for one key as for any other.
+pub(crate) struct ScriptBatch {
+    script: &'static Script,
+    keys_per_call: usize,
+    calls: Vec<ScriptCall>,
+}
+
+/// A write after which replicas that have it have all that was written earlier.
+const FENCE: &str = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], '', 'PX', 1000)";
+
+impl ScriptCall {
+    /// A call of a script on one key.
+    pub(crate) fn on(script: &'static Script, key: &[u8]) -> Self {
+        Self::on_all(script, &[key])
+    }
+
+    /// A call of a script on keys of one length which one call may name; see
+    /// [`super::RedisConnection::groups`].
+    pub(crate) fn on_all(script: &'static Script, keys: &[&[u8]]) -> Self {
+        debug_assert!(keys.windows(2).all(|pair| pair[0].len() == pair[1].len()));
+        let (key_count, keys) = (keys.len(), keys.concat());
+        Self { callee: Callee::Script(script), keys, key_count, arguments: Vec::new() }
+    }
+
+    /// A call of the server's own command on a key, or on whatever its first word is.
+    pub(crate) fn command(name: &'static str, key: &[u8]) -> Self {
+        let callee = Callee::Command(name);
+        Self { callee, keys: key.to_vec(), key_count: 1, arguments: Vec::new() }
+    }
+
+    /// The same with an argument more.
+    pub(crate) fn arg(mut self, argument: impl ToRedisArgs) -> Self {
+        argument.write_redis_args(&mut self.arguments);
+        self
+    }
+
+    /// The script that the server must know, if any.
+    pub(super) const fn script(&self) -> Option<&'static Script> {
+        match self.callee {
+            Callee::Script(script) => Some(script),
+            Callee::Command(_) => None,
+        }
+    }
+
+    /// How many keys it has.
+    pub(super) const fn key_count(&self) -> usize {
+        self.key_count
+    }
+
+    /// The slot of its first key in a cluster, in which its other keys must be as well.
+    pub(super) fn slot(&self) -> u16 {
+        slot_of(self.first_key())
+    }
+
+    /// What is written to the server.
+    pub(super) fn to_command(&self) -> Cmd {
+        let size = self.arguments.iter().map(Vec::len).sum::<usize>();
+        let words = 3 + self.key_count + self.arguments.len();
+        let mut command = Cmd::with_capacity(words, 64 + self.keys.len() + size);
+        match self.callee {
+            Callee::Script(script) => {
+                command.arg("EVALSHA").arg(script.digest()).arg(self.key_count)
+            }
+            Callee::Command(name) => command.arg(name),
+        };
+        for key in self.keys() {
+            command.arg(key);
+        }
+        for argument in &self.arguments {
+            command.arg(argument);
+        }
+        command
+    }
+
+    /// A write after which a server knows how far its replicas must be for all that was done
+    /// there: it does not count what changed nothing, or what others changed.
+    pub(super) fn fence(&self) -> Cmd {
+        // A key in the same slot, which holds nothing else.
+        let key = [b"fence:{", self.first_key(), b"}"].concat();
+        let mut command = redis::cmd("EVAL");
+        command.arg(FENCE).arg(1).arg(key);
+        command
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        let length = self.keys.len() / self.key_count.max(1);
+        self.keys.chunks_exact(length.max(1))
+    }
+
+    fn first_key(&self) -> &[u8] {
+        self.keys().next().unwrap_or_default()
+    }
+
+    fn push(&mut self, key: &[u8], argument: &[u8]) {
+        self.keys.extend(key);
+        self.key_count += 1;
+        match self.arguments.first_mut() {
+            Some(all) => all.extend(argument),
+            None => self.arguments.push(argument.to_vec()),
+        }
+        debug_assert_eq!(self.keys.len(), self.key_count * key.len());
+        debug_assert_eq!(self.arguments[0].len(), self.key_count * argument.len());
+    }
+
+    fn append(&mut self, other: &Self) {
+        self.keys.extend(&other.keys);
+        self.key_count += other.key_count;
+        for (argument, more) in self.arguments.iter_mut().zip(&other.arguments) {
+            argument.extend(more);
+        }
+    }
+}
+
+impl ScriptBatch {
+    /// An empty batch, in which a call has so many keys at most.
+    pub(super) const fn new(script: &'static Script, keys_per_call: usize) -> Self {
+        Self { script, keys_per_call, calls: Vec::new() }
+    }
+
+    /// Adds a key, and what the script is to do with it.
+    pub(crate) fn push(&mut self, key: &[u8], argument: &[u8]) {
+        match self.calls.last_mut() {
+            Some(last) if last.key_count < self.keys_per_call => last.push(key, argument),
+            _ => self.calls.push(ScriptCall::on(self.script, key).arg(argument)),
+        }
+    }
+
+    /// How many keys it has.
+    pub(super) fn key_count(&self) -> usize {
+        self.calls.iter().map(ScriptCall::key_count).sum()
+    }
+
+    /// Its calls.
+    pub(super) fn into_calls(self) -> Vec<ScriptCall> {
+        self.calls
+    }
+
+    /// The calls of many batches: neighbours of one script become one where it has room.
+    ///
+    /// INVARIANT: the keys stay in their order, so that of two operations on one key the one that
+    /// came first is done first.
+    pub(super) fn merge(batches: Vec<Self>) -> Vec<ScriptCall> {
+        let mut merged: Vec<ScriptCall> = Vec::with_capacity(batches.len());
+        for batch in batches {
+            for call in batch.calls {
+                match merged.last_mut() {
+                    Some(last)
+                        if last.is_of(batch.script)
+                            && last.key_count + call.key_count <= batch.keys_per_call =>
+                    {
+                        last.append(&call);
+                    }
+                    _ => merged.push(call),
+                }
+            }
+        }
+        merged
+    }
+}
+
+impl ScriptCall {
+    fn is_of(&self, script: &'static Script) -> bool {
+        self.script().is_some_and(|own| std::ptr::eq(own, script))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static FIRST: Script = Script::new("1", || "sha-1".to_owned());
+    static SECOND: Script = Script::new("2", || "sha-2".to_owned());
+
+    fn words(call: &ScriptCall) -> Vec<String> {
+        let packed = call.to_command().get_packed_command();
+        let text = String::from_utf8(packed).unwrap();
+        text.split("\r\n")
+            .skip(1)
+            .filter(|word| !word.starts_with('$'))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn batch(script: &'static Script, keys: &[&str]) -> ScriptBatch {
+        let mut batch = ScriptBatch::new(script, 3);
+        for key in keys {
+            batch.push(key.as_bytes(), key.to_uppercase().as_bytes());
+        }
+        batch
+    }
+
+    #[test]
+    fn a_call_is_written_as_the_server_reads_it() {
+        let call = ScriptCall::on(&FIRST, b"key").arg(7).arg("").arg(b"ab");
+        assert_eq!(words(&call), ["EVALSHA", "sha-1", "1", "key", "7", "", "ab", ""]);
+        let call = ScriptCall::command("SCAN", b"0").arg("COUNT").arg(9);
+        assert_eq!(words(&call), ["SCAN", "0", "COUNT", "9", ""]);
+        assert_eq!(words(&ScriptCall::command("PING", b"")), ["PING", ""]);
+        assert_eq!(words(&ScriptCall::on_all(&FIRST, &[])), ["EVALSHA", "sha-1", "0", ""]);
+    }
+
+    #[test]
+    fn batches_of_one_script_share_calls_and_keep_their_order() {
+        let batches = vec![
+            batch(&FIRST, &["a", "b"]),
+            batch(&FIRST, &["c"]),
+            batch(&FIRST, &["d", "e", "f", "g"]),
+            batch(&SECOND, &["h"]),
+            batch(&FIRST, &["i"]),
+        ];
+        assert_eq!(batches.iter().map(ScriptBatch::key_count).collect::<Vec<_>>(), [2, 1, 4, 1, 1]);
+        let merged: Vec<_> = ScriptBatch::merge(batches).iter().map(words).collect();
+        let expected = [
+            &["EVALSHA", "sha-1", "3", "a", "b", "c", "ABC", ""][..],
+            &["EVALSHA", "sha-1", "3", "d", "e", "f", "DEF", ""],
+            &["EVALSHA", "sha-1", "1", "g", "G", ""],
+            &["EVALSHA", "sha-2", "1", "h", "H", ""],
+            &["EVALSHA", "sha-1", "1", "i", "I", ""],
+        ];
+        assert_eq!(merged, expected);
+    }
+}
