@@ -8,8 +8,8 @@ use session::{Issued, Session, SessionId};
 use users::User;
 use uuid::Uuid;
 
-use crate::client_address::Client;
-use crate::credential::Caller;
+use crate::http::extract::caller::Caller;
+use crate::http::extract::client::Client;
 
 /// Who did something: a user, by one of their sessions.
 #[derive(Clone, Copy, Debug)]

@@ -10,10 +10,11 @@ use session::StoreError;
 use users::OpenError;
 use utoipa::openapi::OpenApi;
 
-use crate::app::App;
 use crate::config::Config;
-use crate::endings::{ForeignSessions, Lagging};
-use crate::{router, warnings};
+use crate::http::app::App;
+use crate::http::router;
+use crate::operations::endings::{ForeignSessions, Lagging};
+use crate::warnings;
 
 /// A store could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use auth_api_types::{
 use session::{Dead, Session, SessionId, Subject};
 use users::User;
 
-use crate::error::seconds_up;
+use crate::http::error::seconds_up;
 
 /// A session as it is shown; `caller` where it may stand among others.
 pub(crate) fn session(session: &Session, caller: Option<SessionId>) -> SessionView<'_> {

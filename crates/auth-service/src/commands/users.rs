@@ -18,7 +18,7 @@ use users::{
 use super::{email, import, output, password};
 use crate::backend::Backend;
 use crate::config::{Config, SessionBackend};
-use crate::endings::Endings;
+use crate::operations::endings::Endings;
 use crate::service::OpenFailure;
 use crate::view;
 

@@ -8,7 +8,7 @@ use users::{DatabaseUrl, DirectoryOptions, HashingOptions, SslMode};
 use zeroize::Zeroizing;
 
 use super::{AttemptRates, COOKIE_TTL, Config, DEMO_COOKIE_TTL, SINGLE_USE_MAX, SessionBackend};
-use crate::cookie::SessionCookie;
+use crate::http::cookie::SessionCookie;
 
 pub(super) fn session_store(settings: &Settings) -> Result<SessionBackend, BadSetting> {
     let address = settings.required("AUTH_SESSION_STORE", |text| match text {

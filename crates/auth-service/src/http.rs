@@ -1,0 +1,17 @@
+//! The service's face: what requests look like, and what is answered.
+//!
+//! A request goes from `router` through `extract`, which takes it apart, to a handler in `api` or
+//! `pages`, which calls one operation and replies; any error becomes an answer in `error`.
+
+pub(crate) mod api;
+pub(crate) mod app;
+pub(crate) mod cookie;
+pub(crate) mod cors;
+pub(crate) mod error;
+pub(crate) mod extract;
+pub(crate) mod internal_key;
+pub(crate) mod openapi;
+pub(crate) mod pages;
+pub(crate) mod redirect;
+pub(crate) mod reply;
+pub(crate) mod router;

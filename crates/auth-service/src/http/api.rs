@@ -1,0 +1,21 @@
+//! One file an endpoint: take the request apart, make one call to the domain, reply.
+
+pub(crate) mod admin_sessions;
+pub(crate) mod docs;
+pub(crate) mod forward_auth;
+pub(crate) mod index;
+pub(crate) mod introspect;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod metrics;
+pub(crate) mod password;
+pub(crate) mod probes;
+pub(crate) mod revoke;
+pub(crate) mod rotate;
+pub(crate) mod session;
+pub(crate) mod session_data;
+pub(crate) mod sessions;
+pub(crate) mod status;
+pub(crate) mod tokens;
+pub(crate) mod users;
+pub(crate) mod validate_token;

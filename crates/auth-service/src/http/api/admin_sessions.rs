@@ -1,0 +1,82 @@
+//! An admin's view of sessions: one user's, and everybody's.
+
+use std::sync::Arc;
+
+use auth_api_types::SessionList;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use session::Ending;
+use uuid::Uuid;
+
+use crate::audit;
+use crate::http::app::App;
+use crate::http::error::ApiError;
+use crate::http::extract::admin::{Admin, require_admin, visible};
+use crate::http::extract::caller::Caller;
+use crate::http::extract::path::Path;
+use crate::http::openapi::{AdminProblems, OneProblems};
+use crate::http::reply;
+use crate::view;
+
+/// A user's sessions.
+#[utoipa::path(
+    get, path = "/api/v1/users/{id}/sessions", tag = "Users",
+    params(("id" = String, Path, description = "The user's id")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "The live ones", body = SessionList), OneProblems)
+)]
+pub(crate) async fn list_user_sessions(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = visible(&caller.session, &id)?;
+    require_admin(&caller.session)?;
+    app.users.get(id).await?.ok_or(ApiError::NotFound)?;
+    let own = Some(caller.session.id);
+    let sessions = app.sessions.list(id).await?;
+    let sessions = sessions.iter().map(|session| view::session(session, own)).collect();
+    reply::json(StatusCode::OK, &SessionList { sessions })
+}
+
+/// End all of a user's sessions.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{id}/sessions", tag = "Users",
+    params(("id" = String, Path, description = "The user's id")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 204, description = "They have ended"), OneProblems)
+)]
+pub(crate) async fn end_user_sessions(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let id = visible(&caller.session, &id)?;
+    require_admin(&caller.session)?;
+    end_all_of(&app, &caller, id).await?;
+    Ok(reply::no_content())
+}
+
+/// Ends all sessions of a user, for a caller who may.
+pub(crate) async fn end_all_of(app: &App, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
+    app.users.get(id).await?.ok_or(ApiError::NotFound)?;
+    let ended = app.sessions.end_all(id, Ending::default()).await?;
+    audit::sessions_ended(id, &ended, caller);
+    Ok(())
+}
+
+/// End every session but my own.
+#[utoipa::path(
+    delete, path = "/api/v1/sessions", tag = "Users",
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 204, description = "They have ended"), AdminProblems)
+)]
+pub(crate) async fn end_everybodys_sessions(
+    State(app): State<Arc<App>>,
+    Admin(caller): Admin,
+) -> Result<Response, ApiError> {
+    let count = app.sessions.end_everybody(Some(caller.session.id)).await?;
+    audit::all_sessions_ended(count, &caller);
+    Ok(reply::no_content())
+}

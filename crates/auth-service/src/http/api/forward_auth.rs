@@ -1,0 +1,202 @@
+//! The forward-auth doors: what a reverse proxy asks before it passes a request on.
+//!
+//! One decision, [`decide`], and four doors to it that differ only in how their proxies ask.
+//!
+//! INVARIANT: the decision rests on the session, and on the role that the proxy's own
+//! configuration asks for. No forwarded path, host or address has a part in it; they only say
+//! where a browser is to come back to after its login.
+
+pub(crate) mod check;
+mod identity_headers;
+mod original_request;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use auth_http::credential::Carried;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use percent_encoding::percent_decode_str;
+use session::{Intent, Session, Verdict};
+use url::form_urlencoded;
+use utoipa::OpenApi as _;
+
+use crate::http::app::App;
+use crate::http::error::ApiError;
+use crate::http::extract::caller;
+use crate::http::extract::client::Client;
+use crate::http::openapi::DoorProblems;
+use original_request::OriginalRequest;
+
+/// Where nginx, which passes no redirect on from here, learns where to send a browser.
+const LOGIN: HeaderName = HeaderName::from_static("x-auth-login");
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(auth_request, forward_auth, ext_authz, ext_authz_role, check::check))]
+struct Doors;
+
+/// The doors as they are described, for `GET`.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    Doors::openapi()
+}
+
+/// Forward auth for nginx.
+///
+/// For `auth_request`. Any method; never a redirect, which nginx would not pass on: a 401 to a
+/// browser's navigation names the login page in `X-Auth-Login` instead.
+#[utoipa::path(
+    get, path = "/authz/auth-request", tag = "Forward auth",
+    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "Let it pass, with these headers set", headers(
+        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
+        ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+    )), DoorProblems)
+)]
+pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let roles = queried_roles(&parts);
+    let error = match decide(&app, &parts, &roles, Intent::Use).await {
+        Ok(session) => return allowed(&session),
+        Err(error) => error,
+    };
+    let login = OriginalRequest::by_headers(&parts).login(&app.public_url, &error);
+    let mut response = error.into_response();
+    if let Some(login) = login {
+        response.headers_mut().insert(LOGIN, login);
+    }
+    response
+}
+
+/// Forward auth for Traefik and Caddy.
+///
+/// For `forwardAuth` and `forward_auth`. Any method; a browser's navigation without a live session
+/// is sent to the login page, with the URL of `X-Forwarded-Proto`, `-Host` and `-Uri` as `next`.
+#[utoipa::path(
+    get, path = "/authz/forward-auth", tag = "Forward auth",
+    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "Let it pass, with these headers set", headers(
+        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
+        ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+    )), (status = 302, description = "A browser is sent to the login page"), DoorProblems)
+)]
+pub(crate) async fn forward_auth(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let roles = queried_roles(&parts);
+    let decision = decide(&app, &parts, &roles, Intent::Use).await;
+    answer(&app, decision, &OriginalRequest::by_headers(&parts))
+}
+
+/// Forward auth for Envoy.
+///
+/// For `ext_authz` over HTTP with this as `path_prefix`. Any method, and below it any path: that
+/// of the request in question. A browser's navigation without a live session is sent to the login
+/// page, with that path on the request's `Host` as `next`.
+#[utoipa::path(
+    get, path = "/authz/ext-authz/{path}", tag = "Forward auth",
+    params(("path" = String, Path, description = "The path that was asked for")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "Let it pass, with these headers set", headers(
+        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
+        ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+    )), (status = 302, description = "A browser is sent to the login page"), DoorProblems)
+)]
+pub(crate) async fn ext_authz(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let decision = decide(&app, &parts, &[], Intent::Use).await;
+    answer(&app, decision, &OriginalRequest::by_path(&parts, original_request::below_endpoint))
+}
+
+/// Forward auth for Envoy, for one role.
+///
+/// The same with the role before the path, since there the query is the client's.
+#[utoipa::path(
+    get, path = "/authz/ext-authz-role/{role}/{path}", tag = "Forward auth",
+    params(
+        ("role" = String, Path, description = "The role that the session must act in"),
+        ("path" = String, Path, description = "The path that was asked for")
+    ),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "Let it pass, with these headers set", headers(
+        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
+        ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+    )), (status = 302, description = "A browser is sent to the login page"), DoorProblems)
+)]
+pub(crate) async fn ext_authz_role(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let (role, path) = original_request::role_and_path(&parts);
+    let decision = decide(&app, &parts, &[role], Intent::Use).await;
+    answer(&app, decision, &OriginalRequest::by_path(&parts, path))
+}
+
+/// Whether a request may pass: its session, if that lives and acts in each of `roles`.
+pub(crate) async fn decide(
+    app: &App,
+    parts: &Parts,
+    roles: &[Cow<'_, str>],
+    intent: Intent,
+) -> Result<Session, ApiError> {
+    let session = live_session(app, parts, intent).await?;
+    // One session acts in one role: of several demanded, all would have to be it.
+    if roles.iter().all(|role| role == session.role()) {
+        Ok(session)
+    } else {
+        Err(ApiError::Forbidden("the session acts in another role"))
+    }
+}
+
+async fn live_session(app: &App, parts: &Parts, intent: Intent) -> Result<Session, ApiError> {
+    let carried = Carried::find(&parts.headers, &app.cookie.name)
+        .map_err(|_| TWO_TOKENS)?
+        .ok_or(ApiError::MissingToken)?;
+    let presented = caller::read(carried, intent).inspect_err(|_| app.figures.count_malformed())?;
+    let seen = Client::behind_proxy(parts, &app.client_addresses);
+    let outcome = app.sessions.validate_one(presented, seen).await;
+    app.figures.count_validation(&outcome);
+    match outcome? {
+        Verdict::Alive(session) => Ok(session),
+        Verdict::Dead(dead) => Err(dead.into()),
+    }
+}
+
+/// Proxies know a refusal by 401 or 403 and take anything else for a failure.
+const TWO_TOKENS: ApiError = ApiError::InvalidToken("the request carries more than one token");
+
+/// The roles that the proxy's configuration asks for. Other parameters are not a typing error in
+/// it: Caddy adds the client's own query where its configuration has none.
+fn queried_roles(parts: &Parts) -> Vec<Cow<'_, str>> {
+    let query = parts.uri.query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes())
+        .filter_map(|(name, value)| (name == "role").then_some(value))
+        .collect()
+}
+
+fn answer(app: &App, decision: Result<Session, ApiError>, original: &OriginalRequest) -> Response {
+    let error = match decision {
+        Ok(session) => return allowed(&session),
+        Err(error) => error,
+    };
+    match original.login(&app.public_url, &error) {
+        Some(login) => {
+            (StatusCode::FOUND, [(header::LOCATION, login), (header::CACHE_CONTROL, NO_STORE)])
+                .into_response()
+        }
+        None => error.into_response(),
+    }
+}
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+fn allowed(session: &Session) -> Response {
+    let mut headers = identity_headers::headers(session);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    (StatusCode::OK, headers).into_response()
+}
+
+/// Text from a path, if it is text.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(text).decode_utf8().ok()
+}

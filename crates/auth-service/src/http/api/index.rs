@@ -1,0 +1,130 @@
+//! `GET /`: what there is, for people and for programs. It is read from the API's document, and so
+//! knows of nothing that is not there.
+
+use std::sync::LazyLock;
+
+use auth_api_types::paths::OPENAPI;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use server_runtime::problem::wants_page;
+use utoipa::ToSchema;
+use utoipa::openapi::path::{Operation, PathItem};
+
+use crate::http::error::ApiError;
+use crate::http::pages;
+use crate::http::reply;
+use crate::http::router;
+
+/// What there is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Index {
+    /// The service's name.
+    #[schema(example = "reinflate auth-service")]
+    service: &'static str,
+    /// Its version.
+    version: &'static str,
+    /// The page that explains the API, on the public listener.
+    #[schema(example = "/docs")]
+    documentation: &'static str,
+    /// The document that describes the API, on the public listener.
+    #[schema(example = "/openapi.json")]
+    openapi: &'static str,
+    /// What this listener can be asked.
+    operations: Vec<Entry>,
+}
+
+/// Something that can be asked.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Entry {
+    /// The method.
+    #[schema(example = "GET")]
+    pub(crate) method: &'static str,
+    /// The path, with its parameters in braces.
+    #[schema(example = "/session")]
+    pub(crate) path: String,
+    /// What it is for.
+    pub(crate) summary: String,
+    #[serde(skip)]
+    tag: String,
+}
+
+static PUBLIC: LazyLock<Index> =
+    LazyLock::new(|| Index::of(&router::public_document().paths.paths));
+static INTERNAL: LazyLock<Index> =
+    LazyLock::new(|| Index::of(&router::internal_document().paths.paths));
+
+/// The index.
+///
+/// What this listener can be asked: a page for people, JSON for programs.
+#[utoipa::path(
+    get, path = "/", tag = "Documentation", security(()),
+    responses((status = 200, description = "What there is", content(
+        (Index = "application/json"), (String = "text/html")
+    )))
+)]
+pub(crate) async fn show_index(headers: HeaderMap) -> Result<Response, ApiError> {
+    PUBLIC.answer(&headers)
+}
+
+/// The same of the internal listener.
+pub(crate) async fn show_internal_index(headers: HeaderMap) -> Result<Response, ApiError> {
+    INTERNAL.answer(&headers)
+}
+
+impl Index {
+    fn of(paths: &utoipa::openapi::path::PathsMap<String, PathItem>) -> Self {
+        let operations = paths.iter().flat_map(|(path, item)| {
+            let there = methods(item).into_iter();
+            there.filter_map(move |(method, operation)| Some(Entry::of(method, path, operation?)))
+        });
+        Self {
+            service: "reinflate auth-service",
+            version: env!("CARGO_PKG_VERSION"),
+            documentation: "/docs",
+            openapi: OPENAPI,
+            operations: operations.collect(),
+        }
+    }
+
+    fn answer(&self, headers: &HeaderMap) -> Result<Response, ApiError> {
+        let mut response =
+            if wants_page(headers) { self.page()? } else { reply::json(StatusCode::OK, self)? };
+        let vary = HeaderValue::from_static("accept");
+        response.headers_mut().insert(header::VARY, vary);
+        Ok(response)
+    }
+
+    fn page(&self) -> Result<Response, ApiError> {
+        let mut groups: Vec<(&str, Vec<&Entry>)> = Vec::new();
+        for entry in &self.operations {
+            match groups.iter_mut().find(|(tag, _)| *tag == entry.tag) {
+                Some((_, entries)) => entries.push(entry),
+                None => groups.push((&entry.tag, vec![entry])),
+            }
+        }
+        pages::index::page(groups)
+    }
+}
+
+impl Entry {
+    fn of(method: &'static str, path: &str, operation: &Operation) -> Self {
+        let tags = operation.tags.as_deref().unwrap_or_default();
+        let summary = operation.summary.as_deref().unwrap_or_default();
+        Self {
+            method,
+            path: path.to_owned(),
+            summary: summary.trim_end_matches('.').to_owned(),
+            tag: tags.first().cloned().unwrap_or_default(),
+        }
+    }
+}
+
+fn methods(item: &PathItem) -> [(&'static str, Option<&Operation>); 4] {
+    [
+        ("GET", item.get.as_ref()),
+        ("POST", item.post.as_ref()),
+        ("PUT", item.put.as_ref()),
+        ("DELETE", item.delete.as_ref()),
+    ]
+}

@@ -1,0 +1,71 @@
+//! `POST /session/rotate`: another token, perhaps another role, for the same session.
+
+use std::sync::Arc;
+
+use auth_api_types::{RotateRequest, TokenResponse};
+use axum::extract::{FromRequest as _, Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use session::{Intent, Issued, Kind, Rotation, Session};
+use users::ADMIN;
+
+use crate::audit;
+use crate::http::app::App;
+use crate::http::error::ApiError;
+use crate::http::extract::body::OptionalJson;
+use crate::http::extract::caller::Caller;
+use crate::http::openapi::RotateProblems;
+use crate::http::reply;
+
+/// Rotate my token.
+///
+/// The session keeps its id, its values and its absolute end; the old token opens nothing from then
+/// on. Until the next rotation it still ends the session at `/logout` and `/revoke`, and any other use
+/// of it more than 10 s later, or from another network or user agent, is taken for theft and ends it.
+#[utoipa::path(
+    post, path = "/session/rotate", tag = "Sessions",
+    request_body(content = Option<RotateRequest>, content_type = "application/json"),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses(
+        (status = 200, description = "The new token; in the cookie for a cookie session", body = TokenResponse),
+        RotateProblems
+    )
+)]
+pub(crate) async fn rotate_session(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    // The rotation itself is the use: until it is known to be allowed, the token is only looked at.
+    let caller = Caller::present(&app, &parts, Intent::Look).await?;
+    let request = Request::from_parts(parts, body);
+    let OptionalJson(RotateRequest { role }) = OptionalJson::from_request(request, &()).await?;
+    if caller.from_named_origin && role.as_deref().is_some_and(|role| role != caller.session.role())
+    {
+        return Err(ApiError::CrossSite);
+    }
+    let role = role.map(|role| role_of(&caller.session, &role)).transpose()?;
+    if caller.session.kind != Kind::Sliding {
+        return Err(ApiError::Forbidden("only a sliding session rotates"));
+    }
+    match app.sessions.rotate(caller.presented, role, &caller.client.seen_at()).await? {
+        Rotation::Rotated(token, session) => {
+            audit::session_rotated(&session, &caller.client);
+            reply::token(&app, StatusCode::OK, &Issued { token, session, ended: Vec::new() })
+        }
+        Rotation::Dead(dead) => Err(dead.into()),
+    }
+}
+
+/// The place of a role that the session may take up.
+fn role_of(session: &Session, wanted: &str) -> Result<usize, ApiError> {
+    if wanted == ADMIN && session.role() != ADMIN {
+        return Err(ApiError::Forbidden("the role admin is taken up by a login only"));
+    }
+    session
+        .subject
+        .roles
+        .iter()
+        .position(|role| **role == *wanted)
+        .ok_or(ApiError::Forbidden("the user does not have this role"))
+}

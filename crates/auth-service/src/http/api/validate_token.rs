@@ -1,0 +1,185 @@
+//! `POST /validateToken`: is this token alive? For one or for many, each with its own answer.
+
+use std::sync::Arc;
+
+use auth_api_types::{
+    Client, MAX_TOKENS, Reason, Results, ValidateItems, ValidateRequest, ValidateRequestError,
+    Verdict,
+};
+use auth_http::client_address::{cut_user_agent, parse_address};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use session::{Intent, Outcome, Presented, SeenAt, Token};
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::http::app::App;
+use crate::http::error::ApiError;
+use crate::http::extract::body::{self, Media, VALIDATE_LIMIT};
+use crate::http::openapi::InternalProblems;
+use crate::http::reply;
+use crate::view;
+
+/// Validate one token, or up to 1,024.
+///
+/// Each is a use, which re-inflates a sliding one and ends a single-use one, unless `touch` is
+/// false. A token named twice is used twice.
+#[utoipa::path(
+    post, path = "/validateToken", tag = "Internal",
+    request_body = ValidateRequest,
+    security((), ("internal_key" = [])),
+    responses(
+        (status = 200, description = "The verdict; for `tokens`, one for each in `results`", body = ValidateAnswer),
+        InternalProblems
+    )
+)]
+pub(crate) async fn validate_token(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    if Media::of(request.headers()) != Media::Json {
+        return Err(ApiError::MediaType { wanted: "application/json" });
+    }
+    let bytes = body::read(request.into_body(), VALIDATE_LIMIT).await?;
+    let question: ValidateRequest<'_> = body::json(&bytes)?;
+    let is_batch = question.is_batch();
+    let items = question.into_items().map_err(malformed)?;
+    let outcomes = ask(&app, &items).await?;
+    if outcomes.iter().all(|outcome| matches!(outcome, Some(Err(_)))) {
+        return Err(ApiError::Unavailable("the session store does not answer"));
+    }
+    let mut verdicts: Vec<Verdict<'_>> = outcomes.iter().map(|one| verdict(one.as_ref())).collect();
+    trace(&items, &verdicts);
+    let answer = if is_batch {
+        ValidateAnswer::Many(Results { results: verdicts })
+    } else {
+        ValidateAnswer::One(verdicts.pop().ok_or(ApiError::Internal)?)
+    };
+    reply::json(StatusCode::OK, &answer)
+}
+
+/// One verdict, or `results` with one for each token.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "it is written out at once")]
+pub(crate) enum ValidateAnswer<'a> {
+    One(Verdict<'a>),
+    Many(Results<'a>),
+}
+
+/// "Any of" and not "one of": both take members that they do not know, the other's included.
+impl PartialSchema for ValidateAnswer<'_> {
+    fn schema() -> RefOr<Schema> {
+        AnyOfBuilder::new()
+            .item(Ref::from_schema_name(Verdict::name()))
+            .item(Ref::from_schema_name(Results::name()))
+            .description(Some("One verdict, or `results` with one for each token."))
+            .into()
+    }
+}
+
+impl ToSchema for ValidateAnswer<'_> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Verdict::name().into(), Verdict::schema()));
+        schemas.push((Results::name().into(), Results::schema()));
+        Verdict::schemas(schemas);
+        Results::schemas(schemas);
+    }
+}
+
+/// The store's answer for each item, in order; only well-formed tokens reach it, in one batch. None
+/// for the others.
+async fn ask(app: &App, asked: &ValidateItems<'_>) -> Result<Vec<Option<Outcome>>, ApiError> {
+    let (items, beside) = (asked.items(), seen_at(asked.client())?);
+    let mut batch = Vec::with_capacity(items.len());
+    let mut seen = Vec::with_capacity(items.len());
+    let mut read_well = Vec::with_capacity(items.len());
+    for item in items {
+        let origin = match &item.client {
+            Some(client) => seen_at(Some(client))?,
+            None => beside.clone(),
+        };
+        let read = Token::read(&item.token);
+        read_well.push(read.is_ok());
+        let Ok((id, digest)) = read else {
+            continue;
+        };
+        let intent = if asked.touches(item) { Intent::Use } else { Intent::Look };
+        batch.push(Presented { id, digest, intent });
+        seen.push(origin);
+    }
+    for _ in batch.len()..items.len() {
+        app.figures.count_malformed();
+    }
+    let outcomes = app.sessions.validate(&batch, &seen).await;
+    report_failures(&outcomes);
+    for outcome in &outcomes {
+        app.figures.count_validation(outcome);
+    }
+    let mut outcomes = outcomes.into_iter();
+    Ok(read_well.into_iter().map(|well| well.then(|| outcomes.next()).flatten()).collect())
+}
+
+fn verdict(outcome: Option<&Outcome>) -> Verdict<'_> {
+    match outcome {
+        None => Verdict::dead(Reason::Malformed),
+        Some(Ok(session::Verdict::Alive(session))) => Verdict::alive(view::session(session, None)),
+        Some(Ok(session::Verdict::Dead(dead))) => Verdict::dead(view::reason(*dead)),
+        Some(Err(_)) => Verdict::unavailable(),
+    }
+}
+
+/// A failing store is one line in the log, not one a token.
+fn report_failures(outcomes: &[Outcome]) {
+    let mut errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+    if let Some(error) = errors.next() {
+        tracing::error!(%error, tokens = errors.count() + 1, "the session store failed");
+    }
+}
+
+fn trace(asked: &ValidateItems<'_>, verdicts: &[Verdict<'_>]) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    for (item, verdict) in asked.items().iter().zip(verdicts) {
+        let request_id = asked.request_id(item).unwrap_or_default();
+        let session_id = verdict.session.as_ref().map(|session| session.id.to_string());
+        let reason = verdict.reason.map(Reason::as_str);
+        let alive = verdict.authenticated;
+        tracing::debug!(asked_by = %printable(request_id), session_id, reason, alive, "validated");
+    }
+}
+
+/// What another service calls its request stands in our logs only if it has the form of an id.
+fn printable(request_id: &str) -> &str {
+    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if request_id.len() <= 128 && request_id.bytes().all(valid) {
+        request_id
+    } else {
+        "(malformed)"
+    }
+}
+
+/// What is said of the client must be understood: passed over, it would be no different from a
+/// client that nothing is known of, and a bound session would not be checked.
+fn seen_at(client: Option<&Client>) -> Result<SeenAt, ApiError> {
+    let Some(client) = client else {
+        return Ok(SeenAt::default());
+    };
+    let no_address = || ApiError::Invalid("the field `client.ip` is no IP address".to_owned());
+    let ip = client.ip.as_deref().map(|ip| parse_address(ip).ok_or_else(no_address));
+    Ok(SeenAt {
+        ip: ip.transpose()?,
+        user_agent: client.user_agent.as_deref().map(|agent| cut_user_agent(agent).into()),
+    })
+}
+
+fn malformed(error: ValidateRequestError) -> ApiError {
+    ApiError::Invalid(match error {
+        ValidateRequestError::NoToken => "the field `token` is missing".to_owned(),
+        ValidateRequestError::Both => "send `token` or `tokens`, not both".to_owned(),
+        ValidateRequestError::Count => format!("`tokens` takes 1 to {MAX_TOKENS} of them"),
+    })
+}

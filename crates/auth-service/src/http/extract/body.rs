@@ -1,0 +1,337 @@
+//! Reading bodies: their media type, their length, their fields; and what is said of a wrong one.
+//!
+//! What a caller sent is never repeated in an answer: it may be a password in the wrong place.
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::{FromRequest, MatchedPath, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::error::ApiError;
+
+/// The most bytes of a body, where nothing else is said.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
+/// The most bytes of a login's body.
+pub(crate) const LOGIN_LIMIT: usize = 16 * 1024;
+/// The most bytes of a validation's body.
+pub(crate) const VALIDATE_LIMIT: usize = 128 * 1024;
+
+/// The most bytes of a body at the route with this path.
+fn limit_at(path: Option<&MatchedPath>) -> usize {
+    match path.map(MatchedPath::as_str) {
+        Some("/login") => LOGIN_LIMIT,
+        Some("/validateToken") => VALIDATE_LIMIT,
+        _ => BODY_LIMIT,
+    }
+}
+
+/// Refuses a request that announces a longer body than its route takes, before any of it is read.
+pub(crate) fn refuse_too_long(request: &Request) -> Option<Response> {
+    let announced = request.body().size_hint().lower();
+    if announced <= LOGIN_LIMIT as u64 {
+        return None;
+    }
+    let limit = limit_at(request.extensions().get());
+    (announced > limit as u64).then(|| ApiError::TooLarge { limit }.into_response())
+}
+
+/// [`refuse_too_long`] as a layer.
+pub(crate) async fn refuse_too_long_first(request: Request, next: Next) -> Response {
+    match refuse_too_long(&request) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    }
+}
+
+/// Takes the whole body before anything looks at the token, unless it is of a type that the route
+/// does not take: whoever is about to refuse that needs none of it.
+///
+/// INVARIANT: what a request does, it does with a token that lived when the request had arrived
+/// whole. One that is held back half-sent would otherwise act with a session that ended meanwhile.
+pub(crate) async fn take_first(request: Request, next: Next) -> Result<Response, ApiError> {
+    if request.body().is_end_stream() || !is_taken(&request) {
+        return Ok(next.run(request).await);
+    }
+    let limit = limit_at(request.extensions().get());
+    let (parts, body) = request.into_parts();
+    let body = Body::from(read(body, limit).await?);
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Whether a body of this type may be of use at its route. One without a type may turn out to be
+/// empty.
+fn is_taken(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let form = path == "/revoke" || path.starts_with("/account") || path.starts_with("/admin/");
+    match Media::of(request.headers()) {
+        Media::None => true,
+        Media::Other => false,
+        Media::Json => !form,
+        Media::Form => form || matches!(path, "/login" | "/logout"),
+    }
+}
+
+const NO_OBJECT: &str = "the body must be a JSON object";
+
+/// A JSON body of at most [`BODY_LIMIT`] bytes.
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// A JSON body, or none at all, which is `T::default()`.
+pub(crate) struct OptionalJson<T>(pub(crate) T);
+
+/// An `application/x-www-form-urlencoded` body of at most [`BODY_LIMIT`] bytes.
+pub(crate) struct Form<T>(pub(crate) T);
+
+/// The media type that a request says its body has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Media {
+    Json,
+    Form,
+    Other,
+    None,
+}
+
+impl Media {
+    /// What `Content-Type` says; two of them, or nonsense, are another type.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(CONTENT_TYPE).iter();
+        let Some(value) = values.next() else {
+            return Self::None;
+        };
+        if values.next().is_some() {
+            return Self::Other;
+        }
+        let text = value.to_str().unwrap_or_default();
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case("application/json") {
+            Self::Json
+        } else if essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            Self::Form
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// The whole body, if it is not longer than `limit`.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(ApiError::TooLarge { limit })
+        }
+        Err(_) => Err(ApiError::Invalid("the body did not arrive whole".to_owned())),
+    }
+}
+
+/// Reads a JSON object. A list is none, though serde would take its items for fields, by position.
+pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::Invalid(NO_OBJECT.to_owned()));
+    }
+    any_json(bytes)
+}
+
+/// Reads any JSON. What is wrong is named by the field, never by what stood in it.
+pub(crate) fn any_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    // Keeping track of the path costs more than the reading, and is of use to nobody while all is
+    // well. Text is checked all at once, and not each string of it again.
+    let read = std::str::from_utf8(bytes).ok().and_then(|text| serde_json::from_str(text).ok());
+    read.map_or_else(|| named(bytes), Ok)
+}
+
+fn named<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        ApiError::Invalid(explain(&path, error.inner()))
+    })?;
+    deserializer
+        .end()
+        .map_err(|_| ApiError::Invalid("something follows the JSON of the body".to_owned()))?;
+    Ok(value)
+}
+
+/// Reads a form; a field that is named twice is an error.
+pub(crate) fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_urlencoded::from_bytes(bytes).or_else(|_| named_in_form(bytes))
+}
+
+fn named_in_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let fields = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(bytes));
+    serde_path_to_error::deserialize(fields).map_err(|error| {
+        let named = named_field(&error.inner().to_string());
+        ApiError::Invalid(named.unwrap_or_else(|| wrong_field(&error.path().to_string())))
+    })
+}
+
+fn explain(path: &str, error: &serde_json::Error) -> String {
+    if !error.is_data() {
+        return format!(
+            "the body is no valid JSON: see line {}, column {}",
+            error.line(),
+            error.column()
+        );
+    }
+    named_field(&error.to_string()).unwrap_or_else(|| match path {
+        "." | "?" => NO_OBJECT.to_owned(),
+        _ => wrong_field(path),
+    })
+}
+
+fn wrong_field(path: &str) -> String {
+    format!("the field `{}` has a wrong type or value", printable(path))
+}
+
+/// "missing field `x`" and "duplicate field `x`" name a field of ours, not what the caller sent.
+fn named_field(message: &str) -> Option<String> {
+    let name = |rest: &str| rest.split('`').nth(1).map(str::to_owned);
+    if let Some(rest) = message.strip_prefix("missing field ") {
+        return name(rest).map(|name| format!("the field `{name}` is missing"));
+    }
+    let rest = message.strip_prefix("duplicate field ")?;
+    name(rest).map(|name| format!("the field `{name}` is given twice"))
+}
+
+/// A path of field names, of which some may be the caller's own.
+fn printable(path: &str) -> String {
+    path.chars().filter(char::is_ascii_graphic).take(80).collect()
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        if Media::of(request.headers()) != Media::Json {
+            return Err(ApiError::MediaType { wanted: "application/json" });
+        }
+        json(&read(request.into_body(), BODY_LIMIT).await?).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let wrong = ApiError::MediaType { wanted: "application/json" };
+        if request.body().is_end_stream() {
+            return Ok(Self(T::default()));
+        }
+        let media = Media::of(request.headers());
+        if matches!(media, Media::Form | Media::Other) {
+            return Err(wrong);
+        }
+        let bytes = read(request.into_body(), BODY_LIMIT).await?;
+        match media {
+            _ if bytes.is_empty() => Ok(Self(T::default())),
+            Media::Json => json(&bytes).map(Self),
+            _ => Err(wrong),
+        }
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        if Media::of(request.headers()) != Media::Form {
+            return Err(ApiError::MediaType { wanted: "application/x-www-form-urlencoded" });
+        }
+        form(&read(request.into_body(), BODY_LIMIT).await?).map(Self)
+    }
+}
+
+/// A query string; a parameter of ours that is missing, wrong or named twice is an error.
+pub(crate) fn query<T: DeserializeOwned>(uri: &axum::http::Uri) -> Result<T, ApiError> {
+    form(uri.query().unwrap_or_default().as_bytes()).map_err(|error| match error {
+        ApiError::Invalid(detail) => {
+            ApiError::Invalid(detail.replace("the field", "the query parameter"))
+        }
+        other => other,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Sample {
+        #[expect(dead_code, reason = "only read in, never looked at")]
+        password: String,
+    }
+
+    fn detail(bytes: &[u8]) -> String {
+        match json::<Sample>(bytes).unwrap_err() {
+            ApiError::Invalid(detail) => detail,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_what_was_sent_is_not_repeated() {
+        assert_eq!(detail(b"{}"), "the field `password` is missing");
+        assert_eq!(
+            detail(br#"{"password":"a","password":"b"}"#),
+            "the field `password` is given twice"
+        );
+        let ill_typed = detail(br#"{"password":20061207}"#);
+        assert!(ill_typed.contains("`password`") && !ill_typed.contains("2006"), "{ill_typed}");
+        let wrapped = detail(br#""hunter2""#);
+        assert!(!wrapped.contains("hunter2"), "{wrapped}");
+    }
+
+    #[test]
+    fn malformed_nested_or_followed_json_is_refused() {
+        let deep = "[".repeat(10_000);
+        for bytes in [&b""[..], b"{", b"\xff", b"{\"password\":\"a\"} x", deep.as_bytes()] {
+            assert!(json::<Sample>(bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_object() {
+        for list in [&b"[\"a\"]"[..], b" \r\n\t[\"a\"]", b"["] {
+            assert_eq!(detail(list), NO_OBJECT);
+        }
+        assert!(any_json::<Vec<u8>>(b"[1]").is_ok());
+    }
+
+    #[test]
+    fn a_wrong_field_of_a_form_or_a_query_is_named() {
+        #[derive(Debug, Deserialize)]
+        struct Many {
+            #[expect(dead_code, reason = "only read in, never looked at")]
+            keep: Option<u8>,
+        }
+        let invalid = |detail: &str| ApiError::Invalid(detail.to_owned());
+        let error = form::<Many>(b"a=b&keep=x").unwrap_err();
+        assert_eq!(error, invalid("the field `keep` has a wrong type or value"));
+        let error = query::<Many>(&"/sessions?keep=x".parse().unwrap()).unwrap_err();
+        assert_eq!(error, invalid("the query parameter `keep` has a wrong type or value"));
+    }
+
+    #[test]
+    fn a_form_field_named_twice_is_refused() {
+        let error = form::<Sample>(b"password=a&password=b").unwrap_err();
+        assert_eq!(error, ApiError::Invalid("the field `password` is given twice".to_owned()));
+        assert!(form::<Sample>(b"password=a%20b&other=1&other=2").is_ok());
+    }
+
+    #[test]
+    fn a_field_that_may_be_absent_is_read_where_it_is_there() {
+        #[derive(Deserialize)]
+        struct Both {
+            token: String,
+            hint: Option<String>,
+        }
+        let both: Both = form(b"token=a&hint=b").unwrap();
+        assert_eq!((both.token.as_str(), both.hint.as_deref()), ("a", Some("b")));
+        assert_eq!(form::<Both>(b"token=a").unwrap().hint, None);
+    }
+}

@@ -1,0 +1,183 @@
+//! The key that internal routes want, where one is set.
+//!
+//! A layer and no extractor, so that a new route cannot forget it; and one that neither boxes nor
+//! waits, since it stands before every validation. Only introspection also takes the key as OAuth
+//! clients send theirs, of which one way is within the form: there an extractor is what reads it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use auth_http::credential::{once, scheme};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::{Either, Ready, ready};
+use percent_encoding::percent_decode;
+use serde::de::DeserializeOwned;
+use tower::{Layer, Service};
+use zeroize::Zeroizing;
+
+use crate::config::Secret;
+use crate::http::app::App;
+use crate::http::error::ApiError;
+use crate::http::extract::body::{self, BODY_LIMIT, Media};
+
+const INTERNAL_KEY: HeaderName = HeaderName::from_static("x-internal-key");
+
+type Shown = fn(&HeaderMap) -> Result<Option<&[u8]>, ApiError>;
+
+/// Lets through who shows the key, or everybody where none is set.
+#[derive(Clone)]
+pub(crate) struct RequireKey {
+    app: Arc<App>,
+    shown: Shown,
+    /// How it is to be shown.
+    how: &'static str,
+}
+
+impl RequireKey {
+    /// The key is the request's bearer credential.
+    pub(crate) fn as_bearer(app: &Arc<App>) -> Self {
+        let shown: Shown = |headers| {
+            let value = once(headers, &header::AUTHORIZATION)?;
+            Ok(value.and_then(|value| scheme(value, "Bearer")))
+        };
+        Self { app: Arc::clone(app), shown, how: "Authorization: Bearer KEY" }
+    }
+
+    /// The key has a header of its own: the bearer credential is a user's token.
+    pub(crate) fn beside_token(app: &Arc<App>) -> Self {
+        let shown: Shown = |headers| Ok(once(headers, &INTERNAL_KEY)?.map(HeaderValue::as_bytes));
+        Self { app: Arc::clone(app), shown, how: "X-Internal-Key: KEY" }
+    }
+
+    fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let Some(key) = &self.app.internal_key else {
+            return Ok(());
+        };
+        match (self.shown)(headers)? {
+            None => Err(ApiError::MissingKey(self.how)),
+            Some(shown) if key.matches(shown) => Ok(()),
+            Some(_) => Err(ApiError::WrongKey { basic: false }),
+        }
+    }
+}
+
+impl<S> Layer<S> for RequireKey {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { inner, key: self.clone() }
+    }
+}
+
+/// What is behind the key.
+#[derive(Clone)]
+pub(crate) struct Guarded<S> {
+    inner: S,
+    key: RequireKey,
+}
+
+impl<S> Service<Request> for Guarded<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response, Infallible>>, S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.key.check(request.headers()) {
+            Ok(()) => Either::Right(self.inner.call(request)),
+            Err(error) => Either::Left(ready(Ok(error.into_response()))),
+        }
+    }
+}
+
+/// A form from somebody who shows the key as an OAuth client shows its secret: as the password of
+/// Basic with any user name, as `client_secret` in the form
+/// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)), or as a bearer
+/// credential. In more than one way at once it is refused, as the RFC says.
+pub(crate) struct ClientForm<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for ClientForm<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let is_form = Media::of(&parts.headers) == Media::Form;
+        let Some(key) = &app.internal_key else {
+            // A body of another type is refused unread.
+            let body = if is_form { body::read(body, BODY_LIMIT).await? } else { Bytes::new() };
+            return read(is_form, &body);
+        };
+        let in_header = in_header(key, &parts.headers)?;
+        if !is_form {
+            return in_header.ok_or(MISSING).and_then(|()| read(is_form, &Bytes::new()));
+        }
+        let body = body::read(body, BODY_LIMIT).await?;
+        check(key, in_header, &body)?;
+        read(is_form, &body)
+    }
+}
+
+const MISSING: ApiError = ApiError::MissingKey("Authorization: Bearer KEY");
+
+fn read<T: DeserializeOwned>(is_form: bool, bytes: &Bytes) -> Result<ClientForm<T>, ApiError> {
+    if is_form {
+        return body::form(bytes).map(ClientForm);
+    }
+    Err(ApiError::MediaType { wanted: "application/x-www-form-urlencoded" })
+}
+
+/// That the key came with the header, which was looked at already, or else in the form.
+fn check(key: &Secret, in_header: Option<()>, form: &[u8]) -> Result<(), ApiError> {
+    let mut secrets = url::form_urlencoded::parse(form)
+        .filter(|(name, value)| name == "client_secret" && !value.is_empty())
+        .map(|(_, value)| Zeroizing::new(value.into_owned()));
+    match (in_header, secrets.next(), secrets.next()) {
+        (Some(()), None, _) => Ok(()),
+        (None, None, _) => Err(MISSING),
+        (None, Some(secret), None) if key.matches(secret.as_bytes()) => Ok(()),
+        (None, Some(_), None) => Err(ApiError::WrongKey { basic: false }),
+        (_, Some(_), _) => Err(ApiError::Invalid("show the key in one way, and once".to_owned())),
+    }
+}
+
+/// Whether the key is in `Authorization`; that another is there is an error.
+fn in_header(key: &Secret, headers: &HeaderMap) -> Result<Option<()>, ApiError> {
+    let Some(value) = once(headers, &header::AUTHORIZATION)? else {
+        return Ok(None);
+    };
+    let (right, basic) = match (scheme(value, "Bearer"), scheme(value, "Basic")) {
+        (Some(bearer), _) => (key.matches(bearer), false),
+        (None, Some(encoded)) => (is_password(key, encoded), true),
+        (None, None) => return Ok(None),
+    };
+    if right { Ok(Some(())) } else { Err(ApiError::WrongKey { basic }) }
+}
+
+/// Whether Basic credentials have the key for a password. OAuth clients encode both parts as a form
+/// does, most others do not: a key with `%` or `+` in it is right in either way.
+fn is_password(key: &Secret, encoded: &[u8]) -> bool {
+    let Ok(decoded) = STANDARD.decode(encoded).map(Zeroizing::new) else {
+        return false;
+    };
+    let Some(colon) = decoded.iter().position(|byte| *byte == b':') else {
+        return false;
+    };
+    let plain = &decoded[colon + 1..];
+    let spaces: Zeroizing<Vec<u8>> =
+        Zeroizing::new(plain.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect());
+    let form: Zeroizing<Vec<u8>> = Zeroizing::new(percent_decode(&spaces).collect());
+    // Both are compared, whichever is right.
+    key.matches(plain) | key.matches(&form)
+}

@@ -1,0 +1,69 @@
+//! `POST /account/tokens`: a token for a program, shown on the page that answers, and never again.
+
+use std::sync::Arc;
+
+use askama::Template;
+use auth_api_types::{Kind, MintTokenRequest};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use server_runtime::page::in_words;
+use session::Issued;
+
+use super::refused;
+use crate::http::api::tokens;
+use crate::http::app::App;
+use crate::http::error::ApiError;
+use crate::http::extract::body::Form;
+use crate::http::extract::caller::Caller;
+use crate::http::pages::moment::Moment;
+use crate::http::pages::visitor::Visitor;
+use crate::http::pages::{ACCOUNT, Frame, page};
+
+#[derive(Deserialize)]
+pub(crate) struct TokenForm {
+    name: String,
+    kind: Kind,
+    ttl: String,
+}
+
+#[derive(Template)]
+#[template(path = "token.html")]
+struct TokenPage<'a> {
+    frame: Option<Frame>,
+    token: &'a str,
+    name: &'a str,
+    single_use: bool,
+    time_left: String,
+    ends: Moment,
+}
+
+pub(crate) async fn mint_token(
+    State(app): State<Arc<App>>,
+    Visitor(caller): Visitor,
+    Form(form): Form<TokenForm>,
+) -> Response {
+    let request = MintTokenRequest {
+        kind: Some(form.kind),
+        ttl: Some(form.ttl.trim().to_owned()).filter(|ttl| !ttl.is_empty()),
+        name: Some(form.name.trim().to_owned()).filter(|name| !name.is_empty()),
+    };
+    match tokens::mint(&app, &caller, request).await {
+        Ok(issued) => show(&app, &caller, &issued).unwrap_or_else(ApiError::into_response),
+        Err(error) => refused(&app, &caller, error).await,
+    }
+}
+
+fn show(app: &App, caller: &Caller, issued: &Issued) -> Result<Response, ApiError> {
+    let session = &issued.session;
+    let template = TokenPage {
+        frame: Some(Frame::new(&caller.session, ACCOUNT)),
+        token: issued.token.expose(),
+        name: session.name.as_deref().unwrap_or("Your token"),
+        single_use: session.kind == session::Kind::SingleUse,
+        time_left: in_words(session.expires_in),
+        ends: Moment::date(session.expires_at_ms),
+    };
+    page(app, StatusCode::CREATED, &template)
+}

@@ -1,0 +1,67 @@
+//! `GET /admin/users/{id}`: one user, their sessions, and what an admin may do to them.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use users::User;
+use uuid::Uuid;
+
+use super::moment::Moment;
+use super::session_row::SessionRow;
+use super::visitor::AdminVisitor;
+use super::{ADMIN_USERS, After, Frame, Notice, page};
+use crate::http::app::App;
+use crate::http::error::ApiError;
+use crate::http::extract::body;
+use crate::http::extract::path::Path;
+
+#[derive(Template)]
+#[template(path = "admin_user.html")]
+struct UserPage {
+    frame: Option<Frame>,
+    notice: Option<Notice>,
+    user: User,
+    created: Moment,
+    updated: Moment,
+    logins: Vec<SessionRow>,
+    tokens: Vec<SessionRow>,
+}
+
+pub(crate) async fn show_user(
+    State(app): State<Arc<App>>,
+    AdminVisitor(caller): AdminVisitor,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let After { done } = body::query(&uri)?;
+    let notice = match done.as_deref() {
+        Some("created") => Some("The user was created."),
+        Some("disable") => Some("The user is disabled, and all of their sessions have ended."),
+        Some("enable") => Some("The user may log in again."),
+        Some("roles") => Some("The roles are set."),
+        Some("end-sessions") => Some("All of the user's sessions have ended."),
+        _ => None,
+    };
+    let user = user(&app, &id).await?;
+    let sessions = app.sessions.list(user.id).await?;
+    let (logins, tokens) = SessionRow::of_all(&sessions, caller.session.id, app.clock.unix_ms());
+    let template = UserPage {
+        frame: Some(Frame::new(&caller.session, ADMIN_USERS)),
+        notice: notice.map(Notice::done),
+        created: Moment::date(user.created_at_ms),
+        updated: Moment::date(user.updated_at_ms),
+        user,
+        logins,
+        tokens,
+    };
+    page(&app, StatusCode::OK, &template)
+}
+
+/// The user that a path names.
+pub(super) async fn user(app: &App, id: &str) -> Result<User, ApiError> {
+    let id = Uuid::try_parse(id).map_err(|_| ApiError::NotFound)?;
+    app.users.get(id).await?.ok_or(ApiError::NotFound)
+}

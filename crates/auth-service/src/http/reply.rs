@@ -1,0 +1,49 @@
+//! Answers that are no errors.
+
+use std::fmt::Write as _;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use server_runtime::private_json;
+use session::Issued;
+
+use crate::http::app::App;
+use crate::http::error::ApiError;
+use crate::view;
+
+/// JSON that depends on a session, and so is kept by no cache.
+pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Result<Response, ApiError> {
+    private_json(status, body).ok_or(ApiError::Internal)
+}
+
+/// Done, and nothing to say.
+pub(crate) fn no_content() -> Response {
+    (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response()
+}
+
+/// A new token: in the body, or in the cookie of a browser's session.
+pub(crate) fn token(app: &App, status: StatusCode, issued: &Issued) -> Result<Response, ApiError> {
+    if issued.session.transport == session::Transport::Bearer {
+        return json(status, &view::token(Some(&issued.token), &issued.session));
+    }
+    let mut response = json(status, &view::token(None, &issued.session))?;
+    let cookie = app.cookie.set(&issued.token, view::cookie_age(&issued.session));
+    set_cookie(&mut response, cookie);
+    Ok(response)
+}
+
+/// Adds a `Set-Cookie`.
+pub(crate) fn set_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// A version as a strong entity tag ([RFC 9110 §8.8.3](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3)).
+pub(crate) fn etag(version: u64) -> HeaderValue {
+    let mut tag = String::with_capacity(22);
+    // Writing to a String does not fail.
+    let _ = write!(tag, "\"{version}\"");
+    HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"0\""))
+}

@@ -1,0 +1,31 @@
+//! Ends the sessions of presented tokens, whatever the request was: a logout, a revocation, a login over
+//! them. Who has a session's token may end it, so that none of several is passed over.
+
+use session::Presented;
+
+use crate::audit::{self, Cause};
+use crate::http::app::App;
+use crate::http::error::ApiError;
+use crate::http::extract::client::Client;
+
+/// Ends each session that one of these tokens opens, or opened before its latest rotation.
+///
+/// # Errors
+///
+/// [`ApiError::Unavailable`] where the store did not answer for one of them; the others have ended.
+pub(crate) async fn log_out(
+    app: &App,
+    presented: &[Presented],
+    cause: Cause,
+    client: &Client,
+) -> Result<(), ApiError> {
+    let mut failed = None;
+    for ended in app.sessions.log_out(presented).await {
+        match ended {
+            Ok(Some(session)) => audit::session_ended_by_token(cause, &session, client),
+            Ok(None) => {}
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
