@@ -41,6 +41,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (
         "server-runtime",
         &[
+            "auth-http",
             "axum",
             "clock",
             "http",
@@ -89,6 +90,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "auth-api-types",
             "auth-client",
+            "auth-http",
             "axum",
             "clock",
             "http",

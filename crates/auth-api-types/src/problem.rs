@@ -1,5 +1,7 @@
 //! Errors as [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem details, and their codes.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// What went wrong, as a program reads it. Each code has one status and one title.
@@ -121,27 +123,27 @@ impl ErrorCode {
 /// The body of every error, `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Problem {
+pub struct Problem<'a> {
     /// Always `about:blank`: the status and the code say which problem it is.
     #[serde(rename = "type")]
     #[cfg_attr(feature = "openapi", schema(example = "about:blank"))]
-    pub problem_type: String,
+    pub problem_type: Cow<'a, str>,
     /// A few words, the same for every occurrence of the code.
-    pub title: String,
+    pub title: Cow<'a, str>,
     /// The HTTP status.
     pub status: u16,
     /// What happened this time, and what to do about it.
-    pub detail: String,
+    pub detail: Cow<'a, str>,
     /// What a program tells errors apart by.
     pub code: ErrorCode,
 }
 
-impl Problem {
+impl<'a> Problem<'a> {
     /// The problem of this code with this explanation.
-    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+    pub fn new(code: ErrorCode, detail: impl Into<Cow<'a, str>>) -> Self {
         Self {
-            problem_type: "about:blank".to_owned(),
-            title: code.title().to_owned(),
+            problem_type: "about:blank".into(),
+            title: code.title().into(),
             status: code.status(),
             detail: detail.into(),
             code,

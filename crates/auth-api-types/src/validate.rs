@@ -234,8 +234,8 @@ impl Reason {
     }
 }
 
-/// The answer for one token, as it stands on the wire. Read it with [`Verdict::into_answer`]:
-/// what is neither a clear yes nor a clear no must not be taken for either.
+/// The answer for one token, as it stands on the wire. What is neither a clear yes nor a clear no
+/// must not be taken for either: a caller reads it with care, ours by `auth_http::Answer::read`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Verdict<'a> {
@@ -255,39 +255,6 @@ pub struct Verdict<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub error: Option<Cow<'a, str>>,
-}
-
-impl<'a> Verdict<'a> {
-    /// Alive.
-    pub fn alive(session: SessionView<'a>) -> Self {
-        Self { authenticated: Some(true), session: Some(session), ..Self::default() }
-    }
-
-    /// Dead.
-    pub fn dead(reason: Reason) -> Self {
-        Self { authenticated: Some(false), reason: Some(reason), ..Self::default() }
-    }
-
-    /// The store did not answer for this token.
-    pub fn unavailable() -> Self {
-        Self { error: Some(Cow::Borrowed("unavailable")), ..Self::default() }
-    }
-
-    /// `Some(Ok)` for a clear yes, `Some(Err)` for a clear no, `None` for anything else.
-    pub fn into_answer(self) -> Option<Result<SessionView<'a>, Reason>> {
-        match self {
-            Self {
-                authenticated: Some(true),
-                session: Some(session),
-                reason: None,
-                error: None,
-            } => Some(Ok(session)),
-            Self { authenticated: Some(false), session: None, reason, error: None } => {
-                Some(Err(reason.unwrap_or(Reason::Unknown)))
-            }
-            _ => None,
-        }
-    }
 }
 
 /// The answers to a batch, in the order of its items.
@@ -377,24 +344,6 @@ mod tests {
         for json in [r#"{"token":"a","token":"a"}"#, r#"{"tokens":[{"token":"a","token":"a"}]}"#] {
             let error = serde_json::from_str::<ValidateRequest<'_>>(json).unwrap_err();
             assert!(error.to_string().contains("duplicate field `token`"), "{error}");
-        }
-    }
-
-    #[test]
-    fn only_a_clear_yes_or_a_clear_no_is_an_answer() {
-        let read = |json: &str| serde_json::from_str::<Verdict>(json).unwrap().into_answer();
-        assert_eq!(
-            read(r#"{"authenticated":false,"reason":"revoked"}"#),
-            Some(Err(Reason::Revoked))
-        );
-        assert_eq!(read(r#"{"authenticated":false,"reason":"new"}"#), Some(Err(Reason::Unknown)));
-        for unclear in [
-            "{}",
-            r#"{"authenticated":true}"#,
-            r#"{"error":"unavailable"}"#,
-            r#"{"authenticated":false,"error":"unavailable"}"#,
-        ] {
-            assert_eq!(read(unclear), None, "{unclear}");
         }
     }
 }

@@ -52,7 +52,7 @@ mod upstream;
 mod values;
 
 pub use auth_api_types::{Reason, SessionUser, SessionView};
-pub use auth_http::{client_address, credential};
+pub use auth_http::{Problem, client_address, credential};
 pub use client::AuthClient;
 pub use clock::SystemClock;
 pub use error::{AuthUnavailable, SetupError};

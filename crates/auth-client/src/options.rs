@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use auth_http::credential::HOST_COOKIE;
+use auth_http::request_id;
 use http::HeaderValue;
 use http::request::Parts;
 use ipnet::IpNet;
@@ -49,7 +50,8 @@ pub struct AuthClientOptions {
     pub hint: fn(u16) -> Option<&'static str>,
     /// Where a request keeps the address of its connection's other end.
     pub peer: fn(&Parts) -> Option<IpAddr>,
-    /// Where a request keeps its id: by default in the header `x-request-id`, if it is a sane one.
+    /// Where a request keeps its id: by default in the header `x-request-id`, if that stands there
+    /// once and is well-formed.
     pub request_id: fn(&Parts) -> Option<&str>,
     /// Where a request keeps its W3C trace: by default in the header `traceparent`.
     pub traceparent: fn(&Parts) -> Option<&str>,
@@ -73,7 +75,7 @@ impl AuthClientOptions {
             trusted_proxies: Vec::new(),
             hint,
             peer: |_| None,
-            request_id: |parts| header(parts, "x-request-id").filter(|id| is_request_id(id)),
+            request_id: |parts| request_id::given(&parts.headers)?.to_str().ok(),
             traceparent: |parts| header(parts, "traceparent"),
         }
     }
@@ -89,11 +91,6 @@ fn hint(status: u16) -> Option<&'static str> {
 
 fn header<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
     parts.headers.get(name)?.to_str().ok()
-}
-
-fn is_request_id(text: &str) -> bool {
-    (1..=128).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 /// Reads a base URL: `http(s)://host[:port][/path]`, and nothing else in it.

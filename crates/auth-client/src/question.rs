@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use auth_api_types::{Client, Reason, SessionView};
+use auth_api_types::Client;
 
 /// Asks whether one token is alive.
 #[derive(Clone)]
@@ -36,12 +36,5 @@ impl fmt::Debug for Question<'_> {
     }
 }
 
-/// A clear answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one, and soon moved out")]
-pub enum Answer {
-    /// The token is alive; this is its session after the use.
-    Alive(SessionView<'static>),
-    /// The token opens nothing.
-    Dead(Reason),
-}
+/// A clear answer: the session of a live token, or why it opens nothing.
+pub type Answer = auth_http::Answer<'static>;

@@ -1,9 +1,9 @@
 //! Why a request is not let through, and how that is answered.
 
-use auth_api_types::{ErrorCode, Problem, Reason};
+use auth_api_types::{ErrorCode, Reason};
+use auth_http::{Challenge, Problem, describe};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::Response;
 
 use crate::AuthUnavailable;
 
@@ -41,58 +41,23 @@ impl Refusal {
         }
     }
 
-    /// The value of `WWW-Authenticate`, where there is one ([RFC 6750 §3]).
-    ///
-    /// [RFC 6750 §3]: https://www.rfc-editor.org/rfc/rfc6750#section-3
-    pub fn challenge(&self) -> Option<HeaderValue> {
-        let challenge = match self {
-            Self::Unavailable(_) => return None,
-            Self::TwoTokens => with_error("invalid_request", "more than one token"),
-            Self::NoToken => r#"Bearer realm="reinflate""#.to_owned(),
-            Self::Dead(reason) => with_error("invalid_token", describe(*reason)),
-            Self::WrongRole => with_error("insufficient_scope", "the session acts in another role"),
-        };
-        HeaderValue::try_from(challenge).ok()
-    }
-
-    /// The seconds of `Retry-After`, where there is one.
-    pub const fn retry_after(&self) -> Option<u64> {
+    /// What is answered: its code, this refusal in words, and what to present or when to try again.
+    pub fn problem(&self) -> Problem {
+        let problem = Problem::new(self.code(), self.to_string());
         match self {
-            Self::Unavailable(_) => Some(1),
-            _ => None,
+            Self::TwoTokens => problem.with_challenge(Challenge::TwoTokens),
+            Self::NoToken => problem.with_challenge(Challenge::Bearer),
+            Self::Dead(why) => problem.with_challenge(Challenge::InvalidToken(describe(*why))),
+            Self::WrongRole => problem
+                .with_challenge(Challenge::InsufficientScope("the session acts in another role")),
+            Self::Unavailable(_) => problem.with_retry_after(1),
         }
     }
 
     /// The whole answer, as `application/problem+json`.
     pub fn response(&self) -> Response<Bytes> {
-        let problem = Problem::new(self.code(), self.to_string());
-        let mut response = Response::new(serde_json::to_vec(&problem).unwrap_or_default().into());
-        *response.status_mut() =
-            StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(challenge) = self.challenge() {
-            headers.insert(WWW_AUTHENTICATE, challenge);
-        }
-        if let Some(seconds) = self.retry_after() {
-            headers.insert(RETRY_AFTER, seconds.into());
-        }
-        response
+        self.problem().into_response()
     }
-}
-
-const fn describe(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Malformed => "the token is malformed",
-        Reason::Unknown => "the token is unknown",
-        Reason::Expired => "the token has expired",
-        Reason::Revoked => "the token was revoked",
-    }
-}
-
-fn with_error(error: &str, description: &str) -> String {
-    format!(r#"Bearer realm="reinflate", error="{error}", error_description="{description}""#)
 }
 
 #[cfg(test)]
@@ -116,8 +81,6 @@ mod tests {
             assert_eq!(response.status(), status);
             assert_eq!(header("www-authenticate"), challenge);
             assert_eq!(header("retry-after"), (status == 503).then_some("1"));
-            assert_eq!(header("cache-control"), Some("no-store"));
-            assert_eq!(header("content-type"), Some("application/problem+json"));
             let body: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
             assert_eq!((&body["code"], &body["status"]), (&code.into(), &status.into()));
         }

@@ -4,7 +4,7 @@
 //! HTTP client's own retries are off; what is left is its pool taking another connection where
 //! the one it took had ended before anything of the request was written to it.
 
-use auth_api_types::{Results, Verdict};
+use auth_api_types::Results;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -209,16 +209,16 @@ fn judge(body: &[u8], questions: usize) -> Option<Vec<Option<Answer>>> {
     // All of it is checked to be text at once, and not each string of it again.
     let body = std::str::from_utf8(body).ok()?;
     if questions == 1 {
-        return Some(vec![answer(serde_json::from_str(body).ok()?)]);
+        return Some(vec![Answer::read(serde_json::from_str(body).ok()?)]);
     }
     let answers: Vec<_> = match serde_json::from_str::<Results<'static>>(body) {
-        Ok(all) => all.results.into_iter().map(answer).collect(),
+        Ok(all) => all.results.into_iter().map(Answer::read).collect(),
         // One that cannot be read is no answer to its own question, and nothing to the others.
         Err(_) => serde_json::from_str::<Unread<'_>>(body)
             .ok()?
             .results
             .into_iter()
-            .map(|one| serde_json::from_str(one.get()).ok().and_then(answer))
+            .map(|one| serde_json::from_str(one.get()).ok().and_then(Answer::read))
             .collect(),
     };
     (answers.len() == questions).then_some(answers)
@@ -229,13 +229,6 @@ fn judge(body: &[u8], questions: usize) -> Option<Vec<Option<Answer>>> {
 struct Unread<'a> {
     #[serde(borrow)]
     results: Vec<&'a RawValue>,
-}
-
-fn answer(verdict: Verdict<'static>) -> Option<Answer> {
-    Some(match verdict.into_answer()? {
-        Ok(session) => Answer::Alive(session),
-        Err(reason) => Answer::Dead(reason),
-    })
 }
 
 fn says_close(headers: &HeaderMap) -> bool {

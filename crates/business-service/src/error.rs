@@ -1,12 +1,11 @@
 //! Errors of this service as their caller sees them. Statuses are chosen here and nowhere else.
 
-use auth_api_types::ErrorCode;
 use auth_client::{AuthUnavailable, Refusal, ValuesError};
+use auth_http::{ErrorCode, Problem};
 use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use server_runtime::Problem;
+use server_runtime::problem;
 
 use crate::notes::NOTE_CHARS;
 
@@ -46,35 +45,36 @@ impl Error {
         match self {
             Self::Refused(refusal) => refused(refusal),
             Self::CrossSite => {
-                problem(ErrorCode::CrossSiteRequest, "a browser sent this from another site")
+                Problem::new(ErrorCode::CrossSiteRequest, "a browser sent this from another site")
             }
-            Self::Misdirected => problem(
+            Self::Misdirected => Problem::new(
                 ErrorCode::MisdirectedRequest,
                 "the request names a host that is none of this service: BUSINESS_ALLOWED_HOSTS and \
                  BUSINESS_PUBLIC_URL name more",
             ),
-            Self::TooLarge => problem(ErrorCode::PayloadTooLarge, "the body is too long"),
+            Self::TooLarge => Problem::new(ErrorCode::PayloadTooLarge, "the body is too long"),
             Self::Form(rejection) => unreadable(&rejection),
-            Self::NoNote => problem(
+            Self::NoNote => Problem::new(
                 ErrorCode::Unprocessable,
                 format!("a note has 1 to {NOTE_CHARS} characters, all on one line"),
             ),
             Self::NotKept(error) => not_kept(error),
-            Self::Internal => problem(
+            Self::Internal => Problem::new(
                 ErrorCode::Internal,
                 "this is a defect of the service; its log tells more under the request's id",
             ),
-            Self::NotFound => problem(ErrorCode::NotFound, "nothing stands at this path"),
-            Self::MethodNotAllowed => {
-                problem(ErrorCode::MethodNotAllowed, "this path knows only the methods of `Allow`")
-            }
+            Self::NotFound => Problem::new(ErrorCode::NotFound, "nothing stands at this path"),
+            Self::MethodNotAllowed => Problem::new(
+                ErrorCode::MethodNotAllowed,
+                "this path knows only the methods of `Allow`",
+            ),
         }
     }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        self.problem().into_response()
+        problem::answer(self.problem())
     }
 }
 
@@ -87,26 +87,19 @@ fn refused(refusal: Refusal) -> Problem {
         }
         _ => {}
     }
-    let mut problem = problem(refusal.code(), refusal.to_string());
-    if let Some(challenge) = refusal.challenge() {
-        problem = problem.with_header(WWW_AUTHENTICATE, challenge);
-    }
-    if let Some(seconds) = refusal.retry_after() {
-        problem = problem.with_header(RETRY_AFTER, seconds.into());
-    }
-    problem
+    refusal.problem()
 }
 
 fn unreadable(rejection: &FormRejection) -> Problem {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
-            problem(ErrorCode::PayloadTooLarge, "the form is too long")
+            Problem::new(ErrorCode::PayloadTooLarge, "the form is too long")
         }
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => problem(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(
             ErrorCode::UnsupportedMediaType,
             "send the body as application/x-www-form-urlencoded",
         ),
-        _ => problem(
+        _ => Problem::new(
             ErrorCode::InvalidRequest,
             "the field `note` of the form is missing, or given twice",
         ),
@@ -121,14 +114,9 @@ fn not_kept(error: ValuesError) -> Problem {
         ValuesError::Changed => ErrorCode::Conflict,
         ValuesError::WrongType => ErrorCode::Internal,
     };
-    let problem = problem(code, error.to_string());
+    let problem = Problem::new(code, error.to_string());
     match error {
-        ValuesError::Changed => problem.with_header(RETRY_AFTER, 1.into()),
+        ValuesError::Changed => problem.with_retry_after(1),
         _ => problem,
     }
-}
-
-fn problem(code: ErrorCode, detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
-    let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Problem::new(status, code.as_str(), code.title(), detail)
 }

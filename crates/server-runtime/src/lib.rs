@@ -11,7 +11,8 @@
 //!
 //! A router gets [`request::RequestLayer`] (request id, access log, metrics, panics), what browsers
 //! need of it ([`cross_site`], [`hosts`]), and, on the
-//! internal side, [`metrics::Metrics`] and [`probes::Readiness`]. Errors are [`problem::Problem`]s.
+//! internal side, [`metrics::Metrics`] and [`probes::Readiness`]. Errors are problems, which
+//! [`problem`] renders.
 
 pub mod cross_site;
 mod doors;
@@ -39,7 +40,6 @@ pub use json::private_json;
 pub use listen::{Limits, Listener, StartError};
 pub use metrics::Metrics;
 pub use probes::Readiness;
-pub use problem::Problem;
 pub use request::{RequestId, RequestLayer, TraceParent};
 pub use settings::{BadSetting, Rate, Setting, Settings};
 pub use shutdown::Lifecycle;

@@ -4,13 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_http::{ErrorCode, Problem};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::problem::Problem;
+use crate::problem;
 use crate::shutdown::Lifecycle;
 
 /// How long a check may take before it has failed.
@@ -162,15 +162,15 @@ fn fine(status: &str, notes: &[String]) -> Response {
 }
 
 fn not_ready(detail: String) -> Response {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable", detail)
-        .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
-        .into_response()
+    problem::answer(Problem::new(ErrorCode::Unavailable, detail).with_retry_after(1))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use http::StatusCode;
+    use http::header::RETRY_AFTER;
     use tokio::sync::{Semaphore, SemaphorePermit};
     use tokio::task::JoinSet;
 

@@ -15,15 +15,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use auth_http::{ErrorCode, Problem};
 use axum::body::Body;
 use axum::extract::MatchedPath;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::{Request, StatusCode};
 use opentelemetry_sdk::trace::SdkTracer;
 use tower::{Layer, Service};
 
 use crate::metrics::{Metrics, Usual};
-use crate::problem::{Link, Problem, wants_page};
+use crate::problem::{self, Link, wants_page};
 use crate::traces;
 use answer::Pending;
 use current::Working;
@@ -231,8 +232,7 @@ impl<F> Drop for Answering<F> {
 /// The answer to a request whose handler panicked; the panic itself was logged where it happened.
 fn panicked() -> Response {
     let detail = "This is a defect of the service; its log tells more under the request's id.";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
-        .into_response()
+    problem::answer(Problem::new(ErrorCode::Internal, detail))
 }
 
 #[cfg(test)]

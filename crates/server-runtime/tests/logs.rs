@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use auth_http::{ErrorCode, Problem};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
@@ -13,7 +14,7 @@ use http::{Request, StatusCode};
 use parking_lot::Mutex;
 use serde_json::Value;
 use server_runtime::telemetry::{self, Format};
-use server_runtime::{Metrics, Problem, RequestLayer};
+use server_runtime::{Metrics, RequestLayer, problem};
 use tower::ServiceExt as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -33,7 +34,7 @@ impl Write for Kept {
 }
 
 fn router() -> Router {
-    let refuse = async || Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", "Nothing");
+    let refuse = async || problem::answer(Problem::new(ErrorCode::NotFound, "Nothing"));
     let within = async || {
         tracing::info!("from the handler");
         StatusCode::BAD_GATEWAY.into_response()

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use auth_api_types::ErrorCode;
 use auth_http::credential::{Ambiguous, Repeated};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use auth_http::{Challenge, Problem, describe};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use server_runtime::Problem;
+use server_runtime::problem;
 use session::{Dead, SessionError, StoreError};
 use users::UsersError;
 
+use crate::view;
+
 /// The `Retry-After` of a 503: what is out of reach is usually back in a moment.
-const RETRY_UNAVAILABLE: Duration = Duration::from_secs(1);
+const RETRY_UNAVAILABLE_SECONDS: u64 = 1;
 
 /// Why a request was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,60 +137,37 @@ impl ApiError {
         }
     }
 
-    /// The `WWW-Authenticate` challenge of a 401 or 403:
-    /// [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3),
-    /// [RFC 7617](https://www.rfc-editor.org/rfc/rfc7617),
-    /// [RFC 9470](https://www.rfc-editor.org/rfc/rfc9470).
-    fn challenge(&self) -> Option<String> {
-        let bearer = r#"Bearer realm="reinflate""#;
+    const fn challenge(&self) -> Option<Challenge> {
         Some(match self {
             Self::InvalidCredentials { basic: true } | Self::WrongKey { basic: true } => {
-                r#"Basic realm="reinflate", charset="UTF-8""#.to_owned()
+                Challenge::Basic
             }
             Self::InvalidCredentials { basic: false }
             | Self::MissingToken
-            | Self::MissingKey(_) => bearer.to_owned(),
-            Self::TwoTokens(_) => format!(
-                r#"{bearer}, error="invalid_request", error_description="more than one token""#
-            ),
-            Self::InvalidToken(why) => {
-                format!(r#"{bearer}, error="invalid_token", error_description="{why}""#)
-            }
-            Self::WrongKey { basic: false } => {
-                return Self::InvalidToken("the internal key is wrong").challenge();
-            }
-            Self::Forbidden(why) => {
-                format!(r#"{bearer}, error="insufficient_scope", error_description="{why}""#)
-            }
-            Self::Stale { max_age } => format!(
-                r#"{bearer}, error="insufficient_user_authentication", max_age="{}""#,
-                max_age.as_secs()
-            ),
+            | Self::MissingKey(_) => Challenge::Bearer,
+            Self::TwoTokens(_) => Challenge::TwoTokens,
+            Self::InvalidToken(why) => Challenge::InvalidToken(why),
+            Self::WrongKey { basic: false } => Challenge::InvalidToken("the internal key is wrong"),
+            Self::Forbidden(why) => Challenge::InsufficientScope(why),
+            Self::Stale { max_age } => Challenge::StaleLogin { max_age: *max_age },
             _ => return None,
         })
     }
 
-    /// What goes with the answer: a challenge, or when to try again.
-    pub(crate) fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let mut set = |name: HeaderName, value: String| {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(name, value);
-            }
+    /// The answer: the code, what happened, and a challenge or when to try again.
+    pub(crate) fn problem(&self) -> Problem {
+        let problem = Problem::new(self.code(), self.detail());
+        let problem = match self.challenge() {
+            Some(challenge) => problem.with_challenge(challenge),
+            None => problem,
         };
-        if let Some(challenge) = self.challenge() {
-            set(header::WWW_AUTHENTICATE, challenge);
-        }
         match self {
             Self::TooMany { retry_after } => {
-                set(header::RETRY_AFTER, seconds_up(*retry_after).max(1).to_string());
+                problem.with_retry_after(seconds_up(*retry_after).max(1))
             }
-            Self::Unavailable(_) => {
-                set(header::RETRY_AFTER, RETRY_UNAVAILABLE.as_secs().to_string());
-            }
-            _ => {}
+            Self::Unavailable(_) => problem.with_retry_after(RETRY_UNAVAILABLE_SECONDS),
+            _ => problem,
         }
-        headers
     }
 }
 
@@ -198,10 +178,7 @@ pub(crate) fn seconds_up(duration: Duration) -> u64 {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let code = self.code();
-        let mut problem = Problem::new(self.status(), code.as_str(), code.title(), self.detail());
-        problem.headers = self.headers();
-        problem.into_response()
+        problem::answer(self.problem())
     }
 }
 
@@ -219,11 +196,7 @@ impl From<Ambiguous> for ApiError {
 
 impl From<Dead> for ApiError {
     fn from(dead: Dead) -> Self {
-        Self::InvalidToken(match dead {
-            Dead::Unknown | Dead::Replaced => "the token is unknown or has ended",
-            Dead::Expired => "the token has expired",
-            Dead::Revoked => "the token was revoked",
-        })
+        Self::InvalidToken(describe(view::reason(dead)))
     }
 }
 
@@ -271,6 +244,8 @@ impl From<UsersError> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::{HeaderName, header};
+
     use super::*;
 
     fn header_of(error: ApiError, name: HeaderName) -> Option<String> {
@@ -279,22 +254,16 @@ mod tests {
     }
 
     #[test]
-    fn challenges_are_those_of_the_rfcs() {
+    fn who_is_refused_is_challenged_as_the_credential_came() {
         let challenge = |error| header_of(error, header::WWW_AUTHENTICATE);
-        assert_eq!(challenge(ApiError::MissingToken).unwrap(), r#"Bearer realm="reinflate""#);
-        assert_eq!(
-            challenge(Dead::Expired.into()).unwrap(),
-            r#"Bearer realm="reinflate", error="invalid_token", error_description="the token has expired""#
-        );
-        assert_eq!(
-            challenge(ApiError::InvalidCredentials { basic: true }).unwrap(),
-            r#"Basic realm="reinflate", charset="UTF-8""#
-        );
-        let stale = challenge(ApiError::Stale { max_age: Duration::from_mins(15) }).unwrap();
-        assert_eq!(
-            stale,
-            r#"Bearer realm="reinflate", error="insufficient_user_authentication", max_age="900""#
-        );
+        for error in [ApiError::MissingToken, ApiError::InvalidCredentials { basic: false }] {
+            assert_eq!(challenge(error).unwrap(), r#"Bearer realm="reinflate""#);
+        }
+        for error in
+            [ApiError::WrongKey { basic: true }, ApiError::InvalidCredentials { basic: true }]
+        {
+            assert_eq!(challenge(error).unwrap(), r#"Basic realm="reinflate", charset="UTF-8""#);
+        }
         let stale = ApiError::Stale { max_age: Duration::ZERO };
         assert_eq!(stale.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(challenge(ApiError::NotFound), None);

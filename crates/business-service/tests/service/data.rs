@@ -38,7 +38,7 @@ async fn without_a_live_session_nobody_gets_in() {
     let service = Service::start().await;
     let bare = r#"Bearer realm="reinflate""#;
     let expired = r#"Bearer realm="reinflate", error="invalid_token", error_description="the token has expired""#;
-    let unknown = r#"Bearer realm="reinflate", error="invalid_token", error_description="the token is unknown""#;
+    let unknown = r#"Bearer realm="reinflate", error="invalid_token", error_description="the token is unknown or has ended""#;
     let two = r#"Bearer realm="reinflate", error="invalid_request", error_description="more than one token""#;
     for path in ["/data", "/protected-resource", "/dashboard", "/protected"] {
         for (headers, status, code, challenge) in [

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_http::Problem;
+use auth_http::request_id::X_REQUEST_ID;
 use axum::extract::MatchedPath;
 use axum::response::Response;
 use clock::Moment;
@@ -10,10 +12,10 @@ use http::header::X_CONTENT_TYPE_OPTIONS;
 use http::{HeaderValue, Method, StatusCode};
 
 use super::Shared;
-use super::id::{RequestId, X_REQUEST_ID};
+use super::id::RequestId;
 use super::span::RequestSpan;
 use crate::metrics::Usual;
-use crate::problem::Problem;
+use crate::problem;
 
 /// What is known of a request before its answer.
 pub(super) struct Pending {
@@ -55,8 +57,8 @@ impl Pending {
         if !self.page {
             return response;
         }
-        let link = (self.shared.link)(problem.status);
-        let mut page = problem.page(self.id.as_str(), link);
+        let link = (self.shared.link)(problem.status());
+        let mut page = problem::page(&problem, self.id.as_str(), link);
         for (name, value) in response.headers() {
             if !page.headers().contains_key(name) && name != http::header::CONTENT_LENGTH {
                 page.headers_mut().append(name, value.clone());

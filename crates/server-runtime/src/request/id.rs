@@ -3,13 +3,8 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-
-/// The header that carries the id, both ways.
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The longest id that is taken from a client.
-const LONGEST: usize = 128;
+use auth_http::request_id;
+use http::{HeaderMap, HeaderValue};
 
 /// The id of a request, as its caller gave it or as we made it. An extension of every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,15 +23,8 @@ impl RequestId {
 
     /// The id that came with a request, if exactly one came and it is well-formed.
     pub(super) fn given(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(X_REQUEST_ID).iter();
-        let value = values.next().filter(|value| is_id(value.as_bytes()))?;
-        values.next().is_none().then(|| Self(value.clone()))
+        request_id::given(headers).map(|id| Self(id.clone()))
     }
-}
-
-fn is_id(bytes: &[u8]) -> bool {
-    let allowed = |b: &u8| b.is_ascii_alphanumeric() || b"._-".contains(b);
-    (1..=LONGEST).contains(&bytes.len()) && bytes.iter().all(allowed)
 }
 
 /// Makes ids: version 7 UUIDs, ordered by time. They are unique, not secret.
@@ -64,31 +52,12 @@ impl Ids {
 mod tests {
     use super::*;
 
-    fn given(values: &[&'static [u8]]) -> Option<String> {
-        let headers: HeaderMap = values
-            .iter()
-            .map(|value| (X_REQUEST_ID, HeaderValue::from_bytes(value).unwrap()))
-            .collect();
-        RequestId::given(&headers).map(|id| id.as_str().to_owned())
-    }
-
-    #[test]
-    fn a_well_formed_id_is_kept_and_any_other_is_not() {
-        assert_eq!(given(&[b"aZ09._-"]).as_deref(), Some("aZ09._-"));
-        assert!(given(&[&[b'x'; 128]]).is_some());
-        for bad in [&b""[..], b"a b", b"a/b", b"a\xffb", b"a\"b", &[b'x'; 129]] {
-            assert_eq!(given(&[bad]), None, "{bad:?}");
-        }
-        assert_eq!(given(&[b"a", b"a"]), None);
-        assert_eq!(given(&[]), None);
-    }
-
     #[test]
     fn made_ids_are_well_formed_and_differ() {
         let ids = Ids::default();
         let made: std::collections::HashSet<String> =
             (0..10_000).map(|_| ids.make(1_795_176_000_000).as_str().to_owned()).collect();
         assert_eq!(made.len(), 10_000);
-        assert!(made.iter().all(|id| is_id(id.as_bytes()) && id.len() == 36));
+        assert!(made.iter().all(|id| request_id::is_request_id(id.as_bytes()) && id.len() == 36));
     }
 }

@@ -15,8 +15,8 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 fn router(metrics: &Metrics, clock: &clock::ManualClock) -> Router {
     let slow = clock.clone();
     let refuse = async || {
-        let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found", "Nothing here");
-        ([("x-more", "kept")], problem)
+        let problem = Problem::new(ErrorCode::NotFound, "Nothing here");
+        ([("x-more", "kept")], problem::answer(problem))
     };
     Router::new()
         .route("/id", get(async |Extension(id): Extension<RequestId>| id.as_str().to_owned()))

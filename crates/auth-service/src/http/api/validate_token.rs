@@ -6,7 +6,9 @@ use auth_api_types::{
     Client, MAX_TOKENS, Reason, Results, ValidateItems, ValidateRequest, ValidateRequestError,
     Verdict,
 };
+use auth_http::Answer;
 use auth_http::client_address::{cut_user_agent, parse_address};
+use auth_http::request_id::is_request_id;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -123,12 +125,14 @@ async fn ask(app: &App, asked: &ValidateItems<'_>) -> Result<Vec<Option<Outcome>
 }
 
 fn verdict(outcome: Option<&Outcome>) -> Verdict<'_> {
-    match outcome {
-        None => Verdict::dead(Reason::Malformed),
-        Some(Ok(session::Verdict::Alive(session))) => Verdict::alive(view::session(session, None)),
-        Some(Ok(session::Verdict::Dead(dead))) => Verdict::dead(view::reason(*dead)),
-        Some(Err(_)) => Verdict::unavailable(),
-    }
+    Answer::write(match outcome {
+        None => Some(Answer::Dead(Reason::Malformed)),
+        Some(Ok(session::Verdict::Alive(session))) => {
+            Some(Answer::Alive(view::session(session, None)))
+        }
+        Some(Ok(session::Verdict::Dead(dead))) => Some(Answer::Dead(view::reason(*dead))),
+        Some(Err(_)) => None,
+    })
 }
 
 /// A failing store is one line in the log, not one a token.
@@ -154,8 +158,7 @@ fn trace(asked: &ValidateItems<'_>, verdicts: &[Verdict<'_>]) {
 
 /// What another service calls its request stands in our logs only if it has the form of an id.
 fn printable(request_id: &str) -> &str {
-    let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if request_id.len() <= 128 && request_id.bytes().all(valid) {
+    if request_id.is_empty() || is_request_id(request_id.as_bytes()) {
         request_id
     } else {
         "(malformed)"

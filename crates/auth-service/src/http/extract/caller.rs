@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use auth_api_types::Reason;
 use auth_http::credential::Carried;
+use auth_http::describe;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use server_runtime::cross_site::FromNamedOrigin;
@@ -149,7 +151,7 @@ pub(crate) fn read(carried: Carried<'_>, intent: Intent) -> Result<Presented, Ap
         .ok()
         .and_then(|text| Token::read(text).ok())
         .map(|(id, digest)| Presented { id, digest, intent })
-        .ok_or(ApiError::InvalidToken("the token is malformed"))
+        .ok_or(ApiError::InvalidToken(describe(Reason::Malformed)))
 }
 
 /// Those of the tokens that are well-formed, to end their sessions.

@@ -83,7 +83,7 @@ pub(super) async fn refused(app: &App, caller: &Caller, error: ApiError) -> Resp
     let notice = Notice::refused(&error);
     match show(app, caller, error.status(), Some(notice)).await {
         Ok(mut response) => {
-            response.headers_mut().extend(error.headers());
+            response.headers_mut().extend(error.problem().headers);
             response
         }
         Err(worse) => worse.into_response(),

@@ -129,7 +129,7 @@ fn again(
         other => return Err(other.clone()),
     }
     let mut response = show(app, error.status(), username, query, Some(notice))?;
-    response.headers_mut().extend(error.headers());
+    response.headers_mut().extend(error.problem().headers);
     Ok(response)
 }
 
