@@ -39,20 +39,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("session", &["batching", "clock", "redis", "tokio"]),
     ("users", &["clock", "sqlx", "tokio"]),
     (
+        "http-server",
+        &["axum", "http", "http-body", "hyper", "hyper-util", "tokio", "tower", "wiping-alloc"],
+    ),
+    (
         "server-runtime",
-        &[
-            "auth-http",
-            "axum",
-            "clock",
-            "http",
-            "http-body",
-            "hyper",
-            "hyper-util",
-            "reqwest",
-            "tokio",
-            "tower",
-            "wiping-alloc",
-        ],
+        &["auth-http", "axum", "clock", "http", "http-server", "reqwest", "tokio", "tower"],
     ),
     (
         "auth-client",

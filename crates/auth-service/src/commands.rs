@@ -1,4 +1,4 @@
-//! The command line of `auth-service`: serving is what it does without a subcommand.
+//! What the binary `auth-service` is: serving is what it does without a subcommand.
 
 mod import;
 mod key;
@@ -8,104 +8,110 @@ mod proxy;
 mod sessions;
 mod users;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::users::OpenError;
 use clap::{Arg, ArgMatches, Command};
-use clock::{Clock, SystemClock};
-use server_runtime::settings::{COMMON, parse_or_exit};
-use server_runtime::shutdown::{self, Signals};
-use server_runtime::{
-    BadSetting, Lifecycle, Listener, Setting, Settings, StartError, memory, telemetry, workers,
-};
+use clock::SystemClock;
+use server_runtime::process::{self, Failure, Outcome, Program};
+use server_runtime::settings::COMMON;
+use server_runtime::{BadSetting, Lifecycle, Listener, Setting, Settings};
 
 use crate::config::{Config, SessionBackend, TABLE};
 use crate::service::{OpenFailure, Service};
-use output::fail;
-
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs the `auth-service` binary: reads the command line and the environment, does what they say
 /// and gives the exit code.
 pub fn main() -> ExitCode {
-    memory::hide();
-    let table = [TABLE, COMMON].concat();
-    let matches = parse_or_exit(command(&table));
-    match Settings::read(&table, &matches, &|variable| std::env::var_os(variable)) {
-        Ok(settings) => start(&settings, &matches),
-        Err(bad) => fail(BadSetting::EXIT_CODE, bad),
-    }
+    process::run::<AuthService>()
 }
 
-fn start(settings: &Settings, matches: &ArgMatches) -> ExitCode {
-    if let Some(("generate-key", matches)) = matches.subcommand() {
-        return key::run(matches).unwrap_or_else(|error| fail(1, format_args!("{error:#}")));
+struct AuthService {
+    settings: Settings,
+    config: Config,
+}
+
+impl Program for AuthService {
+    const NAME: &'static str = "auth-service";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const ABOUT: &'static str =
+        "Issues session tokens that stay alive while they are used, and says who they are";
+
+    fn table() -> Vec<Setting> {
+        [TABLE, COMMON].concat()
     }
-    if let Some(("proxy", matches)) = matches.subcommand() {
-        return proxy::run(matches);
+
+    fn subcommands() -> Vec<Command> {
+        vec![key::command(), proxy::command(), sessions::command(), users::command()]
     }
-    let config = match Config::read(settings) {
-        Ok(config) => config,
-        Err(bad) => return fail(BadSetting::EXIT_CODE, bad),
-    };
-    let runtime = match workers::runtime() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(1, format_args!("the runtime cannot be started: {error}")),
-    };
-    match matches.subcommand() {
-        Some(("healthcheck", _)) => {
-            runtime.block_on(server_runtime::healthcheck(config.public_addr))
+
+    fn run_without_settings(subcommand: &str, matches: &ArgMatches) -> Option<Outcome> {
+        match subcommand {
+            "generate-key" => Some(key::run(matches).map_err(command_failed)),
+            "proxy" => Some(proxy::run(matches)),
+            _ => None,
         }
-        Some(("config", _)) => output::print(config.in_force(settings).print()),
-        Some(("users", _)) if config.directory.database.is_in_memory() => {
-            fail(BadSetting::EXIT_CODE, settings.refuse("AUTH_DATABASE_URL", users::ACCEPTED))
-        }
-        Some(("users", matches)) => or_fail(runtime.block_on(users::run(config, matches))),
-        Some(("sessions", _)) if matches!(config.session_store, SessionBackend::Memory) => {
-            fail(BadSetting::EXIT_CODE, settings.refuse("AUTH_SESSION_STORE", sessions::ACCEPTED))
-        }
-        Some(("sessions", matches)) => or_fail(runtime.block_on(sessions::run(config, matches))),
-        _ => match telemetry::init(settings, ("auth-service", VERSION)) {
-            // The last spans and lines leave once the runtime has nothing more to do.
-            Ok(_telemetry) => {
-                settings.warn_of_misspelt(std::env::vars_os());
-                runtime.block_on(serve(config))
+    }
+
+    fn read(settings: Settings) -> Result<Self, BadSetting> {
+        Ok(Self { config: Config::read(&settings)?, settings })
+    }
+
+    async fn run_subcommand(self, subcommand: &str, matches: &ArgMatches) -> Option<Outcome> {
+        let Self { settings, config } = self;
+        let outcome = match subcommand {
+            "users" if config.directory.database.is_in_memory() => {
+                return Some(Err(settings.refuse("AUTH_DATABASE_URL", users::ACCEPTED).into()));
             }
-            Err(bad) => fail(BadSetting::EXIT_CODE, bad),
-        },
+            "users" => users::run(config, matches).await,
+            "sessions" if matches!(config.session_store, SessionBackend::Memory) => {
+                return Some(Err(settings.refuse("AUTH_SESSION_STORE", sessions::ACCEPTED).into()));
+            }
+            "sessions" => sessions::run(config, matches).await,
+            _ => return None,
+        };
+        Some(outcome.map_err(command_failed))
+    }
+
+    fn in_force(&self) -> Settings {
+        self.config.in_force(&self.settings)
+    }
+
+    fn given(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn readiness_addr(&self) -> SocketAddr {
+        self.config.public_addr
+    }
+
+    fn drain_delay(&self) -> Duration {
+        self.config.drain_delay
+    }
+
+    fn workers(&self) -> usize {
+        self.config.workers
+    }
+
+    async fn serve(self, lifecycle: &Lifecycle) -> Result<(), Failure> {
+        let (public, internal) = (self.config.public_addr, self.config.internal_addr);
+        let service = Service::open(self.config, Arc::new(SystemClock::new()), lifecycle)
+            .await
+            .map_err(|error| Failure::with_code(exit_code(&error), error))?;
+        let public = Listener::bind("public", public).await?;
+        let internal = Listener::bind("internal", internal).await?.with_reserve();
+        service.serve(public, internal, lifecycle);
+        Ok(())
     }
 }
 
-async fn serve(config: Config) -> ExitCode {
-    match run(config).await {
-        Ok(code) => code,
-        Err((code, error)) => fail(code, error),
-    }
-}
-
-async fn run(config: Config) -> Result<ExitCode, (u8, String)> {
-    let failed = |error: StartError| (1, error.to_string());
-    let signals = Signals::catch().map_err(failed)?;
-    let lifecycle =
-        Lifecycle::new(config.drain_delay).with_workers(config.workers).map_err(failed)?;
-    let (public, internal) = (config.public_addr, config.internal_addr);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let service = Service::open(config, clock, &lifecycle)
-        .await
-        .map_err(|error| (exit_code(&error), error.to_string()))?;
-    let public = Listener::bind("public", public).await.map_err(failed)?;
-    let internal = Listener::bind("internal", internal).await.map_err(failed)?.with_reserve();
-    service.serve(public, internal, &lifecycle);
-    Ok(shutdown::run(&lifecycle, signals).await)
-}
-
-/// The outcome of a command that opens stores.
-fn or_fail(outcome: anyhow::Result<ExitCode>) -> ExitCode {
-    outcome.unwrap_or_else(|error| {
-        let code = error.downcast_ref().map_or(1, exit_code);
-        fail(code, format_args!("{error:#}"))
-    })
+/// The failure of a command, which may be that of a store that it opened.
+fn command_failed(error: anyhow::Error) -> Failure {
+    let code = error.downcast_ref().map_or(1, exit_code);
+    Failure::with_code(code, format_args!("{error:#}"))
 }
 
 /// A setting that is wrong, or a store that is out of reach.
@@ -121,18 +127,6 @@ const fn exit_code(error: &OpenFailure) -> u8 {
         | OpenFailure::Sessions(_)
         | OpenFailure::Foreign(_) => 1,
     }
-}
-
-fn command(table: &[Setting]) -> Command {
-    let about = "Issues session tokens that stay alive while they are used, and says who they are";
-    let command = Command::new("auth-service")
-        .about(about)
-        .version(VERSION)
-        .subcommand(key::command())
-        .subcommand(proxy::command())
-        .subcommand(sessions::command())
-        .subcommand(users::command());
-    Settings::command(command, table)
 }
 
 /// The argument that names a user.

@@ -1,75 +1,69 @@
-//! The command line, and the life of a process that serves nothing else.
+//! What the binary `business-service` is.
 
-use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use clap::{ArgMatches, Command};
 use clock::SystemClock;
-use server_runtime::{
-    BadSetting, Lifecycle, Listener, Metrics, Settings, memory, settings, shutdown, telemetry,
-    workers,
-};
+use server_runtime::process::{self, Failure, Program};
+use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Setting, Settings};
 
 use crate::{App, Config, settings_table};
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What `main` does: reads the command line and the environment, and serves until it is told to
-/// end. What keeps it from starting is one line on standard error.
-pub fn run() -> ExitCode {
-    memory::hide();
-    let table = settings_table();
-    let matches = settings::parse_or_exit(command(&table));
-    match start(&table, &matches) {
-        Ok(code) => code,
-        Err(error) => {
-            let bad = error.is::<BadSetting>();
-            // Where standard error is gone there is nobody to tell.
-            let line = format!("{error:#}").replace(['\n', '\r'], " ");
-            let _ = writeln!(std::io::stderr(), "business-service: {line}");
-            if bad { ExitCode::from(BadSetting::EXIT_CODE) } else { ExitCode::FAILURE }
-        }
-    }
+/// Runs the `business-service` binary.
+pub fn main() -> ExitCode {
+    process::run::<BusinessService>()
 }
 
-fn command(table: &[server_runtime::Setting]) -> Command {
-    let command = Command::new("business-service")
-        .version(VERSION)
-        .about("The service behind the door: data that only a live session may see.");
-    Settings::command(command, table)
+struct BusinessService {
+    settings: Settings,
+    config: Config,
 }
 
-fn start(table: &[server_runtime::Setting], matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    let settings = Settings::read(table, matches, &|name| std::env::var_os(name))?;
-    let config = Config::read(&settings)?;
-    if matches.subcommand_name() == Some("config") {
-        server_runtime::output::print(&config.in_force(&settings).print())?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let runtime = workers::runtime()?;
-    if matches.subcommand_name() == Some("healthcheck") {
-        return Ok(runtime.block_on(server_runtime::healthcheck(config.addr)));
-    }
-    // The last spans and lines leave once the runtime has nothing more to do.
-    let _telemetry = telemetry::init(&settings, ("business-service", VERSION))?;
-    settings.warn_of_misspelt(std::env::vars_os());
-    runtime.block_on(serve(&config))
-}
+impl Program for BusinessService {
+    const NAME: &'static str = "business-service";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const ABOUT: &'static str =
+        "The service behind the door: data that only a live session may see.";
 
-/// Serves both listeners until the process is told to end.
-///
-/// # Errors
-///
-/// If signals cannot be caught, an address cannot be listened on, or the client of the auth service cannot be set up.
-pub async fn serve(config: &Config) -> anyhow::Result<ExitCode> {
-    let signals = shutdown::Signals::catch()?;
-    let lifecycle = Lifecycle::new(config.drain_delay).with_workers(config.workers)?;
-    let metrics = Metrics::new(VERSION);
-    let app = App::build(config, &lifecycle, &metrics, Arc::new(SystemClock::new()))?;
-    let public = Listener::bind("business", config.addr).await?;
-    let internal = Listener::bind("business-internal", config.internal_addr).await?.with_reserve();
-    public.serve(app.public_router(), &lifecycle);
-    internal.serve(app.internal_router(), &lifecycle);
-    Ok(shutdown::run(&lifecycle, signals).await)
+    fn table() -> Vec<Setting> {
+        settings_table()
+    }
+
+    fn read(settings: Settings) -> Result<Self, BadSetting> {
+        Ok(Self { config: Config::read(&settings)?, settings })
+    }
+
+    fn in_force(&self) -> Settings {
+        self.config.in_force(&self.settings)
+    }
+
+    fn given(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn readiness_addr(&self) -> SocketAddr {
+        self.config.addr
+    }
+
+    fn drain_delay(&self) -> Duration {
+        self.config.drain_delay
+    }
+
+    fn workers(&self) -> usize {
+        self.config.workers
+    }
+
+    async fn serve(self, lifecycle: &Lifecycle) -> Result<(), Failure> {
+        let config = &self.config;
+        let metrics = Metrics::new(Self::VERSION);
+        let app = App::build(config, lifecycle, &metrics, Arc::new(SystemClock::new()))
+            .map_err(Failure::with_sources)?;
+        let public = Listener::bind("business", config.addr).await?;
+        let internal = Listener::bind("business-internal", config.internal_addr).await?;
+        public.serve(app.public_router(), lifecycle);
+        internal.with_reserve().serve(app.internal_router(), lifecycle);
+        Ok(())
+    }
 }

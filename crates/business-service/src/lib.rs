@@ -4,7 +4,7 @@
 //! asks the auth service anew each time. Where nobody can say whether a token is alive, the answer
 //! is 503, never data.
 //!
-//! A process of its own goes through [`run`]. A process that joins it with something else takes
+//! A process of its own goes through [`main`]. A process that joins it with something else takes
 //! [`settings_table`], [`Config::read`] and [`App::build`], and serves the app's routers.
 
 mod app;
@@ -19,5 +19,5 @@ mod page;
 mod router;
 
 pub use app::App;
-pub use command::{run, serve};
+pub use command::main;
 pub use config::{Config, settings_table};

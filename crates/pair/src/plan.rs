@@ -42,7 +42,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// Reads both parts: users in memory unless told otherwise, and the demo user where only this
     /// machine can reach it.
-    pub(crate) fn read(mut settings: Settings) -> Result<Self, BadSetting> {
+    pub(crate) fn from_settings(mut settings: Settings) -> Result<Self, BadSetting> {
         let joined = settings.is_set("PORT")
             && !settings.is_set("AUTH_PUBLIC_ADDR")
             && !settings.is_set("BUSINESS_ADDR");
@@ -95,11 +95,6 @@ impl Plan {
         Ok(self)
     }
 
-    /// The settings in force, for `config print`.
-    pub(crate) fn print(&self) -> String {
-        self.business.in_force(&self.auth.in_force(&self.settings)).print()
-    }
-
     /// Whether users are gone with the process.
     pub(crate) fn users_in_memory(&self) -> bool {
         self.auth.directory.database.to_string() == USERS_IN_MEMORY
@@ -125,6 +120,8 @@ pub(crate) fn has_demo_user(settings: &Settings) -> bool {
 mod tests {
     use std::ffi::OsString;
 
+    use server_runtime::process::Program as _;
+
     use super::*;
 
     fn plan(env: &[(&str, &str)]) -> Result<Plan, String> {
@@ -135,7 +132,7 @@ mod tests {
             env.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
         };
         let settings = Settings::read(&table, &matches, &env).map_err(|bad| bad.to_string())?;
-        Plan::read(settings).map_err(|bad| bad.to_string())
+        Plan::from_settings(settings).map_err(|bad| bad.to_string())
     }
 
     #[test]
@@ -168,7 +165,10 @@ mod tests {
             assert_eq!(read.business.auth.cookie_name, name, "{env:?}");
             let placed = read.with_addresses(at(1), at(2), at(3)).unwrap();
             assert_eq!(placed.business.auth.cookie_name, name, "{env:?}");
-            assert!(placed.print().contains(&format!("BUSINESS_COOKIE_NAME={name}")), "{env:?}");
+            assert!(
+                placed.in_force().print().contains(&format!("BUSINESS_COOKIE_NAME={name}")),
+                "{env:?}"
+            );
         }
     }
 

@@ -1,12 +1,11 @@
-//! How a process reads settings, logs, listens, drains and stops.
+//! How a process reads settings, logs, measures itself and stops.
 //!
-//! Any HTTP service can stand on this crate: it knows nothing of what the service does. A `main`
-//! goes through it in this order:
+//! Any HTTP service can stand on this crate: it knows nothing of what the service does. A `main` is
+//! a [`process::Program`], which [`process::run`] takes through these steps:
 //!
 //! 1. [`settings`]: one table gives flags, variables, defaults, `--help`, errors and `config print`;
 //! 2. [`telemetry`]: logs to standard output, and [`traces`] to a collector where one is named;
-//! 3. [`listen`]: a listener is bound, then serves a router, with limits on everything that a client
-//!    could otherwise stretch;
+//! 3. [`http_server`]: listeners are bound and serve routers;
 //! 4. [`shutdown`]: waits for a signal, drains, and gives the exit code.
 //!
 //! A router gets [`request::RequestLayer`] (request id, access log, metrics, panics), what browsers
@@ -15,17 +14,16 @@
 //! [`problem`] renders.
 
 pub mod cross_site;
-mod doors;
 pub mod healthcheck;
 pub mod hosts;
 mod json;
-pub mod listen;
 pub mod memory;
 pub mod metrics;
 pub mod output;
 pub mod page;
 pub mod probes;
 pub mod problem;
+pub mod process;
 pub mod request;
 pub mod settings;
 pub mod shutdown;
@@ -36,10 +34,9 @@ pub mod workers;
 pub use cross_site::CrossSiteLayer;
 pub use healthcheck::healthcheck;
 pub use hosts::{AllowedHosts, HostLayer};
+pub use http_server::{BodyTimedOut, Lifecycle, Limits, Listener, StartError};
 pub use json::private_json;
-pub use listen::{Limits, Listener, StartError};
 pub use metrics::Metrics;
 pub use probes::Readiness;
 pub use request::{RequestId, RequestLayer, TraceParent};
 pub use settings::{BadSetting, Rate, Setting, Settings};
-pub use shutdown::Lifecycle;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use auth_http::{ErrorCode, Problem};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http_server::Lifecycle;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::problem;
-use crate::shutdown::Lifecycle;
 
 /// How long a check may take before it has failed.
 const PATIENCE: Duration = Duration::from_secs(1);

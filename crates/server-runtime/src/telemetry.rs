@@ -33,7 +33,7 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// The target of the few lines that no filter silences:
 /// `tracing::info!(target: telemetry::ALWAYS, …)`.
-pub const ALWAYS: &str = "process";
+pub const ALWAYS: &str = http_server::PROCESS_LOG_TARGET;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -83,7 +83,7 @@ pub(super) async fn run(
     // What a row's own words refuse is known before what the batch around it does.
     report.reasons.sort_by_key(|row| row.line);
     progress.finish_and_clear();
-    let printed = output::print(report.written(as_json)?);
+    let printed = output::print(report.written(as_json)?)?;
     Ok(if report.refused == 0 { printed } else { ExitCode::FAILURE })
 }
 

@@ -33,7 +33,7 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return Ok(output::print(format_args!("{shown} is there already")));
+            return Ok(output::print(format_args!("{shown} is there already"))?);
         }
         Err(error) => return Err(error).with_context(|| format!("cannot write {shown}")),
     };
@@ -46,5 +46,5 @@ pub(super) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         std::fs::remove_file(path).with_context(|| format!("{shown} is there, without a key"))?;
     }
     written.with_context(|| format!("cannot write {shown}"))?;
-    Ok(output::print(format_args!("a new key is in {shown}")))
+    Ok(output::print(format_args!("a new key is in {shown}"))?)
 }

@@ -1,9 +1,8 @@
 //! `auth-service proxy NAME`: a configuration of a reverse proxy that asks this service before it
 //! lets a request pass. The same files stand in `deploy/proxies`, and the tests run them.
 
-use std::process::ExitCode;
-
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use server_runtime::process::{Failure, Outcome};
 
 use super::output;
 
@@ -61,11 +60,11 @@ pub(super) fn command() -> Command {
 }
 
 /// Prints what was asked for.
-pub(super) fn run(matches: &ArgMatches) -> ExitCode {
+pub(super) fn run(matches: &ArgMatches) -> Outcome {
     let name = matches.get_one::<String>("name").map(String::as_str);
     match PROXIES.iter().find(|proxy| Some(proxy.name) == name) {
-        Some(proxy) if matches.get_flag("domain-cookie") => output::print(proxy.domain),
-        Some(proxy) => output::print(proxy.one_host),
-        None => output::fail(2, "name a proxy"),
+        Some(proxy) if matches.get_flag("domain-cookie") => Ok(output::print(proxy.domain)?),
+        Some(proxy) => Ok(output::print(proxy.one_host)?),
+        None => Err(Failure::with_code(2, "name a proxy")),
     }
 }

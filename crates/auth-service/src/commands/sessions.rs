@@ -69,7 +69,9 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
     ended += sessions.end_everybody(None).await?;
     directory.close().await;
     let sessions = if ended == 1 { "session" } else { "sessions" };
-    Ok(output::print(format_args!("{ended} {sessions} ended; the store belongs to {shown} ({id})")))
+    Ok(output::print(format_args!(
+        "{ended} {sessions} ended; the store belongs to {shown} ({id})"
+    ))?)
 }
 
 /// Asks at the terminal, or whoever feeds the standard input.

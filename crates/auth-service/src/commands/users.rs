@@ -10,6 +10,7 @@ use anyhow::{Context as _, anyhow, bail};
 use auth_api_types::UserView;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use clock::{Clock, SystemClock};
+use server_runtime::output::Unwritten;
 use session::Sessions;
 use users::{
     ADMIN, Directory, ListQuery, NewUser, OpenError, SessionEnding, USER, User, UserChanges,
@@ -125,14 +126,18 @@ async fn obey(
         return change_users(directory, name, matches).await;
     }
     let last = directory.newest_ending().await?;
-    let code = change_users(directory, name, matches).await?;
+    let outcome = change_users(directory, name, matches).await;
+    // A change whose result could not be printed was made all the same.
+    if outcome.as_ref().is_err_and(|error| !error.is::<Unwritten>()) {
+        return outcome;
+    }
     if let Err(error) = end_sessions(config, directory, clock, last).await {
         output::note(&format!(
             "it is done; sessions that it ends may live until a service follows, in two seconds or \
              before it lets anybody in: {error:#}"
         ));
     }
-    Ok(code)
+    outcome
 }
 
 /// Ends in Redis what was changed after `last`. That it cannot is no failure: every service does.
@@ -178,7 +183,7 @@ async fn change_users(
         "import" => return import::run(directory, matches, as_json).await,
         _ => bail!("no such command"),
     };
-    Ok(output::print(text))
+    Ok(output::print(text)?)
 }
 
 async fn add(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<User> {

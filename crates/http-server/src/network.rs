@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// An IPv4 address or an IPv6 /64, which is what one customer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Network(IpAddr);
+pub(crate) struct Network(IpAddr);
 
 impl Network {
     /// The network of this peer; an IPv4 address written as IPv6 is the IPv4 one.
-    pub(super) fn of(peer: IpAddr) -> Self {
+    pub(crate) fn of(peer: IpAddr) -> Self {
         match peer.to_canonical() {
             IpAddr::V6(ip) => {
                 let [a, b, c, d, ..] = ip.segments();

@@ -1,4 +1,4 @@
-//! The accept loop: who comes in, who is turned away, and what happens at the end.
+//! The accept loop: which connections are served, which are refused, and how accepting ends.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,30 +10,31 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use wiping_alloc::spare_freed;
 
-use super::eviction::Claim;
-use super::network::Network;
-use super::refuse::Refuser;
-use super::registry::{Among, ListenerCount, Place, Registry};
-use super::service::ToRouter;
-use super::stream::Stream;
-use super::{Limits, connection};
-use crate::shutdown::Lifecycle;
+use crate::eviction::EvictionRequest;
+use crate::lifecycle::Lifecycle;
+use crate::network::Network;
+use crate::refuse::Refuser;
+use crate::registry::{ListenerCount, Registration, Registry, Scope};
+use crate::service::RouterService;
+use crate::stream::Stream;
+use crate::{Limits, connection};
 
 /// The shortest and the longest pause after the system could not give a connection.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
-/// How long a connection that has begun may take to be established while we close.
+/// How long a handshake that has begun may take to complete while we close.
 const HANDSHAKE: Duration = Duration::from_millis(20);
-/// How often connections that could end are looked for at most, once none was found.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How many connections that were told to end may still be open; past it nobody comes in for them.
-const MOST_LEAVING: usize = 64;
-/// How often the log says that there are too many connections at most.
+/// The least time between two searches for connections to evict, once one found none.
+const SCAN_INTERVAL: Duration = Duration::from_millis(50);
+/// How many connections that are being evicted may still be open; past it none is accepted in
+/// their stead.
+const MAX_EVICTING: usize = 64;
+/// The least time between two warnings about too many connections.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 /// Open files that are left for everything but connections.
 const OTHER_FILES: usize = 128;
 
 /// The accept loop of one listener.
-pub(super) struct Accept {
+pub(crate) struct Accept {
     name: &'static str,
     limits: Arc<Limits>,
     router: axum::Router,
@@ -45,13 +46,13 @@ pub(super) struct Accept {
     refuser: Refuser,
     /// How many connections the process may hold, all its listeners together.
     files: usize,
-    /// When nothing was found that could end, and for how large a network.
-    last_look: Option<(Instant, usize)>,
+    /// When a search found no connection to evict, and for how large a network.
+    last_failed_scan: Option<(Instant, usize)>,
     last_warning: Option<Instant>,
 }
 
 impl Accept {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &'static str,
         limits: Arc<Limits>,
         router: axum::Router,
@@ -63,31 +64,31 @@ impl Accept {
             protocol: Arc::new(connection::protocol(&limits)),
             listener: registry.listener(limits.all_files),
             refuser: Refuser::new(files.saturating_sub(limits.connections)),
-            files: share_of(files, limits.all_files),
+            files: file_share(files, limits.all_files),
             limits,
             router,
             lifecycle,
             registry,
-            last_look: None,
+            last_failed_scan: None,
             last_warning: None,
         }
     }
 
-    /// Accepts until the listeners are to be closed, and a little longer for those who are about to
-    /// be connected; then lets every connection know.
-    pub(super) async fn run(mut self, socket: TcpListener) {
-        let closing = self.lifecycle.doors().closing_token().clone();
+    /// Accepts until the listeners are to close, and a little longer for clients whose handshake has
+    /// begun; then wakes every connection.
+    pub(crate) async fn run(mut self, socket: TcpListener) {
+        let closing = self.lifecycle.listener_group().closing_token().clone();
         tokio::select! {
             () = self.accept(&socket) => {}
             () = closing.cancelled() => {}
         }
-        close_the_door(&socket);
+        drop_new_handshakes(&socket);
         let _ = tokio::time::timeout(HANDSHAKE, self.accept(&socket)).await;
         drop(socket);
         self.registry.wake_all(&self.listener);
     }
 
-    /// Accepts for ever.
+    /// Accepts without end.
     async fn accept(&mut self, socket: &TcpListener) {
         let mut pause = PAUSE.0;
         loop {
@@ -96,7 +97,7 @@ impl Accept {
                     pause = PAUSE.0;
                     self.admit(tcp, peer);
                 }
-                Err(error) if of_the_client(&error) => {}
+                Err(error) if is_the_clients(&error) => {}
                 Err(error) => {
                     self.failed(&error, pause);
                     tokio::time::sleep(pause).await;
@@ -110,16 +111,16 @@ impl Accept {
         let network = Network::of(peer.ip());
         if self.is_full() && self.make_room(Some(network)) == 0 {
             if let Some(refusal) = self.refuser.refuse(tcp) {
-                self.lifecycle.doors().connections().spawn(refusal);
+                self.lifecycle.listener_group().connections().spawn(refusal);
             }
             return;
         }
-        // It costs latency only.
+        // Without it a connection is only slower.
         let _ = tcp.set_nodelay(true);
-        let place = self.registry.enter(&self.listener, network);
-        let service = ToRouter {
+        let registration = self.registry.enter(&self.listener, network);
+        let service = RouterService {
             router: self.router.clone(),
-            activity: place.activity().clone(),
+            activity: registration.activity().clone(),
             lifecycle: self.lifecycle.clone(),
             peer,
             body_timeout: self.limits.body_timeout,
@@ -128,15 +129,15 @@ impl Accept {
             service,
             protocol: self.protocol.clone(),
             limits: self.limits.clone(),
-            _place: place,
+            _registration: registration,
         };
-        self.hand_over(tcp, admitted);
+        self.dispatch(tcp, admitted);
     }
 
-    /// Gives a connection to the thread whose turn it is. People, who may send passwords, do not come
-    /// to a reserved listener.
-    fn hand_over(&self, tcp: TcpStream, admitted: Admitted) {
-        let connections = self.lifecycle.doors().connections();
+    /// Gives a connection to the worker whose turn it is. No password is sent to a reserved listener,
+    /// so what its connections free is not wiped.
+    fn dispatch(&self, tcp: TcpStream, admitted: Admitted) {
+        let connections = self.lifecycle.listener_group().connections();
         let Some(worker) = self.lifecycle.next_worker() else {
             if self.listener.is_reserved() {
                 connections.spawn(spare_freed(admitted.serve(tcp)));
@@ -145,7 +146,8 @@ impl Accept {
             }
             return;
         };
-        // From our runtime's hands to the worker's; where the system refuses, it is closed.
+        // A socket belongs to one runtime: ours lets go of it here, and the worker's registers it.
+        // Where the system refuses, the connection is closed.
         let Ok(tcp) = tcp.into_std() else { return };
         let served = async move {
             if let Ok(tcp) = TcpStream::from_std(tcp) {
@@ -160,63 +162,66 @@ impl Accept {
     }
 
     fn is_full(&self) -> bool {
-        let staying = self.registry.open().saturating_sub(self.registry.leaving());
-        self.is_full_itself() || staying >= self.files || self.registry.leaving() >= MOST_LEAVING
+        let remaining = self.registry.open().saturating_sub(self.registry.evicting());
+        self.is_at_its_limit()
+            || remaining >= self.files
+            || self.registry.evicting() >= MAX_EVICTING
     }
 
     /// Whether it is this listener's own limit that is reached.
-    fn is_full_itself(&self) -> bool {
-        self.listener.open().saturating_sub(self.registry.leaving()) >= self.limits.connections
+    fn is_at_its_limit(&self) -> bool {
+        self.listener.open().saturating_sub(self.registry.evicting()) >= self.limits.connections
     }
 
-    /// Ends some connections for one of `network`, or of no network in particular. Returns how many.
+    /// Evicts some connections for one of `network`, or of no network in particular. Returns how many.
     fn make_room(&mut self, network: Option<Network>) -> usize {
         let held = network.map_or(0, |network| self.registry.held(&self.listener, network));
-        let in_vain =
-            self.last_look.is_some_and(|(at, by)| by <= held && at.elapsed() < LOOK_EVERY);
-        if in_vain || self.registry.leaving() >= MOST_LEAVING {
+        let is_hopeless = self
+            .last_failed_scan
+            .is_some_and(|(at, by)| by <= held && at.elapsed() < SCAN_INTERVAL);
+        if is_hopeless || self.registry.evicting() >= MAX_EVICTING {
             return 0;
         }
-        let count = self.limits.connections.min(self.files).div_ceil(32).min(MOST_LEAVING);
-        let claim = Claim { held, count, after: self.limits.yield_after };
-        let freed = self.end_some(claim);
+        let count = self.limits.connections.min(self.files).div_ceil(32).min(MAX_EVICTING);
+        let request = EvictionRequest { held, count, after: self.limits.evict_after };
+        let freed = self.evict(request);
         if freed == 0 {
-            self.last_look = Some((Instant::now(), held));
+            self.last_failed_scan = Some((Instant::now(), held));
             self.warn();
         }
         freed
     }
 
-    fn end_some(&self, claim: Claim) -> usize {
-        let end = |among, claim| self.registry.make_room(&self.listener, among, claim);
-        if self.is_full_itself() {
-            return end(Among::Listener, claim);
+    fn evict(&self, request: EvictionRequest) -> usize {
+        let evict = |scope, request| self.registry.make_room(&self.listener, scope, request);
+        if self.is_at_its_limit() {
+            return evict(Scope::Listener, request);
         }
-        // Whoever has a right to all open files has it against any share of the others.
-        let lesser = Claim { held: 0, ..claim };
-        let freed = if self.listener.is_reserved() { end(Among::Lesser, lesser) } else { 0 };
-        if freed > 0 { freed } else { end(Among::Equals, claim) }
+        // A right to all open files holds against any share of the others.
+        let lesser = EvictionRequest { held: 0, ..request };
+        let freed = if self.listener.is_reserved() { evict(Scope::Lesser, lesser) } else { 0 };
+        if freed > 0 { freed } else { evict(Scope::Equals, request) }
     }
 
     fn warn(&mut self) {
         if self.last_warning.is_none_or(|last| last.elapsed() >= WARN_EVERY) {
             self.last_warning = Some(Instant::now());
-            tracing::warn!(listener = self.name, "too many connections: some are turned away");
+            tracing::warn!(listener = self.name, "too many connections: some are refused");
         }
     }
 
-    /// The system had no connection to give, most likely for want of files.
+    /// The system could not give a connection, most likely for want of open files.
     fn failed(&mut self, error: &io::Error, pause: Duration) {
         let freed = self.make_room(None);
         tracing::warn!(listener = self.name, %error, ?pause, freed, "cannot accept connections");
     }
 }
 
-/// Has the system ignore those who only now begin to connect, so that nobody connects between our
-/// last accept and the end of the socket: whoever does is reset with the request under way. Where
-/// the system cannot do that, they are.
+/// Has the kernel drop the first packet of new handshakes, so that no client connects between our
+/// last accept and the end of the socket: the kernel would reset such a connection, perhaps with its
+/// request under way. A client whose packet is dropped sends it again and finds the port closed.
 #[cfg(target_os = "linux")]
-fn close_the_door(socket: &TcpListener) {
+fn drop_new_handshakes(socket: &TcpListener) {
     use socket2::{SockFilter, SockRef};
 
     const LOAD_BYTE: u16 = 0x30;
@@ -235,14 +240,14 @@ fn close_the_door(socket: &TcpListener) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn close_the_door(_: &TcpListener) {}
+fn drop_new_handshakes(_: &TcpListener) {}
 
-/// A connection that was let in, and what it counts in until its end.
+/// A connection to serve, and what counts it until its end.
 struct Admitted {
-    service: ToRouter,
+    service: RouterService,
     protocol: Arc<http1::Builder>,
     limits: Arc<Limits>,
-    _place: Place,
+    _registration: Registration,
 }
 
 impl Admitted {
@@ -252,15 +257,15 @@ impl Admitted {
     }
 }
 
-/// Whether an error is of the connection that was to be accepted, not of us.
-fn of_the_client(error: &io::Error) -> bool {
+/// Whether an error belongs to the connection that was to be accepted, and not to the listener.
+fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// How many of the process's connections there may be when another one comes in: a quarter is left
-/// to the listeners that may take all, so that a crowd at the others does not shut them.
-const fn share_of(files: usize, all: bool) -> usize {
+/// How many of the process's connections there may be when another one is accepted: a quarter is
+/// reserved for the listeners that may take all, so that a crowd at the others cannot close them.
+const fn file_share(files: usize, all: bool) -> usize {
     if all { files } else { files - files / 4 }
 }
 

@@ -19,7 +19,7 @@ fn full_of_patience() -> Limits {
         write_timeout: LONG,
         linger: SHORT,
         connections: ROOM,
-        yield_after: LONG,
+        evict_after: LONG,
         ..Limits::default()
     }
 }
@@ -66,7 +66,7 @@ async fn crowd(server: &Server, does: Does) -> Vec<Client> {
     crowd
 }
 
-/// Somebody of another network for each place, one after the other, who stays connected.
+/// Somebody of another network for each registration, one after the other, who stays connected.
 async fn others_are_served(server: &Server, what: Does) -> Vec<Client> {
     let mut others = Vec::new();
     for last in 3..11 {
@@ -113,7 +113,7 @@ async fn a_crowd_that_comes_back_for_ever_shuts_out_nobody_else() {
 
 #[tokio::test]
 async fn answers_that_nobody_reads_shut_out_nobody_else() {
-    let limits = Limits { yield_after: Duration::from_millis(20), ..full_of_patience() };
+    let limits = Limits { evict_after: Duration::from_millis(20), ..full_of_patience() };
     let server = Server::start(limits).await;
     let mut crowd = Vec::new();
     for _ in 0..ROOM {
@@ -169,7 +169,7 @@ async fn everybody_may_be_one_network() {
     // Without, the others of the same network only end once they have kept us waiting for long.
     assert_eq!(server.connect_from(CROWD).await.get("/ok").await.status, 503);
     for does in INCOMPLETE {
-        let limits = Limits { yield_after: Duration::from_millis(20), ..full_of_patience() };
+        let limits = Limits { evict_after: Duration::from_millis(20), ..full_of_patience() };
         let server = Server::start(limits).await;
         let _slow = self::crowd(&server, does).await;
         tokio::time::sleep(Duration::from_millis(30)).await;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Longer than anything here takes; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) struct Client {
     tcp: TcpStream,
@@ -65,7 +65,7 @@ impl Client {
 
     /// The next answer; `None` where the connection ended instead.
     pub(super) async fn answer(&mut self) -> Option<Answer> {
-        tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("an answer in time")
+        tokio::time::timeout(TIMEOUT, self.read_answer()).await.expect("an answer in time")
     }
 
     async fn read_answer(&mut self) -> Option<Answer> {
@@ -105,13 +105,13 @@ impl Client {
     /// Waits until the other side has closed, without another answer and without a reset, which
     /// could have destroyed an answer before it.
     pub(super) async fn is_closed_cleanly(&mut self) {
-        let read = tokio::time::timeout(PATIENCE, self.tcp.read_buf(&mut self.buffer));
+        let read = tokio::time::timeout(TIMEOUT, self.tcp.read_buf(&mut self.buffer));
         assert_eq!(read.await.expect("an end in time").expect("no reset"), 0);
     }
 
     /// Waits until the other side has closed, without another answer.
     pub(super) async fn is_closed(&mut self) {
-        let read = tokio::time::timeout(PATIENCE, self.read_some()).await.expect("an end in time");
+        let read = tokio::time::timeout(TIMEOUT, self.read_some()).await.expect("an end in time");
         assert!(
             read.is_none() && self.buffer.is_empty(),
             "{:?}",

@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::drain::{load_until_the_end, patient, spawn_run};
+use super::drain::{load_until_the_end, patient, run, spawn_run};
 use super::*;
-use crate::shutdown::{Signals, run};
 
 const COUNT: usize = 3;
 const LONG: Duration = Duration::from_mins(10);
@@ -63,7 +62,7 @@ async fn what_is_in_flight_on_any_thread_is_finished() {
     let mut clients = at_the_gate(&server, 2 * COUNT).await;
     let running = spawn_run(&server.life);
     server.life.drain();
-    server.life.doors().closing_token().cancelled().await;
+    server.life.listener_group().closing_token().cancelled().await;
     server.gate.open.add_permits(clients.len());
     for client in &mut clients {
         let answer = client.answer().await.unwrap();
@@ -97,7 +96,7 @@ async fn on_every_thread_a_connection_made_just_before_the_end_may_still_send_it
     let mut clients = connections(&server).await;
     let running = spawn_run(&server.life);
     server.life.drain();
-    server.life.doors().closing_token().cancelled().await;
+    server.life.listener_group().closing_token().cancelled().await;
     for client in &mut clients {
         let answer = client.get("/ok").await;
         assert_eq!(answer.body, "ok");
@@ -110,7 +109,7 @@ async fn on_every_thread_a_connection_made_just_before_the_end_may_still_send_it
 
 #[tokio::test]
 async fn on_every_thread_a_connection_that_sends_none_is_ended_a_little_later() {
-    let limits = Limits { last_call: SHORT, ..patient() };
+    let limits = Limits { first_request_grace: SHORT, ..patient() };
     let server = start(limits, patient_life()).await;
     let mut clients = connections(&server).await;
     let running = spawn_run(&server.life);
@@ -132,7 +131,7 @@ async fn on_every_thread_a_head_on_its_way_at_the_end_is_waited_for() {
     }
     let running = spawn_run(&server.life);
     server.life.drain();
-    server.life.doors().closing_token().cancelled().await;
+    server.life.listener_group().closing_token().cancelled().await;
     for client in &mut clients {
         client.send("host: x\r\n\r\n").await;
         assert_eq!(client.answer().await.unwrap().body, "ok");
@@ -180,7 +179,7 @@ async fn at_the_end_of_its_time_the_drain_cuts_off_what_other_threads_have() {
     let server = start(patient(), Lifecycle::with_deadline(Duration::ZERO, SHORT)).await;
     let mut clients = at_the_gate(&server, COUNT).await;
     server.life.drain();
-    run(&server.life, Signals::catch().unwrap()).await;
+    run(&server.life).await;
     // The first of them is served here, and here goes on.
     for client in &mut clients[1..] {
         client.is_closed().await;
@@ -212,14 +211,13 @@ async fn a_critical_task_that_panics_ends_the_process_and_what_its_threads_serve
     let server = start(Limits::default(), Lifecycle::with_deadline(LONG, LONG)).await;
     let mut clients = at_the_gate(&server, COUNT).await;
     server.life.spawn_critical("sweeper", async { panic!("on purpose") });
-    let life = server.life.clone();
-    let running = tokio::spawn(async move { run(&life, Signals::catch().unwrap()).await });
-    server.life.doors().closing_token().cancelled().await;
+    let running = spawn_run(&server.life);
+    server.life.listener_group().closing_token().cancelled().await;
     server.gate.open.add_permits(clients.len());
     for client in &mut clients {
         assert_eq!(client.answer().await.unwrap().body, "waited");
     }
     drop(clients);
-    let code = running.await.unwrap();
-    assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::FAILURE));
+    running.await.unwrap();
+    assert!(server.life.failed());
 }

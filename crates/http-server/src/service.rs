@@ -1,4 +1,4 @@
-//! From hyper's requests to the router's, and back.
+//! The service that hyper calls: from its requests to the router's, and back.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,54 +15,58 @@ use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use tower::Service;
 
-use super::activity::{Activity, Phase};
-use super::body::{After, Drain, Rest, Timed};
-use crate::shutdown::Lifecycle;
+use crate::activity::{Activity, Phase};
+use crate::body::{BodyDrain, Reuse, TimedBody, UnreadBody};
+use crate::lifecycle::Lifecycle;
 
 type Routed = <axum::Router as Service<Request<Body>>>::Future;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// One connection's way to the router.
-pub(super) struct ToRouter {
-    pub(super) router: axum::Router,
-    pub(super) activity: Arc<Activity>,
-    pub(super) lifecycle: Lifecycle,
-    pub(super) peer: SocketAddr,
-    pub(super) body_timeout: Duration,
+/// The service of one connection.
+pub(crate) struct RouterService {
+    pub(crate) router: axum::Router,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) peer: SocketAddr,
+    pub(crate) body_timeout: Duration,
 }
 
-impl hyper::service::Service<Request<Incoming>> for ToRouter {
+impl hyper::service::Service<Request<Incoming>> for RouterService {
     type Response = Response;
     type Error = Infallible;
-    type Future = Reply;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: Request<Incoming>) -> Reply {
+    fn call(&self, request: Request<Incoming>) -> ResponseFuture {
         self.activity.enter(Phase::Busy);
-        if self.activity.forgiven() || !one_host(&request) {
-            return self.reply(State::Refused(StatusCode::BAD_REQUEST));
+        if self.activity.malformed_head() || !one_host(&request) {
+            return self.respond(State::Refused(StatusCode::BAD_REQUEST));
         }
         let (mut request, rest) = self.with_deadline(request);
         request.extensions_mut().insert(ConnectInfo(self.peer));
         let routed = self.router.clone().call(request);
-        self.reply(State::Routed { routed, rest })
+        self.respond(State::Routed { routed, rest })
     }
 }
 
-impl ToRouter {
-    fn reply(&self, state: State) -> Reply {
+impl RouterService {
+    fn respond(&self, state: State) -> ResponseFuture {
         let (activity, lifecycle) = (self.activity.clone(), self.lifecycle.clone());
-        Reply { state, activity, lifecycle }
+        ResponseFuture { state, activity, lifecycle }
     }
 
-    /// The request with a body that has a deadline, and what will be left of it.
-    fn with_deadline(&self, request: Request<Incoming>) -> (Request<Body>, Option<Arc<Rest>>) {
+    /// The request with a body that has a deadline, and where the rest of the body is left.
+    fn with_deadline(
+        &self,
+        request: Request<Incoming>,
+    ) -> (Request<Body>, Option<Arc<UnreadBody>>) {
         if request.body().is_end_stream() {
             return (request.map(|_| Body::empty()), None);
         }
-        let rest = Arc::new(Rest::new(request.headers().contains_key(EXPECT)));
-        let timed =
-            |incoming| Timed::new(incoming, self.body_timeout, rest.clone(), self.activity.clone());
+        let rest = Arc::new(UnreadBody::new(request.headers().contains_key(EXPECT)));
+        let timed = |incoming| {
+            TimedBody::new(incoming, self.body_timeout, rest.clone(), self.activity.clone())
+        };
         let request = request.map(|incoming| Body::new(timed(incoming)));
         (request, Some(rest))
     }
@@ -75,8 +79,8 @@ fn one_host(request: &Request<Incoming>) -> bool {
     first && hosts.next().is_none()
 }
 
-/// The answer to one request, in the making.
-pub(super) struct Reply {
+/// The future of a response: the router's, then the rest of the request's body.
+pub(crate) struct ResponseFuture {
     state: State,
     activity: Arc<Activity>,
     lifecycle: Lifecycle,
@@ -84,11 +88,11 @@ pub(super) struct Reply {
 
 enum State {
     Refused(StatusCode),
-    Routed { routed: Routed, rest: Option<Arc<Rest>> },
-    Draining { response: Option<Response>, rest: Arc<Rest>, drain: Drain },
+    Routed { routed: Routed, rest: Option<Arc<UnreadBody>> },
+    Draining { response: Option<Response>, rest: Arc<UnreadBody>, drain: BodyDrain },
 }
 
-impl Future for Reply {
+impl Future for ResponseFuture {
     type Output = Result<Response, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -97,17 +101,17 @@ impl Future for Reply {
             match &mut this.state {
                 State::Refused(status) => {
                     let response = (*status, [(X_CONTENT_TYPE_OPTIONS, "nosniff")]).into_response();
-                    return this.done(response, After::Close);
+                    return this.done(response, Reuse::Close);
                 }
                 State::Routed { routed, rest } => {
                     let Ok(response) = ready!(Pin::new(routed).poll(cx));
                     let Some(rest) = rest.take() else {
-                        return this.done(response, After::Keep);
+                        return this.done(response, Reuse::Keep);
                     };
                     if rest.is_refused(response.status()) {
-                        return this.done(response, After::Close);
+                        return this.done(response, Reuse::Close);
                     }
-                    let drain = Drain::default();
+                    let drain = BodyDrain::default();
                     this.state = State::Draining { response: Some(response), rest, drain };
                 }
                 State::Draining { response, rest, drain } => {
@@ -120,10 +124,10 @@ impl Future for Reply {
     }
 }
 
-impl Reply {
-    fn done(&self, mut response: Response, after: After) -> Poll<Result<Response, Infallible>> {
-        let unwanted = self.lifecycle.draining() || self.activity.yielding();
-        if after == After::Close || unwanted {
+impl ResponseFuture {
+    fn done(&self, mut response: Response, after: Reuse) -> Poll<Result<Response, Infallible>> {
+        let is_last = self.lifecycle.draining() || self.activity.eviction_requested();
+        if after == Reuse::Close || is_last {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
         self.activity.enter(Phase::Idle);

@@ -1,4 +1,4 @@
-//! A connection's bytes: noticing when a head begins, and ending without losing an answer.
+//! A connection's bytes: it tracks when a head begins, and closes without losing a response.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,30 +11,31 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
-use super::activity::{Activity, Phase};
+use crate::activity::{Activity, Phase};
+use crate::head_scan::HeadScan;
 
-/// How much of what a client still sends is read after our last answer, in bytes.
+/// How much of what a client still sends is read after our last response, in bytes.
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// How much of an answer a client has to take to be given its whole time again, in bytes.
+/// How much of a response a client has to read before its write timeout begins anew, in bytes.
 const PROGRESS_BYTES: usize = 16 * 1024;
-/// How long we read on from a connection that makes room for another one.
+/// How long we read on from a connection that is evicted.
 const SHORT_LINGER: Duration = Duration::from_millis(100);
 
 /// A client's connection.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     tcp: TcpStream,
     activity: Arc<Activity>,
     head: HeadScan,
     ended: bool,
     linger: Linger,
-    /// How much of an answer was taken since it was last too much for the client; `None` while it
-    /// is not.
+    /// How many bytes of a response were written since a write last had to wait; `None` while none
+    /// waits.
     blocked: Option<usize>,
 }
 
 /// How a connection is closed: our side first, then we read on for a while. A socket closed with
-/// bytes unread is reset, and a reset can destroy an answer that the client has not read yet.
+/// bytes unread is reset, and a reset can destroy a response that the client has not read yet.
 struct Linger {
     timeout: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -42,20 +43,20 @@ struct Linger {
 }
 
 impl Stream {
-    pub(super) fn new(tcp: TcpStream, activity: Arc<Activity>, linger: Duration) -> Self {
+    pub(crate) fn new(tcp: TcpStream, activity: Arc<Activity>, linger: Duration) -> Self {
         let linger = Linger { timeout: linger, sleep: None, discarded: 0 };
         Self { tcp, activity, head: HeadScan::default(), ended: false, linger, blocked: None }
     }
 
-    /// Whether the client has sent something that was not read yet. It asks the system itself: the
-    /// runtime may not have heard of it.
+    /// Whether the client has sent something that was not read yet. It asks the kernel: the runtime
+    /// may have no event for it yet.
     fn has_unread(&self) -> bool {
         let mut byte = [MaybeUninit::uninit(); 1];
         socket2::SockRef::from(&self.tcp).peek(&mut byte).is_ok_and(|n| n > 0)
     }
 
-    /// Notices what was read while no request was being answered.
-    fn notice(&mut self, bytes: &[u8]) {
+    /// Tracks what was read while no request was being answered.
+    fn track_read(&mut self, bytes: &[u8]) {
         match self.activity.phase() {
             Phase::Idle => {
                 self.activity.enter(Phase::Head);
@@ -65,21 +66,21 @@ impl Stream {
             Phase::Body | Phase::Busy => return,
         }
         self.head.read(bytes);
-        self.activity.set_forgiven(self.head.bare_line_feed);
+        self.activity.set_malformed_head(self.head.bare_line_feed);
     }
 
-    /// Notices whether the client takes what is written.
-    fn noticing(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Tracks whether the client reads what is written.
+    fn track_write(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match (&written, &mut self.blocked) {
             (Poll::Pending, None) => {
-                self.activity.block();
+                self.activity.set_blocked();
                 self.blocked = Some(0);
             }
-            (Poll::Ready(Ok(count)), Some(taken)) => {
-                *taken += count;
-                if *taken >= PROGRESS_BYTES {
-                    self.activity.block();
-                    *taken = 0;
+            (Poll::Ready(Ok(count)), Some(written)) => {
+                *written += count;
+                if *written >= PROGRESS_BYTES {
+                    self.activity.set_blocked();
+                    *written = 0;
                 }
             }
             _ => {}
@@ -87,10 +88,10 @@ impl Stream {
         written
     }
 
-    /// Ends the connection at once. What the client has not taken is forgotten: the system would
-    /// hold it for minutes.
-    pub(super) fn reset(self) {
-        // Where the system cannot, it ends as any other.
+    /// Ends the connection at once. What the client has not read is discarded: the kernel would hold
+    /// it for minutes.
+    pub(crate) fn reset(self) {
+        // Where the system cannot, it closes as any other.
         let _ = socket2::SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
     }
 }
@@ -104,14 +105,14 @@ impl AsyncRead for Stream {
         let this = self.get_mut();
         let before = buf.filled().len();
         let read = Pin::new(&mut this.tcp).poll_read(cx, buf);
-        if read.is_pending() && this.activity.take_question() {
+        if read.is_pending() && this.activity.take_unread_check() {
             this.activity.set_unread(this.has_unread());
         }
         ready!(read)?;
         if buf.filled().len() == before {
             this.ended = true;
         } else {
-            this.notice(&buf.filled()[before..]);
+            this.track_read(&buf.filled()[before..]);
         }
         Poll::Ready(Ok(()))
     }
@@ -124,13 +125,13 @@ impl AsyncWrite for Stream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
-        self.noticing(written)
+        self.track_write(written)
     }
 
-    /// Called once all that was to be written is.
+    /// hyper calls it once everything was written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.blocked.take().is_some() {
-            self.activity.unblock();
+            self.activity.set_unblocked();
         }
         Pin::new(&mut self.tcp).poll_flush(cx)
     }
@@ -139,9 +140,9 @@ impl AsyncWrite for Stream {
         let this = self.get_mut();
         if this.linger.sleep.is_none() {
             ready!(Pin::new(&mut this.tcp).poll_shutdown(cx))?;
-            let yielding = this.activity.yielding();
+            let evicted = this.activity.eviction_requested();
             let timeout = this.linger.timeout;
-            let timeout = if yielding { timeout.min(SHORT_LINGER) } else { timeout };
+            let timeout = if evicted { timeout.min(SHORT_LINGER) } else { timeout };
             this.linger.sleep = Some(Box::pin(tokio::time::sleep(timeout)));
         }
         if this.ended {
@@ -156,7 +157,7 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
-        self.noticing(written)
+        self.track_write(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -165,7 +166,7 @@ impl AsyncWrite for Stream {
 }
 
 impl Linger {
-    /// Reads until the client has ended, or has had its time or its bytes.
+    /// Reads until the client has closed its side, or its time or its bytes are used up.
     fn poll(&mut self, tcp: &mut TcpStream, cx: &mut Context<'_>) -> Poll<()> {
         let mut scratch = [0; 4096];
         while self.discarded < LINGER_BYTES {
@@ -181,72 +182,5 @@ impl Linger {
             }
         }
         Poll::Ready(())
-    }
-}
-
-/// Looks for line feeds without a carriage return in a request's head. The parser takes them for
-/// line ends, which a proxy in front of us may not.
-#[derive(Default)]
-struct HeadScan {
-    part: Part,
-    previous: u8,
-    /// Whether the current line has had anything but carriage returns.
-    written: bool,
-    bare_line_feed: bool,
-}
-
-/// Which part of a request's head is being read.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Part {
-    /// Empty lines before the request line are allowed, and end nothing.
-    #[default]
-    Before,
-    Lines,
-    Over,
-}
-
-impl HeadScan {
-    fn read(&mut self, mut bytes: &[u8]) {
-        while self.part != Part::Over && !bytes.is_empty() {
-            let end = memchr::memchr(b'\n', bytes);
-            let line = &bytes[..end.unwrap_or(bytes.len())];
-            self.written = self.written || line.iter().any(|byte| *byte != b'\r');
-            self.previous = line.last().copied().unwrap_or(self.previous);
-            let Some(end) = end else { return };
-            self.end_line();
-            bytes = &bytes[end + 1..];
-        }
-    }
-
-    fn end_line(&mut self) {
-        self.bare_line_feed |= self.previous != b'\r';
-        self.part = match (self.part, self.written) {
-            (_, true) => Part::Lines,
-            (Part::Before, false) => Part::Before,
-            (Part::Lines | Part::Over, false) => Part::Over,
-        };
-        (self.written, self.previous) = (false, b'\n');
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bare(chunks: &[&[u8]]) -> bool {
-        let mut scan = HeadScan::default();
-        for chunk in chunks {
-            scan.read(chunk);
-        }
-        scan.bare_line_feed
-    }
-
-    #[test]
-    fn a_line_feed_without_a_carriage_return_is_noticed_in_the_head_only() {
-        assert!(!bare(&[b"\r\nGET / HTTP/1.1\r\nA: b\r\n\r\n{\n\"a\":\n1}"]));
-        assert!(!bare(&[b"GET / HTTP/1.1\r", b"\nA: b\r\n\r", b"\n\n\n"]));
-        assert!(bare(&[b"GET / HTTP/1.1\nA: b\r\n\r\n"]));
-        assert!(bare(&[b"GET / HTTP/1.1\r\nA: b", b"\n\r\n"]));
-        assert!(bare(&[b"GET / HTTP/1.1\r\nA: b\r\n\n"]));
     }
 }

@@ -125,7 +125,7 @@ async fn past_the_limit_a_connection_is_turned_away_with_an_answer() {
 
 #[tokio::test]
 async fn past_the_limit_idle_connections_make_room() {
-    let limits = Limits { connections: 2, yield_after: Duration::ZERO, ..patient() };
+    let limits = Limits { connections: 2, evict_after: Duration::ZERO, ..patient() };
     let server = Server::start(limits).await;
     let mut busy = server.at_the_gate().await;
     let mut idle = server.connect().await;
@@ -138,7 +138,7 @@ async fn past_the_limit_idle_connections_make_room() {
 
 #[tokio::test]
 async fn a_place_is_free_again_after_its_connection() {
-    let limits = Limits { connections: 1, yield_after: LONG, ..patient() };
+    let limits = Limits { connections: 1, evict_after: LONG, ..patient() };
     let server = Server::start(limits).await;
     for _ in 0..50 {
         let mut client = server.connect().await;
@@ -146,9 +146,9 @@ async fn a_place_is_free_again_after_its_connection() {
         assert_eq!(client.answer().await.unwrap().status, 200);
         client.is_closed().await;
         drop(client);
-        server.life.doors().connections().close();
-        server.life.doors().connections().wait().await;
-        server.life.doors().connections().reopen();
+        server.life.listener_group().connections().close();
+        server.life.listener_group().connections().wait().await;
+        server.life.listener_group().connections().reopen();
     }
 }
 

@@ -8,6 +8,10 @@ mod limits;
 mod malformed;
 mod workers;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ConnectInfo;

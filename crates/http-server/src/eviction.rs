@@ -1,8 +1,9 @@
-//! Which connections end when another one comes in and there is no room.
+//! Which connections are evicted when another one arrives and there is no room.
 //!
-//! Nobody is shut out by somebody else: the network with the most connections makes room first, and
-//! within it what has kept us waiting longest. What is being answered never ends for it. While there
-//! is room nobody's share counts, so that everybody may be one network behind a balancer.
+//! No network can shut out another one: the network with the most connections makes room first, and
+//! within it the connection that has kept us waiting longest. A request that is being answered is
+//! never cut. While there is room no network's share counts, so that all clients may come from one
+//! network, that of a balancer.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -11,56 +12,56 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::activity::{Activity, Phase};
-use super::network::Network;
+use crate::activity::{Activity, Phase};
+use crate::network::Network;
 
-/// In which order a network's connections end, the first one first.
+/// In which order a network's connections are evicted, the first one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    /// A head or a body that is not whole, or an answer that is not taken, for quite a while.
+pub(crate) enum Rank {
+    /// A head or a body that is incomplete, or a response that is not read, for longer than allowed.
     Overdue,
     /// Between two requests.
     Idle,
-    /// A head or a body that only began to come.
+    /// A head or a body that began to arrive a moment ago.
     Recent,
 }
 
-/// A connection that may end.
-pub(super) struct Candidate<'a> {
+/// A connection that may be evicted.
+pub(crate) struct Candidate<'a> {
     network: Network,
     rank: Rank,
     since: Instant,
     activity: &'a Arc<Activity>,
 }
 
-/// What somebody who comes in may end.
+/// What a connection that arrives may evict.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim {
+pub(crate) struct EvictionRequest {
     /// How many connections the newcomer's network has already.
-    pub(super) held: usize,
-    /// How many connections may end at once.
-    pub(super) count: usize,
+    pub(crate) held: usize,
+    /// How many connections may be evicted at once.
+    pub(crate) count: usize,
     /// How long the newcomer's own network, and one that is no larger, must have kept us waiting.
-    pub(super) after: Duration,
+    pub(crate) after: Duration,
 }
 
 impl<'a> Candidate<'a> {
-    /// The connection as it is `now`; `None` where it must not end.
-    pub(super) fn of(
+    /// The connection as it is `now`; `None` where it must not be evicted.
+    pub(crate) fn of(
         network: Network,
         activity: &'a Arc<Activity>,
         now: Instant,
         after: Duration,
     ) -> Option<Self> {
         let phase = activity.phase();
-        if activity.yielding() || phase == Phase::Busy {
+        if activity.eviction_requested() || phase == Phase::Busy {
             return None;
         }
         let waited = |since: Instant| now.saturating_duration_since(since) >= after;
         let (rank, since) = match activity.blocked_since() {
             Some(blocked) if waited(blocked) => (Rank::Overdue, blocked),
             Some(blocked) if is_stalled(blocked, now, after) => (Rank::Recent, blocked),
-            // It is taken little by little, and so is being served.
+            // The client reads it little by little, so it is being served.
             Some(_) => return None,
             None if phase == Phase::Idle && activity.used() => (Rank::Idle, activity.since()),
             None if waited(activity.since()) => (Rank::Overdue, activity.since()),
@@ -74,17 +75,17 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Whether an answer of which nothing was taken since `blocked` is not being served any more.
-pub(super) fn is_stalled(blocked: Instant, now: Instant, after: Duration) -> bool {
+/// Whether a response of which nothing was read since `blocked` is not being served any more.
+pub(crate) fn is_stalled(blocked: Instant, now: Instant, after: Duration) -> bool {
     now.saturating_duration_since(blocked) >= after / 8
 }
 
-/// The connections that end, the first one first. `sizes` is how many each network has in all.
-pub(super) fn choose<'a>(
+/// The connections to evict, the first one first. `sizes` is how many each network has in all.
+pub(crate) fn choose<'a>(
     candidates: impl Iterator<Item = Candidate<'a>>,
     sizes: impl Fn(Network) -> usize,
     now: Instant,
-    claim: Claim,
+    request: EvictionRequest,
 ) -> Vec<&'a Arc<Activity>> {
     let mut networks: HashMap<Network, Vec<Candidate<'a>>> = HashMap::new();
     for candidate in candidates {
@@ -100,13 +101,14 @@ pub(super) fn choose<'a>(
         networks.iter().filter_map(|(network, all)| key(sizes(*network), all)).collect();
     let mut chosen = Vec::new();
     while let Some((size, _, network)) = largest.pop() {
-        if chosen.len() == claim.count || size < claim.held {
+        if chosen.len() == request.count || size < request.held {
             break;
         }
         let Some(candidates) = networks.get_mut(&network) else { continue };
         // Otherwise the newcomer's network would have more than this one.
-        let contested = size <= claim.held + 1;
-        if let Some(next) = candidates.pop_if(|next| !contested || next.waited(now, claim.after)) {
+        let contested = size <= request.held + 1;
+        if let Some(next) = candidates.pop_if(|next| !contested || next.waited(now, request.after))
+        {
             chosen.push(next.activity);
             largest.extend(key(size - 1, candidates));
         }
@@ -135,13 +137,13 @@ mod tests {
         activity
     }
 
-    /// The indices of those that end, ten seconds after the beginning of all.
+    /// The indices of those that are evicted, ten seconds after the beginning of all.
     fn chosen(all: &[(u8, Arc<Activity>)], held: usize, count: usize) -> Vec<usize> {
         let now = Instant::now() + Duration::from_secs(10);
         let candidates =
             all.iter().filter_map(|(last, one)| Candidate::of(network(*last), one, now, AFTER));
         let size = |of| all.iter().filter(|(last, _)| network(*last) == of).count();
-        let chosen = choose(candidates, size, now, Claim { held, count, after: AFTER });
+        let chosen = choose(candidates, size, now, EvictionRequest { held, count, after: AFTER });
         let index = |one: &Arc<Activity>| all.iter().position(|(_, other)| Arc::ptr_eq(one, other));
         chosen.into_iter().map(|one| index(one).unwrap()).collect()
     }
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn ones_own_network_makes_room_only_where_it_kept_us_waiting() {
+    fn the_newcomers_own_network_makes_room_only_where_it_kept_us_waiting() {
         let all = [
             (1, connection(Phase::Head, 9_900)),
             (1, connection(Phase::Idle, 9_900)),
@@ -182,9 +184,9 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_nobody_takes_is_overdue_and_one_that_is_taken_slowly_is_served() {
+    fn a_response_that_is_not_read_is_overdue_and_one_that_is_read_slowly_is_served() {
         let all = [(1, connection(Phase::Idle, 0)), (1, connection(Phase::Idle, 0))];
-        all[0].1.block();
+        all[0].1.set_blocked();
         assert_eq!(chosen(&all, 0, 9), [0, 1]);
         let now = all[0].1.blocked_since().unwrap() + AFTER / 10;
         assert!(Candidate::of(network(1), &all[0].1, now, AFTER).is_none());

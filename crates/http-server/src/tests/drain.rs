@@ -2,21 +2,32 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
 use super::*;
-use crate::shutdown::{Signals, run};
 
 const LONG: Duration = Duration::from_mins(10);
 
 /// Nothing ends by itself.
 pub(super) fn patient() -> Limits {
-    Limits { head_timeout: LONG, idle_timeout: LONG, last_call: LONG, ..Limits::default() }
+    Limits {
+        head_timeout: LONG,
+        idle_timeout: LONG,
+        first_request_grace: LONG,
+        ..Limits::default()
+    }
 }
 
-pub(super) fn spawn_run(life: &Lifecycle) -> tokio::task::JoinHandle<()> {
+/// A life from the drain's request to its end.
+pub(super) async fn run(life: &Lifecycle) {
+    life.drain_requested().await;
+    life.drained().await;
+}
+
+pub(super) fn spawn_run(life: &Lifecycle) -> JoinHandle<()> {
     let life = life.clone();
-    tokio::spawn(async move {
-        run(&life, Signals::catch().unwrap()).await;
-    })
+    TaskTracker::new().spawn(async move { run(&life).await })
 }
 
 #[tokio::test]
@@ -37,7 +48,7 @@ async fn what_is_in_flight_finishes_after_the_listener_is_closed() {
     let mut client = server.at_the_gate().await;
     let running = spawn_run(&server.life);
     server.life.drain();
-    server.life.doors().closing_token().cancelled().await;
+    server.life.listener_group().closing_token().cancelled().await;
     while Client::connect(server.addr).await.is_ok() {
         tokio::task::yield_now().await;
     }
@@ -86,18 +97,18 @@ impl Alone {
         let registry: Arc<registry::Registry> = Arc::default();
         let life = Lifecycle::new(LONG);
         let counted = registry.listener(false);
-        let place = registry.enter(&counted, network::Network::of(peer.ip()));
-        let activity = place.activity().clone();
+        let registration = registry.enter(&counted, network::Network::of(peer.ip()));
+        let activity = registration.activity().clone();
         let stream = stream::Stream::new(tcp, activity.clone(), limits.linger);
-        let service = service::ToRouter {
+        let service = service::RouterService {
             router: router(Gate::new()),
             activity,
             lifecycle: life.clone(),
             peer,
             body_timeout: limits.body_timeout,
         };
-        tokio::spawn(async move {
-            let _place = place;
+        TaskTracker::new().spawn(async move {
+            let _registration = registration;
             let protocol = connection::protocol(&limits);
             connection::serve(&protocol, stream, service, Arc::new(limits)).await;
         });
@@ -123,7 +134,7 @@ impl Alone {
 
     fn close(&self) {
         self.life.drain();
-        self.life.doors().close();
+        self.life.listener_group().close();
         self.registry.wake_all(&self.listener);
     }
 }
@@ -153,7 +164,7 @@ async fn a_connection_made_just_before_the_end_may_still_send_its_request() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_connection_that_sends_none_is_ended_a_little_later() {
-    let alone = Alone::new(Limits { last_call: Duration::from_millis(50), ..patient() });
+    let alone = Alone::new(Limits { first_request_grace: Duration::from_millis(50), ..patient() });
     tokio::task::yield_now().await;
     alone.close();
     assert_eq!(alone.read().await, "");
@@ -168,7 +179,7 @@ async fn a_head_on_its_way_at_the_end_is_waited_for() {
     client.send("GET /ok HTTP/1.1\r\n").await;
     let running = spawn_run(&server.life);
     server.life.drain();
-    server.life.doors().closing_token().cancelled().await;
+    server.life.listener_group().closing_token().cancelled().await;
     client.send("host: x\r\n\r\n").await;
     assert_eq!(client.answer().await.unwrap().body, "ok");
     running.await.unwrap();
@@ -178,16 +189,16 @@ async fn a_head_on_its_way_at_the_end_is_waited_for() {
 async fn what_others_depend_on_serves_until_they_are_done() {
     let life = Lifecycle::with_deadline(Duration::ZERO, LONG);
     let server = Server::start_with(Limits::default(), life.clone()).await;
-    let asked = Server::start_with(Limits::default(), life.last()).await;
+    let asked = Server::start_with(Limits::default(), life.closing_last()).await;
     let mut client = server.at_the_gate().await;
     let running = spawn_run(&life);
     life.drain();
-    life.doors().closing_token().cancelled().await;
+    life.listener_group().closing_token().cancelled().await;
     while Client::connect(server.addr).await.is_ok() {
         tokio::task::yield_now().await;
     }
     asked.is_fine().await;
-    assert!(!life.last().doors().closing());
+    assert!(!life.closing_last().listener_group().is_closing());
     server.gate.open.add_permits(1);
     assert_eq!(client.answer().await.unwrap().body, "waited");
     running.await.unwrap();
@@ -198,11 +209,11 @@ async fn what_others_depend_on_serves_until_they_are_done() {
 async fn what_others_depend_on_has_a_moment_of_its_own_where_they_took_all_the_time() {
     let life = Lifecycle::with_deadline(Duration::ZERO, Duration::from_millis(30));
     let server = Server::start_with(Limits::default(), life.clone()).await;
-    let asked = Server::start_with(Limits::default(), life.last()).await;
+    let asked = Server::start_with(Limits::default(), life.closing_last()).await;
     let (_stuck, mut client) = (server.at_the_gate().await, asked.at_the_gate().await);
     let running = spawn_run(&life);
     life.drain();
-    life.last().doors().closing_token().cancelled().await;
+    life.closing_last().listener_group().closing_token().cancelled().await;
     asked.gate.open.add_permits(1);
     assert_eq!(client.answer().await.unwrap().body, "waited");
     running.await.unwrap();
@@ -215,7 +226,7 @@ async fn connect(addr: SocketAddr, life: &Lifecycle) -> Option<Client> {
         let connecting = Client::connect(addr);
         match tokio::time::timeout(Duration::from_millis(100), connecting).await {
             Ok(connected) => return connected.ok(),
-            Err(_) if life.doors().closing() => return None,
+            Err(_) if life.listener_group().is_closing() => return None,
             Err(_) => {}
         }
     }
@@ -245,13 +256,13 @@ pub(super) async fn load_until_the_end(life: Lifecycle, clients: usize) -> usize
     let server = Server::start_with(Limits::default(), life).await;
     let answered = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..clients)
-        .map(|_| tokio::spawn(load(server.addr, server.life.clone(), answered.clone())))
+        .map(|_| TaskTracker::new().spawn(load(server.addr, server.life.clone(), answered.clone())))
         .collect();
     while answered.load(Ordering::Relaxed) < 200 {
         tokio::task::yield_now().await;
     }
     server.life.drain();
-    run(&server.life, Signals::catch().unwrap()).await;
+    run(&server.life).await;
     let mut failed = 0;
     for client in clients {
         failed += client.await.unwrap();

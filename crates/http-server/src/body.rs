@@ -1,4 +1,4 @@
-//! A request's body: it has a deadline, and what a handler leaves of it is read to its end.
+//! A request's body: it has a deadline, and what a handler leaves unread is read to its end.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,14 +13,14 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep};
 
-use super::activity::{Activity, Phase};
+use crate::activity::{Activity, Phase};
 
 /// The longest rest of a body that is read so that the connection can be kept, in bytes.
 const REST_BYTES: usize = 64 * 1024;
 /// How long the rest of a body may take.
 const REST_TIME: Duration = Duration::from_millis(500);
 
-/// The client did not send the body in time: what a handler finds among the sources of the error
+/// The client did not send the body in time: what a handler finds scope the sources of the error
 /// that it gets for the body. The connection is closed after the answer.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyTimedOut;
@@ -34,7 +34,7 @@ impl BodyTimedOut {
 
 impl fmt::Display for BodyTimedOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body did not come in time")
+        f.write_str("the body did not arrive in time")
     }
 }
 
@@ -42,37 +42,37 @@ impl std::error::Error for BodyTimedOut {}
 
 /// Where a body is left by a handler that did not read it to its end.
 #[derive(Debug)]
-pub(super) struct Rest {
-    left: Mutex<Left>,
-    /// Whether the client waits to be told before it sends the body.
+pub(crate) struct UnreadBody {
+    left: Mutex<Remainder>,
+    /// Whether the client waits for a `100 Continue` before it sends the body.
     expects: bool,
 }
 
-impl Rest {
-    pub(super) fn new(expects: bool) -> Self {
+impl UnreadBody {
+    pub(crate) fn new(expects: bool) -> Self {
         Self { left: Mutex::default(), expects }
     }
 
     /// Whether the body is not to be read after an answer with this status: it is too long or of a
     /// wrong type, or reading it would have the client send it in vain.
-    pub(super) fn is_refused(&self, status: StatusCode) -> bool {
+    pub(crate) fn is_refused(&self, status: StatusCode) -> bool {
         match (&*self.left.lock(), status) {
-            (Left::Body { .. }, StatusCode::PAYLOAD_TOO_LARGE)
-            | (Left::Body { begun: false, .. }, StatusCode::UNSUPPORTED_MEDIA_TYPE) => true,
-            (Left::Body { begun, .. }, _) => self.expects && !begun,
-            (Left::Held | Left::Nothing | Left::Broken, _) => false,
+            (Remainder::Body { .. }, StatusCode::PAYLOAD_TOO_LARGE)
+            | (Remainder::Body { begun: false, .. }, StatusCode::UNSUPPORTED_MEDIA_TYPE) => true,
+            (Remainder::Body { begun, .. }, _) => self.expects && !begun,
+            (Remainder::InUse | Remainder::Nothing | Remainder::Broken, _) => false,
         }
     }
 }
 
 #[derive(Debug, Default)]
-enum Left {
-    /// Somebody still has the body.
+enum Remainder {
+    /// The handler still has the body.
     #[default]
-    Held,
+    InUse,
     /// All of it was read.
     Nothing,
-    /// Nobody reads this any more, if anybody has begun to.
+    /// The handler dropped this, and may have begun to read it.
     Body { incoming: Incoming, begun: bool },
     /// It cannot be read to its end.
     Broken,
@@ -80,55 +80,55 @@ enum Left {
 
 /// What becomes of the connection after the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(crate) enum Reuse {
     /// It can carry another request.
     Keep,
-    /// Its bytes cannot be told apart any more, or are not worth it.
+    /// Where the next request begins is unknown, or not worth finding out.
     Close,
 }
 
 /// A body with a deadline.
-pub(super) struct Timed {
+pub(crate) struct TimedBody {
     incoming: Option<Incoming>,
     begun: bool,
     deadline: Instant,
     sleep: Option<Pin<Box<Sleep>>>,
-    rest: Arc<Rest>,
+    rest: Arc<UnreadBody>,
     activity: Arc<Activity>,
 }
 
-impl Timed {
-    pub(super) fn new(
+impl TimedBody {
+    pub(crate) fn new(
         incoming: Incoming,
         timeout: Duration,
-        rest: Arc<Rest>,
+        rest: Arc<UnreadBody>,
         activity: Arc<Activity>,
     ) -> Self {
         let deadline = Instant::now() + timeout;
         Self { incoming: Some(incoming), begun: false, deadline, sleep: None, rest, activity }
     }
 
-    fn over(&mut self, left: Left) {
+    fn over(&mut self, left: Remainder) {
         self.incoming = None;
         self.answering();
         *self.rest.left.lock() = left;
     }
 
-    /// Nobody waits for the body any more.
+    /// The handler does not wait for the body any more.
     fn answering(&self) {
         if self.activity.phase() == Phase::Body {
             self.activity.enter(Phase::Busy);
         }
     }
 
-    /// A handler waits for the body from now on, whatever little of it comes meanwhile.
+    /// From now on a handler waits for the body, also where a little of it arrives meanwhile.
     fn waiting(&self) {
         if self.activity.phase() != Phase::Body {
             self.activity.enter(Phase::Body);
         }
     }
 
-    /// Whether the time is over. The timer is made only for a body that keeps us waiting.
+    /// Ready once the deadline has passed. The timer is made only for a body that is waited for.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = self.deadline;
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
@@ -136,7 +136,7 @@ impl Timed {
     }
 }
 
-impl Body for Timed {
+impl Body for TimedBody {
     type Data = Bytes;
     type Error = axum::BoxError;
 
@@ -151,7 +151,7 @@ impl Body for Timed {
         };
         match Pin::new(incoming).poll_frame(cx) {
             Poll::Ready(None) => {
-                this.over(Left::Nothing);
+                this.over(Remainder::Nothing);
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Ok(frame))) => {
@@ -161,13 +161,13 @@ impl Body for Timed {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                this.over(Left::Broken);
+                this.over(Remainder::Broken);
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Pending => {
                 this.waiting();
                 ready!(this.poll_deadline(cx));
-                this.over(Left::Broken);
+                this.over(Remainder::Broken);
                 Poll::Ready(Some(Err(BodyTimedOut.into())))
             }
         }
@@ -182,14 +182,14 @@ impl Body for Timed {
     }
 }
 
-impl Drop for Timed {
+impl Drop for TimedBody {
     fn drop(&mut self) {
         if let Some(incoming) = self.incoming.take() {
             self.answering();
             let left = if incoming.is_end_stream() {
-                Left::Nothing
+                Remainder::Nothing
             } else {
-                Left::Body { incoming, begun: self.begun }
+                Remainder::Body { incoming, begun: self.begun }
             };
             *self.rest.left.lock() = left;
         }
@@ -198,35 +198,35 @@ impl Drop for Timed {
 
 /// Reads what a handler left, so that the next request can follow on the same connection.
 #[derive(Default)]
-pub(super) struct Drain {
+pub(crate) struct BodyDrain {
     read: usize,
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-impl Drain {
-    pub(super) fn poll(&mut self, rest: &Rest, cx: &mut Context<'_>) -> Poll<After> {
+impl BodyDrain {
+    pub(crate) fn poll(&mut self, rest: &UnreadBody, cx: &mut Context<'_>) -> Poll<Reuse> {
         let mut left = rest.left.lock();
-        let Left::Body { incoming, .. } = &mut *left else {
-            let keep = !matches!(*left, Left::Broken);
-            return Poll::Ready(if keep { After::Keep } else { After::Close });
+        let Remainder::Body { incoming, .. } = &mut *left else {
+            let keep = !matches!(*left, Remainder::Broken);
+            return Poll::Ready(if keep { Reuse::Keep } else { Reuse::Close });
         };
         if incoming.size_hint().lower() > REST_BYTES as u64 {
-            return Poll::Ready(After::Close);
+            return Poll::Ready(Reuse::Close);
         }
         while self.read <= REST_BYTES {
             match Pin::new(&mut *incoming).poll_frame(cx) {
-                Poll::Ready(None) => return Poll::Ready(After::Keep),
+                Poll::Ready(None) => return Poll::Ready(Reuse::Keep),
                 Poll::Ready(Some(Ok(frame))) => {
                     self.read += frame.data_ref().map_or(0, Bytes::len);
                 }
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(After::Close),
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Reuse::Close),
                 Poll::Pending => {
                     let sleep =
                         self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(REST_TIME)));
-                    return sleep.as_mut().poll(cx).map(|()| After::Close);
+                    return sleep.as_mut().poll(cx).map(|()| Reuse::Close);
                 }
             }
         }
-        Poll::Ready(After::Close)
+        Poll::Ready(Reuse::Close)
     }
 }

@@ -1,4 +1,4 @@
-//! All open connections of a process: whose they are, and which make room when there are too many.
+//! All open connections of a process: which network each is from, and which are evicted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,23 +7,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::activity::Activity;
-use super::eviction::{Candidate, Claim, choose};
-use super::network::Network;
+use crate::activity::Activity;
+use crate::eviction::{Candidate, EvictionRequest, choose};
+use crate::network::Network;
 
 /// The open connections of a process. Its listeners share it, since they share its open files.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     connections: Mutex<Connections>,
     open: AtomicUsize,
-    leaving: Arc<AtomicUsize>,
+    evicting: Arc<AtomicUsize>,
     listeners: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Connections {
     all: HashMap<u64, Entry>,
-    /// How many each network has, apart for the listeners that have a right to all open files.
+    /// How many each network has; listeners with a right to all open files are counted apart.
     sizes: HashMap<(bool, Network), usize>,
     next: u64,
 }
@@ -37,16 +37,16 @@ struct Entry {
 
 /// One listener, and how many connections it has.
 #[derive(Debug)]
-pub(super) struct ListenerCount {
+pub(crate) struct ListenerCount {
     number: usize,
     /// Whether it has a right to all of the process's open files.
     reserved: bool,
     open: AtomicUsize,
 }
 
-/// Whose connections may end to make room.
+/// Among which connections the ones to evict are chosen.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Among {
+pub(crate) enum Scope {
     /// The listener's own.
     Listener,
     /// Those of all listeners that have the same right to open files.
@@ -55,9 +55,9 @@ pub(super) enum Among {
     Lesser,
 }
 
-/// A place in the registry, free again once it is dropped.
+/// A connection's entry in the registry, which is removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Registration {
     registry: Arc<Registry>,
     id: u64,
     listener: Arc<ListenerCount>,
@@ -67,17 +67,17 @@ pub(super) struct Place {
 
 impl Registry {
     /// A listener that has no connections yet.
-    pub(super) fn listener(&self, reserved: bool) -> Arc<ListenerCount> {
+    pub(crate) fn listener(&self, reserved: bool) -> Arc<ListenerCount> {
         let number = self.listeners.fetch_add(1, Ordering::Relaxed);
         Arc::new(ListenerCount { number, reserved, open: AtomicUsize::new(0) })
     }
 
-    pub(super) fn enter(
+    pub(crate) fn enter(
         self: &Arc<Self>,
         listener: &Arc<ListenerCount>,
         network: Network,
-    ) -> Place {
-        let activity = Arc::new(Activity::new(self.leaving.clone()));
+    ) -> Registration {
+        let activity = Arc::new(Activity::new(self.evicting.clone()));
         let entry = Entry { listener: listener.clone(), network, activity: activity.clone() };
         let id = {
             let mut connections = self.connections.lock();
@@ -89,71 +89,76 @@ impl Registry {
         };
         self.open.fetch_add(1, Ordering::Relaxed);
         listener.open.fetch_add(1, Ordering::Relaxed);
-        Place { registry: self.clone(), id, listener: listener.clone(), network, activity }
+        Registration { registry: self.clone(), id, listener: listener.clone(), network, activity }
     }
 
     /// How many connections are open in the whole process.
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// How many of them have been told to make room.
-    pub(super) fn leaving(&self) -> usize {
-        self.leaving.load(Ordering::Relaxed)
+    /// How many of them are to be evicted and still open.
+    pub(crate) fn evicting(&self) -> usize {
+        self.evicting.load(Ordering::Relaxed)
     }
 
     /// How many connections a network has at listeners with the same right to open files.
-    pub(super) fn held(&self, listener: &ListenerCount, network: Network) -> usize {
+    pub(crate) fn held(&self, listener: &ListenerCount, network: Network) -> usize {
         let connections = self.connections.lock();
         connections.sizes.get(&(listener.reserved, network)).copied().unwrap_or_default()
     }
 
-    /// Has every connection of a listener look up what it is to do.
-    pub(super) fn wake_all(&self, listener: &ListenerCount) {
+    /// Wakes every connection of a listener, to check whether it is to close.
+    pub(crate) fn wake_all(&self, listener: &ListenerCount) {
         let connections = self.connections.lock();
         let own = connections.all.values().filter(|one| one.listener.number == listener.number);
         own.for_each(|one| one.activity.wake());
     }
 
-    /// Tells connections to make room for one that comes in at `listener`. Returns how many.
-    pub(super) fn make_room(&self, listener: &ListenerCount, among: Among, claim: Claim) -> usize {
+    /// Evicts connections for one that arrives at `listener`. Returns how many.
+    pub(crate) fn make_room(
+        &self,
+        listener: &ListenerCount,
+        scope: Scope,
+        request: EvictionRequest,
+    ) -> usize {
         let now = Instant::now();
         let connections = self.connections.lock();
-        let reserved = listener.reserved && !matches!(among, Among::Lesser);
+        let reserved = listener.reserved && !matches!(scope, Scope::Lesser);
         let chosen = {
-            let within = connections.all.values().filter(|one| match among {
-                Among::Listener => one.listener.number == listener.number,
-                Among::Equals | Among::Lesser => one.listener.reserved == reserved,
+            let within = connections.all.values().filter(|one| match scope {
+                Scope::Listener => one.listener.number == listener.number,
+                Scope::Equals | Scope::Lesser => one.listener.reserved == reserved,
             });
             let candidates = within
-                .filter_map(|one| Candidate::of(one.network, &one.activity, now, claim.after));
+                .filter_map(|one| Candidate::of(one.network, &one.activity, now, request.after));
             let size = |of| connections.sizes.get(&(reserved, of)).copied().unwrap_or_default();
-            choose(candidates, size, now, claim)
+            choose(candidates, size, now, request)
         };
         for activity in &chosen {
-            activity.make_way();
+            activity.request_eviction();
         }
         chosen.len()
     }
 }
 
 impl ListenerCount {
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_reserved(&self) -> bool {
+    pub(crate) fn is_reserved(&self) -> bool {
         self.reserved
     }
 }
 
-impl Place {
-    pub(super) fn activity(&self) -> &Arc<Activity> {
+impl Registration {
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 }
 
-impl Drop for Place {
+impl Drop for Registration {
     fn drop(&mut self) {
         {
             let mut connections = self.registry.connections.lock();
@@ -166,7 +171,7 @@ impl Drop for Place {
                 }
             }
         }
-        self.activity.stay();
+        self.activity.cancel_eviction();
         self.registry.open.fetch_sub(1, Ordering::Relaxed);
         self.listener.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -182,44 +187,54 @@ mod tests {
         Network::of([192, 0, 2, last].into())
     }
 
-    const NOW: Claim = Claim { held: 0, count: 9, after: Duration::ZERO };
+    const NOW: EvictionRequest = EvictionRequest { held: 0, count: 9, after: Duration::ZERO };
 
     #[test]
     fn listeners_with_a_lesser_right_make_room_for_those_with_a_greater_and_never_the_other_way() {
         let registry = Arc::new(Registry::default());
         let (public, internal) = (registry.listener(false), registry.listener(true));
-        let places = [registry.enter(&public, network(1)), registry.enter(&internal, network(1))];
-        let room = |listener: &ListenerCount, among| registry.make_room(listener, among, NOW);
-        let yielding = || places.each_ref().map(|place| place.activity().yielding());
-        assert_eq!((room(&public, Among::Equals), yielding()), (1, [true, false]));
-        assert_eq!(room(&public, Among::Equals), 0, "the only one is leaving");
-        places[0].activity().stay();
-        assert_eq!((room(&internal, Among::Lesser), yielding()), (1, [true, false]));
-        assert_eq!((room(&internal, Among::Equals), yielding()), (1, [true, true]));
-        assert_eq!(registry.leaving(), 2);
+        let registrations =
+            [registry.enter(&public, network(1)), registry.enter(&internal, network(1))];
+        let room = |listener: &ListenerCount, scope| registry.make_room(listener, scope, NOW);
+        let eviction_requested = || {
+            registrations
+                .each_ref()
+                .map(|registration| registration.activity().eviction_requested())
+        };
+        assert_eq!((room(&public, Scope::Equals), eviction_requested()), (1, [true, false]));
+        assert_eq!(room(&public, Scope::Equals), 0, "the only one is being evicted already");
+        registrations[0].activity().cancel_eviction();
+        assert_eq!((room(&internal, Scope::Lesser), eviction_requested()), (1, [true, false]));
+        assert_eq!((room(&internal, Scope::Equals), eviction_requested()), (1, [true, true]));
+        assert_eq!(registry.evicting(), 2);
     }
 
     #[test]
     fn a_listener_that_is_full_ends_its_own_connections() {
         let registry = Arc::new(Registry::default());
         let (public, business) = (registry.listener(false), registry.listener(false));
-        let places = [registry.enter(&public, network(1)), registry.enter(&business, network(1))];
-        assert_eq!(registry.make_room(&business, Among::Listener, NOW), 1);
-        assert!(!places[0].activity().yielding() && places[1].activity().yielding());
+        let registrations =
+            [registry.enter(&public, network(1)), registry.enter(&business, network(1))];
+        assert_eq!(registry.make_room(&business, Scope::Listener, NOW), 1);
+        assert!(
+            !registrations[0].activity().eviction_requested()
+                && registrations[1].activity().eviction_requested()
+        );
     }
 
     #[test]
-    fn a_place_is_free_again_once_it_is_dropped() {
+    fn a_connection_is_counted_until_its_registration_is_dropped() {
         let registry = Arc::new(Registry::default());
         let listener = registry.listener(false);
-        let places = [registry.enter(&listener, network(1)), registry.enter(&listener, network(1))];
+        let registrations =
+            [registry.enter(&listener, network(1)), registry.enter(&listener, network(1))];
         assert_eq!((registry.open(), listener.open()), (2, 2));
         assert_eq!(registry.held(&listener, network(1)), 2);
-        places[0].activity().make_way();
-        places[0].activity().make_way();
-        assert_eq!(registry.leaving(), 1);
-        drop(places);
-        assert_eq!((registry.open(), listener.open(), registry.leaving()), (0, 0, 0));
+        registrations[0].activity().request_eviction();
+        registrations[0].activity().request_eviction();
+        assert_eq!(registry.evicting(), 1);
+        drop(registrations);
+        assert_eq!((registry.open(), listener.open(), registry.evicting()), (0, 0, 0));
         let connections = registry.connections.lock();
         assert!(connections.all.is_empty() && connections.sizes.is_empty());
     }
