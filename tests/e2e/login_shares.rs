@@ -63,7 +63,7 @@ fn crowd(auth: &AuthService, names: &[String], meanwhile: impl FnOnce()) -> Vec<
         }
         let full = now();
         while !answered.lock().unwrap().contains(&503) {
-            assert!(full.elapsed() < Duration::from_secs(20), "the crowd fills the lane");
+            assert!(full.elapsed() < Duration::from_secs(20), "the crowd fills the queue");
             let_time_pass(Duration::from_millis(10));
         }
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(meanwhile));

@@ -15,7 +15,7 @@ use clock::Clock;
 use uuid::Uuid;
 
 use crate::hasher::Hasher;
-use crate::lane::Share;
+use crate::hashing_pool::Share;
 use crate::policy::Policy;
 use crate::store::{self, Occasion, Record, UserStore};
 use crate::{
@@ -89,7 +89,7 @@ impl Directory {
         Ok(Self { inner: Arc::new(inner), demo: options.demo, network: None })
     }
 
-    /// The same users, for somebody of that network: where more passwords wait to be hashed than
+    /// The same users, for a client of that network: where more passwords wait to be hashed than
     /// there is room for, none has more of it than another.
     #[must_use]
     pub fn for_network(&self, network: IpAddr) -> Self {
@@ -110,7 +110,7 @@ impl Directory {
         username: &str,
         password: &Password,
     ) -> Result<Option<User>, UsersError> {
-        // What cannot be a name is looked for as well, as the empty name that nobody has.
+        // What cannot be a name is looked for as well, as the empty name that no user has.
         let key = email::key(username).unwrap_or_default();
         let record = self.inner.store.by_key(&key).await?;
         self.check(record, password, self.share(&key)).await
@@ -160,7 +160,7 @@ impl Directory {
         Ok(generations)
     }
 
-    /// The random id that tells this database from others. A copy of it has the same.
+    /// The random id by which this database differs from others. A copy of it has the same.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -176,7 +176,7 @@ impl Directory {
         self.inner.store.ping().await
     }
 
-    /// Lets go of the database, in a second at most: where nobody else has it open, its file is
+    /// Closes the database, in a second at most: where no other process has it open, its file is
     /// complete afterwards and can be copied alone. Nothing is answered any more.
     pub async fn close(&self) {
         self.inner.store.close().await;

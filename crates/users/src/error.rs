@@ -5,7 +5,7 @@ use crate::DatabaseUrl;
 /// Why something was not done.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UsersError {
-    /// The database did not answer, or not in time. Whether a write happened is not known.
+    /// The database did not answer, or not in time. Whether a write happened is unknown.
     #[error("the user database is unavailable: {0}")]
     Unavailable(String),
     /// Too many passwords wait to be hashed, or this one waited too long. Nothing happened.
@@ -17,10 +17,10 @@ pub enum UsersError {
     /// There is no such user.
     #[error("there is no such user")]
     NotFound,
-    /// It would have left nobody with the role `admin` who can log in.
+    /// It would have left no user with the role `admin` who can log in.
     #[error("the last admin must stay one: make somebody else admin first")]
     LastAdmin,
-    /// An address, a password, a name or a role breaks the rule that the text tells.
+    /// An address, a password, a name or a role breaks the rule that the text names.
     #[error("{0}")]
     Rule(String),
 }
@@ -31,7 +31,7 @@ pub enum OpenError {
     /// The URL, or an option, is not one that is understood.
     #[error("{0}")]
     Setting(String),
-    /// There are no users' tables in that place, and none were to be made.
+    /// There are no users' tables in that database, and none were to be made.
     #[error("there is no user database at {0}")]
     Missing(String),
     /// The database is out of reach, or its file cannot be made.

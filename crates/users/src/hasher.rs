@@ -1,4 +1,4 @@
-//! Makes and checks password hashes, on the lane, at the same cost for everybody.
+//! Makes and checks password hashes, in the pool, at the same cost for every account.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use clock::Clock;
 
 use crate::hash::{HashError, StoredHash};
-use crate::lane::{Lane, Share};
+use crate::hashing_pool::{HashingPool, Share};
 use crate::{HashingOptions, OpenError, Password, UsersError};
 
 const SALT_LEN: usize = 16;
 
 pub(crate) struct Hasher {
     recipe: Recipe,
-    lane: Lane,
+    pool: HashingPool,
 }
 
 /// What is computed, apart from where and when.
@@ -30,22 +30,22 @@ struct Recipe {
 /// Whether a password was the right one.
 pub(crate) struct Verdict {
     pub(crate) matches: bool,
-    /// A hash to store instead, where the password was right and its hash is not of today's kind.
+    /// A hash to store instead, where the password was right and its hash is not of the current kind.
     pub(crate) replacement: Option<String>,
-    /// Why nobody can log in with the stored hash: what it would cost.
+    /// Why the stored hash is refused: what it would cost.
     pub(crate) too_costly: Option<String>,
 }
 
 impl Hasher {
     pub(crate) fn new(options: &HashingOptions, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let recipe = Recipe::new(options)?;
-        let lane = Lane::new(options, recipe.argon2.params().block_count(), clock);
-        Ok(Self { recipe, lane })
+        let pool = HashingPool::new(options, recipe.argon2.params().block_count(), clock);
+        Ok(Self { recipe, pool })
     }
 
-    /// The share that work for an account counts in, on behalf of somebody of `network`.
+    /// The share that work for an account counts in, on behalf of a client of `network`.
     pub(crate) fn share(&self, network: Option<IpAddr>, account: &str) -> Share {
-        self.lane.share(network, account)
+        self.pool.share(network, account)
     }
 
     pub(crate) async fn hash(
@@ -54,7 +54,7 @@ impl Hasher {
         share: Share,
     ) -> Result<String, UsersError> {
         let (recipe, password) = (self.recipe.clone(), password.clone());
-        self.lane.run(share, move |memory| recipe.hash(&password, memory)).await?
+        self.pool.run(share, move |memory| recipe.hash(&password, memory)).await?
     }
 
     /// Whether such a hash may be stored.
@@ -62,7 +62,7 @@ impl Hasher {
         StoredHash::parse(stored, self.recipe.argon2.params()).map(|_| ())
     }
 
-    /// Compares with `stored`, or with nobody's hash where there is none.
+    /// Compares with `stored`, or with the dummy hash where there is none.
     pub(crate) async fn verify(
         &self,
         stored: Option<String>,
@@ -70,7 +70,7 @@ impl Hasher {
         share: Share,
     ) -> Result<Verdict, UsersError> {
         let (recipe, password) = (self.recipe.clone(), password.clone());
-        self.lane.run(share, move |memory| recipe.judge(stored.as_deref(), &password, memory)).await
+        self.pool.run(share, move |memory| recipe.judge(stored.as_deref(), &password, memory)).await
     }
 }
 
@@ -83,7 +83,7 @@ impl Recipe {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let bytes = || random().map_err(|error| OpenError::Unreachable(error.to_string()));
         let (salt, output) = (bytes()?, bytes()?);
-        let dummy = written(argon2.params(), &salt[..SALT_LEN], &output).into();
+        let dummy = encode_phc(argon2.params(), &salt[..SALT_LEN], &output).into();
         Ok(Self { argon2, dummy })
     }
 
@@ -93,15 +93,15 @@ impl Recipe {
         self.argon2
             .hash_password_into_with_memory(password.as_bytes(), salt, &mut output, memory)
             .map_err(|_| UsersError::Unavailable("the password could not be hashed".into()))?;
-        Ok(written(self.argon2.params(), salt, &output))
+        Ok(encode_phc(self.argon2.params(), salt, &output))
     }
 
-    /// INVARIANT: whatever is stored, and for nobody at all, an Argon2id of today's parameters is
-    /// computed unless an older hash matched; then it is computed for the replacement.
+    /// INVARIANT: whatever is stored, and where there is no such user, an Argon2id of the current
+    /// parameters is computed unless an older hash matched; then it is computed for the replacement.
     ///
-    /// So nobody answers faster than others. Slower is who still has a hash that costs something
-    /// itself (bcrypt, PBKDF2), by that cost, until the next login replaces it: what it costs
-    /// cannot be spent on everybody, and waiting instead would show itself under load.
+    /// So no answer comes faster than others. Slower is one about an account that still has a hash
+    /// which costs something itself (bcrypt, PBKDF2), by that cost, until the next login replaces
+    /// it: that cost cannot be spent on every account, and waiting instead would show under load.
     fn judge(&self, stored: Option<&str>, password: &Password, memory: &mut [Block]) -> Verdict {
         let own = self.argon2.params();
         let stored = stored.map(|stored| StoredHash::parse(stored, own));
@@ -135,7 +135,7 @@ fn random() -> Result<[u8; 32], UsersError> {
 }
 
 /// The hash as it is stored, in the PHC string format.
-fn written(params: &Params, salt: &[u8], output: &[u8]) -> String {
+fn encode_phc(params: &Params, salt: &[u8], output: &[u8]) -> String {
     let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
     let (salt, output) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output));
     format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${output}")

@@ -1,6 +1,6 @@
 //! Reading users who were kept elsewhere: CSV with a header, or JSON lines. Nothing is stored here.
 //!
-//! A row that cannot be understood is told with its line and a reason that repeats nothing of it,
+//! A row that cannot be understood is reported with its line and a reason that repeats nothing of it,
 //! and the next one is read.
 
 mod columns;
@@ -47,7 +47,7 @@ pub enum Imported {
     Created,
     /// Somebody of that name was there, and is as before.
     AlreadyThere,
-    /// Not stored, because of what is told.
+    /// Not stored, for this reason.
     Refused(String),
 }
 
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_column_that_is_nearly_named_or_named_twice_is_refused_with_its_line() {
-        for (header, told) in [
+        for (header, reason) in [
             (
                 "email,password_hash,disable",
                 "line 1: the column \"disable\" is not understood: if disabled is meant",
@@ -221,7 +221,7 @@ mod tests {
         ] {
             let file = Box::new(io::Cursor::new(format!("{header}\n").into_bytes()));
             let Err(error) = Rows::new(file, Format::Csv) else { panic!("{header}") };
-            assert!(error.to_string().contains(told), "{error}");
+            assert!(error.to_string().contains(reason), "{error}");
         }
         let lines = [
             "{\"email\":\"a@b.c\",\"password_hash\":\"h\",\"disable\":true}",
@@ -230,10 +230,10 @@ mod tests {
             "{\"mail\":\"a@b.c\",\"password_hash\":\"h\"}",
         ];
         let rows = rows(lines.join("\n").as_bytes(), Format::JsonLines);
-        let told =
+        let reason =
             ["if disabled is meant", "if disabled is meant", "named twice", "if email is meant"];
-        for (at, (row, told)) in rows.iter().zip(told).enumerate() {
-            assert!(refused(row).contains(told), "{row:?}");
+        for (at, (row, reason)) in rows.iter().zip(reason).enumerate() {
+            assert!(refused(row).contains(reason), "{row:?}");
             assert_eq!(row.line, at as u64 + 1);
         }
         assert_eq!(rows.len(), lines.len());

@@ -6,7 +6,7 @@
 //! in one transaction; who keeps sessions reads those and obeys.
 //!
 //! A login costs the same whether the name is unknown, the password wrong or the account disabled:
-//! each runs one Argon2id on the hashing lane, a bounded number at a time, each in a buffer that is
+//! each runs one Argon2id in the hashing pool, a bounded number at a time, each in a buffer that is
 //! kept and used again. Hashes made elsewhere are recognised by how they begin and replaced when
 //! their owner next logs in; until then a wrong password costs their own work as well, which shows
 //! for bcrypt and PBKDF2 and is nothing for SHA-256.
@@ -18,8 +18,8 @@ mod email;
 mod error;
 mod hash;
 mod hasher;
+mod hashing_pool;
 mod import;
-mod lane;
 mod options;
 mod password;
 mod policy;
@@ -45,7 +45,7 @@ pub use user::{
 
 /// The role whose holders may change other users.
 pub const ADMIN: &str = "admin";
-/// The role of somebody who is given no other.
+/// The role of a user who is given no other.
 pub const USER: &str = "user";
 /// The address of the demo user.
 pub const DEMO_EMAIL: &str = "jsf.fusco@gmail.com";

@@ -1,4 +1,4 @@
-//! What a directory can be told when it is opened, with the defaults.
+//! The options of a directory, with their defaults.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::DatabaseUrl;
 
-/// Is told how long each password's work on the lane took, waiting not included.
+/// Called with how long each password's work in the pool took, waiting not included.
 pub type HashObserver = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// How a directory is opened.
@@ -48,7 +48,7 @@ pub struct HashingOptions {
     pub waiting: usize,
     /// How long one may wait, by default 5 s.
     pub wait: Duration,
-    /// Is told how long each took.
+    /// Called with how long each took.
     pub observer: Option<HashObserver>,
 }
 

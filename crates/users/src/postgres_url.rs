@@ -149,7 +149,7 @@ fn breaks_off_in_the_password(rest: &str) -> bool {
         || after.starts_with(['?', '#']) && after.contains('@')
 }
 
-/// Whether nobody else is on the way.
+/// Whether the connection stays on this machine.
 fn is_local(options: &PgConnectOptions) -> bool {
     let host = options.get_host().trim_start_matches('[').trim_end_matches(']');
     let address = host.parse::<IpAddr>().map(|address| address.to_canonical());
@@ -231,11 +231,11 @@ mod tests {
             assert_eq!(mode(remote, None), full(), "{remote}");
             assert_eq!(mode(remote, Some("Disable")), ("disable".to_owned(), true), "{remote}");
             let joint = if remote.contains('?') { '&' } else { '?' };
-            let said = format!("{remote}{joint}sslmode=require");
-            assert_eq!(mode(&said, None), ("require".to_owned(), true), "{said}");
-            assert_eq!(mode(&said, Some("verify-full")), ("require".to_owned(), true), "{said}");
-            let said = format!("{remote}{joint}ssl-mode=verify-full");
-            assert_eq!(mode(&said, Some("disable")), full(), "{said}");
+            let url = format!("{remote}{joint}sslmode=require");
+            assert_eq!(mode(&url, None), ("require".to_owned(), true), "{url}");
+            assert_eq!(mode(&url, Some("verify-full")), ("require".to_owned(), true), "{url}");
+            let url = format!("{remote}{joint}ssl-mode=verify-full");
+            assert_eq!(mode(&url, Some("disable")), full(), "{url}");
         }
         for local in [
             "postgres://a:b@localhost/u",

@@ -21,7 +21,7 @@ use crate::{DEMO_EMAIL, Generation, SessionEnding, Updated, User, UserChanges, U
 
 pub(crate) use open::{open, open_existing, open_unmigrated};
 
-/// How many endings are kept. Who follows them once in a while will not be that far behind.
+/// How many endings are stored. A node that follows them is not that far behind.
 pub const KEPT_ENDINGS: i64 = 10_000;
 
 /// A user with what is stored beside.
@@ -56,13 +56,13 @@ pub(crate) struct Occasion {
     pub(crate) demo: bool,
 }
 
-/// Where users are kept.
+/// Where users are stored.
 #[async_trait]
 pub(crate) trait UserStore: Send + Sync + 'static {
-    /// Adds one, or says `NameTaken`. Of any number at once with one name, one succeeds.
+    /// Adds one, or returns `NameTaken`. Of any number at once with one name, one succeeds.
     async fn insert(&self, record: &Record) -> Result<(), UsersError>;
 
-    /// Adds those whose names are free, all in one transaction, and tells of each whether it was.
+    /// Adds those whose names are free, all in one transaction, and returns for each whether it was.
     async fn insert_many(&self, records: &[Record]) -> Result<Vec<bool>, UsersError>;
 
     async fn by_id(&self, id: Uuid) -> Result<Option<Record>, UsersError>;
@@ -84,7 +84,7 @@ pub(crate) trait UserStore: Send + Sync + 'static {
         occasion: Occasion,
     ) -> Result<Updated, UsersError>;
 
-    /// Gives one another name, raising the generation, or says `NameTaken`.
+    /// Gives one another name, raising the generation, or returns `NameTaken`.
     async fn rename(&self, id: Uuid, name: &str, occasion: Occasion)
     -> Result<Updated, UsersError>;
 
@@ -122,7 +122,7 @@ pub(crate) trait UserStore: Send + Sync + 'static {
     /// The generations of those of the users that there are.
     async fn generations(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Generation>, UsersError>;
 
-    /// What this database is known by.
+    /// The id of this database.
     async fn identity(&self) -> Result<Uuid, UsersError>;
 
     async fn ping(&self) -> Result<(), UsersError>;

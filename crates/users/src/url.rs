@@ -13,10 +13,10 @@ const ACCEPTED: &str = "accepted are sqlite:PATH, sqlite::memory: and postgres:/
 ///
 /// Shown with nothing in it that could be a secret.
 #[derive(Clone, PartialEq, Eq)]
-pub struct DatabaseUrl(Place);
+pub struct DatabaseUrl(DatabaseLocation);
 
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum DatabaseLocation {
     Memory,
     File(PathBuf),
     Postgres(PostgresUrl),
@@ -25,12 +25,12 @@ pub(crate) enum Place {
 impl DatabaseUrl {
     /// A database that lives as long as its directory.
     pub fn in_memory() -> Self {
-        Self(Place::Memory)
+        Self(DatabaseLocation::Memory)
     }
 
     /// Whether what is stored there ends with its directory.
     pub fn is_in_memory(&self) -> bool {
-        self.0 == Place::Memory
+        self.0 == DatabaseLocation::Memory
     }
 
     /// The same, protected like this where the URL does not say how. Where nothing does, a server
@@ -38,28 +38,28 @@ impl DatabaseUrl {
     #[must_use]
     pub fn with_default_sslmode(self, default: Option<SslMode>) -> Self {
         match (self.0, default) {
-            (Place::Postgres(url), Some(mode)) => {
-                Self(Place::Postgres(url.with_default_sslmode(mode)))
+            (DatabaseLocation::Postgres(url), Some(mode)) => {
+                Self(DatabaseLocation::Postgres(url.with_default_sslmode(mode)))
             }
-            (place, _) => Self(place),
+            (location, _) => Self(location),
         }
     }
 
     /// How a connection beyond loopback is protected, where whoever is on the way may read or
-    /// answer in the place of the server.
+    /// answer instead of the server.
     pub fn weak_sslmode(&self) -> Option<SslMode> {
         match &self.0 {
-            Place::Postgres(url) => url.weak_sslmode(),
-            Place::Memory | Place::File(_) => None,
+            DatabaseLocation::Postgres(url) => url.weak_sslmode(),
+            DatabaseLocation::Memory | DatabaseLocation::File(_) => None,
         }
     }
 
     /// Whether it has parameters that are not understood, and have no effect.
     pub fn ignores_parameters(&self) -> bool {
-        matches!(&self.0, Place::Postgres(url) if url.ignores_parameters())
+        matches!(&self.0, DatabaseLocation::Postgres(url) if url.ignores_parameters())
     }
 
-    pub(crate) fn place(&self) -> &Place {
+    pub(crate) fn location(&self) -> &DatabaseLocation {
         &self.0
     }
 }
@@ -69,33 +69,33 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(url: &str) -> Result<Self, OpenError> {
         if let Some(path) = url.strip_prefix("sqlite:") {
-            return sqlite_place(path).map(Self);
+            return sqlite_location(path).map(Self);
         }
         // The parser's own message could repeat the password.
         let refused = || OpenError::Setting(format!("this is no database URL; {ACCEPTED}"));
-        PostgresUrl::read(url).map(|url| Self(Place::Postgres(url))).ok_or_else(refused)
+        PostgresUrl::read(url).map(|url| Self(DatabaseLocation::Postgres(url))).ok_or_else(refused)
     }
 }
 
-fn sqlite_place(path: &str) -> Result<Place, OpenError> {
+fn sqlite_location(path: &str) -> Result<DatabaseLocation, OpenError> {
     let path = path.strip_suffix("?mode=rwc").unwrap_or(path);
     let path = path.strip_prefix("//").unwrap_or(path);
     match path {
-        ":memory:" => Ok(Place::Memory),
+        ":memory:" => Ok(DatabaseLocation::Memory),
         "" => Err(OpenError::Setting(format!("the path of the database is missing; {ACCEPTED}"))),
         _ if path.contains(['?', '\0']) => {
             Err(OpenError::Setting("the path of a database has no '?' in it".to_owned()))
         }
-        _ => Ok(Place::File(PathBuf::from(path))),
+        _ => Ok(DatabaseLocation::File(PathBuf::from(path))),
     }
 }
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Place::Memory => f.write_str("sqlite::memory:"),
-            Place::File(path) => write!(f, "sqlite:{}", path.display()),
-            Place::Postgres(url) => url.fmt(f),
+            DatabaseLocation::Memory => f.write_str("sqlite::memory:"),
+            DatabaseLocation::File(path) => write!(f, "sqlite:{}", path.display()),
+            DatabaseLocation::Postgres(url) => url.fmt(f),
         }
     }
 }

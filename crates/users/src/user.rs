@@ -1,4 +1,4 @@
-//! What a user is, and what is asked and told about users. Nothing here acts.
+//! What a user is, and the types of requests and replies about users. Nothing here acts.
 
 use std::fmt;
 
@@ -99,7 +99,7 @@ pub struct UserPage {
     pub next: Option<Uuid>,
 }
 
-/// An order that a user's sessions end: those below `generation`, but for the one that is kept.
+/// An order that a user's sessions end: those below `generation`, but for one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionEnding {
     /// Where it stands among all; a later one has a greater number.
@@ -115,11 +115,11 @@ pub struct SessionEnding {
 impl fmt::Debug for SessionEnding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{} {} below {}", self.seq, self.user_id, self.generation)?;
-        self.kept_session.map_or(Ok(()), |kept| write!(f, " but {kept}"))
+        self.kept_session.map_or(Ok(()), |spared| write!(f, " but {spared}"))
     }
 }
 
-/// Makes the changes, and tells whether they end the user's sessions. What stays the same ends
+/// Makes the changes, and returns whether they end the user's sessions. What stays the same ends
 /// nothing, nor does enabling, nor a name.
 pub(crate) fn change(user: &mut User, changes: &UserChanges) -> bool {
     let name = |new: &String| (!new.is_empty()).then(|| new.clone());

@@ -22,14 +22,14 @@ use crate::{
 
 const PASSWORD: &str = "ten thousand balloons";
 
-/// A place for one case's users, where nobody has been before.
+/// An empty database for one case.
 #[derive(Clone)]
-struct Ground {
+struct Fixture {
     url: DatabaseUrl,
     clock: ManualClock,
 }
 
-impl Ground {
+impl Fixture {
     fn new(url: &str) -> Self {
         Self { url: url.parse().unwrap(), clock: ManualClock::new() }
     }
@@ -103,7 +103,7 @@ macro_rules! suite {
         mod in_memory {
             $(#[tokio::test]
             async fn $case() {
-                super::$file::$case(super::Ground::new("sqlite::memory:")).await;
+                super::$file::$case(super::Fixture::new("sqlite::memory:")).await;
             })+
         }
 
@@ -112,7 +112,7 @@ macro_rules! suite {
             async fn $case() {
                 let home = tempfile::tempdir().unwrap();
                 let url = format!("sqlite:{}", home.path().join("a b%41#.db").display());
-                super::$file::$case(super::Ground::new(&url)).await;
+                super::$file::$case(super::Fixture::new(&url)).await;
             })+
         }
 
@@ -124,7 +124,7 @@ macro_rules! suite {
             $(
                 eprintln!("on_postgres: {}", stringify!($case));
                 let url = server.fresh_database(&runtime);
-                runtime.block_on($file::$case(Ground::new(&url)));
+                runtime.block_on($file::$case(Fixture::new(&url)));
             )+
         }
     };

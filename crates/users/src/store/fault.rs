@@ -38,7 +38,7 @@ pub(super) fn reason(error: &sqlx::Error) -> String {
 
 fn database_reason(error: &(dyn sqlx::error::DatabaseError + 'static)) -> String {
     let code = error.code().unwrap_or_default().into_owned();
-    let known = match error.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+    let meaning = match error.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
         // The low byte of an extended code is its class.
         Some(_) => match code.parse::<i32>().unwrap_or(0) & 0xff {
             5 | 6 => "it is locked",
@@ -59,7 +59,7 @@ fn database_reason(error: &(dyn sqlx::error::DatabaseError + 'static)) -> String
             _ => "error",
         },
     };
-    format!("{known} (code {code})")
+    format!("{meaning} (code {code})")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What somebody reads who keeps sessions: what ended them, what users' generations are now, and
+//! What a service with sessions reads: what ended them, what users' generations are now, and
 //! which database this is.
 
 use std::collections::HashMap;
@@ -32,9 +32,9 @@ pub(super) async fn generations(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let places: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
+    let placeholders: Vec<String> = (1..=ids.len()).map(|number| format!("${number}")).collect();
     // Nothing in it but numbers of our own.
-    let statement = AssertSqlSafe(format!("{GENERATIONS} ({})", places.join(", ")));
+    let statement = AssertSqlSafe(format!("{GENERATIONS} ({})", placeholders.join(", ")));
     let query = ids.iter().fold(sqlx::query(statement), |query, id| query.bind(id.to_string()));
     let rows = query.fetch_all(pool).await?;
     rows.iter().map(|row| Ok((id(row, "id")?, row.try_get("generation")?))).collect()

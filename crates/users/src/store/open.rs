@@ -15,7 +15,7 @@ use sqlx::{AnyPool, ConnectOptions, Executor};
 use super::fault::reason;
 use super::rekey::{RekeyError, rekey};
 use super::sql::{Dialect, SqlStore};
-use crate::url::Place;
+use crate::url::DatabaseLocation;
 use crate::{DatabaseUrl, OpenError};
 
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -23,7 +23,7 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// What a caller waits for a connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often that is waited at the start, when nobody waits for an answer yet and the database, or
+/// How often that is waited at the start, when no request waits for an answer yet and the database, or
 /// the whole machine, may be starting too.
 const OPENING_TRIES: u32 = 5;
 const CONNECTIONS: u32 = 8;
@@ -32,16 +32,16 @@ const CONNECTIONS: u32 = 8;
 const OURS: &str = "SELECT 1 FROM session_endings LIMIT 1";
 /// SQLite's word for a statement that does not fit the tables that there are.
 const SQLITE_ERROR: &str = "1";
-/// What is said of tables of a later version.
+/// The error for tables of a later version.
 const NEWER: &str = "it was made by a newer version: run that one";
 const SQLITE_WAL: &str = "PRAGMA journal_mode = WAL";
-/// A statement that nobody waits for any more ends by itself.
+/// A statement that no caller waits for any more ends by itself.
 const POSTGRES_LIMITS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '10s'";
 
 /// Opens the database, whatever is missing of it is made.
 pub(crate) async fn open(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
-    if let Place::File(path) = url.place() {
+    if let DatabaseLocation::File(path) = url.location() {
         make_private(path).map_err(|error| OpenError::Unreachable(error.to_string()))?;
     }
     let (dialect, pool) = connected(url).await?;
@@ -57,7 +57,7 @@ pub(crate) async fn open_existing(url: &DatabaseUrl) -> Result<SqlStore, OpenErr
 /// Opens the database if our tables are in it, and leaves them as they are.
 pub(crate) async fn open_unmigrated(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
     let missing = || OpenError::Missing(url.to_string());
-    if let Place::File(path) = url.place()
+    if let DatabaseLocation::File(path) = url.location()
         && matches!(path.try_exists(), Ok(false))
     {
         return Err(missing());
@@ -72,10 +72,10 @@ pub(crate) async fn open_unmigrated(url: &DatabaseUrl) -> Result<SqlStore, OpenE
 
 async fn connected(url: &DatabaseUrl) -> Result<(Dialect, AnyPool), OpenError> {
     sqlx::any::install_default_drivers();
-    Ok(match url.place() {
-        Place::Memory => (Dialect::Sqlite, memory().await?),
-        Place::File(path) => (Dialect::Sqlite, file(path).await?),
-        Place::Postgres(url) => (Dialect::Postgres, postgres(&url.target()).await?),
+    Ok(match url.location() {
+        DatabaseLocation::Memory => (Dialect::Sqlite, memory().await?),
+        DatabaseLocation::File(path) => (Dialect::Sqlite, file(path).await?),
+        DatabaseLocation::Postgres(url) => (Dialect::Postgres, postgres(&url.target()).await?),
     })
 }
 
@@ -152,8 +152,8 @@ async fn connect(options: AnyPoolOptions, url: &str) -> Result<AnyPool, OpenErro
     }
     match options.connect_with(target).await {
         Err(sqlx::Error::PoolTimedOut) if !url.starts_with("sqlite:") => {
-            let told = "no connection in time: is it running there?";
-            Err(OpenError::Unreachable(told.to_owned()))
+            let reason = "no connection in time: is it running there?";
+            Err(OpenError::Unreachable(reason.to_owned()))
         }
         outcome => outcome.map_err(|error| unreachable(&error)),
     }

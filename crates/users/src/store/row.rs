@@ -126,12 +126,12 @@ pub(super) fn user(row: &AnyRow) -> sqlx::Result<User> {
 }
 
 pub(super) fn ending(row: &AnyRow) -> sqlx::Result<SessionEnding> {
-    let kept: Option<String> = row.try_get("kept_session")?;
+    let spared: Option<String> = row.try_get("kept_session")?;
     Ok(SessionEnding {
         seq: row.try_get("seq")?,
         user_id: id(row, "user_id")?,
         generation: row.try_get("generation")?,
-        kept_session: kept.as_deref().map(parse_id).transpose()?,
+        kept_session: spared.as_deref().map(parse_id).transpose()?,
     })
 }
 

@@ -26,7 +26,7 @@ const ANOTHER_ADMIN: &str = "SELECT id FROM users WHERE is_admin = 1 AND disable
      AND (demo = 0 OR $2 = 1) AND id <> $1 LIMIT 1";
 const PING: &str = "SELECT 1 FROM users LIMIT 1";
 
-/// Takes the one right to write at the beginning, so that nobody has to give it up half-way.
+/// Takes the one right to write at the beginning, so that no transaction has to give it up half-way.
 const BEGIN_SQLITE: &str = "BEGIN IMMEDIATE";
 /// With a stricter level the rows would be seen as they were before the lock was waited for.
 const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -72,7 +72,7 @@ impl SqlStore {
         }
     }
 
-    /// Reads a user, lets `decide` change it and say whether that ends the user's sessions, and
+    /// Reads a user, lets `decide` change it and return whether that ends the user's sessions, and
     /// writes it with all that follows from it.
     async fn rewrite(
         &self,

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::{Ground, add, disabled, new_user, roles};
+use super::{Fixture, add, disabled, new_user, roles};
 use crate::{Directory, ListQuery, UserChanges, UsersError};
 
-pub(super) async fn a_created_user_is_found_in_any_spelling_and_shown_as_given(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_created_user_is_found_in_any_spelling_and_shown_as_given(fixture: Fixture) {
+    let directory = fixture.open().await;
     let mut new = new_user(" Ann.Ärmel@Example.com ", &["user", "team.a"]);
     new.first_name = Some("Ann".into());
     let ann = directory.create(new).await.unwrap();
@@ -27,8 +27,8 @@ pub(super) async fn a_created_user_is_found_in_any_spelling_and_shown_as_given(g
     assert_eq!(directory.count().await.unwrap(), 1);
 }
 
-pub(super) async fn a_taken_name_is_refused_in_any_spelling(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_taken_name_is_refused_in_any_spelling(fixture: Fixture) {
+    let directory = fixture.open().await;
     let ann = add(&directory, "Ann@example.com", &["user"]).await;
     let again = directory.create(new_user("ann@EXAMPLE.com ", &["admin"])).await;
     assert_eq!(again.unwrap_err(), UsersError::NameTaken);
@@ -37,8 +37,8 @@ pub(super) async fn a_taken_name_is_refused_in_any_spelling(ground: Ground) {
     assert_ne!(successor.id, ann.id);
 }
 
-pub(super) async fn of_concurrent_creations_of_one_name_exactly_one_succeeds(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn of_concurrent_creations_of_one_name_exactly_one_succeeds(fixture: Fixture) {
+    let directory = fixture.open().await;
     let mut creations = JoinSet::new();
     for n in 0..32 {
         let directory = directory.clone();
@@ -52,8 +52,8 @@ pub(super) async fn of_concurrent_creations_of_one_name_exactly_one_succeeds(gro
     assert_eq!(directory.count().await.unwrap(), 1);
 }
 
-pub(super) async fn text_is_stored_verbatim_whatever_it_looks_like(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn text_is_stored_verbatim_whatever_it_looks_like(fixture: Fixture) {
+    let directory = fixture.open().await;
     let texts = [
         "'; DROP TABLE users; --",
         "\" OR 1=1",
@@ -78,8 +78,8 @@ pub(super) async fn text_is_stored_verbatim_whatever_it_looks_like(ground: Groun
     assert_eq!(directory.count().await.unwrap(), 6);
 }
 
-pub(super) async fn what_breaks_a_rule_is_stored_nowhere(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn what_breaks_a_rule_is_stored_nowhere(fixture: Fixture) {
+    let directory = fixture.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     let mut nul = new_user("bob@example.com", &["user"]);
     nul.first_name = Some("a\0b".into());
@@ -120,12 +120,12 @@ async fn walk(directory: &Directory, contains: Option<&str>, limit: u32) -> Vec<
     }
 }
 
-pub(super) async fn a_list_is_walked_page_by_page_without_loss(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_list_is_walked_page_by_page_without_loss(fixture: Fixture) {
+    let directory = fixture.open().await;
     assert_eq!(walk(&directory, None, 10).await, [Vec::<String>::new()]);
     let mut names = Vec::new();
     for n in 0..7 {
-        ground.clock.advance(std::time::Duration::from_millis(1));
+        fixture.clock.advance(std::time::Duration::from_millis(1));
         names
             .push(add(&directory, &format!("u{}@example.com", (n * 3) % 7), &["user"]).await.email);
     }
@@ -140,8 +140,8 @@ pub(super) async fn a_list_is_walked_page_by_page_without_loss(ground: Ground) {
     assert_eq!(directory.list(&rest).await.unwrap().users.len(), 4, "its cursor is gone");
 }
 
-pub(super) async fn a_search_is_literal_and_blind_to_case(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_search_is_literal_and_blind_to_case(fixture: Fixture) {
+    let directory = fixture.open().await;
     add(&directory, "100%_a\\b@example.com", &["user"]).await;
     add(&directory, "Zoë.Özil@example.com", &["user"]).await;
     let mut new = new_user("carol@example.com", &["user"]);
@@ -168,8 +168,8 @@ pub(super) async fn a_search_is_literal_and_blind_to_case(ground: Ground) {
     assert_eq!(found(&"x".repeat(100_000)).await, 0);
 }
 
-pub(super) async fn the_last_admin_stays(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn the_last_admin_stays(fixture: Fixture) {
+    let directory = fixture.open().await;
     let ann = add(&directory, "ann@example.com", &["user", "admin"]).await;
     let bob = add(&directory, "bob@example.com", &["admin", "user"]).await;
     add(&directory, "carl@example.com", &["Admin", "administrator"]).await;
@@ -188,8 +188,8 @@ pub(super) async fn the_last_admin_stays(ground: Ground) {
     assert_eq!(directory.delete(ann.id).await, Err(UsersError::NotFound));
 }
 
-pub(super) async fn concurrent_removals_leave_one_admin(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn concurrent_removals_leave_one_admin(fixture: Fixture) {
+    let directory = fixture.open().await;
     for round in 0..5 {
         let mut removals = JoinSet::new();
         let mut admins = HashSet::new();

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::{Ground, PASSWORD, add, disabled, roles};
+use super::{Fixture, PASSWORD, add, disabled, roles};
 use crate::{Directory, SessionEnding, UserChanges, UsersError};
 
-pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(fixture: Fixture) {
+    let directory = fixture.open().await;
     add(&directory, "root@example.com", &["admin"]).await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     let start = last(&directory).await;
-    let kept = Uuid::from_u128(7);
+    let spared = Uuid::from_u128(7);
 
     let update = directory.update(ann.id, disabled(true)).await.unwrap();
     assert!((update.ends_sessions, update.user.generation) == (true, 2));
@@ -23,18 +23,18 @@ pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(ground:
     let update = directory.update(ann.id, roles(&["a", "user"])).await.unwrap();
     assert!(update.ends_sessions, "another first role is another role to act in");
     let password = "another thousand balloons".into();
-    let prepared = directory.prepare_own_password(&update.user, &password, kept).await.unwrap();
+    let prepared = directory.prepare_own_password(&update.user, &password, spared).await.unwrap();
     let user = directory.set_password(prepared).await.unwrap();
     assert_eq!(user.generation, 5);
     let both = UserChanges { disabled: Some(true), ..roles(&["b"]) };
     assert_eq!(directory.update(ann.id, both).await.unwrap().user.generation, 6);
     assert_eq!(directory.delete(ann.id).await.unwrap(), 7);
 
-    told_in_order(&directory, start, ann.id, kept).await;
+    assert_order_of_endings(&directory, start, ann.id, spared).await;
 }
 
-pub(super) async fn a_password_that_was_shown_before_an_ending_is_too_late(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_password_that_was_shown_before_an_ending_is_too_late(fixture: Fixture) {
+    let directory = fixture.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     let shown = directory.verify(ann.id, &PASSWORD.into()).await.unwrap().unwrap();
     // The owner is faster: by another password, or by other roles.
@@ -49,21 +49,21 @@ pub(super) async fn a_password_that_was_shown_before_an_ending_is_too_late(groun
     assert!(owner.is_some(), "the owner's stands");
 }
 
-async fn told_in_order(directory: &Directory, start: i64, id: Uuid, kept: Uuid) {
+async fn assert_order_of_endings(directory: &Directory, start: i64, id: Uuid, spared: Uuid) {
     let endings = all_after(directory, start).await;
-    let told: Vec<_> = endings.iter().map(|e| (e.user_id, e.generation, e.kept_session)).collect();
-    let expected = [(2, None), (3, None), (4, None), (5, Some(kept)), (6, None), (7, None)];
-    assert_eq!(told, expected.map(|(generation, kept)| (id, generation, kept)));
+    let read: Vec<_> = endings.iter().map(|e| (e.user_id, e.generation, e.kept_session)).collect();
+    let expected = [(2, None), (3, None), (4, None), (5, Some(spared)), (6, None), (7, None)];
+    assert_eq!(read, expected.map(|(generation, spared)| (id, generation, spared)));
     assert!(endings.is_sorted_by_key(|ending| ending.seq));
     assert_eq!(last(directory).await, endings[5].seq);
     assert_eq!(all_after(directory, endings[4].seq).await, endings[5..]);
 }
 
-pub(super) async fn what_changes_nothing_ends_nothing(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn what_changes_nothing_ends_nothing(fixture: Fixture) {
+    let directory = fixture.open().await;
     let ann = add(&directory, "ann@example.com", &["user", "admin"]).await;
     add(&directory, "root@example.com", &["admin"]).await;
-    ground.clock.advance(std::time::Duration::from_secs(1));
+    fixture.clock.advance(std::time::Duration::from_secs(1));
     let same = UserChanges { disabled: Some(false), ..roles(&["user", "admin"]) };
     let unchanged = directory.update(ann.id, same).await.unwrap();
     assert!(!unchanged.ends_sessions);
@@ -84,10 +84,10 @@ pub(super) async fn what_changes_nothing_ends_nothing(ground: Ground) {
     assert!(!enabled.ends_sessions && enabled.user.generation == 2);
 }
 
-pub(super) async fn a_follower_misses_no_ending_while_others_write(ground: Ground) {
+pub(super) async fn a_follower_misses_no_ending_while_others_write(fixture: Fixture) {
     const WRITERS: usize = 8;
     const EACH: usize = 25;
-    let directory = ground.open().await;
+    let directory = fixture.open().await;
     add(&directory, "root@example.com", &["admin"]).await;
     let mut writers = JoinSet::new();
     for n in 0..WRITERS {
@@ -114,27 +114,27 @@ pub(super) async fn a_follower_misses_no_ending_while_others_write(ground: Groun
     assert_eq!(all_after(&directory, 0).await, seen);
 }
 
-pub(super) async fn endings_outlive_a_restart_unless_in_memory(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn endings_outlive_a_restart_unless_in_memory(fixture: Fixture) {
+    let directory = fixture.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     directory.delete(ann.id).await.unwrap();
     let endings = all_after(&directory, 0).await;
     assert_eq!(endings.len(), 1);
     drop(directory);
-    let reopened = ground.open().await;
-    let kept = all_after(&reopened, 0).await;
-    if ground.is_shared() {
-        assert_eq!(kept, endings);
+    let reopened = fixture.open().await;
+    let stored = all_after(&reopened, 0).await;
+    if fixture.is_shared() {
+        assert_eq!(stored, endings);
         let bob = add(&reopened, "bob@example.com", &["user"]).await;
         reopened.delete(bob.id).await.unwrap();
         assert!(last(&reopened).await > endings[0].seq);
     } else {
-        assert_eq!(kept, []);
+        assert_eq!(stored, []);
     }
 }
 
-pub(super) async fn a_change_that_is_given_up_happens_wholly_or_not_at_all(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_change_that_is_given_up_happens_wholly_or_not_at_all(fixture: Fixture) {
+    let directory = fixture.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     for patience in 0..120 {
         let role = if patience % 2 == 0 { "a" } else { "b" };
@@ -155,14 +155,14 @@ pub(super) async fn a_change_that_is_given_up_happens_wholly_or_not_at_all(groun
 
 #[tokio::test]
 async fn only_the_newest_endings_are_kept() {
-    let directory = Ground::new("sqlite::memory:").open().await;
+    let directory = Fixture::new("sqlite::memory:").open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     for n in 0..super::super::KEPT_ENDINGS + 5 {
         let role = if n % 2 == 0 { "a" } else { "b" };
         directory.update(ann.id, roles(&[role])).await.unwrap();
     }
-    let kept = all_after(&directory, 0).await;
-    assert_eq!((kept.len(), kept.last().unwrap().seq), (10_000, 10_005));
+    let stored = all_after(&directory, 0).await;
+    assert_eq!((stored.len(), stored.last().unwrap().seq), (10_000, 10_005));
 }
 
 /// The endings after that one, the oldest first.
@@ -182,8 +182,8 @@ async fn last(directory: &Directory) -> i64 {
     directory.newest_ending().await.unwrap().map_or(0, |ending| ending.seq)
 }
 
-pub(super) async fn generations_are_those_of_the_users_that_there_are(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn generations_are_those_of_the_users_that_there_are(fixture: Fixture) {
+    let directory = fixture.open().await;
     let mut expected = HashMap::new();
     for n in 0..8 {
         let user = add(&directory, &format!("u{n}@example.com"), &["user"]).await;
@@ -192,21 +192,21 @@ pub(super) async fn generations_are_those_of_the_users_that_there_are(ground: Gr
         }
         expected.insert(user.id, 1 + n);
     }
-    let mut asked: Vec<Uuid> = (0..1_200).map(Uuid::from_u128).collect();
-    asked.extend(expected.keys());
-    assert_eq!(directory.generations(&asked).await.unwrap(), expected);
+    let mut requested: Vec<Uuid> = (0..1_200).map(Uuid::from_u128).collect();
+    requested.extend(expected.keys());
+    assert_eq!(directory.generations(&requested).await.unwrap(), expected);
     assert_eq!(directory.generations(&[]).await.unwrap(), HashMap::new());
-    let gone = *asked.last().unwrap();
+    let gone = *requested.last().unwrap();
     directory.delete(gone).await.unwrap();
     assert_eq!(directory.generations(&[gone]).await.unwrap(), HashMap::new());
 }
 
-pub(super) async fn a_database_is_known_by_one_random_id(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_database_is_known_by_one_random_id(fixture: Fixture) {
+    let directory = fixture.open().await;
     let id = directory.identity().await.unwrap();
     assert!(!id.is_nil());
     assert_eq!(directory.identity().await.unwrap(), id);
-    assert_eq!(ground.open().await.identity().await.unwrap() == id, ground.is_shared());
-    let other = Ground::new("sqlite::memory:").open().await;
+    assert_eq!(fixture.open().await.identity().await.unwrap() == id, fixture.is_shared());
+    let other = Fixture::new("sqlite::memory:").open().await;
     assert_ne!(other.identity().await.unwrap(), id);
 }

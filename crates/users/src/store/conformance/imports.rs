@@ -1,6 +1,6 @@
 //! Users from elsewhere, with the hashes they had there.
 
-use super::{Ground, PASSWORD, add, row, stored_hash};
+use super::{Fixture, PASSWORD, add, row, stored_hash};
 use crate::Imported;
 
 /// Each is the hash of `PASSWORD`, made by another implementation than ours.
@@ -22,8 +22,8 @@ const HASHES: [&str; 15] = [
     "$argon2id$v=19$m=16,t=1,p=1$c29tZSBzYWx0IG9mIDE2IQ$7/hyE9kCYph59/+6xJbhrQ",
 ];
 
-pub(super) async fn each_kind_of_hash_opens_and_is_replaced_by_argon2id(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn each_kind_of_hash_opens_and_is_replaced_by_argon2id(fixture: Fixture) {
+    let directory = fixture.open().await;
     for (n, hash) in HASHES.into_iter().enumerate() {
         let name = format!("u{n}@example.com");
         assert_eq!(directory.import(vec![row(&name, hash)]).await.unwrap(), [Imported::Created]);
@@ -42,8 +42,8 @@ pub(super) async fn each_kind_of_hash_opens_and_is_replaced_by_argon2id(ground: 
     assert_eq!(directory.newest_ending().await.unwrap(), None);
 }
 
-pub(super) async fn an_import_may_be_repeated(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn an_import_may_be_repeated(fixture: Fixture) {
+    let directory = fixture.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     let hash = "0".repeat(64);
     let mut rows: Vec<_> = (0..2500).map(|n| row(&format!("u{n}@example.com"), &hash)).collect();
@@ -59,8 +59,8 @@ pub(super) async fn an_import_may_be_repeated(ground: Ground) {
     assert_eq!(directory.count().await.unwrap(), 2501);
 }
 
-pub(super) async fn a_refused_row_does_not_keep_the_others_out(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_refused_row_does_not_keep_the_others_out(fixture: Fixture) {
+    let directory = fixture.open().await;
     let good = "0".repeat(64);
     let mut no_roles = row("d@example.com", &good);
     no_roles.roles.clear();
@@ -83,8 +83,8 @@ pub(super) async fn a_refused_row_does_not_keep_the_others_out(ground: Ground) {
     assert!(!reasons.contains("plain text") && !reasons.contains("c2FsdHNhbHQ"), "{reasons}");
 }
 
-pub(super) async fn a_hash_that_costs_too_much_is_never_computed(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_hash_that_costs_too_much_is_never_computed(fixture: Fixture) {
+    let directory = fixture.open().await;
     let good = "0".repeat(64);
     directory.import(vec![row("ann@example.com", &good)]).await.unwrap();
     let ann = directory.find("ann@example.com").await.unwrap().unwrap();
@@ -111,8 +111,8 @@ pub(super) async fn a_hash_that_costs_too_much_is_never_computed(ground: Ground)
     assert!(directory.verify(ann.id, &PASSWORD.into()).await.unwrap().is_some(), "the way out");
 }
 
-pub(super) async fn an_upgrade_does_not_undo_a_change_of_password(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn an_upgrade_does_not_undo_a_change_of_password(fixture: Fixture) {
+    let directory = fixture.open().await;
     directory.import(vec![row("ann@example.com", &"0".repeat(64))]).await.unwrap();
     let ann = directory.find("ann@example.com").await.unwrap().unwrap();
     let old = stored_hash(&directory, ann.id).await;

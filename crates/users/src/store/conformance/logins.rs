@@ -1,14 +1,14 @@
 //! Who is let in, and who is not.
 
-use super::{Ground, PASSWORD, add, disabled, new_user, roles, row, stored_hash};
+use super::{Fixture, PASSWORD, add, disabled, new_user, roles, row, stored_hash};
 use crate::{DEMO_EMAIL, DEMO_PASSWORD, Directory, UsersError};
 
 async fn opens(directory: &Directory, name: &str, password: &str) -> bool {
     directory.authenticate(name, &password.into()).await.unwrap().is_some()
 }
 
-pub(super) async fn only_the_right_password_of_an_enabled_user_opens(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn only_the_right_password_of_an_enabled_user_opens(fixture: Fixture) {
+    let directory = fixture.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     let let_in = directory.authenticate(" ANN@example.com", &PASSWORD.into()).await.unwrap();
     assert_eq!(let_in, Some(ann.clone()));
@@ -29,8 +29,8 @@ pub(super) async fn only_the_right_password_of_an_enabled_user_opens(ground: Gro
     assert!(directory.verify(ann.id, &PASSWORD.into()).await.unwrap().is_none());
 }
 
-pub(super) async fn a_changed_password_replaces_the_old_one(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_changed_password_replaces_the_old_one(fixture: Fixture) {
+    let directory = fixture.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     let longest = "zq1 ".repeat(31) + "ünd!";
     directory.change_password(ann.id, &longest.as_str().into()).await.unwrap();
@@ -42,8 +42,8 @@ pub(super) async fn a_changed_password_replaces_the_old_one(ground: Ground) {
     assert_eq!(gone, Err(UsersError::NotFound));
 }
 
-pub(super) async fn a_hostile_name_is_nobody(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn a_hostile_name_is_nobody(fixture: Fixture) {
+    let directory = fixture.open().await;
     add(&directory, "ann@example.com", &["user"]).await;
     let long = "x".repeat(1_000_000);
     for name in [
@@ -62,8 +62,8 @@ pub(super) async fn a_hostile_name_is_nobody(ground: Ground) {
     }
 }
 
-pub(super) async fn the_demo_user_is_let_in_only_where_the_demo_is_on(ground: Ground) {
-    let with_demo = ground.open_with(true).await;
+pub(super) async fn the_demo_user_is_let_in_only_where_the_demo_is_on(fixture: Fixture) {
+    let with_demo = fixture.open_with(true).await;
     with_demo.ensure_demo_user().await.unwrap();
     with_demo.ensure_demo_user().await.unwrap();
     let user = with_demo.authenticate(DEMO_EMAIL, &DEMO_PASSWORD.into()).await.unwrap().unwrap();
@@ -77,8 +77,8 @@ pub(super) async fn the_demo_user_is_let_in_only_where_the_demo_is_on(ground: Gr
     assert!(without.find(DEMO_EMAIL).await.unwrap().is_some());
 }
 
-pub(super) async fn the_demo_user_is_made_again_what_it_should_be(ground: Ground) {
-    let directory = ground.open_with(true).await;
+pub(super) async fn the_demo_user_is_made_again_what_it_should_be(fixture: Fixture) {
+    let directory = fixture.open_with(true).await;
     directory.ensure_demo_user().await.unwrap();
     add(&directory, "root@example.com", &["admin"]).await;
     let id = directory.find(DEMO_EMAIL).await.unwrap().unwrap().id;
@@ -94,8 +94,8 @@ pub(super) async fn the_demo_user_is_made_again_what_it_should_be(ground: Ground
     assert!(opens(&directory, DEMO_EMAIL, DEMO_PASSWORD).await);
 }
 
-pub(super) async fn an_account_of_the_demo_address_is_left_alone(ground: Ground) {
-    let directory = ground.open_with(true).await;
+pub(super) async fn an_account_of_the_demo_address_is_left_alone(fixture: Fixture) {
+    let directory = fixture.open_with(true).await;
     let somebody = add(&directory, "JSF.Fusco@gmail.com", &["user"]).await;
     directory.ensure_demo_user().await.unwrap();
     assert_eq!(directory.find(DEMO_EMAIL).await.unwrap(), Some(somebody));
@@ -103,8 +103,8 @@ pub(super) async fn an_account_of_the_demo_address_is_left_alone(ground: Ground)
     assert!(opens(&directory.with_demo(false), DEMO_EMAIL, PASSWORD).await);
 }
 
-pub(super) async fn a_demo_user_who_cannot_log_in_is_no_admin(ground: Ground) {
-    let with_demo = ground.open_with(true).await;
+pub(super) async fn a_demo_user_who_cannot_log_in_is_no_admin(fixture: Fixture) {
+    let with_demo = fixture.open_with(true).await;
     with_demo.ensure_demo_user().await.unwrap();
     let without = with_demo.with_demo(false);
     let root = add(&without, "root@example.com", &["admin"]).await;
@@ -118,8 +118,8 @@ pub(super) async fn a_demo_user_who_cannot_log_in_is_no_admin(ground: Ground) {
     without.delete(demo.id).await.unwrap();
 }
 
-pub(super) async fn a_retired_demo_user_has_no_sessions_and_comes_back_as_it_was(ground: Ground) {
-    let directory = ground.open_with(true).await;
+pub(super) async fn a_retired_demo_user_has_no_sessions_and_comes_back_as_it_was(fixture: Fixture) {
+    let directory = fixture.open_with(true).await;
     let without = directory.with_demo(false);
     assert!(!without.retire_demo_user().await.unwrap(), "there is none");
     directory.ensure_demo_user().await.unwrap();
@@ -187,11 +187,11 @@ async fn each_password_that_is_looked_at_is_told_to_the_observer() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    let told = Arc::new(AtomicU32::new(0));
+    let hashed = Arc::new(AtomicU32::new(0));
     let observer = {
-        let told = Arc::clone(&told);
+        let hashed = Arc::clone(&hashed);
         Arc::new(move |_| {
-            told.fetch_add(1, Ordering::SeqCst);
+            hashed.fetch_add(1, Ordering::SeqCst);
         })
     };
     let hashing =
@@ -201,5 +201,5 @@ async fn each_password_that_is_looked_at_is_told_to_the_observer() {
     add(&directory, "ann@example.com", &["user"]).await;
     assert!(opens(&directory, "ann@example.com", PASSWORD).await);
     assert!(!opens(&directory, "nobody@example.com", PASSWORD).await);
-    assert_eq!(told.load(Ordering::SeqCst), 3);
+    assert_eq!(hashed.load(Ordering::SeqCst), 3);
 }

@@ -5,7 +5,7 @@ use sqlx::{AnyConnection, Connection, Executor};
 use tokio::runtime::Runtime;
 
 use super::server::Server;
-use super::{Ground, PASSWORD, add, new_user, row};
+use super::{Fixture, PASSWORD, add, new_user, row};
 use crate::{Directory, DirectoryOptions, Imported, OpenError, UserChanges, UsersError};
 
 const SPELLINGS: [&str; 8] = [
@@ -19,8 +19,8 @@ const SPELLINGS: [&str; 8] = [
     "re\u{200b}né\u{2060}@bücher.example",
 ];
 
-pub(super) async fn white_space_around_a_name_is_stored_nowhere(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn white_space_around_a_name_is_stored_nowhere(fixture: Fixture) {
+    let directory = fixture.open().await;
     let mut new = new_user("\u{a0} nb@example.com\u{2003}", &["user"]);
     new.first_name = Some("\u{3000}Ann ".to_owned());
     new.last_name = Some("\u{a0} ".to_owned());
@@ -48,8 +48,8 @@ pub(super) async fn white_space_around_a_name_is_stored_nowhere(ground: Ground) 
     }
 }
 
-pub(super) async fn each_spelling_is_the_one_account(ground: Ground) {
-    let directory = ground.open().await;
+pub(super) async fn each_spelling_is_the_one_account(fixture: Fixture) {
+    let directory = fixture.open().await;
     let rene = add(&directory, SPELLINGS[0], &["user"]).await;
     assert_eq!(rene.email, SPELLINGS[0], "kept as it was given");
     for spelling in SPELLINGS {
@@ -68,8 +68,8 @@ pub(super) async fn each_spelling_is_the_one_account(ground: Ground) {
     }
 }
 
-pub(super) async fn another_name_ends_sessions_and_is_nobody_elses(ground: Ground) {
-    let directory = ground.open_with(true).await;
+pub(super) async fn another_name_ends_sessions_and_is_nobody_elses(fixture: Fixture) {
+    let directory = fixture.open_with(true).await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     add(&directory, SPELLINGS[0], &["user"]).await;
     for taken in SPELLINGS {
@@ -99,8 +99,8 @@ pub(super) async fn another_name_ends_sessions_and_is_nobody_elses(ground: Groun
 }
 
 /// The database as the version before left it, with users of these names.
-async fn made_before(ground: &Ground, url: &str, names: &[&str]) {
-    let directory = ground.open().await;
+async fn made_before(fixture: &Fixture, url: &str, names: &[&str]) {
+    let directory = fixture.open().await;
     for n in 0..names.len() {
         add(&directory, &format!("{n}@example.com"), &["user"]).await;
     }
@@ -125,15 +125,15 @@ async fn connect(url: &str) -> AnyConnection {
     AnyConnection::connect_with(&options).await.unwrap()
 }
 
-async fn open(ground: &Ground) -> Result<Directory, OpenError> {
-    let options = DirectoryOptions { database: ground.url.clone(), ..Default::default() };
-    Directory::open_existing(options, std::sync::Arc::new(ground.clock.clone())).await
+async fn open(fixture: &Fixture) -> Result<Directory, OpenError> {
+    let options = DirectoryOptions { database: fixture.url.clone(), ..Default::default() };
+    Directory::open_existing(options, std::sync::Arc::new(fixture.clock.clone())).await
 }
 
-async fn names_of_before_are_trimmed_and_found(ground: &Ground, url: &str) {
+async fn names_of_before_are_trimmed_and_found(fixture: &Fixture, url: &str) {
     let names = ["\u{a0}nb@example.com", "Rene\u{301}@Bücher.example", "ann@example.com"];
-    made_before(ground, url, &names).await;
-    let directory = open(ground).await.unwrap();
+    made_before(fixture, url, &names).await;
+    let directory = open(fixture).await.unwrap();
     let nb = directory.find("nb@example.com").await.unwrap().unwrap();
     assert_eq!((&*nb.email, nb.first_name.as_deref()), ("nb@example.com", Some("A")));
     assert_eq!(nb.generation, 2, "sessions that carry the name as it was have ended");
@@ -143,10 +143,10 @@ async fn names_of_before_are_trimmed_and_found(ground: &Ground, url: &str) {
     assert_eq!(endings.iter().map(|e| e.user_id).collect::<Vec<_>>(), [nb.id]);
     assert!(directory.authenticate(" ANN@example.com", &PASSWORD.into()).await.unwrap().is_some());
     directory.close().await;
-    open(ground).await.unwrap().close().await;
+    open(fixture).await.unwrap().close().await;
 }
 
-async fn two_accounts_of_one_name_end_the_start(ground: &Ground, url: &str) {
+async fn two_accounts_of_one_name_end_the_start(fixture: &Fixture, url: &str) {
     let names = [
         "bo@example.com",
         "\u{a0}strasse@example.com",
@@ -154,15 +154,15 @@ async fn two_accounts_of_one_name_end_the_start(ground: &Ground, url: &str) {
         "re\u{301}@x.example",
         "ré@x.example",
     ];
-    made_before(ground, url, &names).await;
+    made_before(fixture, url, &names).await;
     for _ in 0..2 {
-        let Err(OpenError::SameName(told)) = open(ground).await else { panic!("it was opened") };
+        let Err(OpenError::SameName(told)) = open(fixture).await else { panic!("it was opened") };
         assert!(told.contains("\"\\u{a0}strasse@example.com\" (id "), "{told}");
         assert!(told.contains("\"straße@example.com\" (id "), "{told}");
     }
     for (old, new) in [(names[2], "bee@example.com"), (names[4], "cid@example.com")] {
-        let options = DirectoryOptions { database: ground.url.clone(), ..Default::default() };
-        let clock = std::sync::Arc::new(ground.clock.clone());
+        let options = DirectoryOptions { database: fixture.url.clone(), ..Default::default() };
+        let clock = std::sync::Arc::new(fixture.clock.clone());
         let directory = Directory::open_unmigrated(options, clock).await.unwrap();
         let user = directory.find_exactly(old).await.unwrap().unwrap();
         assert_eq!(user.email, old);
@@ -171,7 +171,7 @@ async fn two_accounts_of_one_name_end_the_start(ground: &Ground, url: &str) {
         assert!(directory.rename(user.id, new).await.unwrap().ends_sessions);
         directory.close().await;
     }
-    let directory = open(ground).await.unwrap();
+    let directory = open(fixture).await.unwrap();
     for name in [
         "bo@example.com",
         "strasse@example.com",
@@ -185,10 +185,10 @@ async fn two_accounts_of_one_name_end_the_start(ground: &Ground, url: &str) {
     directory.close().await;
 }
 
-async fn keys_of_a_later_version_are_for_that_one(ground: &Ground, url: &str) {
-    ground.open().await.close().await;
+async fn keys_of_a_later_version_are_for_that_one(fixture: &Fixture, url: &str) {
+    fixture.open().await.close().await;
     connect(url).await.execute("UPDATE username_keys SET version = 999").await.unwrap();
-    let Err(OpenError::Migration(told)) = open(ground).await else { panic!("it was opened") };
+    let Err(OpenError::Migration(told)) = open(fixture).await else { panic!("it was opened") };
     assert!(told.ends_with("a newer version: run that one"), "{told}");
 }
 
@@ -196,9 +196,9 @@ async fn keys_of_a_later_version_are_for_that_one(ground: &Ground, url: &str) {
 async fn a_file_of_before_gets_its_keys() {
     let home = tempfile::tempdir().unwrap();
     let url = |name: &str| format!("sqlite:{}", home.path().join(name).display());
-    names_of_before_are_trimmed_and_found(&Ground::new(&url("a")), &url("a")).await;
-    two_accounts_of_one_name_end_the_start(&Ground::new(&url("b")), &url("b")).await;
-    keys_of_a_later_version_are_for_that_one(&Ground::new(&url("c")), &url("c")).await;
+    names_of_before_are_trimmed_and_found(&Fixture::new(&url("a")), &url("a")).await;
+    two_accounts_of_one_name_end_the_start(&Fixture::new(&url("b")), &url("b")).await;
+    keys_of_a_later_version_are_for_that_one(&Fixture::new(&url("c")), &url("c")).await;
 }
 
 #[test]
@@ -207,8 +207,8 @@ fn a_postgres_of_before_gets_its_keys() {
     let runtime = Runtime::new().unwrap();
     let [a, b, c] = [(); 3].map(|()| server.fresh_database(&runtime));
     runtime.block_on(async {
-        names_of_before_are_trimmed_and_found(&Ground::new(&a), &a).await;
-        two_accounts_of_one_name_end_the_start(&Ground::new(&b), &b).await;
-        keys_of_a_later_version_are_for_that_one(&Ground::new(&c), &c).await;
+        names_of_before_are_trimmed_and_found(&Fixture::new(&a), &a).await;
+        two_accounts_of_one_name_end_the_start(&Fixture::new(&b), &b).await;
+        keys_of_a_later_version_are_for_that_one(&Fixture::new(&c), &c).await;
     });
 }

@@ -8,7 +8,7 @@ use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use super::server::Server;
-use super::{Ground, add};
+use super::{Fixture, add};
 use crate::{Directory, DirectoryOptions, OpenError};
 
 const NEWER: &str = "INSERT INTO _sqlx_migrations \
@@ -46,12 +46,12 @@ fn url_of(path: &Path) -> String {
 async fn a_file_that_is_closed_is_complete_by_itself() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("users.db");
-    let directory = Ground::new(&url_of(&path)).open().await;
+    let directory = Fixture::new(&url_of(&path)).open().await;
     add(&directory, "ann@example.com", &["user"]).await;
     directory.clone().close().await;
     let copy = home.path().join("copy.db");
     std::fs::copy(&path, &copy).unwrap();
-    let copied = Ground::new(&url_of(&copy)).open().await;
+    let copied = Fixture::new(&url_of(&copy)).open().await;
     assert!(copied.find("ann@example.com").await.unwrap().is_some());
     assert!(directory.count().await.is_err(), "it is closed");
 }
@@ -86,7 +86,7 @@ async fn a_file_of_others_is_left_as_it_is() {
 async fn a_file_of_a_newer_version_is_for_that_one() {
     let home = tempfile::tempdir().unwrap();
     let url = url_of(&home.path().join("users.db"));
-    Ground::new(&url).open().await.close().await;
+    Fixture::new(&url).open().await.close().await;
     SqliteConnection::connect(&url).await.unwrap().execute(NEWER).await.unwrap();
     for error in [refusal(&url).await, refusal_of_existing(&url).await] {
         expect_migration(&error, "it was made by a newer version: run that one");
@@ -107,7 +107,7 @@ fn a_postgres_says_what_is_in_the_way() {
         execute(&theirs, "CREATE TABLE users (name TEXT)").await;
         expect_migration(&refusal(&theirs).await, "that are not ours");
 
-        Ground::new(&newer).open().await.close().await;
+        Fixture::new(&newer).open().await.close().await;
         execute(&newer, NEWER).await;
         expect_migration(&refusal(&newer).await, "run that one");
 

@@ -8,7 +8,7 @@ use sqlx::{Connection, Executor, SqliteConnection};
 use tokio::runtime::Runtime;
 
 use super::server::Server;
-use super::{Ground, PASSWORD, add, disabled, new_user, row, stored_hash};
+use super::{Fixture, PASSWORD, add, disabled, new_user, row, stored_hash};
 use crate::{Directory, Imported, UsersError};
 
 fn unavailable<T>(outcome: &Result<T, UsersError>) -> bool {
@@ -31,8 +31,8 @@ fn a_postgres_that_is_gone_or_silent_is_told_in_time_and_taken_up_again() {
         return;
     };
     let runtime = Runtime::new().unwrap();
-    let ground = Ground::new(&server.fresh_database(&runtime));
-    let directory = runtime.block_on(ground.open());
+    let fixture = Fixture::new(&server.fresh_database(&runtime));
+    let directory = runtime.block_on(fixture.open());
     runtime.block_on(add(&directory, "ann@example.com", &["user"]));
 
     server.crash();
@@ -59,11 +59,11 @@ fn a_postgres_that_is_slow_to_start_is_waited_for() {
         return;
     };
     let runtime = Runtime::new().unwrap();
-    let ground = Ground::new(&server.fresh_database(&runtime));
+    let fixture = Fixture::new(&server.fresh_database(&runtime));
     server.freeze();
     let opening = runtime.spawn({
-        let ground = ground.clone();
-        async move { ground.open().await }
+        let fixture = fixture.clone();
+        async move { fixture.open().await }
     });
     runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1_500)).await });
     server.thaw();
@@ -75,7 +75,7 @@ fn a_postgres_that_is_slow_to_start_is_waited_for() {
 async fn a_locked_file_refuses_writes_for_as_long_and_lets_logins_go_on() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("users.db");
-    let directory = Ground::new(&format!("sqlite:{}", path.display())).open().await;
+    let directory = Fixture::new(&format!("sqlite:{}", path.display())).open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     let mut other = SqliteConnection::connect(&format!("sqlite:{}", path.display())).await.unwrap();
     other.execute("BEGIN IMMEDIATE").await.unwrap();
@@ -94,7 +94,7 @@ async fn a_locked_file_refuses_writes_for_as_long_and_lets_logins_go_on() {
 async fn a_login_succeeds_where_its_hash_cannot_be_upgraded() {
     let home = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", home.path().join("users.db").display());
-    let directory = Ground::new(&url).open().await;
+    let directory = Fixture::new(&url).open().await;
     let old = "80f381f4dfc373e8be49ed1198a11d8f81ced7e0a96802e417c04f99e749b088".to_owned();
     let outcome = directory.import(vec![row("ann@example.com", &old)]).await.unwrap();
     assert_eq!(outcome, [Imported::Created]);
@@ -113,7 +113,7 @@ async fn a_login_succeeds_where_its_hash_cannot_be_upgraded() {
 async fn a_new_file_and_its_companions_are_for_their_owner_alone() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("users.db");
-    let directory = Ground::new(&format!("sqlite:{}", path.display())).open().await;
+    let directory = Fixture::new(&format!("sqlite:{}", path.display())).open().await;
     add(&directory, "ann@example.com", &["user"]).await;
     for name in ["users.db", "users.db-wal", "users.db-shm"] {
         let mode = home.path().join(name).metadata().unwrap().permissions().mode();
@@ -143,11 +143,11 @@ async fn what_cannot_be_opened_is_told_without_a_secret() {
 #[tokio::test]
 async fn processes_that_open_one_new_file_at_once_all_succeed() {
     let home = tempfile::tempdir().unwrap();
-    let ground = Ground::new(&format!("sqlite:{}", home.path().join("users.db").display()));
+    let fixture = Fixture::new(&format!("sqlite:{}", home.path().join("users.db").display()));
     let mut opened = tokio::task::JoinSet::new();
     for _ in 0..8 {
-        let ground = ground.clone();
-        opened.spawn(async move { ground.open().await });
+        let fixture = fixture.clone();
+        opened.spawn(async move { fixture.open().await });
     }
     assert_eq!(opened.join_all().await.len(), 8);
 }

@@ -1,8 +1,8 @@
-//! The hashing lane: so many passwords at once, so many waiting, and not one more.
+//! The hashing pool: a bounded number of passwords is hashed at once, and a bounded number waits.
 //!
-//! It bounds memory and keeps the cores for others: what waits here waits for nothing else.
+//! It bounds memory and leaves the cores to others: what waits here waits for nothing else.
 
-mod room;
+mod fair_queue;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
@@ -16,37 +16,37 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::{HashObserver, HashingOptions, UsersError};
-use room::{Room, Ticket};
+use fair_queue::{FairQueue, Ticket};
 
-pub(crate) use room::Share;
+pub(crate) use fair_queue::Share;
 
-pub(crate) struct Lane {
-    queue: Arc<Mutex<Queue>>,
+pub(crate) struct HashingPool {
+    permits: Arc<Mutex<Permits>>,
     wait: Duration,
     buffers: Arc<Buffers>,
     observer: Option<HashObserver>,
     clock: Arc<dyn Clock>,
-    /// Turns accounts into numbers that nobody can choose.
+    /// Turns accounts into numbers that no client can choose.
     numbers: RandomState,
 }
 
-/// Who hashes, and who waits for that.
-struct Queue {
-    /// How many more may hash; none while somebody waits.
+/// The free permits, and who waits for one.
+struct Permits {
+    /// How many are free; none while a caller waits.
     free: usize,
-    room: Room<oneshot::Sender<()>>,
+    waiting: FairQueue<oneshot::Sender<()>>,
 }
 
 /// The right to hash, which passes to the next one when it is dropped.
 struct Permit {
-    queue: Arc<Mutex<Queue>>,
+    permits: Arc<Mutex<Permits>>,
 }
 
-/// Somebody in the waiting room, and out of it once this is dropped.
+/// A caller in the queue, and out of it once this is dropped.
 struct Waiting {
-    queue: Arc<Mutex<Queue>>,
+    permits: Arc<Mutex<Permits>>,
     ticket: Ticket,
-    call: oneshot::Receiver<()>,
+    granted: oneshot::Receiver<()>,
 }
 
 /// The Argon2 memory that is not in use. There is never more of it than permits.
@@ -58,13 +58,13 @@ struct Buffers {
 /// Keeps work that has not begun from beginning once nobody waits for it any more.
 struct AbortOnDrop<T>(JoinHandle<T>);
 
-impl Lane {
-    /// A lane whose buffers have `blocks` blocks of 1 KiB each.
+impl HashingPool {
+    /// A pool whose buffers have `blocks` blocks of 1 KiB each.
     pub(crate) fn new(options: &HashingOptions, blocks: usize, clock: Arc<dyn Clock>) -> Self {
-        let queue =
-            Queue { free: options.permits.clamp(1, 1024), room: Room::new(options.waiting) };
+        let free = options.permits.clamp(1, 1024);
+        let permits = Permits { free, waiting: FairQueue::new(options.waiting) };
         Self {
-            queue: Arc::new(Mutex::new(queue)),
+            permits: Arc::new(Mutex::new(permits)),
             wait: options.wait,
             buffers: Arc::new(Buffers { blocks, idle: Mutex::default() }),
             observer: options.observer.clone(),
@@ -73,7 +73,7 @@ impl Lane {
         }
     }
 
-    /// The share that work for an account counts in, on behalf of somebody of `network`.
+    /// The share that work for an account counts in, on behalf of a client of `network`.
     pub(crate) fn share(&self, network: Option<IpAddr>, account: &str) -> Share {
         Share { network, account: self.numbers.hash_one(account) }
     }
@@ -81,7 +81,7 @@ impl Lane {
     /// Runs `work` on a blocking thread as soon as a permit is free, with that permit's buffer.
     ///
     /// # Errors
-    /// `Busy` where the waiting room is full, or was and others had smaller shares of it, or where
+    /// `Busy` where the queue is full, or was and others had smaller shares of it, or where
     /// the wait was too long: `work` has not run and will not.
     ///
     /// # Cancel safety
@@ -95,9 +95,10 @@ impl Lane {
         let (buffers, observer) = (Arc::clone(&self.buffers), self.observer.clone());
         let clock = Arc::clone(&self.clock);
         let mut task = AbortOnDrop(tokio::task::spawn_blocking(move || {
-            // INVARIANT: it lives as long as the work, whoever has left meanwhile. A permit that a
-            // disconnected caller frees lets any number of buffers be in use at once.
-            let _held = permit;
+            // INVARIANT: the permit lives as long as the work, also where the caller has
+            // disconnected. One that such a caller freed would let any number of buffers be in
+            // use at once.
+            let _permit = permit;
             let begun = clock.now();
             let mut buffer = buffers.take();
             let outcome = work(&mut buffer);
@@ -114,17 +115,17 @@ impl Lane {
 
     async fn permit(&self, share: Share) -> Result<Permit, UsersError> {
         let mut waiting = {
-            let mut queue = self.queue.lock();
-            if queue.free > 0 {
-                queue.free -= 1;
-                return Ok(Permit { queue: Arc::clone(&self.queue) });
+            let mut permits = self.permits.lock();
+            if permits.free > 0 {
+                permits.free -= 1;
+                return Ok(Permit { permits: Arc::clone(&self.permits) });
             }
-            let (sender, call) = oneshot::channel();
-            let ticket = queue.room.enter(share, sender).ok_or(UsersError::Busy)?;
-            Waiting { queue: Arc::clone(&self.queue), ticket, call }
+            let (grant, granted) = oneshot::channel();
+            let ticket = permits.waiting.push(share, grant).ok_or(UsersError::Busy)?;
+            Waiting { permits: Arc::clone(&self.permits), ticket, granted }
         };
-        match tokio::time::timeout(self.wait, &mut waiting.call).await {
-            Ok(Ok(())) => Ok(Permit { queue: Arc::clone(&self.queue) }),
+        match tokio::time::timeout(self.wait, &mut waiting.granted).await {
+            Ok(Ok(())) => Ok(Permit { permits: Arc::clone(&self.permits) }),
             Ok(Err(_)) | Err(_) => Err(UsersError::Busy),
         }
     }
@@ -134,14 +135,14 @@ impl Drop for Permit {
     fn drop(&mut self) {
         loop {
             let next = {
-                let mut queue = self.queue.lock();
-                let Some(next) = queue.room.next() else {
-                    queue.free += 1;
+                let mut permits = self.permits.lock();
+                let Some(next) = permits.waiting.pop() else {
+                    permits.free += 1;
                     return;
                 };
                 next
             };
-            // Who has gone meanwhile is passed over.
+            // A caller that went away meanwhile is passed over.
             if next.send(()).is_ok() {
                 return;
             }
@@ -151,11 +152,11 @@ impl Drop for Permit {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.queue.lock().room.leave(self.ticket);
-        self.call.close();
-        if self.call.try_recv().is_ok() {
-            // Called in the very moment of going: the permit is the next one's.
-            drop(Permit { queue: Arc::clone(&self.queue) });
+        self.permits.lock().waiting.remove(self.ticket);
+        self.granted.close();
+        if self.granted.try_recv().is_ok() {
+            // The permit came as the caller went away: it is for the next one.
+            drop(Permit { permits: Arc::clone(&self.permits) });
         }
     }
 }
@@ -186,9 +187,9 @@ mod tests {
 
     use super::*;
 
-    fn lane(permits: usize, waiting: usize, wait: Duration) -> Arc<Lane> {
+    fn pool(permits: usize, waiting: usize, wait: Duration) -> Arc<HashingPool> {
         let options = HashingOptions { permits, waiting, wait, ..HashingOptions::default() };
-        Arc::new(Lane::new(&options, 8, Arc::new(ManualClock::new())))
+        Arc::new(HashingPool::new(&options, 8, Arc::new(ManualClock::new())))
     }
 
     fn share(network: u8) -> Share {
@@ -196,14 +197,16 @@ mod tests {
     }
 
     /// Begins work that goes on until the sender is dropped, and waits until it has begun.
-    async fn occupy(lane: &Arc<Lane>) -> (mpsc::Sender<()>, JoinHandle<Result<(), UsersError>>) {
-        let (release, held) = mpsc::channel::<()>();
+    async fn occupy(
+        pool: &Arc<HashingPool>,
+    ) -> (mpsc::Sender<()>, JoinHandle<Result<(), UsersError>>) {
+        let (release, released) = mpsc::channel::<()>();
         let (begun, seen) = tokio::sync::oneshot::channel();
-        let lane = Arc::clone(lane);
+        let pool = Arc::clone(pool);
         let task = tokio::spawn(async move {
-            lane.run(share(1), move |_| {
+            pool.run(share(1), move |_| {
                 begun.send(()).unwrap();
-                let _released = held.recv();
+                let _ = released.recv();
             })
             .await
         });
@@ -213,93 +216,93 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_who_leaves_does_not_free_the_permit_of_running_work() {
-        let lane = lane(1, 10, Duration::from_mins(1));
-        let (release, task) = occupy(&lane).await;
+        let pool = pool(1, 10, Duration::from_mins(1));
+        let (release, task) = occupy(&pool).await;
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
-        assert_eq!(lane.queue.lock().free, 0);
+        assert_eq!(pool.permits.lock().free, 0);
         drop(release);
-        lane.run(share(1), |_| ()).await.unwrap();
+        pool.run(share(1), |_| ()).await.unwrap();
     }
 
     #[tokio::test]
-    async fn who_leaves_while_waiting_is_not_hashed_and_leaves_the_place_free() {
-        let lane = lane(1, 1, Duration::from_mins(1));
-        let (release, task) = occupy(&lane).await;
+    async fn a_caller_who_leaves_while_waiting_is_not_hashed_and_leaves_room_for_another() {
+        let pool = pool(1, 1, Duration::from_mins(1));
+        let (release, task) = occupy(&pool).await;
         let hashed = Arc::new(AtomicUsize::new(0));
         for _ in 0..5 {
             let hashed = Arc::clone(&hashed);
-            let waiting = lane.run(share(1), move |_| hashed.fetch_add(1, Ordering::SeqCst));
+            let waiting = pool.run(share(1), move |_| hashed.fetch_add(1, Ordering::SeqCst));
             // Polled once, it waits; then it is dropped.
             assert!(tokio::time::timeout(Duration::ZERO, waiting).await.is_err());
         }
         drop(release);
         task.await.unwrap().unwrap();
-        lane.run(share(1), |_| ()).await.unwrap();
+        pool.run(share(1), |_| ()).await.unwrap();
         assert_eq!(hashed.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]
     async fn one_more_than_may_wait_is_refused_at_once() {
-        let lane = lane(1, 1, Duration::from_mins(1));
-        let (release, task) = occupy(&lane).await;
+        let pool = pool(1, 1, Duration::from_mins(1));
+        let (release, task) = occupy(&pool).await;
         let second = tokio::spawn({
-            let lane = Arc::clone(&lane);
-            async move { lane.run(share(1), |_| ()).await }
+            let pool = Arc::clone(&pool);
+            async move { pool.run(share(1), |_| ()).await }
         });
-        while lane.queue.lock().room.len() == 0 {
+        while pool.permits.lock().waiting.len() == 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(lane.run(share(1), |_| ()).await, Err(UsersError::Busy));
+        assert_eq!(pool.run(share(1), |_| ()).await, Err(UsersError::Busy));
         drop(release);
         task.await.unwrap().unwrap();
         second.await.unwrap().unwrap();
     }
 
     #[tokio::test]
-    async fn nobody_waits_longer_than_that() {
-        let lane = lane(1, 10, Duration::from_millis(20));
-        let (release, task) = occupy(&lane).await;
-        assert_eq!(lane.run(share(1), |_| ()).await, Err(UsersError::Busy));
+    async fn no_caller_waits_longer_than_the_limit() {
+        let pool = pool(1, 10, Duration::from_millis(20));
+        let (release, task) = occupy(&pool).await;
+        assert_eq!(pool.run(share(1), |_| ()).await, Err(UsersError::Busy));
         drop(release);
         task.await.unwrap().unwrap();
     }
 
     #[tokio::test]
     async fn buffers_are_used_again_and_are_no_more_than_the_permits() {
-        let lane = lane(3, 1000, Duration::from_mins(1));
+        let pool = pool(3, 1000, Duration::from_mins(1));
         let mut work = tokio::task::JoinSet::new();
         for _ in 0..300 {
-            let lane = Arc::clone(&lane);
+            let pool = Arc::clone(&pool);
             work.spawn(
-                async move { lane.run(share(1), |memory| assert_eq!(memory.len(), 8)).await },
+                async move { pool.run(share(1), |memory| assert_eq!(memory.len(), 8)).await },
             );
         }
         assert!(work.join_all().await.iter().all(Result::is_ok));
-        assert!((1..=3).contains(&lane.buffers.idle.lock().len()));
+        assert!((1..=3).contains(&pool.buffers.idle.lock().len()));
     }
 
     #[tokio::test]
-    async fn work_that_panics_costs_neither_the_permit_nor_the_lane() {
-        let lane = lane(1, 0, Duration::from_mins(1));
-        let lost = lane.run(share(1), |_| panic!("on purpose")).await;
+    async fn work_that_panics_costs_neither_the_permit_nor_the_pool() {
+        let pool = pool(1, 0, Duration::from_mins(1));
+        let lost = pool.run(share(1), |_| panic!("on purpose")).await;
         assert!(matches!(lost, Err(UsersError::Unavailable(_))));
-        lane.run(share(1), |_| ()).await.unwrap();
+        pool.run(share(1), |_| ()).await.unwrap();
     }
     #[tokio::test]
-    async fn a_full_lane_lets_in_who_has_a_smaller_share_and_serves_networks_in_turn() {
-        let lane = lane(1, 16, Duration::from_mins(1));
-        let (release, task) = occupy(&lane).await;
+    async fn a_full_queue_admits_a_caller_with_a_smaller_share_and_serves_networks_in_turn() {
+        let pool = pool(1, 16, Duration::from_mins(1));
+        let (release, task) = occupy(&pool).await;
         let order = Arc::new(Mutex::new(Vec::new()));
         let wait = |network| {
-            let (lane, order) = (Arc::clone(&lane), Arc::clone(&order));
-            async move { lane.run(share(network), move |_| order.lock().push(network)).await }
+            let (pool, order) = (Arc::clone(&pool), Arc::clone(&order));
+            async move { pool.run(share(network), move |_| order.lock().push(network)).await }
         };
         let mut crowd = tokio::task::JoinSet::new();
         for _ in 0..16 {
             crowd.spawn(wait(1));
         }
-        while lane.queue.lock().room.len() < 16 {
+        while pool.permits.lock().waiting.len() < 16 {
             tokio::task::yield_now().await;
         }
         assert_eq!(wait(1).await, Err(UsersError::Busy));
@@ -314,24 +317,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_permit_that_comes_to_who_is_just_leaving_goes_on_to_the_next() {
-        let lane = lane(1, 16, Duration::from_mins(1));
-        let (release, task) = occupy(&lane).await;
-        let mut leaving = Box::pin(lane.permit(share(1)));
+    async fn a_permit_for_a_caller_who_is_just_leaving_goes_on_to_the_next() {
+        let pool = pool(1, 16, Duration::from_mins(1));
+        let (release, task) = occupy(&pool).await;
+        let mut leaving = Box::pin(pool.permit(share(1)));
         assert!(tokio::time::timeout(Duration::ZERO, &mut leaving).await.is_err());
         let next = tokio::spawn({
-            let lane = Arc::clone(&lane);
-            async move { lane.run(share(1), |_| ()).await }
+            let pool = Arc::clone(&pool);
+            async move { pool.run(share(1), |_| ()).await }
         });
-        while lane.queue.lock().room.len() < 2 {
+        while pool.permits.lock().waiting.len() < 2 {
             tokio::task::yield_now().await;
         }
         drop(release);
         task.await.unwrap().unwrap();
-        // It has been called, and has not heard of it.
-        assert_eq!(lane.queue.lock().room.len(), 1);
+        // It has the permit, and has not been polled since.
+        assert_eq!(pool.permits.lock().waiting.len(), 1);
         drop(leaving);
         next.await.unwrap().unwrap();
-        assert_eq!(lane.queue.lock().free, 1);
+        assert_eq!(pool.permits.lock().free, 1);
     }
 }
