@@ -1,4 +1,4 @@
-//! The one place where sessions are issued, minted, validated and rotated, whatever the door and
+//! Issues, mints, validates and rotates sessions: the one module that does, whatever the door and
 //! whatever the store.
 
 use std::collections::HashMap;
@@ -14,8 +14,8 @@ use crate::{
     SessionId, SessionStore, StoreError, Token, Transport, Verdict,
 };
 
-/// How often [`Sessions::end_all`] looks again while it still finds sessions: whoever logs in all
-/// the time cannot keep it busy for ever.
+/// How often [`Sessions::end_all`] looks again while it still finds sessions: a user who logs in all
+/// the time cannot make it go on for ever.
 const ENDING_PASSES: usize = 8;
 
 /// How long after a rotation the token from before it may still come from the same client: requests
@@ -57,7 +57,7 @@ impl Sessions {
         Self { random, ..self }
     }
 
-    /// What keeps tokens from being judged; shared by all handles.
+    /// The gate before all validations; shared by all handles.
     pub const fn gate(&self) -> &Gate {
         &self.gate
     }
@@ -100,7 +100,7 @@ impl Sessions {
     ///
     /// INVARIANT: whatever ends all of a user's sessions ends the ones minted meanwhile. It either
     /// saw the new session, or ended the maker before the store looked at that. A maker that lived
-    /// until then, and ended for the user's limit, was ended by nobody: [`Self::end_all`] looks
+    /// until then, and ended for the user's limit, was ended by no other: [`Self::end_all`] looks
     /// once more after its first pass, and finds the new session there.
     ///
     /// # Errors
@@ -119,8 +119,8 @@ impl Sessions {
         if maker.login_age > self.lifetimes.fresh_for {
             return Err(SessionError::Stale { max_age: self.lifetimes.fresh_for });
         }
-        let (usual, longest) = self.minted_ttl(mint.kind);
-        let ttl = mint.ttl.unwrap_or(usual);
+        let (default, longest) = self.minted_ttl(mint.kind);
+        let ttl = mint.ttl.unwrap_or(default);
         if ttl.is_zero() || ttl > longest {
             return Err(SessionError::Ttl(longest));
         }
@@ -282,7 +282,7 @@ impl Sessions {
     }
 
     async fn insert(&self, mut new: NewSession) -> Result<Issued, SessionError> {
-        // The store may have been given to another users' database, where this user is nobody.
+        // The store may have been given to another users' database, which lacks this user.
         if !self.gate.is_open() {
             return Err(Gate::refusal().into());
         }
@@ -348,14 +348,14 @@ impl Sessions {
         }
     }
 
-    /// The usual and the longest time of a minted token.
+    /// The default and the longest time of a minted token.
     fn minted_ttl(&self, kind: Kind) -> (Duration, Duration) {
-        let (usual, longest) = match kind {
+        let (default, longest) = match kind {
             Kind::Sliding => (self.lifetimes.token.0, self.lifetimes.token.0),
             Kind::Fixed => (Duration::from_hours(1), self.lifetimes.fixed_max),
             Kind::SingleUse => (Duration::from_mins(15), self.lifetimes.single_use_max),
         };
-        (usual.min(longest), longest)
+        (default.min(longest), longest)
     }
 }
 
@@ -363,7 +363,7 @@ fn system_randomness(buffer: &mut [u8]) -> Result<(), SessionError> {
     getrandom::fill(buffer).map_err(|error| SessionError::Randomness(error.to_string()))
 }
 
-/// A store that answers fewer items than it was asked has not answered.
+/// A store that replies about fewer items than requested has failed.
 fn no_answer() -> StoreError {
     StoreError("fewer answers than questions".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Whether tokens are judged at all: closed while nobody knows yet which sessions have ended.
+//! Whether tokens are judged at all: closed while it is unknown which sessions have ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use crate::StoreError;
 
 /// A switch that all handles on one engine share; open at first.
 ///
-/// INVARIANT: while it is closed, no token opens anything, and no answer says that one is dead.
+/// INVARIANT: while it is closed, no token opens anything, and none is reported as dead.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<AtomicBool>);
 

@@ -12,9 +12,9 @@ pub struct Lifetimes {
     pub token: (Duration, Duration),
     /// Idle time and longest life of a cookie session.
     pub cookie: (Duration, Duration),
-    /// The longest that a fixed token may be asked for.
+    /// The longest life of a fixed token that may be requested.
     pub fixed_max: Duration,
-    /// The longest that a single-use token may be asked for.
+    /// The longest life of a single-use token that may be requested.
     pub single_use_max: Duration,
     /// How long after its login a session may mint tokens.
     pub fresh_for: Duration,
@@ -27,7 +27,7 @@ pub struct Lifetimes {
 pub struct Login {
     /// Who logged in.
     pub subject: Arc<Subject>,
-    /// The role to act in, as a place in the subject's roles.
+    /// The role to act in, as an index of the subject's roles.
     pub role: usize,
     /// The user's generation when the password was checked.
     pub generation: i64,
@@ -42,7 +42,7 @@ pub struct Login {
 pub struct Mint {
     /// What a use of it does.
     pub kind: Kind,
-    /// How long it lives (idle time for a sliding one); `None` for the kind's usual time.
+    /// How long it lives (idle time for a sliding one); `None` for the kind's default time.
     pub ttl: Option<Duration>,
     /// What to call it.
     pub name: Option<Arc<str>>,
@@ -79,7 +79,7 @@ pub enum SessionError {
     /// The system's randomness failed or repeats itself.
     #[error("no randomness to be had: {0}")]
     Randomness(String),
-    /// The token that asks for it opens nothing any more.
+    /// The token that requests it opens nothing any more.
     #[error("the session has ended")]
     Dead(Dead),
     /// Only a sliding session may do this.
@@ -91,7 +91,7 @@ pub enum SessionError {
         /// How long ago it may be.
         max_age: Duration,
     },
-    /// The time asked for is zero or past this maximum.
+    /// The requested time is zero or past this maximum.
     #[error("the time is not above zero, or past the maximum")]
     Ttl(Duration),
 }

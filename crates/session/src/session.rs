@@ -51,7 +51,7 @@ pub struct Origin {
     pub user_agent: Option<Arc<str>>,
 }
 
-/// A session that a store is asked to take in.
+/// A session for a store to insert.
 #[derive(Clone, Debug)]
 pub struct NewSession {
     /// Its id, never used before.
@@ -64,7 +64,7 @@ pub struct NewSession {
     pub transport: Transport,
     /// Whose it is.
     pub subject: Arc<Subject>,
-    /// The role it acts in, as a place in the subject's roles.
+    /// The role it acts in, as an index of the subject's roles.
     pub role: usize,
     /// The user's generation it was opened with: a higher one ends it.
     pub generation: i64,
@@ -94,7 +94,7 @@ pub struct Session {
     pub transport: Transport,
     /// Whose it is.
     pub subject: Arc<Subject>,
-    /// The role it acts in, as a place in the subject's roles.
+    /// The role it acts in, as an index of the subject's roles.
     pub role: usize,
     /// The user's generation it was opened with.
     pub generation: i64,

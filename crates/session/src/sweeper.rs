@@ -15,7 +15,7 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 /// Suspended time up to this is taken for the time between two readings.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// Is told what each sweep did and how long it took.
+/// Called with what each sweep did and how long it took.
 type Observer = Box<dyn Fn(Swept, Duration) + Send + Sync>;
 
 /// Sweeps a store at an interval until it is cancelled.
@@ -88,7 +88,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::store::conformance::{Bench, broken};
+    use crate::store::conformance::{Fixture, broken};
 
     const HOUR: Duration = Duration::from_hours(1);
 
@@ -99,15 +99,15 @@ mod tests {
     }
 
     impl Running {
-        /// Starts a sweeper of the bench's store.
-        fn start(bench: &Bench, interval: Duration) -> Self {
-            Self::start_by(bench, interval, Arc::new(clock::SystemClock::new()))
+        /// Starts a sweeper of the fixture's store.
+        fn start(fixture: &Fixture, interval: Duration) -> Self {
+            Self::start_by(fixture, interval, Arc::new(clock::SystemClock::new()))
         }
 
-        fn start_by(bench: &Bench, interval: Duration, clock: Arc<dyn Clock>) -> Self {
+        fn start_by(fixture: &Fixture, interval: Duration, clock: Arc<dyn Clock>) -> Self {
             let (sender, swept) = unbounded_channel();
             let observe = Box::new(move |swept, _| sender.send(swept).unwrap_or_default());
-            let sweeper = Sweeper::new(Arc::clone(&bench.store), interval, clock, observe);
+            let sweeper = Sweeper::new(Arc::clone(&fixture.store), interval, clock, observe);
             let cancel = CancellationToken::new();
             Self { task: tokio::spawn(sweeper.run(cancel.clone())), cancel, swept }
         }
@@ -126,27 +126,27 @@ mod tests {
 
     #[tokio::test]
     async fn what_expires_is_swept_at_a_later_tick() {
-        let bench = Bench::memory();
-        let mut running = Running::start(&bench, Duration::from_millis(1));
+        let fixture = Fixture::memory();
+        let mut running = Running::start(&fixture, Duration::from_millis(1));
         assert_eq!(running.next().await.removed, 0);
         for _ in 0..3 {
-            bench.open().await;
+            fixture.open().await;
         }
-        bench.pass(5).await;
+        fixture.pass(5).await;
         let mut removed = 0;
         while removed < 3 {
             removed += running.next().await.removed;
         }
-        assert_eq!((removed, bench.store.count().await.unwrap()), (3, 0));
+        assert_eq!((removed, fixture.store.count().await.unwrap()), (3, 0));
         running.stop().await;
     }
 
     #[tokio::test]
     async fn a_sweep_that_fails_is_not_the_last() {
-        let bench = broken::failing_sweeper();
-        bench.open().await;
-        bench.pass(5).await;
-        let mut running = Running::start(&bench, Duration::from_millis(1));
+        let fixture = broken::failing_sweeper();
+        fixture.open().await;
+        fixture.pass(5).await;
+        let mut running = Running::start(&fixture, Duration::from_millis(1));
         assert_eq!(running.next().await.removed, 1);
         running.stop().await;
     }
@@ -155,11 +155,11 @@ mod tests {
     async fn what_expired_while_the_machine_was_suspended_is_swept_at_once() {
         let clock = clock::ManualClock::new();
         let store = Arc::new(crate::MemoryStore::new(Arc::new(clock.clone())));
-        let bench = Bench::manual(store, clock.clone());
-        let mut running = Running::start_by(&bench, HOUR, Arc::new(clock.clone()));
+        let fixture = Fixture::manual(store, clock.clone());
+        let mut running = Running::start_by(&fixture, HOUR, Arc::new(clock.clone()));
         assert_eq!(running.next().await.removed, 0);
         for _ in 0..3 {
-            bench.open().await;
+            fixture.open().await;
         }
         clock.suspend(HOUR);
         assert_eq!(running.next().await.removed, 3);
@@ -171,8 +171,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_stops_between_two_sweeps() {
-        let bench = Bench::memory();
-        let mut running = Running::start(&bench, HOUR);
+        let fixture = Fixture::memory();
+        let mut running = Running::start(&fixture, HOUR);
         running.next().await;
         running.stop().await;
     }

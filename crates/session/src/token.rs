@@ -22,7 +22,7 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(Uuid);
 
-/// The SHA-256 of a secret's 32 characters: all that a store keeps of it.
+/// The SHA-256 of a secret's 32 characters: all that is stored of it.
 #[derive(Clone, Copy)]
 pub struct SecretDigest([u8; 32]);
 
@@ -43,10 +43,10 @@ impl Token {
         let mut text = Zeroizing::new([0_u8; LENGTH]);
         text[..4].copy_from_slice(PREFIX);
         encode(id.0.as_u128(), &mut text[4..ID_END]);
-        for (place, draw) in text[ID_END..SECRET_END].iter_mut().zip(random.chunks_exact(4)) {
+        for (character, draw) in text[ID_END..SECRET_END].iter_mut().zip(random.chunks_exact(4)) {
             let draw = u32::from_le_bytes([draw[0], draw[1], draw[2], draw[3]]);
             let digit = (u64::from(draw) * 62) >> 32;
-            *place = BASE62[usize::try_from(digit).unwrap_or_default()];
+            *character = BASE62[usize::try_from(digit).unwrap_or_default()];
         }
         let checksum = crc32fast::hash(&text[..SECRET_END]);
         encode(u128::from(checksum), &mut text[SECRET_END..]);
@@ -122,12 +122,12 @@ impl SecretDigest {
         Self(Sha256::digest(secret).into())
     }
 
-    /// A digest that a store kept.
+    /// A digest that was stored.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The digest, for a store to keep.
+    /// The digest, to be stored.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -156,9 +156,9 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Writes `number` into the whole of `place`.
-fn encode(mut number: u128, place: &mut [u8]) {
-    for digit in place.iter_mut().rev() {
+/// Writes `number` into the whole of `digits`.
+fn encode(mut number: u128, digits: &mut [u8]) {
+    for digit in digits.iter_mut().rev() {
         *digit = BASE62[usize::try_from(number % 62).unwrap_or_default()];
         number /= 62;
     }
@@ -250,10 +250,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_changed_character_is_always_noticed(seed: u8, place in 0_usize..64, with in 0_usize..62) {
+        fn one_changed_character_is_always_noticed(seed: u8, index in 0_usize..64, with in 0_usize..62) {
             let good = token(seed).expose().to_owned();
             let mut changed = good.clone().into_bytes();
-            changed[place] = BASE62[with];
+            changed[index] = BASE62[with];
             let changed = String::from_utf8(changed).unwrap();
             prop_assert_eq!(Token::read(&changed).is_ok(), changed == good);
         }

@@ -8,7 +8,7 @@ use super::pace::Pace;
 use super::table::{Entry, Table, Worth};
 use super::{AttemptKey, AttemptLimit};
 
-/// The most entries in a shard: half of what a table of 2^14 places takes in. A table that is no
+/// The most entries in a shard: half of what a table of 2^14 slots takes in. A table that is no
 /// fuller than that tidies itself in place, a fraction of a millisecond under the lock, and never
 /// grows beyond.
 const SHARD_CAPACITY: usize = 7168;
@@ -21,7 +21,7 @@ pub(super) struct Count {
 }
 
 /// A key that is remembered.
-pub(super) struct Known {
+pub(super) struct Remembered {
     pub(super) key: AttemptKey,
     pub(super) until_us: u64,
 }
@@ -43,7 +43,7 @@ impl Entry for Count {
     }
 }
 
-impl Entry for Known {
+impl Entry for Remembered {
     fn key(&self) -> AttemptKey {
         self.key
     }
@@ -56,13 +56,13 @@ impl Entry for Known {
 /// A part of the keys, behind one lock.
 pub(super) struct Shard {
     pub(super) counts: Table<Count>,
-    pub(super) known: Table<Known>,
+    pub(super) remembered: Table<Remembered>,
 }
 
 /// All parts.
 pub(super) struct Shards {
     shards: Box<[Mutex<Shard>]>,
-    /// Keyed: nobody can choose names that share a shard.
+    /// Keyed: no client can choose names that share a shard.
     hasher: RandomState,
 }
 
@@ -78,7 +78,7 @@ impl Shards {
         let shards = capacity.div_ceil(SHARD_CAPACITY).max(1);
         let shard = || {
             let capacity = capacity / shards;
-            Mutex::new(Shard { counts: Table::new(capacity), known: Table::new(capacity) })
+            Mutex::new(Shard { counts: Table::new(capacity), remembered: Table::new(capacity) })
         };
         Self { shards: (0..shards).map(|_| shard()).collect(), hasher: RandomState::new() }
     }
@@ -105,8 +105,12 @@ impl Shards {
     #[cfg(test)]
     pub(super) fn size(&self) -> (usize, usize, usize) {
         self.shards.iter().fold((0, 0, 0), |sum, shard| {
-            let Shard { counts, known } = &*shard.lock();
-            (sum.0 + counts.len(), sum.1 + known.len(), sum.2 + counts.bytes() + known.bytes())
+            let Shard { counts, remembered } = &*shard.lock();
+            (
+                sum.0 + counts.len(),
+                sum.1 + remembered.len(),
+                sum.2 + counts.bytes() + remembered.bytes(),
+            )
         })
     }
 }

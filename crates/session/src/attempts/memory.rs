@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clock::Clock;
 
-use super::held::{Known, Shards};
+use super::held::{Remembered, Shards};
 use super::pace::micros;
 use super::{AttemptKey, AttemptLimit, AttemptStore, Reservation};
 use crate::StoreError;
@@ -52,10 +52,10 @@ impl MemoryAttempts {
         let mut shard = self.shards.lock(key);
         let now_us = self.now_us();
         let until_us = now_us.saturating_add(micros(period));
-        if let Some(known) = shard.known.find_mut(key) {
-            known.until_us = known.until_us.max(until_us);
-        } else if shard.known.make_room(1, now_us, |_| false) {
-            shard.known.insert(Known { key, until_us }, now_us);
+        if let Some(remembered) = shard.remembered.find_mut(key) {
+            remembered.until_us = remembered.until_us.max(until_us);
+        } else if shard.remembered.make_room(1, now_us, |_| false) {
+            shard.remembered.insert(Remembered { key, until_us }, now_us);
         }
     }
 }
@@ -85,7 +85,7 @@ impl AttemptStore for MemoryAttempts {
 
     async fn knows(&self, key: AttemptKey) -> Result<bool, StoreError> {
         let shard = self.shards.lock(key);
-        Ok(shard.known.find(key).is_some_and(|known| known.until_us > self.now_us()))
+        Ok(shard.remembered.find(key).is_some_and(|remembered| remembered.until_us > self.now_us()))
     }
 }
 
@@ -94,15 +94,15 @@ mod tests {
     use clock::ManualClock;
 
     use super::*;
-    use crate::attempts::conformance::{Rig, attempt_store_conformance};
+    use crate::attempts::conformance::{Fixture, attempt_store_conformance};
 
-    fn rig() -> Rig {
+    fn fixture() -> Fixture {
         let (store, clock) = store(1000);
         let pass = move |by| {
             clock.advance(by);
             Box::pin(std::future::ready(())) as _
         };
-        Rig::new(Arc::new(store), Box::new(pass))
+        Fixture::new(Arc::new(store), Box::new(pass))
     }
 
     fn store(capacity: usize) -> (MemoryAttempts, ManualClock) {
@@ -143,7 +143,7 @@ mod tests {
         assert!(left(store, limit) < 99);
     }
 
-    attempt_store_conformance!(std::future::ready(Some(rig())));
+    attempt_store_conformance!(std::future::ready(Some(fixture())));
 
     #[test]
     fn threads_that_race_for_thousands_of_keys_never_get_more_than_a_burst_of_each() {
@@ -194,8 +194,8 @@ mod tests {
             store.remember_now(key(name), Duration::from_hours(1));
             clock.advance(Duration::from_micros(10));
         }
-        let (counts, known, bytes) = store.shards.size();
-        assert_eq!((counts, known), (CAPACITY, CAPACITY));
+        let (counts, remembered, bytes) = store.shards.size();
+        assert_eq!((counts, remembered), (CAPACITY, CAPACITY));
         assert!(bytes <= CAPACITY * (100 + 60), "{bytes}");
     }
 
@@ -262,7 +262,7 @@ mod tests {
             store.remember_now(key(name), Duration::from_hours(name.into()));
         }
         clock.advance(Duration::from_secs(1));
-        let knows = |name| store.shards.lock(key(name)).known.find(key(name)).is_some();
+        let knows = |name| store.shards.lock(key(name)).remembered.find(key(name)).is_some();
         assert_eq!([1, 2, 3, 4, 5].map(knows), [false, true, true, true, true]);
     }
 }

@@ -37,7 +37,7 @@ impl RedisAttempts {
         Self { connection }
     }
 
-    /// The longest wait of some limits that are in one place: 0 where there is none.
+    /// The longest wait of some limits whose keys one script may name: 0 where there is none.
     async fn wait_us(&self, limits: &[AttemptLimit], mode: Mode) -> Result<u64, StoreError> {
         let keys: Vec<Vec<u8>> = limits.iter().map(|limit| count_key(limit.key)).collect();
         let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
@@ -50,8 +50,8 @@ impl RedisAttempts {
             call.arg(interval_us).arg(burst)
         });
         match self.connection.run_one(call).await? {
-            Value::Int(wait) => u64::try_from(wait).map_err(|_| odd()),
-            _ => Err(odd()),
+            Value::Int(wait) => u64::try_from(wait).map_err(|_| unreadable()),
+            _ => Err(unreadable()),
         }
     }
 }
@@ -70,7 +70,7 @@ impl AttemptStore for RedisAttempts {
                 Ok(0) if wait_us == 0 => counted += together.len(),
                 Ok(wait) => wait_us = wait.max(wait_us),
                 Err(error) => {
-                    // What cannot be taken back refuses somebody too early, never too late.
+                    // What cannot be taken back refuses an attempt too early, never too late.
                     let _ = self.refund(&limits[..counted]).await;
                     return Err(error);
                 }
@@ -98,15 +98,15 @@ impl AttemptStore for RedisAttempts {
 
     async fn remember(&self, key: AttemptKey, period: Duration) -> Result<(), StoreError> {
         let period_ms = micros(period).min(LONGEST_US).div_ceil(1000).max(1);
-        let call = ScriptCall::on(&REMEMBER, &known_key(key)).arg(period_ms);
+        let call = ScriptCall::on(&REMEMBER, &remembered_key(key)).arg(period_ms);
         self.connection.run_one(call).await.map(|_| ())
     }
 
     async fn knows(&self, key: AttemptKey) -> Result<bool, StoreError> {
-        let call = ScriptCall::command("EXISTS", &known_key(key));
+        let call = ScriptCall::command("EXISTS", &remembered_key(key));
         match self.connection.run_one(call).await? {
-            Value::Int(known) => Ok(known == 1),
-            _ => Err(odd()),
+            Value::Int(count) => Ok(count == 1),
+            _ => Err(unreadable()),
         }
     }
 }
@@ -122,7 +122,7 @@ fn count_key(key: AttemptKey) -> Vec<u8> {
     named("attempts", key)
 }
 
-fn known_key(key: AttemptKey) -> Vec<u8> {
+fn remembered_key(key: AttemptKey) -> Vec<u8> {
     named("known", key)
 }
 
@@ -135,8 +135,8 @@ fn done(answers: Vec<Reply>) -> Result<(), StoreError> {
     answers.into_iter().try_for_each(|answer| answer.map(|_| ()))
 }
 
-fn odd() -> StoreError {
-    StoreError("what stands under the key of a count is none".to_owned())
+fn unreadable() -> StoreError {
+    StoreError("stored attempt count is unreadable".to_owned())
 }
 
 #[cfg(test)]
@@ -144,14 +144,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::attempts::conformance::{Rig, attempt_store_conformance};
+    use crate::attempts::conformance::{Fixture, attempt_store_conformance};
     use crate::store::redis::server;
 
-    async fn rig() -> Option<Rig> {
+    async fn fixture() -> Option<Fixture> {
         let connection = server::fresh_database().await?;
         let pass = |time| Box::pin(tokio::time::sleep(time)) as _;
-        Some(Rig::new(Arc::new(RedisAttempts::new(connection)), Box::new(pass)))
+        Some(Fixture::new(Arc::new(RedisAttempts::new(connection)), Box::new(pass)))
     }
 
-    attempt_store_conformance!(rig());
+    attempt_store_conformance!(fixture());
 }

@@ -1,5 +1,5 @@
 //! A hash table that never holds more than it may. A hand goes round it: each insertion moves it a
-//! few places on and drops what is over there, so that no insertion has to look at everything.
+//! few slots on and drops what is over there, so that no insertion has to look at everything.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -8,11 +8,11 @@ use hashbrown::hash_table::OccupiedEntry;
 
 use super::AttemptKey;
 
-/// How many places an insertion looks at to drop what is over.
+/// How many slots an insertion looks at to drop what is over.
 const PURGED: usize = 4;
 /// Among how many entries the most dispensable is looked for.
 const SAMPLE: usize = 16;
-/// How many places are looked at before giving up to find one that is dispensable at all.
+/// How many slots are looked at before giving up to find one that is dispensable at all.
 const REACH: usize = 512;
 
 /// What a table holds.
@@ -39,7 +39,7 @@ pub(super) struct Table<E> {
     entries: HashTable<E>,
     capacity: usize,
     hand: usize,
-    /// Keyed: nobody can choose names that collide.
+    /// Keyed: no client can choose names that collide.
     hasher: RandomState,
 }
 

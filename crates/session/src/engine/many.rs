@@ -1,4 +1,4 @@
-//! Ending the sessions of many: of users whom somebody changed, and of everybody.
+//! Ending the sessions of many: of users who were changed, and of all users.
 
 use uuid::Uuid;
 
@@ -36,7 +36,7 @@ impl Sessions {
     pub async fn end_everybody(&self, keep: Option<SessionId>) -> Result<u64, StoreError> {
         let mut ended = 0;
         for _ in 0..=ENDING_PASSES {
-            let (found, live) = self.end_whatever_a_walk_finds(keep).await?;
+            let (found, live) = self.end_found_by_walk(keep).await?;
             ended += live;
             if found == 0 {
                 break;
@@ -46,10 +46,7 @@ impl Sessions {
     }
 
     /// How many there were, and how many of them lived until now.
-    async fn end_whatever_a_walk_finds(
-        &self,
-        keep: Option<SessionId>,
-    ) -> Result<(usize, u64), StoreError> {
+    async fn end_found_by_walk(&self, keep: Option<SessionId>) -> Result<(usize, u64), StoreError> {
         let (mut found, mut live, mut failed) = (0, 0, None);
         let mut next = Some(Cursor::START);
         while let Some(cursor) = next {
@@ -126,10 +123,10 @@ mod tests {
         for _ in 0..1_500 {
             issued.push(open(&sessions).await);
         }
-        let kept = issued.pop().unwrap();
-        assert_eq!(sessions.end_everybody(Some(kept.session.id)).await.unwrap(), 1_499);
+        let spared = issued.pop().unwrap();
+        assert_eq!(sessions.end_everybody(Some(spared.session.id)).await.unwrap(), 1_499);
         assert_eq!(sessions.store().count().await.unwrap(), 1);
-        let verdict = sessions.validate_one(presented(&kept, Intent::Look), SeenAt::default());
+        let verdict = sessions.validate_one(presented(&spared, Intent::Look), SeenAt::default());
         assert!(matches!(verdict.await, Ok(Verdict::Alive(_))));
         assert_eq!(sessions.end_everybody(None).await.unwrap(), 1);
         assert_eq!(sessions.end_everybody(None).await.unwrap(), 0);

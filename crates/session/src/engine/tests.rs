@@ -210,7 +210,7 @@ async fn what_ends_a_bound_session_is_seen_by_those_behind_it_in_the_batch() {
     .map(|(presented, ip)| (presented, seen_at(ip)))
     .into_iter()
     .unzip();
-    let told: Vec<_> = sessions
+    let verdicts: Vec<_> = sessions
         .validate(&batch, &seen)
         .await
         .into_iter()
@@ -220,7 +220,7 @@ async fn what_ends_a_bound_session_is_seen_by_those_behind_it_in_the_batch() {
         })
         .collect();
     let (revoked, unknown) = (Some(Dead::Revoked), Some(Dead::Unknown));
-    assert_eq!(told, [None, revoked, None, revoked, unknown, None, unknown]);
+    assert_eq!(verdicts, [None, revoked, None, revoked, unknown, None, unknown]);
 }
 
 #[tokio::test]

@@ -147,7 +147,7 @@ impl Cluster {
         join_all(sending).await.into_iter().flatten().collect()
     }
 
-    /// The calls that were sent elsewhere, and where; nobody has carried them out.
+    /// The calls that were sent elsewhere, and where; none has been carried out.
     fn redirected(
         &self,
         calls: &[ScriptCall],
@@ -263,7 +263,7 @@ impl Topology {
         Self { ranges, hosts }
     }
 
-    /// What `CLUSTER SLOTS` says; `None` if that is nothing. A server whose name is missing is
+    /// The reply to `CLUSTER SLOTS`; `None` if it names no slots. A server whose name is missing is
     /// the one that replied.
     fn read(value: &Value, replier: &Host) -> Option<Self> {
         let mut topology = Self::default();

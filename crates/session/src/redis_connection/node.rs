@@ -20,7 +20,7 @@ pub(super) const IN_FLIGHT: usize = 4096;
 /// Where something must be stored before it counts as done.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durability {
-    /// On the server that was asked.
+    /// On the server that carried it out.
     Primary,
     /// On a replica as well.
     Replica,
@@ -88,7 +88,7 @@ impl Node {
         self.bounded(deliver).await.unwrap_or_else(|error| all_failed(calls, &error))
     }
 
-    /// The same as [`run`](Self::run) for whoever is bounded already.
+    /// The same as [`run`](Self::run) without its bound, for callers who passed it.
     pub(super) async fn exchange<C>(&self, calls: &[C], durability: Durability) -> Vec<NodeReply>
     where
         C: Borrow<ScriptCall> + Sync,
@@ -97,7 +97,7 @@ impl Node {
         self.deliver(calls, delivery).await.unwrap_or_else(|error| all_failed(calls, &error))
     }
 
-    /// Does what takes a caller's place among those in flight, for as long as it may take.
+    /// Does work that counts as one in flight, within the time limit.
     ///
     /// INVARIANT: whatever is sent for a caller passes here once.
     ///

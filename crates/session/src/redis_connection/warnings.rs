@@ -42,7 +42,7 @@ fn warnings_of(info: &str, wait: bool) -> Vec<String> {
     }
     if alone && wait {
         warnings
-            .push("AUTH_REDIS_WAIT is on and there is no replica: nobody can log out".to_owned());
+            .push("AUTH_REDIS_WAIT is on and there is no replica: no user can log out".to_owned());
     }
     warnings
 }

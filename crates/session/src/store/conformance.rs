@@ -4,8 +4,8 @@
 //! Cases speak of time in units, so that a store whose time is real can run them too: nothing is
 //! decided here by less than one unit.
 
-mod bench;
 pub(crate) mod broken;
+mod fixture;
 pub(crate) mod insert;
 pub(crate) mod minting;
 pub(crate) mod presenting;
@@ -21,8 +21,8 @@ pub(crate) mod walking;
 
 use std::pin::Pin;
 
-pub(crate) use self::bench::{
-    Bench, Client, Held, batch, end_of, fresh_digest, fresh_id, held, look, someone, subject,
+pub(crate) use self::fixture::{
+    Client, Fixture, Held, batch, end_of, fresh_digest, fresh_id, held, look, someone, subject,
     use_of,
 };
 
@@ -152,7 +152,7 @@ pub(crate) use for_each_case;
 /// A named case.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
-    pub(crate) run: fn(Bench) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(crate) run: fn(Fixture) -> Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 macro_rules! listed {
@@ -160,29 +160,29 @@ macro_rules! listed {
         /// All cases.
         pub(crate) const CASES: &[Case] = &[$($(Case {
             name: stringify!($case),
-            run: |bench| Box::pin(async move { $file::$case(&bench).await }),
+            run: |fixture| Box::pin(async move { $file::$case(&fixture).await }),
         },)*)*];
     };
 }
 for_each_case!(listed);
 
-/// Runs all cases, each on a bench of its own, and names those that failed.
-pub(crate) async fn failures(bench: impl Fn() -> Bench) -> Vec<&'static str> {
+/// Runs all cases, each on a fixture of its own, and names those that failed.
+pub(crate) async fn failures(fixture: impl Fn() -> Fixture) -> Vec<&'static str> {
     let mut failed = Vec::new();
     for case in CASES {
-        if tokio::spawn((case.run)(bench())).await.is_err() {
+        if tokio::spawn((case.run)(fixture())).await.is_err() {
             failed.push(case.name);
         }
     }
     failed
 }
 
-/// Writes a test for each case, on a bench of the name `bench` that is in scope.
+/// Writes a test for each case, on a fixture of the name `fixture` that is in scope.
 macro_rules! conformance_tests {
     ($($file:ident: [$($case:ident)*])*) => { $($(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
-            $crate::store::conformance::$file::$case(&bench()).await;
+            $crate::store::conformance::$file::$case(&fixture()).await;
         }
     )*)* };
 }

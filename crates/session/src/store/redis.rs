@@ -1,7 +1,7 @@
 //! The store in Redis or Valkey (7 or newer), a single one or a cluster, which many nodes share.
 //!
 //! A session is a string of bytes under `session:{id}`, with its time to live; every operation on it
-//! is one step of a script on that one key, by the server's own clock. `subject:{id}` says where to
+//! is one step of a script on that one key, by the server's own clock. `subject:{id}` lists where to
 //! look for a user's sessions, and nothing rests on its being exact.
 //!
 //! INVARIANT: only `CREATE` makes a session's key, and only where there is none. Everything else
@@ -17,13 +17,13 @@ mod scan;
 mod scripts;
 
 #[cfg(test)]
+mod batched;
+#[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod faults;
-#[cfg(test)]
-mod gathered;
 #[cfg(test)]
 mod measure;
 #[cfg(test)]
@@ -67,8 +67,8 @@ impl RedisStore {
         Self { connection }
     }
 
-    /// Undoes a session that was created, and says why, if its maker does not live. It was not
-    /// settled yet: it has ended nobody, and no cap has counted it.
+    /// Undoes a session that was created, and returns why, if its maker does not live. It was not
+    /// settled yet: it has ended no other, and no cap has counted it.
     async fn undo_unless_maker_lives(&self, new: &NewSession) -> Result<Option<Dead>, StoreError> {
         let Some(maker) = new.maker else {
             return Ok(None);
@@ -80,13 +80,13 @@ impl RedisStore {
             Some(Ok(Verdict::Alive(_))) => return Ok(None),
             Some(Ok(Verdict::Dead(dead))) => Ok(Some(dead)),
             Some(Err(error)) => Err(error),
-            None => Err(reply::odd()),
+            None => Err(reply::unreadable()),
         };
         self.remove(new.id).await?;
         refused
     }
 
-    /// Where replicas are waited for, what is told to be over must be over there as well: a
+    /// Where replicas are waited for, what is reported as over must be over there as well: a
     /// single-use token that was used up could be used once more after a failover, and a logout
     /// that failed for want of a replica would succeed when it is tried again, because the token
     /// is dead by then.
@@ -94,16 +94,16 @@ impl RedisStore {
         if !self.connection.waits_for_replica() {
             return;
         }
-        let says_over = |at: &usize| match (batch[*at].intent, &outcomes[*at]) {
+        let reports_end = |at: &usize| match (batch[*at].intent, &outcomes[*at]) {
             (Intent::Use, Ok(Verdict::Alive(session))) => session.kind == Kind::SingleUse,
             (Intent::Look, Ok(Verdict::Dead(_))) | (Intent::End, Ok(_)) => true,
             _ => false,
         };
-        let places: Vec<usize> = (0..batch.len().min(outcomes.len())).filter(says_over).collect();
+        let ended: Vec<usize> = (0..batch.len().min(outcomes.len())).filter(reports_end).collect();
         let call = |at: &usize| ScriptCall::command("EXISTS", &session_key(batch[*at].id));
-        let calls: Vec<ScriptCall> = places.iter().map(call).collect();
-        for (at, answer) in places.into_iter().zip(self.connection.run_durably(&calls).await) {
-            if let Err(error) = answer {
+        let calls: Vec<ScriptCall> = ended.iter().map(call).collect();
+        for (at, reply) in ended.into_iter().zip(self.connection.run_durably(&calls).await) {
+            if let Err(error) = reply {
                 outcomes[at] = Err(error);
             }
         }
@@ -114,17 +114,17 @@ impl RedisStore {
 impl SessionStore for RedisStore {
     /// # Cancel safety
     ///
-    /// Cancelled, it may have created a session whose token nobody has.
+    /// Cancelled, it may have created a session whose token no client has.
     async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
         let bytes = record::encode(new)
-            .ok_or_else(|| StoreError("a session that is too large to keep".to_owned()))?;
+            .ok_or_else(|| StoreError("session is too large to be stored".to_owned()))?;
         self.enter(new).await?;
         let call = ScriptCall::on(&CREATE, &session_key(new.id)).arg(bytes);
         let answer = self.connection.run_one(call).await?;
         let Ok((now, bytes)) = reply::state(&answer)? else {
             return Ok(Insertion::Taken);
         };
-        let session = record::decode(new.id, bytes, now).ok_or_else(reply::odd)?;
+        let session = record::decode(new.id, bytes, now).ok_or_else(reply::unreadable)?;
         if let Some(dead) = self.undo_unless_maker_lives(new).await? {
             return Ok(Insertion::Refused(dead));
         }
@@ -138,7 +138,7 @@ impl SessionStore for RedisStore {
         }
         let mut requests = self.connection.batch(&TOUCH);
         for presented in batch {
-            requests.push(&session_key(presented.id), &touch(presented));
+            requests.push(&session_key(presented.id), &touch_argument(presented));
         }
         let replies = self.connection.run_batch(requests).await.into_iter();
         let mut outcomes: Vec<Outcome> =
@@ -156,8 +156,8 @@ impl SessionStore for RedisStore {
     ) -> Outcome {
         let role: Vec<u8> = role.map(record::role_byte).into_iter().collect();
         let call = ScriptCall::on(&ROTATE, &session_key(presented.id))
-            .arg(&record::kept_digest(&presented.digest))
-            .arg(&record::kept_digest(&digest))
+            .arg(&record::stored_digest(&presented.digest))
+            .arg(&record::stored_digest(&digest))
             .arg(role)
             .arg(&client.to_bytes());
         // The old secret must not come back with an old copy of the record.
@@ -172,7 +172,7 @@ impl SessionStore for RedisStore {
         grace: Duration,
     ) -> Result<Option<Session>, StoreError> {
         let call = ScriptCall::on(&END_REUSED, &session_key(presented.id))
-            .arg(&record::kept_digest(&presented.digest))
+            .arg(&record::stored_digest(&presented.digest))
             .arg(&client.to_bytes())
             .arg(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
         let answer = self.connection.run_one_durably(call).await;
@@ -227,9 +227,9 @@ impl SessionStore for RedisStore {
             Value::Int(0) => Ok(None),
             Value::Array(items) if items.len() == 1 => {
                 let values = record::decode_values(reply::bytes(&items[0])?);
-                values.map(Some).ok_or_else(reply::odd)
+                values.map(Some).ok_or_else(reply::unreadable)
             }
-            _ => Err(reply::odd()),
+            _ => Err(reply::unreadable()),
         }
     }
 
@@ -241,7 +241,7 @@ impl SessionStore for RedisStore {
         condition: Condition,
     ) -> Result<ValueWrite, StoreError> {
         if key.len() > usize::from(u8::MAX) {
-            return Err(StoreError("a value's key that is too long to keep".to_owned()));
+            return Err(StoreError("key of a value is too long to be stored".to_owned()));
         }
         let call =
             write(ScriptCall::on(&WRITE_VALUE, &session_key(id)).arg(key), &change, condition);
@@ -250,7 +250,7 @@ impl SessionStore for RedisStore {
             -1 => Ok(ValueWrite::Deleted),
             -2 => Ok(ValueWrite::ConditionFailed),
             -3 => Ok(ValueWrite::TooLarge),
-            version => u64::try_from(version).map(ValueWrite::Put).map_err(|_| reply::odd()),
+            version => u64::try_from(version).map(ValueWrite::Put).map_err(|_| reply::unreadable()),
         }
     }
 
@@ -305,10 +305,10 @@ fn session_key(id: SessionId) -> Key {
     key::key(*SESSION, id.uuid())
 }
 
-/// What the script is told of one use or look.
-fn touch(presented: &Presented) -> [u8; 17] {
+/// The argument of the script for one use or look.
+fn touch_argument(presented: &Presented) -> [u8; 17] {
     let mut argument = [0; 17];
-    argument[..16].copy_from_slice(&record::kept_digest(&presented.digest));
+    argument[..16].copy_from_slice(&record::stored_digest(&presented.digest));
     argument[16] = match presented.intent {
         Intent::Use => 0,
         Intent::Look => 1,
@@ -327,7 +327,7 @@ fn touched(presented: &Presented, reply: Result<ScriptReply, StoreError>) -> Out
         (record, Intent::Use) => record::decode_used(id, record, now),
         (record, Intent::Look | Intent::End) => record::decode(id, record, now),
     };
-    session.map(Verdict::Alive).ok_or_else(reply::odd)
+    session.map(Verdict::Alive).ok_or_else(reply::unreadable)
 }
 
 fn write(call: ScriptCall, change: &ValueChange, condition: Condition) -> ScriptCall {
@@ -347,7 +347,9 @@ fn write(call: ScriptCall, change: &ValueChange, condition: Condition) -> Script
 
 fn verdict(id: SessionId, answer: Reply) -> Outcome {
     Ok(match reply::state(&answer?)? {
-        Ok((now, bytes)) => Verdict::Alive(record::decode(id, bytes, now).ok_or_else(reply::odd)?),
+        Ok((now, bytes)) => {
+            Verdict::Alive(record::decode(id, bytes, now).ok_or_else(reply::unreadable)?)
+        }
         Err(dead) => Verdict::Dead(dead),
     })
 }

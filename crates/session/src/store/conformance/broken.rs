@@ -10,7 +10,7 @@ use clock::{Clock as _, ManualClock};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::{Bench, failures};
+use super::{Fixture, failures};
 use crate::{
     ClientDigest, Condition, Cursor, Ending, Insertion, Intent, MemoryStore, NewSession, Outcome,
     Page, Presented, SecretDigest, Session, SessionId, SessionStore, StoreError, Swept,
@@ -47,20 +47,20 @@ struct Broken {
     sweeps: AtomicU64,
 }
 
-/// A bench for a store whose first sweep fails.
-pub(crate) fn failing_sweeper() -> Bench {
-    Broken::bench(Fault::FailsToSweep)
+/// A fixture for a store whose first sweep fails.
+pub(crate) fn failing_sweeper() -> Fixture {
+    Broken::fixture(Fault::FailsToSweep)
 }
 
 impl Broken {
-    fn bench(fault: Fault) -> Bench {
+    fn fixture(fault: Fault) -> Fixture {
         let time = ManualClock::new();
         let inner_time =
             if fault == Fault::TrustsItsSweeper { ManualClock::new() } else { time.clone() };
         let inner = MemoryStore::new(Arc::new(inner_time.clone()));
         let (copies, sweeps) = (Mutex::default(), AtomicU64::new(0));
         let store = Self { fault, inner, time: time.clone(), inner_time, copies, sweeps };
-        Bench::manual(Arc::new(store), time)
+        Fixture::manual(Arc::new(store), time)
     }
 
     async fn touch_one(&self, presented: Presented) -> Outcome {
@@ -243,46 +243,46 @@ impl SessionStore for Broken {
 
 #[tokio::test]
 async fn the_suite_finds_nothing_wrong_with_a_store_without_a_fault() {
-    assert_eq!(failures(|| Broken::bench(Fault::Nothing)).await, Vec::<&str>::new());
-    assert_eq!(failures(Bench::memory).await, Vec::<&str>::new());
+    assert_eq!(failures(|| Broken::fixture(Fault::Nothing)).await, Vec::<&str>::new());
+    assert_eq!(failures(Fixture::memory).await, Vec::<&str>::new());
 }
 
 #[tokio::test]
 async fn the_memory_store_counts_the_time_that_the_machine_was_suspended() {
-    assert_eq!(failures(Bench::suspended_memory).await, Vec::<&str>::new());
+    assert_eq!(failures(Fixture::suspended_memory).await, Vec::<&str>::new());
 }
 
 #[tokio::test]
 async fn the_suite_catches_a_store_that_upserts_on_touch() {
-    let failed = failures(|| Broken::bench(Fault::UpsertsOnTouch)).await;
+    let failed = failures(|| Broken::fixture(Fault::UpsertsOnTouch)).await;
     let caught = "a_removed_session_is_not_revived_by_a_concurrent_touch";
     assert!(failed.contains(&caught), "{failed:?}");
 }
 
 #[tokio::test]
 async fn the_suite_catches_a_store_that_trusts_its_sweeper() {
-    let failed = failures(|| Broken::bench(Fault::TrustsItsSweeper)).await;
+    let failed = failures(|| Broken::fixture(Fault::TrustsItsSweeper)).await;
     let caught = "an_expired_session_is_dead_before_any_sweep";
     assert!(failed.contains(&caught), "{failed:?}");
 }
 
 #[tokio::test]
 async fn the_suite_catches_a_store_that_overwrites_on_insert() {
-    let failed = failures(|| Broken::bench(Fault::OverwritesOnInsert)).await;
+    let failed = failures(|| Broken::fixture(Fault::OverwritesOnInsert)).await;
     let caught = "an_id_in_use_is_taken_and_nothing_changes";
     assert!(failed.contains(&caught), "{failed:?}");
 }
 
 #[tokio::test]
 async fn the_suite_catches_a_store_that_enforces_the_cap_for_what_does_not_stay() {
-    let failed = failures(|| Broken::bench(Fault::LooksAtTheMakerLast)).await;
+    let failed = failures(|| Broken::fixture(Fault::LooksAtTheMakerLast)).await;
     let caught = "a_mint_whose_maker_is_dead_is_undone_and_ends_nobody";
     assert!(failed.contains(&caught), "{failed:?}");
 }
 
 #[tokio::test]
 async fn the_suite_catches_a_store_that_looks_before_it_ends() {
-    let failed = failures(|| Broken::bench(Fault::LooksBeforeItEnds)).await;
+    let failed = failures(|| Broken::fixture(Fault::LooksBeforeItEnds)).await;
     for caught in [
         "an_end_with_either_secret_ends_the_session",
         "no_rotation_at_the_same_time_saves_a_session_from_its_end",

@@ -15,7 +15,7 @@ use crate::{
 type Wait = Box<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// An empty store and a way to let its time pass.
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     pub(crate) store: Arc<dyn SessionStore>,
     /// The shortest time that decides anything in a case.
     pub(crate) unit: Duration,
@@ -52,8 +52,8 @@ impl Client {
     }
 }
 
-impl Bench {
-    /// A bench for a store that lives by `clock`.
+impl Fixture {
+    /// For a store that goes by `clock`.
     pub(crate) fn manual(store: Arc<dyn SessionStore>, clock: ManualClock) -> Self {
         let wait: Wait = Box::new(move |time| {
             clock.advance(time);
@@ -62,13 +62,13 @@ impl Bench {
         Self { store, unit: Duration::from_secs(10), wait }
     }
 
-    /// A bench for a store whose time is real.
+    /// For a store whose time is real.
     pub(crate) fn real(store: Arc<dyn SessionStore>, unit: Duration) -> Self {
         let wait: Wait = Box::new(|time| Box::pin(tokio::time::sleep(time)));
         Self { store, unit, wait }
     }
 
-    /// A bench for a memory store.
+    /// For a memory store.
     pub(crate) fn memory() -> Self {
         let clock = ManualClock::new();
         Self::manual(Arc::new(MemoryStore::new(Arc::new(clock.clone()))), clock)
@@ -184,8 +184,8 @@ pub(crate) fn end_of(held: Held) -> Presented {
 }
 
 /// Presents many at once.
-pub(crate) async fn batch(bench: &Bench, presented: &[Presented]) -> Vec<Verdict> {
-    let answers = bench.store.touch(presented).await;
+pub(crate) async fn batch(fixture: &Fixture, presented: &[Presented]) -> Vec<Verdict> {
+    let answers = fixture.store.touch(presented).await;
     assert_eq!(answers.len(), presented.len());
     answers.into_iter().map(Result::unwrap).collect()
 }

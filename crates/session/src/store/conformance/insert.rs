@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::bench::{alive, assert_over, fresh_digest, held, someone};
-use super::{Bench, Held, look};
+use super::fixture::{alive, assert_over, fresh_digest, held, someone};
+use super::{Fixture, Held, look};
 use crate::{Insertion, Kind, NewSession, Origin, Session, Transport};
 
-pub(crate) async fn a_new_session_stands_as_it_was_given(bench: &Bench) {
+pub(crate) async fn a_new_session_stands_as_it_was_given(fixture: &Fixture) {
     let origin =
         Origin { ip: Some("2001:db8::9".parse().unwrap()), user_agent: Some("curl/8.5".into()) };
     let new = NewSession {
@@ -19,14 +19,14 @@ pub(crate) async fn a_new_session_stands_as_it_was_given(bench: &Bench) {
         name: Some("ci".into()),
         login_age: Duration::from_mins(1),
         origin,
-        ..bench.new_session()
+        ..fixture.new_session()
     };
-    let Insertion::Created { session, ended } = bench.store.insert(&new, 0).await.unwrap() else {
+    let Insertion::Created { session, ended } = fixture.store.insert(&new, 0).await.unwrap() else {
         panic!("taken");
     };
     assert_eq!(ended, []);
     assert_given(&session, &new);
-    let seen = bench.look_live(held(&new)).await;
+    let seen = fixture.look_live(held(&new)).await;
     assert_given(&seen, &new);
     assert_eq!(seen.created_at_ms, session.created_at_ms);
     assert_eq!(seen.role(), "user");
@@ -47,56 +47,56 @@ fn assert_given(session: &Session, new: &NewSession) {
     assert!(session.login_age < new.login_age + new.ttl);
 }
 
-pub(crate) async fn a_fixed_session_expires_at_its_absolute_end(bench: &Bench) {
+pub(crate) async fn a_fixed_session_expires_at_its_absolute_end(fixture: &Fixture) {
     for kind in [Kind::Fixed, Kind::SingleUse] {
         // The idle time is ignored.
-        let new = NewSession { kind, ..bench.new_session() };
-        let session = bench.look_live(bench.insert(&new).await).await;
+        let new = NewSession { kind, ..fixture.new_session() };
+        let session = fixture.look_live(fixture.insert(&new).await).await;
         assert_eq!(session.expires_at_ms, session.absolute_expires_at_ms);
         assert!(session.expires_in > new.ttl && session.expires_in <= new.max_lifetime);
     }
 }
 
-pub(crate) async fn an_id_in_use_is_taken_and_nothing_changes(bench: &Bench) {
-    let first = bench.new_session();
-    let owner = bench.insert(&first).await;
-    let before = bench.look_live(owner).await;
+pub(crate) async fn an_id_in_use_is_taken_and_nothing_changes(fixture: &Fixture) {
+    let first = fixture.new_session();
+    let owner = fixture.insert(&first).await;
+    let before = fixture.look_live(owner).await;
     let second = NewSession {
         id: first.id,
         role: 2,
         generation: 9,
         subject: someone(),
-        ..bench.new_session()
+        ..fixture.new_session()
     };
-    let insertion = bench.store.insert(&second, 1).await.unwrap();
+    let insertion = fixture.store.insert(&second, 1).await.unwrap();
     assert!(matches!(insertion, Insertion::Taken), "{insertion:?}");
-    let after = bench.look_live(owner).await;
+    let after = fixture.look_live(owner).await;
     assert_eq!((after.subject, after.role), (before.subject, before.role));
     assert_eq!(after.generation, before.generation);
-    assert!(!bench.lives(held(&second)).await);
-    assert!(bench.store.list(second.subject.id).await.unwrap().is_empty());
-    assert_eq!(bench.store.list(first.subject.id).await.unwrap().len(), 1);
-    assert_eq!(bench.store.count().await.unwrap(), 1);
+    assert!(!fixture.lives(held(&second)).await);
+    assert!(fixture.store.list(second.subject.id).await.unwrap().is_empty());
+    assert_eq!(fixture.store.list(first.subject.id).await.unwrap().len(), 1);
+    assert_eq!(fixture.store.count().await.unwrap(), 1);
 }
 
-pub(crate) async fn an_expired_id_that_is_taken_stays_dead(bench: &Bench) {
-    let first = bench.new_session();
-    let old = bench.insert(&first).await;
-    bench.pass(5).await;
-    let second = NewSession { id: first.id, ..bench.new_session() };
-    let insertion = bench.store.insert(&second, 0).await.unwrap();
+pub(crate) async fn an_expired_id_that_is_taken_stays_dead(fixture: &Fixture) {
+    let first = fixture.new_session();
+    let old = fixture.insert(&first).await;
+    fixture.pass(5).await;
+    let second = NewSession { id: first.id, ..fixture.new_session() };
+    let insertion = fixture.store.insert(&second, 0).await.unwrap();
     // A store may have let go of it by itself, and then the id is free.
     let created = matches!(insertion, Insertion::Created { .. });
-    assert_eq!(bench.lives(held(&second)).await, created);
-    assert_over(&bench.touch(look(old)).await);
+    assert_eq!(fixture.lives(held(&second)).await, created);
+    assert_over(&fixture.touch(look(old)).await);
 }
 
-pub(crate) async fn of_many_inserts_of_one_id_one_creates_it(bench: &Bench) {
-    let template = bench.new_session();
+pub(crate) async fn of_many_inserts_of_one_id_one_creates_it(fixture: &Fixture) {
+    let template = fixture.new_session();
     let mut inserts = JoinSet::new();
     for _ in 0..16 {
         let new = NewSession { digest: fresh_digest(), ..template.clone() };
-        let store = Arc::clone(&bench.store);
+        let store = Arc::clone(&fixture.store);
         inserts.spawn(async move { (held(&new), store.insert(&new, 0).await.unwrap()) });
     }
     let created: Vec<Held> = inserts
@@ -106,6 +106,6 @@ pub(crate) async fn of_many_inserts_of_one_id_one_creates_it(bench: &Bench) {
         .filter_map(|(held, done)| matches!(done, Insertion::Created { .. }).then_some(held))
         .collect();
     assert_eq!(created.len(), 1);
-    let session = alive(bench.touch(look(created[0])).await);
-    assert_eq!(bench.store.list(session.subject.id).await.unwrap().len(), 1);
+    let session = alive(fixture.touch(look(created[0])).await);
+    assert_eq!(fixture.store.list(session.subject.id).await.unwrap().len(), 1);
 }

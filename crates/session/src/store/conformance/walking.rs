@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::Bench;
-use super::bench::{Held, fresh_id, someone};
+use super::Fixture;
+use super::fixture::{Held, fresh_id, someone};
 use crate::{Cursor, Ending, Kind, NewSession, Session, SessionId};
 
 /// All that a walk shows.
-async fn walked(bench: &Bench) -> Vec<Session> {
+async fn walked(fixture: &Fixture) -> Vec<Session> {
     let (mut seen, mut next) = (Vec::new(), Some(Cursor::START));
     while let Some(cursor) = next {
-        let page = bench.store.scan(cursor).await.unwrap();
+        let page = fixture.store.scan(cursor).await.unwrap();
         assert_eq!(page.unreadable, []);
         seen.extend(page.sessions);
         next = page.next;
@@ -21,75 +21,75 @@ async fn walked(bench: &Bench) -> Vec<Session> {
     seen
 }
 
-async fn ids(bench: &Bench) -> BTreeSet<SessionId> {
-    walked(bench).await.iter().map(|session| session.id).collect()
+async fn ids(fixture: &Fixture) -> BTreeSet<SessionId> {
+    walked(fixture).await.iter().map(|session| session.id).collect()
 }
 
-async fn long_lived(bench: &Bench) -> Held {
-    bench.insert(&bench.ending(Kind::Sliding, 1_000)).await
+async fn long_lived(fixture: &Fixture) -> Held {
+    fixture.insert(&fixture.ending(Kind::Sliding, 1_000)).await
 }
 
-pub(crate) async fn a_walk_shows_every_live_session_and_only_looks(bench: &Bench) {
-    assert_eq!(ids(bench).await, BTreeSet::new());
+pub(crate) async fn a_walk_shows_every_live_session_and_only_looks(fixture: &Fixture) {
+    assert_eq!(ids(fixture).await, BTreeSet::new());
     let mut opened = BTreeSet::new();
     for _ in 0..700 {
-        opened.insert(long_lived(bench).await.id);
+        opened.insert(long_lived(fixture).await.id);
     }
-    let once = bench.insert(&bench.ending(Kind::SingleUse, 1_000)).await;
+    let once = fixture.insert(&fixture.ending(Kind::SingleUse, 1_000)).await;
     opened.insert(once.id);
-    bench.insert(&bench.ending(Kind::Fixed, 1)).await;
-    bench.pass(2).await;
-    assert_eq!(ids(bench).await, opened);
-    for session in walked(bench).await {
+    fixture.insert(&fixture.ending(Kind::Fixed, 1)).await;
+    fixture.pass(2).await;
+    assert_eq!(ids(fixture).await, opened);
+    for session in walked(fixture).await {
         assert_eq!((session.refresh_count, session.generation), (0, 1));
     }
-    assert_eq!(bench.use_live(once).await.refresh_count, 1);
+    assert_eq!(fixture.use_live(once).await.refresh_count, 1);
 }
 
-pub(crate) async fn a_walk_misses_nothing_that_stays_while_others_come_and_go(bench: &Bench) {
+pub(crate) async fn a_walk_misses_nothing_that_stays_while_others_come_and_go(fixture: &Fixture) {
     let (mut stay, mut go) = (BTreeSet::new(), Vec::new());
     for _ in 0..400 {
-        stay.insert(long_lived(bench).await.id);
-        go.push(long_lived(bench).await.id);
+        stay.insert(long_lived(fixture).await.id);
+        go.push(long_lived(fixture).await.id);
     }
     let (mut seen, mut next) = (BTreeSet::new(), Some(Cursor::START));
     while let Some(cursor) = next {
-        let page = bench.store.scan(cursor).await.unwrap();
+        let page = fixture.store.scan(cursor).await.unwrap();
         seen.extend(page.sessions.iter().map(|session| session.id));
         next = page.next;
         for id in go.split_off(go.len().saturating_sub(100)) {
-            assert!(bench.store.remove(id).await.unwrap());
-            long_lived(bench).await;
+            assert!(fixture.store.remove(id).await.unwrap());
+            long_lived(fixture).await;
         }
     }
     assert_eq!(stay.difference(&seen).count(), 0);
 }
 
-pub(crate) async fn each_of_many_ends_and_tells_whether_it_lived(bench: &Bench) {
+pub(crate) async fn each_of_many_ends_and_tells_whether_it_lived(fixture: &Fixture) {
     let mut ids = Vec::new();
     for _ in 0..600 {
-        ids.push(long_lived(bench).await.id);
+        ids.push(long_lived(fixture).await.id);
     }
-    let other = long_lived(bench).await;
-    let over = bench.insert(&bench.ending(Kind::Fixed, 1)).await;
-    bench.pass(2).await;
+    let other = long_lived(fixture).await;
+    let over = fixture.insert(&fixture.ending(Kind::Fixed, 1)).await;
+    fixture.pass(2).await;
     let asked = [&ids[..], &[over.id, fresh_id(), ids[0]]].concat();
     let ended: Vec<bool> =
-        bench.store.remove_each(&asked).await.into_iter().map(Result::unwrap).collect();
+        fixture.store.remove_each(&asked).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(ended, [vec![true; 600], vec![false; 3]].concat());
-    assert!(bench.lives(other).await);
-    assert_eq!(self::ids(bench).await, BTreeSet::from([other.id]));
+    assert!(fixture.lives(other).await);
+    assert_eq!(self::ids(fixture).await, BTreeSet::from([other.id]));
 }
 
-pub(crate) async fn many_subjects_end_as_each_would_by_itself(bench: &Bench) {
+pub(crate) async fn many_subjects_end_as_each_would_by_itself(fixture: &Fixture) {
     let mut endings: Vec<(Uuid, Ending)> = Vec::new();
     let (mut expected, mut kept) = (Vec::new(), Vec::new());
     for number in 0..600 {
         let subject = someone();
         let open = async |generation| {
             let subject = Arc::clone(&subject);
-            let new = bench.ending(Kind::Sliding, 1_000);
-            bench.insert(&NewSession { subject, generation, ..new }).await
+            let new = fixture.ending(Kind::Sliding, 1_000);
+            fixture.insert(&NewSession { subject, generation, ..new }).await
         };
         let (old, held, new) = (open(3).await, open(3).await, open(4).await);
         let keep = (number % 2 == 0).then_some(held.id);
@@ -102,18 +102,18 @@ pub(crate) async fn many_subjects_end_as_each_would_by_itself(bench: &Bench) {
         kept.push(new);
     }
     endings.push((someone().id, Ending::default()));
-    let mut ended = bench.store.remove_subjects(&endings).await.unwrap();
+    let mut ended = fixture.store.remove_subjects(&endings).await.unwrap();
     ended.sort_unstable();
     expected.sort_unstable();
     assert_eq!(ended, expected);
-    assert_eq!(bench.store.remove_subjects(&endings).await.unwrap(), []);
+    assert_eq!(fixture.store.remove_subjects(&endings).await.unwrap(), []);
     for held in kept {
-        assert_eq!(bench.look_live(held).await.generation, 4);
+        assert_eq!(fixture.look_live(held).await.generation, 4);
     }
 }
 
-pub(crate) async fn what_outlives_the_process_remembers_its_database(bench: &Bench) {
-    let store = &bench.store;
+pub(crate) async fn what_outlives_the_process_remembers_its_database(fixture: &Fixture) {
+    let store = &fixture.store;
     let (one, other) = (fresh_id().uuid(), fresh_id().uuid());
     let remembers = store.outlives_process();
     assert_eq!(store.identity().await.unwrap(), None);
@@ -132,5 +132,5 @@ pub(crate) async fn what_outlives_the_process_remembers_its_database(bench: &Ben
     store.reassign(other).await.unwrap();
     assert_eq!(store.identity().await.unwrap(), remembers.then_some(other));
     assert_eq!(store.bookmark().await.unwrap(), None);
-    assert_eq!(ids(bench).await, BTreeSet::new(), "none of it is a session");
+    assert_eq!(ids(fixture).await, BTreeSet::new(), "none of it is a session");
 }

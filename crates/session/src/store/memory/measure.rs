@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 
 use self::times::Times;
 use super::MemoryStore;
-use crate::store::conformance::{Bench, fresh_id, held, subject, use_of};
+use crate::store::conformance::{Fixture, fresh_id, held, subject, use_of};
 use crate::{Kind, NewSession, Origin, Presented, SessionStore as _};
 
 /// Sessions of each user.
@@ -45,7 +45,7 @@ impl Load {
     fn new() -> Self {
         let clock = ManualClock::new();
         let store = MemoryStore::new(Arc::new(clock.clone()));
-        let template = Bench::memory().new_session();
+        let template = Fixture::memory().new_session();
         Self { store, clock, timer: SystemClock::new(), template }
     }
 

@@ -5,15 +5,15 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::MemoryStore;
-use crate::store::conformance::{Bench, Held, end_of, fresh_digest, held, look, someone, use_of};
+use crate::store::conformance::{Fixture, Held, end_of, fresh_digest, held, look, someone, use_of};
 use crate::{ClientDigest, Insertion, Kind, NewSession, Presented, SessionStore as _, Verdict};
 
 const TOUCHERS: usize = 8;
 /// How far around the one that is being removed the others touch.
 const WINDOW: usize = 4;
 
-fn store() -> (MemoryStore, Bench) {
-    (MemoryStore::new(Arc::new(clock::ManualClock::new())), Bench::memory())
+fn store() -> (MemoryStore, Fixture) {
+    (MemoryStore::new(Arc::new(clock::ManualClock::new())), Fixture::memory())
 }
 
 /// Runs a call to its end on this thread.
@@ -190,7 +190,7 @@ fn inserts_at_once_leave_exactly_the_cap() {
 fn sweeps_during_inserts_and_removals_lose_nothing() {
     let clock = clock::ManualClock::new();
     let store = MemoryStore::new(Arc::new(clock.clone()));
-    let bench = Bench::memory();
+    let bench = Fixture::memory();
     let working = AtomicBool::new(true);
     let lasting: Vec<Held> = thread::scope(|threads| {
         threads.spawn(|| {
@@ -212,7 +212,7 @@ fn sweeps_during_inserts_and_removals_lose_nothing() {
 }
 
 /// Opens sessions of which a third lasts, a third is removed, and a third expires.
-fn churn(store: &MemoryStore, bench: &Bench) -> Vec<Held> {
+fn churn(store: &MemoryStore, bench: &Fixture) -> Vec<Held> {
     let mut lasting = Vec::new();
     for number in 0..3_000 {
         let units = if number % 3 == 0 { 1_000_000 } else { 1 };

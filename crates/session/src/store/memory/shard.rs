@@ -136,7 +136,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::store::conformance::{Bench, someone};
+    use crate::store::conformance::{Fixture, someone};
     use crate::{Kind, NewSession};
 
     const BEGINNING: Duration = Duration::from_secs(5);
@@ -173,7 +173,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_due_is_what_is_over(steps in proptest::collection::vec(step(), 1..300)) {
-            let template = NewSession { subject: someone(), ..Bench::memory().ending(Kind::Fixed, 1) };
+            let template = NewSession { subject: someone(), ..Fixture::memory().ending(Kind::Fixed, 1) };
             let (mut now, mut shard) = (BEGINNING, Shard::new(BEGINNING));
             let mut ends: BTreeMap<SessionId, Moment> = BTreeMap::new();
             for (number, step) in steps.into_iter().enumerate() {
@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn many_records_come_and_go_without_a_trace() {
-        let template = NewSession { subject: someone(), ..Bench::memory().ending(Kind::Fixed, 9) };
+        let template =
+            NewSession { subject: someone(), ..Fixture::memory().ending(Kind::Fixed, 9) };
         let mut shard = Shard::new(BEGINNING);
         let id = |number: u128| SessionId::from(Uuid::from_u128(number));
         for number in 0..3_000 {

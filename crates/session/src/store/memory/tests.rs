@@ -7,20 +7,20 @@ use clock::ManualClock;
 
 use super::MemoryStore;
 use crate::store::conformance::{
-    Bench, Held, conformance_tests, end_of, for_each_case, held, look, someone, use_of,
+    Fixture, Held, conformance_tests, end_of, for_each_case, held, look, someone, use_of,
 };
 use crate::{Dead, Ending, Insertion, Kind, NewSession, Origin, SessionStore, Verdict};
 
-fn bench() -> Bench {
-    Bench::memory()
+fn fixture() -> Fixture {
+    Fixture::memory()
 }
 
 for_each_case!(conformance_tests);
 
-fn store() -> (Arc<MemoryStore>, ManualClock, Bench) {
+fn store() -> (Arc<MemoryStore>, ManualClock, Fixture) {
     let clock = ManualClock::new();
     let store = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
-    (Arc::clone(&store), clock.clone(), Bench::manual(store, clock))
+    (Arc::clone(&store), clock.clone(), Fixture::manual(store, clock))
 }
 
 /// What the store keeps: sessions, places in its shards, subjects.

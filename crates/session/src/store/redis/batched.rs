@@ -6,17 +6,17 @@ use super::key::shown;
 use super::server::{Server, connect};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
-use crate::store::conformance::{Bench, Held, look, use_of};
+use crate::store::conformance::{Fixture, Held, look, use_of};
 use crate::{Kind, Outcome, Verdict};
 
-async fn bench(server: &Server) -> Bench {
-    Bench::real(Arc::new(RedisStore::new(connect(&server.address()).await)), UNIT)
+async fn fixture(server: &Server) -> Fixture {
+    Fixture::real(Arc::new(RedisStore::new(connect(&server.address()).await)), UNIT)
 }
 
-async fn long_lived(bench: &Bench, kind: Kind, count: usize) -> Vec<Held> {
+async fn long_lived(fixture: &Fixture, kind: Kind, count: usize) -> Vec<Held> {
     let mut helds = Vec::new();
     for _ in 0..count {
-        helds.push(bench.insert(&bench.ending(kind, 10_000)).await);
+        helds.push(fixture.insert(&fixture.ending(kind, 10_000)).await);
     }
     helds
 }
@@ -32,9 +32,9 @@ fn count_of(outcome: &Outcome) -> Option<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_named_all_over_a_long_batch_is_used_in_order() {
     let Some(server) = Server::start(&[]) else { return };
-    let bench = bench(&server).await;
-    let sliding = long_lived(&bench, Kind::Sliding, 1).await[0];
-    let once = long_lived(&bench, Kind::SingleUse, 1).await[0];
+    let fixture = fixture(&server).await;
+    let sliding = long_lived(&fixture, Kind::Sliding, 1).await[0];
+    let once = long_lived(&fixture, Kind::SingleUse, 1).await[0];
     let batch: Vec<_> = (0..2_500)
         .map(|at| match at % 5 {
             0 => use_of(once),
@@ -42,7 +42,7 @@ async fn a_token_named_all_over_a_long_batch_is_used_in_order() {
             _ => use_of(sliding),
         })
         .collect();
-    let counts: Vec<_> = bench.store.touch(&batch).await.iter().map(count_of).collect();
+    let counts: Vec<_> = fixture.store.touch(&batch).await.iter().map(count_of).collect();
     let mut uses = 0;
     for (at, count) in counts.into_iter().enumerate() {
         match at % 5 {
@@ -59,13 +59,13 @@ async fn a_token_named_all_over_a_long_batch_is_used_in_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_who_give_up_take_no_other_along_and_no_use_is_lost_or_doubled() {
     let Some(server) = Server::start(&[]) else { return };
-    let bench = bench(&server).await;
-    let helds = long_lived(&bench, Kind::Sliding, 200).await;
+    let fixture = fixture(&server).await;
+    let helds = long_lived(&fixture, Kind::Sliding, 200).await;
     let mut answered = vec![0; helds.len()];
     for round in 0..20 {
         let mut callers = Vec::new();
         for held in &helds {
-            let (store, held) = (Arc::clone(&bench.store), *held);
+            let (store, held) = (Arc::clone(&fixture.store), *held);
             callers.push(tokio::spawn(async move { store.touch(&[use_of(held)]).await.remove(0) }));
         }
         for (at, caller) in callers.into_iter().enumerate() {
@@ -79,7 +79,7 @@ async fn callers_who_give_up_take_no_other_along_and_no_use_is_lost_or_doubled()
         }
     }
     for (held, answered) in helds.into_iter().zip(answered) {
-        let count = bench.look_live(held).await.refresh_count;
+        let count = fixture.look_live(held).await.refresh_count;
         // Those who gave up may have been served, and nobody was served twice.
         assert!((answered..=20).contains(&count), "{answered} {count}");
         assert!(count >= 13, "{count}");
@@ -89,15 +89,15 @@ async fn callers_who_give_up_take_no_other_along_and_no_use_is_lost_or_doubled()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_session_fails_alone() {
     let Some(server) = Server::start(&[]) else { return };
-    let bench = bench(&server).await;
-    let helds = long_lived(&bench, Kind::Sliding, 60).await;
+    let fixture = fixture(&server).await;
+    let helds = long_lived(&fixture, Kind::Sliding, 60).await;
     for held in helds.iter().step_by(3) {
         let key = shown(session_key(held.id));
         server.cli(&["DEL", &key]);
         server.cli(&["LPUSH", &key, "x"]);
     }
     let batch: Vec<_> = helds.iter().map(|held| use_of(*held)).collect();
-    for (at, outcome) in bench.store.touch(&batch).await.iter().enumerate() {
+    for (at, outcome) in fixture.store.touch(&batch).await.iter().enumerate() {
         if at % 3 == 0 {
             assert!(outcome.is_err(), "{at}");
         } else {
@@ -109,8 +109,8 @@ async fn what_is_no_session_fails_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn callers_who_come_together_share_calls() {
     let Some(server) = Server::start(&[]) else { return };
-    let bench = bench(&server).await;
-    let held = bench.insert(&bench.ending(Kind::Sliding, 10_000)).await;
+    let fixture = fixture(&server).await;
+    let held = fixture.insert(&fixture.ending(Kind::Sliding, 10_000)).await;
     let calls = || {
         let stats = server.cli(&["INFO", "commandstats"]);
         let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
@@ -119,7 +119,7 @@ async fn callers_who_come_together_share_calls() {
     let before = calls();
     let waiting: Vec<_> = (0..1_000)
         .map(|_| {
-            let store = Arc::clone(&bench.store);
+            let store = Arc::clone(&fixture.store);
             tokio::spawn(async move { count_of(&store.touch(&[use_of(held)]).await[0]).unwrap() })
         })
         .collect();

@@ -25,8 +25,8 @@ impl RedisStore {
 
 fn estimated(answer: &Value) -> Result<u64, StoreError> {
     let number = |at: usize| {
-        let value = reply::array(answer)?.get(at).ok_or_else(reply::odd)?;
-        u64::try_from(reply::number(value)?).map_err(|_| reply::odd())
+        let value = reply::array(answer)?.get(at).ok_or_else(reply::unreadable)?;
+        u64::try_from(reply::number(value)?).map_err(|_| reply::unreadable())
     };
     let (keys, different, sessions, hits) = (number(0)?, number(1)?, number(2)?, number(3)?);
     // So few that each of them came up many times: none is missing.

@@ -12,7 +12,7 @@ use crate::redis_connection::ScriptCall;
 
 /// The id of the users' database.
 const IDENTITY: &[u8] = b"known:database";
-/// What the follower of its endings wrote down.
+/// How far its endings were followed.
 const BOOKMARK: &[u8] = b"known:endings";
 /// What `INFO` calls the history of a server.
 const REPLICATION_ID: &str = "master_replid:";
@@ -22,15 +22,15 @@ impl RedisStore {
         let Some(text) = self.text(IDENTITY).await? else {
             return Ok(None);
         };
-        let none = || StoreError("the stored id of the user database is none".to_owned());
-        text.parse().map(Some).map_err(|_| none())
+        let unreadable = || StoreError("stored id of the user database is unreadable".to_owned());
+        text.parse().map(Some).map_err(|_| unreadable())
     }
 
     /// Stores the id where there is none.
     pub(super) async fn adopt_identity(&self, id: Uuid) -> Result<Uuid, StoreError> {
         let call = ScriptCall::command("SETNX", IDENTITY).arg(id.to_string());
         self.connection.run_one(call).await?;
-        self.read_identity().await?.ok_or_else(reply::odd)
+        self.read_identity().await?.ok_or_else(reply::unreadable)
     }
 
     /// Stores the id whatever there is, without what was followed of another database.
@@ -68,7 +68,8 @@ impl RedisStore {
         match self.connection.run_one(ScriptCall::command("GET", key)).await? {
             Value::Nil => Ok(None),
             value => {
-                let text = std::str::from_utf8(reply::bytes(&value)?).map_err(|_| reply::odd())?;
+                let text =
+                    std::str::from_utf8(reply::bytes(&value)?).map_err(|_| reply::unreadable())?;
                 Ok(Some(text.to_owned()))
             }
         }
@@ -92,9 +93,9 @@ mod tests {
     #[test]
     fn a_history_is_known_only_where_the_server_names_one() {
         let info = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        let told =
+        let reply =
             info("# Replication\r\nrole:master\r\nmaster_replid:8371b4\r\nmaster_replid2:0\r\n");
-        assert_eq!(replication_id(&told), Some("8371b4"));
+        assert_eq!(replication_id(&reply), Some("8371b4"));
         for none in [info(""), info("master_replid:\r\n"), info("master_replid2:1\r\n"), Value::Nil]
         {
             assert_eq!(replication_id(&none), None);

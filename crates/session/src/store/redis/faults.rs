@@ -8,23 +8,23 @@ use clock::{Clock as _, SystemClock};
 use super::RedisStore;
 use super::server::{Server, connect, until};
 use super::tests::UNIT;
-use crate::store::conformance::{Bench, Held, held, look, use_of};
+use crate::store::conformance::{Fixture, Held, held, look, use_of};
 use crate::{
     ClientDigest, Ending, Insertion, Kind, NewSession, RedisConnection, RedisOptions, SecretDigest,
     Verdict,
 };
 
-async fn bench(server: &Server) -> Bench {
-    Bench::real(Arc::new(RedisStore::new(connect(&server.address()).await)), UNIT)
+async fn fixture(server: &Server) -> Fixture {
+    Fixture::real(Arc::new(RedisStore::new(connect(&server.address()).await)), UNIT)
 }
 
 /// A session that outlives the test.
-fn long(bench: &Bench) -> NewSession {
-    bench.ending(Kind::Sliding, 10_000)
+fn long(fixture: &Fixture) -> NewSession {
+    fixture.ending(Kind::Sliding, 10_000)
 }
 
-async fn fails(bench: &Bench, held: Held) -> bool {
-    bench.store.touch(&[use_of(held)]).await.remove(0).is_err()
+async fn fails(fixture: &Fixture, held: Held) -> bool {
+    fixture.store.touch(&[use_of(held)]).await.remove(0).is_err()
 }
 
 /// How long it takes.
@@ -41,41 +41,42 @@ async fn a_killed_server_is_an_error_at_once_and_what_it_kept_is_as_it_was() {
     else {
         return;
     };
-    let bench = bench(&server).await;
-    let (live, removed) = (bench.insert(&long(&bench)).await, bench.insert(&long(&bench)).await);
-    bench.use_live(live).await;
-    assert!(bench.store.remove(removed.id).await.unwrap());
+    let fixture = fixture(&server).await;
+    let (live, removed) =
+        (fixture.insert(&long(&fixture)).await, fixture.insert(&long(&fixture)).await);
+    fixture.use_live(live).await;
+    assert!(fixture.store.remove(removed.id).await.unwrap());
     server.kill();
     for _ in 0..50 {
-        let (failed, took) = timed(fails(&bench, live)).await;
+        let (failed, took) = timed(fails(&fixture, live)).await;
         assert!(failed && took < Duration::from_millis(500), "{took:?}");
-        assert!(bench.store.ping().await.is_err());
-        assert!(bench.store.remove(live.id).await.is_err());
-        assert!(bench.store.insert(&long(&bench), 5).await.is_err());
-        assert!(bench.store.list(long(&bench).subject.id).await.is_err());
+        assert!(fixture.store.ping().await.is_err());
+        assert!(fixture.store.remove(live.id).await.is_err());
+        assert!(fixture.store.insert(&long(&fixture), 5).await.is_err());
+        assert!(fixture.store.list(long(&fixture).subject.id).await.is_err());
     }
     server.start_again();
     server.wait();
     let ((), took) = timed(async {
-        while fails(&bench, live).await {
+        while fails(&fixture, live).await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await;
     assert!(took < Duration::from_secs(1), "{took:?}");
-    assert!(bench.use_live(live).await.refresh_count >= 2);
-    assert!(!bench.lives(removed).await);
+    assert!(fixture.use_live(live).await.refresh_count >= 2);
+    assert!(!fixture.lives(removed).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hung_server_is_an_error_in_time_and_not_too_much_waits_for_it() {
     let Some(server) = Server::start(&[]) else { return };
-    let bench = bench(&server).await;
-    let held = bench.insert(&long(&bench)).await;
+    let fixture = fixture(&server).await;
+    let held = fixture.insert(&long(&fixture)).await;
     server.signal("STOP");
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..6_000 {
-        let store = Arc::clone(&bench.store);
+        let store = Arc::clone(&fixture.store);
         waiting.spawn(async move {
             let (answers, took) = timed(store.touch(&[look(held)])).await;
             (answers[0].clone().map_err(|error| error.0), took)
@@ -90,31 +91,31 @@ async fn a_hung_server_is_an_error_in_time_and_not_too_much_waits_for_it() {
     assert!(answers.iter().all(|(answer, _)| answer.is_err()));
     // The bound is 480 ms; the rest is for a machine that runs other tests as well.
     assert!(slowest < Duration::from_millis(1_500), "{slowest:?}");
-    let (failed, took) = timed(fails(&bench, held)).await;
+    let (failed, took) = timed(fails(&fixture, held)).await;
     assert!(failed && took <= Duration::from_millis(600), "{took:?}");
     server.signal("CONT");
     until("it answers again", || server.cli(&["PING"]) == "PONG");
-    let (alive, took) = timed(bench.lives(held)).await;
+    let (alive, took) = timed(fixture.lives(held)).await;
     assert!(alive && took < Duration::from_secs(1), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_back_empty_knows_nobody_and_learns_the_scripts_again() {
     let Some(mut server) = Server::start(&[]) else { return };
-    let bench = bench(&server).await;
-    let gone = bench.insert(&long(&bench)).await;
+    let fixture = fixture(&server).await;
+    let gone = fixture.insert(&long(&fixture)).await;
     server.kill();
     server.start_again();
     server.wait();
-    while fails(&bench, gone).await {}
-    assert!(!bench.lives(gone).await);
-    let new = long(&bench);
-    let Insertion::Created { .. } = bench.store.insert(&new, 5).await.unwrap() else {
+    while fails(&fixture, gone).await {}
+    assert!(!fixture.lives(gone).await);
+    let new = long(&fixture);
+    let Insertion::Created { .. } = fixture.store.insert(&new, 5).await.unwrap() else {
         panic!("taken")
     };
     server.cli(&["SCRIPT", "FLUSH"]);
     let several = [use_of(held(&new)), use_of(held(&new)), look(gone), use_of(held(&new))];
-    let counts: Vec<Option<u64>> = bench
+    let counts: Vec<Option<u64>> = fixture
         .store
         .touch(&several)
         .await
@@ -130,34 +131,37 @@ async fn a_server_that_comes_back_empty_knows_nobody_and_learns_the_scripts_agai
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_server_takes_nobody_in_and_turns_nobody_out() {
     let Some(server) = Server::start(&["--maxmemory-policy", "noeviction"]) else { return };
-    let bench = bench(&server).await;
-    let news: Vec<NewSession> = (0..6).map(|_| long(&bench)).collect();
+    let fixture = fixture(&server).await;
+    let news: Vec<NewSession> = (0..6).map(|_| long(&fixture)).collect();
     let mut helds = Vec::new();
     for new in &news {
-        helds.push(bench.insert(new).await);
+        helds.push(fixture.insert(new).await);
     }
     assert_eq!(server.cli(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
-    assert!(bench.store.insert(&long(&bench), 5).await.is_err());
+    assert!(fixture.store.insert(&long(&fixture), 5).await.is_err());
     for (count, held) in helds.iter().enumerate() {
-        assert_eq!(bench.use_live(*held).await.refresh_count, 1, "{count}");
-        assert!(bench.lives(*held).await);
+        assert_eq!(fixture.use_live(*held).await.refresh_count, 1, "{count}");
+        assert!(fixture.lives(*held).await);
     }
     let digest = SecretDigest::from_bytes([7; 32]);
-    let rotated =
-        bench.store.rotate(&use_of(helds[0]), digest, None, ClientDigest::default()).await.unwrap();
+    let rotated = fixture
+        .store
+        .rotate(&use_of(helds[0]), digest, None, ClientDigest::default())
+        .await
+        .unwrap();
     assert!(matches!(rotated, Verdict::Alive(_)));
-    assert!(bench.store.remove(helds[1].id).await.unwrap());
-    assert!(!bench.lives(helds[1]).await);
+    assert!(fixture.store.remove(helds[1].id).await.unwrap());
+    assert!(!fixture.lives(helds[1]).await);
     let id = news[2].subject.id;
-    assert_eq!(bench.store.list(id).await.unwrap().len(), 1);
+    assert_eq!(fixture.store.list(id).await.unwrap().len(), 1);
     let keep = Ending { below_generation: Some(9), keep: Some(helds[2].id) };
-    assert!(bench.store.remove_subject(id, keep).await.unwrap().is_empty());
-    assert_eq!(bench.look_live(helds[2]).await.generation, 9);
+    assert!(fixture.store.remove_subject(id, keep).await.unwrap().is_empty());
+    assert_eq!(fixture.look_live(helds[2]).await.generation, 9);
     let id = news[3].subject.id;
-    assert_eq!(bench.store.remove_subject(id, Ending::default()).await.unwrap(), [helds[3].id]);
-    assert!(bench.store.values(helds[4].id).await.unwrap().is_some());
+    assert_eq!(fixture.store.remove_subject(id, Ending::default()).await.unwrap(), [helds[3].id]);
+    assert!(fixture.store.values(helds[4].id).await.unwrap().is_some());
     assert_eq!(server.cli(&["CONFIG", "SET", "maxmemory", "0"]), "OK");
-    assert!(bench.store.insert(&long(&bench), 5).await.is_ok());
+    assert!(fixture.store.insert(&long(&fixture), 5).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,17 +201,17 @@ async fn credentials_are_used_and_wrong_ones_are_an_error_that_does_not_show_the
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_connections_left_at_one_moment_is_not_for_ever() {
     let Some(mut server) = Server::start(&["--appendonly", "yes"]) else { return };
-    let bench = bench(&server).await;
-    let held = bench.insert(&long(&bench)).await;
+    let fixture = fixture(&server).await;
+    let held = fixture.insert(&long(&fixture)).await;
     server.kill();
     server.start_again();
     server.wait();
     // It refuses us as soon as we connect, which is no error of the network.
     assert_eq!(server.cli(&["CONFIG", "SET", "requirepass", "for-a-moment"]), "OK");
     for _ in 0..20 {
-        assert!(fails(&bench, held).await);
+        assert!(fails(&fixture, held).await);
     }
     server.cli(&["-a", "for-a-moment", "CONFIG", "SET", "requirepass", ""]);
-    let ((), took) = timed(async { while fails(&bench, held).await {} }).await;
+    let ((), took) = timed(async { while fails(&fixture, held).await {} }).await;
     assert!(took < Duration::from_secs(1), "{took:?}");
 }

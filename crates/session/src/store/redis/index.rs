@@ -2,7 +2,7 @@
 //! case.
 //!
 //! The set only says where to look. An entry is written before its session and settled after it,
-//! which gives it another score: an entry that nobody found a session for is taken out only if it
+//! which gives it another score: an entry without a session is taken out only if it
 //! still has the score that it was seen with, so that no session loses its entry to somebody who
 //! looked a moment too early. That of a minted session gets a score in between, while its maker is
 //! looked at: from then on whatever ends all of a subject's sessions finds it, and no cap counts it.
@@ -244,15 +244,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::conformance::{Bench, held, use_of};
+    use crate::store::conformance::{Fixture, held, use_of};
     use crate::store::redis::server::fresh_database;
     use crate::{Dead, Insertion, SessionStore as _};
 
     #[tokio::test]
     async fn the_entry_of_a_session_that_was_made_survives_who_looked_before_it_was() {
         let Some(connection) = fresh_database().await else { return };
-        let (store, bench) = (RedisStore::new(connection), Bench::memory());
-        let new = bench.new_session();
+        let (store, fixture) = (RedisStore::new(connection), Fixture::memory());
+        let new = fixture.new_session();
         let subject = new.subject.id;
         store.enter(&new).await.unwrap();
         let seen = store.entries(subject).await.unwrap();
@@ -264,9 +264,9 @@ mod tests {
     #[tokio::test]
     async fn a_minted_session_is_entered_as_made_before_its_maker_is_looked_at() {
         let Some(connection) = fresh_database().await else { return };
-        let (store, bench) = (RedisStore::new(connection), Bench::memory());
-        let maker = Some(use_of(held(&bench.new_session())));
-        let new = NewSession { maker, ..bench.new_session() };
+        let (store, fixture) = (RedisStore::new(connection), Fixture::memory());
+        let maker = Some(use_of(held(&fixture.new_session())));
+        let new = NewSession { maker, ..fixture.new_session() };
         let refused = store.insert(&new, 0).await.unwrap();
         assert!(matches!(refused, Insertion::Refused(Dead::Unknown)), "{refused:?}");
         let left = store.entries(new.subject.id).await.unwrap();
@@ -276,9 +276,9 @@ mod tests {
     #[tokio::test]
     async fn the_cap_does_not_count_a_session_that_may_yet_be_undone() {
         let Some(connection) = fresh_database().await else { return };
-        let (store, bench) = (RedisStore::new(connection), Bench::memory());
-        let (old, new) = (bench.new_session(), bench.new_session());
-        let minted = NewSession { subject: Arc::clone(&old.subject), ..bench.new_session() };
+        let (store, fixture) = (RedisStore::new(connection), Fixture::memory());
+        let (old, new) = (fixture.new_session(), fixture.new_session());
+        let minted = NewSession { subject: Arc::clone(&old.subject), ..fixture.new_session() };
         let new = NewSession { subject: Arc::clone(&old.subject), ..new };
         for session in [&old, &minted, &new] {
             store.enter(session).await.unwrap();

@@ -30,7 +30,7 @@ pub(super) fn id_in(word: [u8; WORD], name: &[u8]) -> Option<Uuid> {
     let digits = name.strip_prefix(&word).filter(|digits| digits.len() == DIGITS)?;
     let mut bits = 0_u128;
     for (at, digit) in digits.iter().enumerate() {
-        let value = BASE64URL.iter().position(|known| known == digit)? as u128;
+        let value = BASE64URL.iter().position(|other| other == digit)? as u128;
         bits = if at < DIGITS - 1 { bits << 6 | value } else { bits << 2 | value >> 4 };
     }
     let id = Uuid::from_u128(bits);

@@ -1,4 +1,4 @@
--- ARGV: the subject whose session it must be. 0 where that has none here, 2 where nobody can tell.
+-- ARGV: the subject whose session it must be. 0 where that has none here, 2 where the record is unreadable.
 local text = redis.pcall('GET', KEYS[1])
 if not text then return 0 end
 if not read(text) then return 2 end

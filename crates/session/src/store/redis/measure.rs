@@ -15,7 +15,7 @@ use super::key::shown;
 use super::server::{Server, cluster, cluster_address, connect};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
-use crate::store::conformance::{Bench, Held, held, subject, use_of};
+use crate::store::conformance::{Fixture, Held, held, subject, use_of};
 use crate::{Kind, NewSession, Origin, Subject, Verdict};
 
 /// How many are inserted at the same time.
@@ -24,33 +24,33 @@ const AT_ONCE: usize = 64;
 /// A user like many: an address of 22 characters, a name of 11, one role.
 fn user(number: usize) -> Arc<Subject> {
     let id = Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0000 | number as u128);
-    let known = subject(id, &format!("user{number:06}@example.com"));
+    let subject = subject(id, &format!("user{number:06}@example.com"));
     let roles = ["user".into()].into();
-    Arc::new(Subject { roles, display_name: "Ann Example".into(), ..(*known).clone() })
+    Arc::new(Subject { roles, display_name: "Ann Example".into(), ..(*subject).clone() })
 }
 
-fn session(bench: &Bench, number: usize, users: usize, agent: Option<&str>) -> NewSession {
+fn session(fixture: &Fixture, number: usize, users: usize, agent: Option<&str>) -> NewSession {
     NewSession {
         subject: user(number % users),
         origin: Origin { ip: Some([10, 0, 0, 9].into()), user_agent: agent.map(Arc::from) },
-        ..bench.ending(Kind::Sliding, 1_000_000)
+        ..fixture.ending(Kind::Sliding, 1_000_000)
     }
 }
 
-async fn bench(server: &Server) -> Bench {
+async fn fixture(server: &Server) -> Fixture {
     let store = RedisStore::new(connect(&server.address()).await);
-    Bench::real(Arc::new(store), UNIT)
+    Fixture::real(Arc::new(store), UNIT)
 }
 
 /// Takes in sessions of so many users; one of them.
-async fn fill(bench: &Bench, sessions: usize, users: usize, agent: Option<&str>) -> NewSession {
+async fn fill(fixture: &Fixture, sessions: usize, users: usize, agent: Option<&str>) -> NewSession {
     let mut tasks = tokio::task::JoinSet::new();
-    for lane in 0..AT_ONCE {
-        let news: Vec<NewSession> = (lane..sessions)
+    for part in 0..AT_ONCE {
+        let news: Vec<NewSession> = (part..sessions)
             .step_by(AT_ONCE)
-            .map(|number| session(bench, number, users, agent))
+            .map(|number| session(fixture, number, users, agent))
             .collect();
-        let store = Arc::clone(&bench.store);
+        let store = Arc::clone(&fixture.store);
         tasks.spawn(async move {
             for new in &news {
                 // A machine that is busy with other tests may miss the time that an answer has.
@@ -75,9 +75,9 @@ fn usage(server: &Server, key: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_and_its_place_in_the_index_stay_as_small_as_they_are() {
     let Some(server) = Server::start(&[]) else { return };
-    let bench = bench(&server).await;
+    let fixture = fixture(&server).await;
     let before = info(&server, "used_memory");
-    let one = fill(&bench, 16_000, 160, None).await;
+    let one = fill(&fixture, 16_000, 160, None).await;
     // Close below a power of two, at which the tables of keys are doubled.
     let each = (info(&server, "used_memory") - before) / 16_000;
     let key = usage(&server, &shown(session_key(one.id)));
@@ -88,22 +88,22 @@ async fn a_session_and_its_place_in_the_index_stay_as_small_as_they_are() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_validation_is_one_round_trip_and_so_is_a_batch() {
     let Some(server) = Server::start(&[]) else { return };
-    let bench = bench(&server).await;
+    let fixture = fixture(&server).await;
     let mut helds = Vec::new();
     for _ in 0..100 {
-        helds.push(bench.open().await);
+        helds.push(fixture.open().await);
     }
     let presented: Vec<_> = helds.iter().map(|held| use_of(*held)).collect();
-    bench.store.touch(&presented).await;
+    fixture.store.touch(&presented).await;
     let reads = || info(&server, "total_reads_processed");
     let (first, second) = (reads(), reads());
     let asking = second - first;
     for presented in &presented {
-        bench.touch(*presented).await;
+        fixture.touch(*presented).await;
     }
     let third = reads();
     assert_eq!(third - second - asking, 100, "one for each validation");
-    let batch = bench.store.touch(&presented).await;
+    let batch = fixture.store.touch(&presented).await;
     assert!(batch.into_iter().all(|answer| answer.is_ok()));
     assert!(reads() - third - asking <= 2, "a batch of 100 comes in one go, or in two reads of it");
 }
@@ -131,19 +131,19 @@ async fn bytes_of_a_million_sessions_of_a_million_users() {
 
 async fn print_bytes(users: usize, agent: Option<&str>) {
     let Some(server) = Server::start(&[]) else { return };
-    let bench = bench(&server).await;
+    let fixture = fixture(&server).await;
     let before = info(&server, "used_memory");
-    let one = fill(&bench, MILLION, users, agent).await;
+    let one = fill(&fixture, MILLION, users, agent).await;
     let in_all = (info(&server, "used_memory") - before) / MILLION as u64;
     let key = usage(&server, &shown(session_key(one.id)));
     let index = usage(&server, &shown(subject_key(one.subject.id)));
     let clock = SystemClock::new();
     let began = clock.now();
-    let estimate = bench.store.count().await.unwrap();
+    let estimate = fixture.store.count().await.unwrap();
     let counted = clock.now().saturating_sub(began);
     let began = clock.now();
     for _ in 0..10_000 {
-        bench.touch(use_of(held(&one))).await;
+        fixture.touch(use_of(held(&one))).await;
     }
     let touch = clock.now().saturating_sub(began) / 10_000;
     println!(
@@ -181,9 +181,9 @@ const USES: usize = 200_000;
 async fn what_a_use_costs() {
     for arguments in [&[][..], &["--appendonly", "yes"]] {
         let Some(server) = Server::start(arguments) else { return };
-        let bench = bench(&server).await;
+        let fixture = fixture(&server).await;
         println!("{arguments:?}");
-        print_uses(&[server], &bench).await;
+        print_uses(&[server], &fixture).await;
     }
 }
 
@@ -193,24 +193,24 @@ async fn what_a_use_costs_in_a_cluster() {
     let servers = tokio::task::spawn_blocking(|| cluster(0)).await.unwrap();
     let Some(servers) = servers else { return };
     let store = RedisStore::new(connect(&cluster_address(&servers)).await);
-    print_uses(&servers, &Bench::real(Arc::new(store), UNIT)).await;
+    print_uses(&servers, &Fixture::real(Arc::new(store), UNIT)).await;
 }
 
-async fn print_uses(servers: &[Server], bench: &Bench) {
+async fn print_uses(servers: &[Server], fixture: &Fixture) {
     let mut helds = Vec::new();
     for number in 0..10_000 {
-        helds.push(bench.insert(&session(bench, number, 1_000, None)).await);
+        helds.push(fixture.insert(&session(fixture, number, 1_000, None)).await);
     }
     for (callers, tokens) in [(1, 1), (16, 1), (64, 1), (256, 1), (1, 64), (1, 1024), (4, 64)] {
         print!("{callers} callers with {tokens} tokens each: ");
-        print_use(servers, bench, &helds, callers, tokens).await;
+        print_use(servers, fixture, &helds, callers, tokens).await;
     }
 }
 
 /// Has so many callers use so many tokens at a time, over and over.
 async fn print_use(
     servers: &[Server],
-    bench: &Bench,
+    fixture: &Fixture,
     helds: &[Held],
     callers: usize,
     tokens: usize,
@@ -221,7 +221,7 @@ async fn print_use(
     let (server_before, own_before, began) = (servers_us(), own_ticks(), clock.now());
     let mut tasks = tokio::task::JoinSet::new();
     for caller in 0..callers {
-        let (store, helds) = (Arc::clone(&bench.store), helds.to_vec());
+        let (store, helds) = (Arc::clone(&fixture.store), helds.to_vec());
         tasks.spawn(async move {
             for round in 0..rounds {
                 let at = caller * 997 + round * tokens;
@@ -247,9 +247,9 @@ async fn print_use(
 async fn many_sessions_are_counted_to_a_third() {
     let Some(server) = Server::start(&[]) else { return };
     let store = RedisStore::new(connect(&server.address()).await);
-    let bench = Bench::real(Arc::new(store), UNIT);
-    fill(&bench, 6_000, 6_000, None).await;
-    let count = bench.store.count().await.unwrap();
+    let fixture = Fixture::real(Arc::new(store), UNIT);
+    fill(&fixture, 6_000, 6_000, None).await;
+    let count = fixture.store.count().await.unwrap();
     // Half of the keys are indices; by chance, 400 draws are that far off once in a billion.
     assert!((4_200..=7_800).contains(&count), "{count}");
 }

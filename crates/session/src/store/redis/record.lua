@@ -1,4 +1,4 @@
--- A session's record, as every script reads it; the layout is in record.rs. Places count from 1.
+-- A session's record, as every script reads it; the layout is in record.rs. Positions count from 1.
 local SUBJECT = 46
 
 local function now_ms()
@@ -22,7 +22,7 @@ local function read(text)
   return a, b, c, created, life, idle, used, count, 2 ^ ((traits - traits % 8) / 8), bytes + 1
 end
 
-local UNREADABLE = redis.error_reply('UNREADABLE what stands under the key of a session is none')
+local UNREADABLE = redis.error_reply('UNREADABLE stored session record is unreadable')
 
 -- When it ends unused.
 local function end_of(created, life, idle, used, unit)
@@ -36,16 +36,16 @@ local function lives(text, now)
   return created ~= nil and now < end_of(created, life, idle, used, unit)
 end
 
--- All but the values that backends keep in it.
+-- All but the values that backends store in it.
 local function without_values(text)
   if text:byte(2) < 128 then return text end
   return text:sub(1, select(10, read(text)) - 1)
 end
 
--- Whether the digest is the one that stands at a place, in a time that does not depend on where they
+-- Whether the digest is the one at a position, in a time that does not depend on where they
 -- differ: the differences of whole numbers, and no sum of squares is 0 but that of zeros.
-local function same(a, b, c, text, place)
-  local d, e, f = struct.unpack('>I6I6I4', text, place)
+local function same(a, b, c, text, position)
+  local d, e, f = struct.unpack('>I6I6I4', text, position)
   a, b, c = a - d, b - e, c - f
   return a * a + b * b + c * c == 0
 end
@@ -56,7 +56,7 @@ local function used_at(now, created, used, count, unit)
 end
 
 -- Where the fields behind that of the latest rotation begin, and that field's content; only the first
--- place where there is no such field.
+-- position where there is no such field.
 local FIELDS = SUBJECT + 16
 local ROTATION, ROTATION_BYTES = 3, 29
 local function rotation(text, values)
@@ -66,10 +66,10 @@ local function rotation(text, values)
   return after, text:sub(FIELDS + 2, after - 1)
 end
 
--- Whether the digest at a place is the one from before the latest rotation.
-local function is_replaced(text, values, digest, place)
+-- Whether the digest at a position is the one from before the latest rotation.
+local function is_replaced(text, values, digest, position)
   local _, latest = rotation(text, values)
   if not latest then return false end
   local a, b, c = struct.unpack('>I6I6I4', latest)
-  return same(a, b, c, digest, place)
+  return same(a, b, c, digest, position)
 end

@@ -1,15 +1,15 @@
-//! A session as Redis keeps it: a string of bytes under one key, which scripts change in place.
+//! A session as Redis stores it: a string of bytes under one key, which scripts change in place.
 //!
-//! Big-endian, places from 1 as in the scripts: version 2 (1); kind + 4 × transport + 8 × shift, + 128
+//! Big-endian, positions from 1 as in the scripts: version 2 (1); kind + 4 × transport + 8 × shift, + 128
 //! where there are values (2); role (3); digest (4–19), its halves folded upon each other; when
 //! it began in ms since 1970 (20–25); in units of 2^shift ms its life (26–29), idle time or 0 (30–33)
 //! and, from when it began, last use (34–37); how often it was used (38–41); generation (42–44); how
 //! long what follows is up to the values, without multiples of 256 (45); the subject's id (46–61); then
 //! fields: a tag × 32 and the field's length in one byte, or 31 there and the length in two bytes more.
-//! Tag 0 is for what is rare or added later, and says by its first byte what that is (see `fields`). A
+//! Tag 0 is for what is rare or added later, and has in its first byte what that is (see `fields`). A
 //! rotated session has the field of its latest rotation before all others: 29 and 3, the digest from
 //! before it (16), when it was, as the last use is (4), and the client's network and user agent as
-//! digests of 4 bytes each, 0 where they are not known.
+//! digests of 4 bytes each, 0 where they are unknown.
 //!
 //! After them, if there ever was one, stand the values: the latest version (4), and for each a
 //! key's length (1), the key, its version (4), the value's length (2) and the value; and in the end
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use self::fields::{Known, Reader, fields_of, push};
+use self::fields::{Fields, Reader, fields_of, push};
 use crate::{Kind, NewSession, SecretDigest, Session, SessionId, Subject, Transport, Values};
 
 /// The version that is written.
@@ -44,7 +44,7 @@ const GENERATIONS: i64 = (1 << 23) - 1;
 /// A role that no subject has.
 const NO_ROLE: u8 = u8::MAX;
 
-/// The record of a new session, for the script that dates it; `None` if it says too much.
+/// The record of a new session, for the script that dates it; `None` if it is too large.
 pub(super) fn encode(new: &NewSession) -> Option<Vec<u8>> {
     let life = life_ms(new);
     let shift = (u64::BITS - life.leading_zeros()).saturating_sub(u32::BITS);
@@ -56,7 +56,7 @@ pub(super) fn encode(new: &NewSession) -> Option<Vec<u8>> {
     let fields = fields_of(new)?;
     let mut bytes = Vec::with_capacity(HEAD + fields.len());
     bytes.extend([VERSION, traits(new) + 8 * u8::try_from(shift).ok()?, role_byte(new.role)]);
-    bytes.extend(kept_digest(&new.digest));
+    bytes.extend(stored_digest(&new.digest));
     push(&mut bytes, 0, 6);
     bytes.extend(units(life)?);
     bytes.extend(idle);
@@ -67,11 +67,11 @@ pub(super) fn encode(new: &NewSession) -> Option<Vec<u8>> {
     (bytes.len() <= LONGEST).then_some(bytes)
 }
 
-/// What is kept of a digest: its halves folded upon each other, as [RFC 2289 §6] folds one. A secret
+/// What is stored of a digest: its halves folded upon each other, as [RFC 2289 §6] folds one. A secret
 /// that fits must be guessed among 2^128, and each bit of the digest counts.
 ///
 /// [RFC 2289 §6]: https://www.rfc-editor.org/rfc/rfc2289#section-6
-pub(super) fn kept_digest(digest: &SecretDigest) -> [u8; 16] {
+pub(super) fn stored_digest(digest: &SecretDigest) -> [u8; 16] {
     let digest = digest.as_bytes();
     std::array::from_fn(|at| digest[at] ^ digest[at + 16])
 }
@@ -81,17 +81,17 @@ pub(super) fn life_ms(new: &NewSession) -> u64 {
     milliseconds(new.max_lifetime).max(1)
 }
 
-/// A role as one byte: one whose place does not fit is no role at all.
+/// A role as one byte: one whose index does not fit is no role at all.
 pub(super) fn role_byte(role: usize) -> u8 {
     u8::try_from(role).unwrap_or(NO_ROLE)
 }
 
-/// A generation within those that a record keeps.
+/// A generation within those that a record can store.
 pub(super) fn clamped(generation: i64) -> i64 {
     generation.clamp(-GENERATIONS - 1, GENERATIONS)
 }
 
-/// The session that a record tells of, as it stands at `now_ms`; `None` if it tells of none.
+/// The session in a record, as it stands at `now_ms`; `None` if it is unreadable.
 pub(super) fn decode(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session> {
     Record::read(bytes)?.session(id, now_ms)
 }
@@ -148,7 +148,7 @@ impl<'a> Record<'a> {
 
     fn session(mut self, id: SessionId, now_ms: u64) -> Option<Session> {
         let subject_id = Uuid::from_bytes(*self.fields.array::<16>()?);
-        let known = Known::read(&mut self.fields)?;
+        let fields = Fields::read(&mut self.fields)?;
         let ends = if self.idle > 0 { self.life.min(self.used + self.idle) } else { self.life };
         let created = self.created;
         let after = |units: u64| created + (units << self.shift);
@@ -164,15 +164,15 @@ impl<'a> Record<'a> {
             expires_at_ms: date(after(ends)),
             absolute_expires_at_ms: date(after(self.life)),
             expires_in: Duration::from_millis(after(ends).saturating_sub(now_ms)),
-            login_age: known.login_age + Duration::from_millis(now_ms.saturating_sub(created)),
+            login_age: fields.login_age + Duration::from_millis(now_ms.saturating_sub(created)),
             refresh_count: self.count,
-            name: known.name.map(Arc::from),
-            origin: known.origin,
+            name: fields.name.map(Arc::from),
+            origin: fields.origin,
             subject: Arc::new(Subject {
                 id: subject_id,
-                display_name: known.display_name.unwrap_or_else(|| known.username.clone()),
-                username: known.username,
-                roles: known.roles.into(),
+                display_name: fields.display_name.unwrap_or_else(|| fields.username.clone()),
+                username: fields.username,
+                roles: fields.roles.into(),
             }),
         })
     }
@@ -251,7 +251,7 @@ mod tests {
 
     use super::fields::push_field;
     use super::*;
-    use crate::store::conformance::Bench;
+    use crate::store::conformance::Fixture;
 
     fn id() -> SessionId {
         crate::store::conformance::fresh_id()
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_field_that_is_not_known_is_skipped() {
-        let new = Bench::memory().new_session();
+        let new = Fixture::memory().new_session();
         let mut bytes = encode(&new).unwrap();
         push_field(&mut bytes, 0, &[7; 300]);
         bytes[HEAD - 1] = (bytes.len() - HEAD).to_le_bytes()[0];
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_record_of_another_version_is_none() {
-        let mut bytes = encode(&Bench::memory().new_session()).unwrap();
+        let mut bytes = encode(&Fixture::memory().new_session()).unwrap();
         for version in [0, 3, 255] {
             bytes[0] = version;
             assert!(decode(id(), &bytes, 5).is_none(), "{version}");
@@ -278,12 +278,12 @@ mod tests {
     #[test]
     fn a_generation_that_does_not_fit_is_refused_rather_than_cut() {
         for generation in [0, 1, -1, GENERATIONS, -GENERATIONS - 1] {
-            let new = NewSession { generation, ..Bench::memory().new_session() };
+            let new = NewSession { generation, ..Fixture::memory().new_session() };
             let session = decode(id(), &encode(&new).unwrap(), 5).unwrap();
             assert_eq!(session.generation, generation);
         }
         for generation in [GENERATIONS + 1, -GENERATIONS - 2, i64::MAX, i64::MIN] {
-            let new = NewSession { generation, ..Bench::memory().new_session() };
+            let new = NewSession { generation, ..Fixture::memory().new_session() };
             assert!(encode(&new).is_none(), "{generation}");
         }
     }
@@ -293,12 +293,12 @@ mod tests {
         let day = Duration::from_hours(24);
         for (life, error_ms) in [(day, 0), (30 * day, 0), (365 * day, 8), (12_000 * day, 256)] {
             let ttl = life / 2;
-            let new = NewSession { ttl, max_lifetime: life, ..Bench::memory().new_session() };
+            let new = NewSession { ttl, max_lifetime: life, ..Fixture::memory().new_session() };
             let session = decode(id(), &encode(&new).unwrap(), 0).unwrap();
-            let kept = Duration::from_millis(session.absolute_expires_at_ms.try_into().unwrap());
+            let stored = Duration::from_millis(session.absolute_expires_at_ms.try_into().unwrap());
             assert!(
-                kept <= life && life.abs_diff(kept) <= Duration::from_millis(error_ms),
-                "{kept:?}"
+                stored <= life && life.abs_diff(stored) <= Duration::from_millis(error_ms),
+                "{stored:?}"
             );
             let idle = session.expires_in;
             assert!(
@@ -310,11 +310,11 @@ mod tests {
 
     #[test]
     fn each_bit_of_a_digest_counts() {
-        let kept = kept_digest(&SecretDigest::from_bytes([0x5a; 32]));
+        let stored = stored_digest(&SecretDigest::from_bytes([0x5a; 32]));
         for bit in 0..256 {
             let mut changed = [0x5a; 32];
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert_ne!(kept_digest(&SecretDigest::from_bytes(changed)), kept, "{bit}");
+            assert_ne!(stored_digest(&SecretDigest::from_bytes(changed)), stored, "{bit}");
         }
     }
 
@@ -332,7 +332,7 @@ mod tests {
 
         #[test]
         fn a_record_cut_short_is_none(cut in 0_usize..1000) {
-            let bytes = encode(&Bench::memory().new_session()).unwrap();
+            let bytes = encode(&Fixture::memory().new_session()).unwrap();
             if cut < bytes.len() {
                 prop_assert!(decode(id(), &bytes[..cut], 5).is_none());
             }

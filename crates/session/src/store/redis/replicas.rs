@@ -7,13 +7,13 @@ use super::key::shown;
 use super::server::{Server, cluster, cluster_address, connect, connect_with, until};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
-use crate::store::conformance::{Bench, Held, end_of, fresh_digest, held, look, use_of};
+use crate::store::conformance::{Fixture, Held, end_of, fresh_digest, held, look, use_of};
 use crate::{ClientDigest, Ending, Kind, RedisOptions, StoreError, Verdict};
 
 const WAIT: RedisOptions = RedisOptions { wait_for_replica: true };
 
-async fn waiting(address: &str) -> Bench {
-    Bench::real(Arc::new(RedisStore::new(connect_with(address, WAIT).await)), UNIT)
+async fn waiting(address: &str) -> Fixture {
+    Fixture::real(Arc::new(RedisStore::new(connect_with(address, WAIT).await)), UNIT)
 }
 
 /// A master and its replica, joined.
@@ -27,40 +27,40 @@ fn pair() -> Option<(Server, Server)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
     let Some((master, replica)) = pair() else { return };
-    let bench = waiting(&master.address()).await;
-    let news: Vec<_> = (0..7).map(|_| bench.ending(Kind::Sliding, 10_000)).collect();
-    let once = bench.insert(&bench.ending(Kind::SingleUse, 10_000)).await;
-    let twice = bench.insert(&bench.ending(Kind::SingleUse, 10_000)).await;
+    let fixture = waiting(&master.address()).await;
+    let news: Vec<_> = (0..7).map(|_| fixture.ending(Kind::Sliding, 10_000)).collect();
+    let once = fixture.insert(&fixture.ending(Kind::SingleUse, 10_000)).await;
+    let twice = fixture.insert(&fixture.ending(Kind::SingleUse, 10_000)).await;
     for new in &news {
-        bench.insert(new).await;
+        fixture.insert(new).await;
     }
-    assert!(bench.store.remove(news[0].id).await.unwrap());
-    assert_eq!(bench.use_live(once).await.refresh_count, 1);
+    assert!(fixture.store.remove(news[0].id).await.unwrap());
+    assert_eq!(fixture.use_live(once).await.refresh_count, 1);
     let replaced = held(&news[6]);
     let client = ClientDigest::default();
-    let rotated = bench.store.rotate(&use_of(replaced), fresh_digest(), None, client).await;
+    let rotated = fixture.store.rotate(&use_of(replaced), fresh_digest(), None, client).await;
     assert!(matches!(rotated, Ok(Verdict::Alive(_))), "{rotated:?}");
-    assert!(matches!(bench.touch(end_of(held(&news[4]))).await, Verdict::Alive(_)));
+    assert!(matches!(fixture.touch(end_of(held(&news[4]))).await, Verdict::Alive(_)));
     replica.signal("STOP");
     // A logout, the same once more, and a theft.
     for _ in 0..2 {
-        assert!(bench.store.touch(&[end_of(held(&news[5]))]).await.remove(0).is_err());
+        assert!(fixture.store.touch(&[end_of(held(&news[5]))]).await.remove(0).is_err());
     }
-    bench.pass(1).await;
-    assert!(bench.store.end_reused(&use_of(replaced), client, Duration::ZERO).await.is_err());
-    assert!(bench.store.remove(news[1].id).await.is_err());
-    let ended = bench.store.remove_subject(news[2].subject.id, Ending::default()).await;
+    fixture.pass(1).await;
+    assert!(fixture.store.end_reused(&use_of(replaced), client, Duration::ZERO).await.is_err());
+    assert!(fixture.store.remove(news[1].id).await.is_err());
+    let ended = fixture.store.remove_subject(news[2].subject.id, Ending::default()).await;
     assert!(ended.is_err());
-    assert!(bench.store.touch(&[use_of(twice)]).await.remove(0).is_err());
+    assert!(fixture.store.touch(&[use_of(twice)]).await.remove(0).is_err());
     // Somebody who tries the logout again is not told that it is done.
     let gone = look(held(&news[1]));
-    assert!(bench.store.touch(&[gone]).await.remove(0).is_err());
+    assert!(fixture.store.touch(&[gone]).await.remove(0).is_err());
     // What changes no truth goes on.
-    assert_eq!(bench.use_live(held(&news[3])).await.refresh_count, 1);
+    assert_eq!(fixture.use_live(held(&news[3])).await.refresh_count, 1);
     replica.signal("CONT");
     until("it answers again", || replica.cli(&["PING"]) == "PONG");
-    assert!(bench.store.remove(news[3].id).await.unwrap());
-    assert!(!bench.lives(held(&news[1])).await);
+    assert!(fixture.store.remove(news[3].id).await.unwrap());
+    assert!(!fixture.lives(held(&news[1])).await);
     let ended = [0, 1, 2, 4, 5, 6].map(|at| news[at].id);
     for id in ended.into_iter().chain([once.id, twice.id]) {
         assert_eq!(replica.cli(&["EXISTS", &shown(session_key(id))]), "0");
@@ -70,16 +70,16 @@ async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_replica_nothing_that_must_have_one_succeeds() {
     let Some(server) = Server::start(&[]) else { return };
-    let bench = waiting(&server.address()).await;
-    let held = bench.open().await;
-    assert!(bench.store.remove(held.id).await.is_err());
-    assert!(matches!(bench.touch(use_of(held)).await, Verdict::Dead(_)));
+    let fixture = waiting(&server.address()).await;
+    let held = fixture.open().await;
+    assert!(fixture.store.remove(held.id).await.is_err());
+    assert!(matches!(fixture.touch(use_of(held)).await, Verdict::Dead(_)));
 }
 
 /// Uses each once; which of them failed.
-async fn use_all(bench: &Bench, helds: &[Held]) -> Vec<bool> {
+async fn use_all(fixture: &Fixture, helds: &[Held]) -> Vec<bool> {
     let presented: Vec<_> = helds.iter().map(|held| use_of(*held)).collect();
-    let answers = bench.store.touch(&presented).await.into_iter();
+    let answers = fixture.store.touch(&presented).await.into_iter();
     answers
         .map(|answer| match answer {
             Ok(Verdict::Alive(_)) => false,
@@ -95,10 +95,10 @@ async fn a_lost_master_is_missed_by_its_own_sessions_only_until_its_replica_take
         return;
     };
     let store = RedisStore::new(connect(&cluster_address(&servers)).await);
-    let bench = Bench::real(Arc::new(store), UNIT);
+    let fixture = Fixture::real(Arc::new(store), UNIT);
     let mut helds = Vec::new();
     for _ in 0..60 {
-        helds.push(bench.insert(&bench.ending(Kind::Sliding, 10_000)).await);
+        helds.push(fixture.insert(&fixture.ending(Kind::Sliding, 10_000)).await);
     }
     let is_master = |server: &Server| server.cli(&["ROLE"]).starts_with("master");
     let lost = servers.iter().position(is_master).unwrap();
@@ -112,10 +112,10 @@ async fn a_lost_master_is_missed_by_its_own_sessions_only_until_its_replica_take
         keys == 4 * helds.len()
     });
     servers[lost].kill();
-    assert_eq!(use_all(&bench, &helds).await, lives_there);
+    assert_eq!(use_all(&fixture, &helds).await, lives_there);
     let mut rounds = 0;
     loop {
-        let failed = use_all(&bench, &helds).await;
+        let failed = use_all(&fixture, &helds).await;
         for (failed, there) in failed.iter().zip(&lives_there) {
             assert!(!failed || *there, "a session of another master failed");
         }
@@ -127,8 +127,8 @@ async fn a_lost_master_is_missed_by_its_own_sessions_only_until_its_replica_take
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for held in helds {
-        assert!(bench.store.remove(held.id).await.unwrap());
-        assert!(!bench.lives(held).await);
+        assert!(fixture.store.remove(held.id).await.unwrap());
+        assert!(!fixture.lives(held).await);
     }
 }
 
@@ -138,10 +138,10 @@ async fn while_slots_move_each_use_counts_exactly_once() {
         return;
     };
     let store = RedisStore::new(connect(&cluster_address(&servers)).await);
-    let bench = Bench::real(Arc::new(store), UNIT);
+    let fixture = Fixture::real(Arc::new(store), UNIT);
     let mut helds = Vec::new();
     for _ in 0..200 {
-        helds.push(bench.insert(&bench.ending(Kind::Sliding, 10_000)).await);
+        helds.push(fixture.insert(&fixture.ending(Kind::Sliding, 10_000)).await);
     }
     let id = |server: &Server| server.cli(&["CLUSTER", "MYID"]);
     let (from, to) = (id(&servers[0]), id(&servers[1]));
@@ -158,7 +158,7 @@ async fn while_slots_move_each_use_counts_exactly_once() {
     let mut rounds = 0;
     while !moving.is_finished() || rounds < 10 {
         let presented: Vec<_> = helds.iter().map(|held| use_of(*held)).collect();
-        let answers = bench.store.touch(&presented).await;
+        let answers = fixture.store.touch(&presented).await;
         for (uses, answer) in uses.iter_mut().zip(answers) {
             uses.count(answer);
         }
@@ -166,7 +166,7 @@ async fn while_slots_move_each_use_counts_exactly_once() {
     }
     moving.await.unwrap();
     for (held, uses) in helds.into_iter().zip(uses) {
-        let counted = bench.use_live(held).await.refresh_count - 1;
+        let counted = fixture.use_live(held).await.refresh_count - 1;
         assert!((uses.answered..=uses.answered + uses.unknown).contains(&counted), "{uses:?}");
         assert!(uses.answered > 0, "{uses:?} in {rounds} rounds");
     }

@@ -1,4 +1,4 @@
-//! What scripts answer, read strictly: an answer of another form is no answer.
+//! Replies of scripts, read strictly: one of another form is an error.
 
 use redis::Value;
 
@@ -12,37 +12,37 @@ pub(super) fn state(value: &Value) -> Result<Result<(u64, &[u8]), Dead>, StoreEr
         Value::Int(2) => Ok(Err(Dead::Replaced)),
         Value::Array(items) => match items.as_slice() {
             [now, record] => {
-                let now = u64::try_from(number(now)?).map_err(|_| odd())?;
+                let now = u64::try_from(number(now)?).map_err(|_| unreadable())?;
                 Ok(Ok((now, bytes(record)?)))
             }
-            _ => Err(odd()),
+            _ => Err(unreadable()),
         },
-        _ => Err(odd()),
+        _ => Err(unreadable()),
     }
 }
 
 pub(super) fn number(value: &Value) -> Result<i64, StoreError> {
     match value {
         Value::Int(number) => Ok(*number),
-        _ => Err(odd()),
+        _ => Err(unreadable()),
     }
 }
 
 pub(super) fn bytes(value: &Value) -> Result<&[u8], StoreError> {
     match value {
         Value::BulkString(bytes) => Ok(bytes),
-        _ => Err(odd()),
+        _ => Err(unreadable()),
     }
 }
 
 pub(super) fn array(value: &Value) -> Result<&[Value], StoreError> {
     match value {
         Value::Array(items) => Ok(items),
-        _ => Err(odd()),
+        _ => Err(unreadable()),
     }
 }
 
-/// What stands in the store, or what the server says, makes no sense.
-pub(super) fn odd() -> StoreError {
-    StoreError("what stands under the key of a session is none".to_owned())
+/// The error for a record or a reply that cannot be read.
+pub(super) fn unreadable() -> StoreError {
+    StoreError("stored session record is unreadable".to_owned())
 }

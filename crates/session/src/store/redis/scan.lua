@@ -1,4 +1,4 @@
--- The record of whatever session stands here. 0 where none lives, 2 where nobody can tell.
+-- The record of the session under the key. 0 where none lives, 2 where the record is unreadable.
 local text = redis.pcall('GET', KEYS[1])
 if not text then return 0 end
 if not read(text) then return 2 end

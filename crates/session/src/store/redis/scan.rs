@@ -125,7 +125,7 @@ impl RedisStore {
 /// What `SCAN` says: its next cursor, and the ids in the keys that it names.
 fn scanned(answer: &Value) -> Result<(u64, Vec<SessionId>), StoreError> {
     let [at, keys] = reply::array(answer)? else {
-        return Err(reply::odd());
+        return Err(reply::unreadable());
     };
     let at = std::str::from_utf8(reply::bytes(at)?).ok().and_then(|at| at.parse().ok());
     let mut ids = Vec::new();
@@ -133,5 +133,5 @@ fn scanned(answer: &Value) -> Result<(u64, Vec<SessionId>), StoreError> {
         // What has no id in its name is no session of ours.
         ids.extend(key::id_in(*SESSION, reply::bytes(name)?).map(SessionId::from));
     }
-    Ok((at.ok_or_else(reply::odd)?, ids))
+    Ok((at.ok_or_else(reply::unreadable)?, ids))
 }

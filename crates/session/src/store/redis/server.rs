@@ -35,8 +35,8 @@ struct Running {
     id: String,
 }
 
-/// Starts what its arguments say and tells its number. When the input ends, kills it, and removes
-/// its directory unless told to keep it.
+/// Starts what its arguments say and prints its number. When the input ends, kills it, and removes
+/// its directory unless output to keep it.
 const GUARD: &str = r#"dir=$1; shift; "$@" </dev/null >/dev/null 2>&1 & echo $!
     read -r word; kill -9 $! 2>/dev/null; wait; [ "$word" = keep ] || rm -rf "$dir""#;
 
@@ -228,7 +228,7 @@ fn spawn(port: u16, arguments: &[String], directory: &Path) -> Running {
         .spawn()
         .unwrap();
     let mut id = String::new();
-    let told = guard.stdout.take().unwrap();
-    BufReader::new(told).read_line(&mut id).unwrap();
+    let output = guard.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut id).unwrap();
     Running { pipe: guard.stdin.take(), id: id.trim().to_owned(), guard }
 }

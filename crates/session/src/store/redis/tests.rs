@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::RedisStore;
 use super::server::fresh_database;
-use crate::store::conformance::{Bench, for_each_case};
+use crate::store::conformance::{Fixture, for_each_case};
 
 /// The shortest time that decides anything in a case.
 pub(super) const UNIT: Duration = Duration::from_millis(400);
@@ -15,8 +15,8 @@ macro_rules! conformance {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $case() {
             if let Some(connection) = fresh_database().await {
-                let bench = Bench::real(Arc::new(RedisStore::new(connection)), UNIT);
-                crate::store::conformance::$file::$case(&bench).await;
+                let fixture = Fixture::real(Arc::new(RedisStore::new(connection)), UNIT);
+                crate::store::conformance::$file::$case(&fixture).await;
             }
         }
     )*)* };

@@ -1,5 +1,5 @@
 -- Uses each of KEYS by itself, in their order. ARGV: for each in turn the digest that was presented,
--- and a byte that says whether this is a use, a look or the end. Answers in one text: the time, and for each a
+-- and a byte that says whether this is a use, a look or the end. Replies in one text: the time, and for each a
 -- length and the record as it was before, or one byte that says why there is none.
 local UNKNOWN, EXPIRED, UNREADABLE, REPLACED = '\0\1\0', '\0\1\1', '\0\1\2', '\0\1\3'
 local USE, LOOK, END = 0, 1, 2
@@ -9,15 +9,15 @@ local parts, lengths = {pack('>I6', now)}, {}
 -- Numbers are slow to write out as text, and many sessions end at the same moment.
 local last_end, last_text
 
-local function touch(key, place)
+local function touch(key, position)
   local text = redis.pcall('GET', key)
   if not text then return UNKNOWN end
   local a, b, c, created, life, idle, used, count, unit, values = read(text)
   if not a then return UNREADABLE end
-  local intent = presented:byte(place + 16)
+  local intent = presented:byte(position + 16)
   local is_over = now >= end_of(created, life, idle, used, unit)
-  if not same(a, b, c, presented, place) then
-    if is_over or intent == LOOK or not is_replaced(text, values, presented, place) then
+  if not same(a, b, c, presented, position) then
+    if is_over or intent == LOOK or not is_replaced(text, values, presented, position) then
       return UNKNOWN
     end
     if intent == USE then return REPLACED end
@@ -36,16 +36,16 @@ local function touch(key, place)
   return text
 end
 
-for place, key in ipairs(KEYS) do
-  local answer = touch(key, place * 17 - 16)
-  if #answer > 3 then
-    local length = lengths[#answer]
+for position, key in ipairs(KEYS) do
+  local reply = touch(key, position * 17 - 16)
+  if #reply > 3 then
+    local length = lengths[#reply]
     if not length then
-      length = pack('>I2', #answer)
-      lengths[#answer] = length
+      length = pack('>I2', #reply)
+      lengths[#reply] = length
     end
     parts[#parts + 1] = length
   end
-  parts[#parts + 1] = answer
+  parts[#parts + 1] = reply
 end
 return table.concat(parts)

@@ -6,7 +6,7 @@ use super::scripts::CREATE;
 use super::server::{Server, connect};
 use super::{RedisStore, session_key};
 use crate::redis_connection::ScriptCall;
-use crate::store::conformance::{Bench, Client, Held, end_of, fresh_digest, held, look, use_of};
+use crate::store::conformance::{Client, Fixture, Held, end_of, fresh_digest, held, look, use_of};
 use crate::{
     Condition, Dead, Ending, Kind, NewSession, Presented, Session, SessionStore as _, ValueChange,
     Verdict,
@@ -27,7 +27,7 @@ async fn store(server: &Server) -> RedisStore {
 }
 
 fn new_session() -> NewSession {
-    Bench::memory().ending(Kind::Sliding, 1000)
+    Fixture::memory().ending(Kind::Sliding, 1000)
 }
 
 /// Puts a record in as another version would, entered in its subject's index.
@@ -56,7 +56,7 @@ fn version_of(server: &Server, held: Held) -> u8 {
 }
 
 /// Fails unless a session shows what version 1 knew of it.
-fn assert_told(session: &Session) {
+fn assert_read(session: &Session) {
     assert_eq!((&*session.subject.username, &*session.subject.display_name), ("ann@b.c", "Ann"));
     assert_eq!(session.role(), "user");
     assert_eq!(session.origin.user_agent.as_deref(), Some(FIREFOX));
@@ -68,27 +68,27 @@ async fn a_session_of_version_1_is_used_and_is_of_version_2_once_it_is_rotated()
     let store = store(&server).await;
     let new = new_session();
     let old = put(&store, &new, 1, &VERSION_1).await;
-    assert_told(&alive(&store, use_of(old)).await);
+    assert_read(&alive(&store, use_of(old)).await);
     let value = ValueChange::Put("1".into());
     store.write_value(old.id, "cart", value, Condition::None).await.unwrap();
     assert_eq!(alive(&store, use_of(old)).await.refresh_count, 2);
-    assert_told(&store.list(new.subject.id).await.unwrap()[0]);
+    assert_read(&store.list(new.subject.id).await.unwrap()[0]);
     assert_eq!(version_of(&server, old), 1);
     let mut current = old;
     for count in 3..5 {
         let digest = fresh_digest();
         let verdict = store.rotate(&use_of(current), digest, None, Client::BOB.digest()).await;
         let Ok(Verdict::Alive(session)) = verdict else { panic!("{verdict:?}") };
-        assert_told(&session);
+        assert_read(&session);
         assert_eq!((session.refresh_count, version_of(&server, current)), (count, 2));
         let replaced = present(&store, use_of(current)).await;
         assert_eq!(replaced, Verdict::Dead(Dead::Replaced));
         current = Held { digest, ..current };
-        assert_told(&alive(&store, look(current)).await);
+        assert_read(&alive(&store, look(current)).await);
     }
     assert_eq!(store.values(old.id).await.unwrap().map(|values| values.len()), Some(1));
     assert_eq!(present(&store, end_of(old)).await, Verdict::Dead(Dead::Unknown));
-    assert_told(&alive(&store, end_of(current)).await);
+    assert_read(&alive(&store, end_of(current)).await);
     assert_eq!(present(&store, look(current)).await, Verdict::Dead(Dead::Unknown));
 }
 
@@ -100,7 +100,7 @@ async fn a_session_of_version_1_ends_by_whatever_ends_sessions() {
         let new = new_session();
         let held = put(&store, &new, 1, &VERSION_1).await;
         match way {
-            0 => assert_told(&alive(&store, end_of(held)).await),
+            0 => assert_read(&alive(&store, end_of(held)).await),
             1 => assert!(store.remove(held.id).await.unwrap()),
             _ => {
                 let ended = store.remove_subject(new.subject.id, Ending::default()).await;

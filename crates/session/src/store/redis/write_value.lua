@@ -10,17 +10,17 @@ local values = text:sub(#record + 1, -5)
 
 local latest, others, bytes, present = 0, {}, 0, nil
 if #values > 0 then
-  local place = 5
+  local index = 5
   latest = struct.unpack('>I4', values)
-  while place <= #values do
-    local start, key, version, value = place, nil, nil, nil
-    key, version, place = struct.unpack('>Bc0I4', values, place)
-    value, place = struct.unpack('>I2c0', values, place)
+  while index <= #values do
+    local start, key, version, value = index, nil, nil, nil
+    key, version, index = struct.unpack('>Bc0I4', values, index)
+    value, index = struct.unpack('>I2c0', values, index)
     if key == ARGV[1] then
       present = version
     else
       bytes = bytes + #key + #value
-      others[#others + 1] = values:sub(start, place - 1)
+      others[#others + 1] = values:sub(start, index - 1)
     end
   end
 end
@@ -29,9 +29,9 @@ if ARGV[4] == 'present' and not present then return FAILED end
 if ARGV[4] == 'absent' and present then return FAILED end
 if ARGV[4] == 'version' then
   local allowed = false
-  for place = 6, #ARGV do
+  for index = 6, #ARGV do
     -- As text: a version that somebody made up need not fit a number.
-    if present and ARGV[place] == string.format('%.0f', present) then allowed = true end
+    if present and ARGV[index] == string.format('%.0f', present) then allowed = true end
   end
   if not allowed then return FAILED end
 end

@@ -1,12 +1,12 @@
-//! The fields of a record: what a session says of its user, and of where it came from.
+//! The fields of a record: a session's user, and where it came from.
 //!
-//! A field of the tag for what is rare says by its first byte what it is: 1 the name of a token, 2 the
+//! The first byte of a field with the tag for rare ones is what it is: 1 the name of a token, 2 the
 //! age of the login, 3 the latest rotation; 4 is reserved for what the session was issued for. One that
-//! is not known is skipped and preserved.
+//! is unknown is skipped and preserved.
 //!
-//! INVARIANT: a field that restricts what a session may do, or says that its subject is not one of our
-//! users, has 128 or more there, and a record with one that is not known is unreadable: a node that
-//! does not understand a restriction lets nobody pass. Reserved are 128 for scopes (each a length in one
+//! INVARIANT: a field that restricts what a session may do, or states that its subject is not one of our
+//! users, has 128 or more there, and a record with one that is unknown is unreadable: a node that
+//! does not understand a restriction lets no token pass. Reserved are 128 for scopes (each a length in one
 //! byte and so many characters), 129 for the text id of an external subject, of which the subject's id
 //! is then a `UUIDv8`, and 130 for a service user, with nothing behind it.
 
@@ -29,20 +29,20 @@ const PACKED_DISPLAY_NAME: u8 = 7;
 
 const RARE_NAME: u8 = 1;
 const RARE_LOGIN_AGE: u8 = 2;
-/// From here on, what is not known makes a record unreadable.
+/// From here on, what is unknown makes a record unreadable.
 const RARE_RESTRICTIONS: u8 = 128;
 
 /// The role that a field without anything in it stands for.
-const USUAL_ROLE: &str = "user";
+const DEFAULT_ROLE: &str = "user";
 
-/// The length in a field's first byte that says that two more bytes tell it.
+/// The length in a field's first byte that stands for one in the next two bytes.
 const LONG: u8 = 31;
 
-/// The fields that are known here.
+/// The fields that this version reads.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct Fields {
     pub(super) username: Box<str>,
-    /// The user name, where nothing else is said.
+    /// The user name, where there is no other.
     pub(super) display_name: Option<Box<str>>,
     pub(super) roles: Vec<Box<str>>,
     pub(super) origin: Origin,
@@ -50,26 +50,26 @@ pub(super) struct Known {
     pub(super) login_age: Duration,
 }
 
-impl Known {
+impl Fields {
     /// Reads them all; `None` where one makes no sense.
     pub(super) fn read(fields: &mut Reader<'_>) -> Option<Self> {
-        let mut known = Self::default();
+        let mut read = Self::default();
         while !fields.0.is_empty() {
             let (tag, length) = fields.field()?;
             let mut field = Reader(fields.take(usize::try_from(length).ok()?)?);
             match tag {
-                USERNAME => known.username = field.text(length)?,
-                PACKED_USERNAME => known.username = unpack_name(field.0)?.into(),
-                DISPLAY_NAME => known.display_name = Some(field.text(length)?),
-                PACKED_DISPLAY_NAME => known.display_name = Some(unpack_title(field.0)?.into()),
-                ROLE if length == 0 => known.roles.push(USUAL_ROLE.into()),
-                ROLE => known.roles.push(field.text(length)?),
-                IP => known.origin.ip = Some(field.address()?),
-                USER_AGENT => known.origin.user_agent = Some(unpack_phrases(field.0)?.into()),
-                _ => known.read_rare(&mut field)?,
+                USERNAME => read.username = field.text(length)?,
+                PACKED_USERNAME => read.username = unpack_name(field.0)?.into(),
+                DISPLAY_NAME => read.display_name = Some(field.text(length)?),
+                PACKED_DISPLAY_NAME => read.display_name = Some(unpack_title(field.0)?.into()),
+                ROLE if length == 0 => read.roles.push(DEFAULT_ROLE.into()),
+                ROLE => read.roles.push(field.text(length)?),
+                IP => read.origin.ip = Some(field.address()?),
+                USER_AGENT => read.origin.user_agent = Some(unpack_phrases(field.0)?.into()),
+                _ => read.read_rare(&mut field)?,
             }
         }
-        Some(known)
+        Some(read)
     }
 
     fn read_rare(&mut self, field: &mut Reader<'_>) -> Option<()> {
@@ -83,7 +83,7 @@ impl Known {
     }
 }
 
-/// The subject's id and all fields of a new session; `None` where it has what no field can say.
+/// The subject's id and all fields of a new session; `None` where it has what no field can express.
 pub(super) fn fields_of(new: &NewSession) -> Option<Vec<u8>> {
     let subject = &new.subject;
     let mut fields = subject.id.as_bytes().to_vec();
@@ -95,7 +95,7 @@ pub(super) fn fields_of(new: &NewSession) -> Option<Vec<u8>> {
         if role.is_empty() {
             return None;
         }
-        let role = if **role == *USUAL_ROLE { "" } else { role };
+        let role = if **role == *DEFAULT_ROLE { "" } else { role };
         push_field(&mut fields, ROLE, role.as_bytes());
     }
     match new.origin.ip {
@@ -131,8 +131,8 @@ pub(super) fn push_field(bytes: &mut Vec<u8>, tag: u8, field: &[u8]) {
 
 /// The last `width` bytes of a number.
 pub(super) fn push(bytes: &mut Vec<u8>, number: u64, width: usize) {
-    for place in (0..width).rev() {
-        let shifted = number.checked_shr(u32::try_from(place * 8).unwrap_or(u32::MAX));
+    for index in (0..width).rev() {
+        let shifted = number.checked_shr(u32::try_from(index * 8).unwrap_or(u32::MAX));
         bytes.push(shifted.unwrap_or_default().to_le_bytes()[0]);
     }
 }

@@ -5,7 +5,7 @@
 //! A text that was not packed, as `unpack_phrases` meets it in a record of version 2, unpacks to itself:
 //! the codes are bytes that no UTF-8 has.
 
-/// The characters of a packed name, three to two bytes. A place is a number from 1; 0 fills up.
+/// The characters of a packed name, three to two bytes. A digit is a number from 1; 0 fills up.
 const ALPHABET: &[u8; 39] = b"abcdefghijklmnopqrstuvwxyz0123456789.@-";
 /// One more than there are characters.
 const BASE: u16 = 40;
@@ -31,7 +31,7 @@ const PHRASES: [(u8, &str); 13] = [
 pub(super) fn unpack_name(packed: &[u8]) -> Option<String> {
     let mut name = String::with_capacity(packed.len() * 3 / 2 + 1);
     for two in packed.chunks(2) {
-        let places = match *two {
+        let digits = match *two {
             [high, low] => {
                 let number = u16::from_be_bytes([high, low]);
                 [number / BASE / BASE, number / BASE % BASE, number % BASE]
@@ -39,8 +39,8 @@ pub(super) fn unpack_name(packed: &[u8]) -> Option<String> {
             [alone] => [alone.into(), 0, 0],
             _ => return None,
         };
-        for place in places.into_iter().filter(|place| *place > 0) {
-            name.push((*ALPHABET.get(usize::from(place) - 1)?).into());
+        for digit in digits.into_iter().filter(|digit| *digit > 0) {
+            name.push((*ALPHABET.get(usize::from(digit) - 1)?).into());
         }
     }
     Some(name)
