@@ -39,7 +39,12 @@ impl Backend {
                 warnings: Vec::new(),
             }),
             SessionBackend::Redis { address, wait_for_replica } => {
-                Self::redis(address, RedisOptions { wait_for_replica }, clock).await
+                Self::redis(
+                    address,
+                    RedisOptions { wait_for_replica, ..RedisOptions::default() },
+                    clock,
+                )
+                .await
             }
         }
     }

@@ -19,6 +19,7 @@ mod timeouts;
 mod warnings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clock::Clock;
 use redis::Value;
@@ -31,6 +32,7 @@ pub(crate) use script_reply::ScriptReply;
 use self::batched::{BatchedNode, KEYS_PER_CALL};
 use self::cluster::Cluster;
 use self::node::{Durability, Node, NodeReply};
+use self::timeouts::RESPONSE;
 use crate::StoreError;
 
 /// The reply to one call.
@@ -49,10 +51,19 @@ enum Target {
 }
 
 /// What is demanded of the servers.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct RedisOptions {
-    /// Whether a revocation counts only once a replica has stored it, too.
+    /// Whether a revocation counts only once a replica has stored it, too; by default it does not
+    /// have to.
     pub wait_for_replica: bool,
+    /// How long a command may take, with whatever it waits for before it is sent; by default 480 ms.
+    pub response_timeout: Duration,
+}
+
+impl Default for RedisOptions {
+    fn default() -> Self {
+        Self { wait_for_replica: false, response_timeout: RESPONSE }
+    }
 }
 
 impl RedisConnection {
@@ -71,11 +82,17 @@ impl RedisConnection {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let target = if address.is_cluster {
-            Target::Cluster(Box::new(Cluster::open(address, clock).await?))
+            Target::Cluster(Box::new(
+                Cluster::open(address, options.response_timeout, clock).await?,
+            ))
         } else {
             let host =
                 address.hosts.first().ok_or_else(|| unreachable("a server without a name"))?;
-            Target::Single(Box::new(BatchedNode::new(Node::new(&address, host)?)))
+            Target::Single(Box::new(BatchedNode::new(Node::new(
+                &address,
+                host,
+                options.response_timeout,
+            )?)))
         };
         let opened = Self { target: Arc::new(target), wait_for_replica: options.wait_for_replica };
         opened.ping().await?;

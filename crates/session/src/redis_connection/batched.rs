@@ -11,7 +11,6 @@ use batching::{Abandoned, Batcher, Limits};
 use super::node::{Durability, Node, NodeReply};
 use super::script_call::{ScriptBatch, ScriptCall};
 use super::script_reply::ScriptReply;
-use super::timeouts::RESPONSE;
 use crate::StoreError;
 
 /// How many keys one call has at most, so that nobody else waits for it much longer than 0.2 ms.
@@ -38,7 +37,7 @@ impl BatchedNode {
             count: usize::MAX,
             weight: MAX_KEYS,
             // By then all callers of a batch have given up, and it has ended with the last one.
-            overdue: RESPONSE,
+            overdue: node.response_timeout(),
         };
         let node = Arc::new(node);
         let sender = Arc::clone(&node);

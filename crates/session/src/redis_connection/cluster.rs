@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clock::{Clock, Moment};
 use futures_util::future::join_all;
@@ -27,6 +28,7 @@ const MAX_REDIRECTS: usize = 3;
 /// The servers of a cluster.
 pub(super) struct Cluster {
     address: RedisAddress,
+    response_timeout: Duration,
     clock: Arc<dyn Clock>,
     nodes: RwLock<HashMap<Host, Arc<Node>>>,
     topology: RwLock<Arc<Topology>>,
@@ -47,10 +49,12 @@ impl Cluster {
     /// Finds all servers by those that the address names.
     pub(super) async fn open(
         address: RedisAddress,
+        response_timeout: Duration,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
         let cluster = Self {
             address,
+            response_timeout,
             clock,
             nodes: RwLock::default(),
             topology: RwLock::default(),
@@ -231,7 +235,7 @@ impl Cluster {
         if let Some(node) = self.nodes.read().get(host) {
             return Ok(Arc::clone(node));
         }
-        let node = Arc::new(Node::new(&self.address, host)?);
+        let node = Arc::new(Node::new(&self.address, host, self.response_timeout)?);
         let mut nodes = self.nodes.write();
         Ok(Arc::clone(nodes.entry(host.clone()).or_insert(node)))
     }

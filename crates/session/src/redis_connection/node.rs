@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::{Cmd, ErrorKind, Pipeline, RedisResult, ServerErrorKind, Value};
 use tokio::sync::Semaphore;
@@ -10,7 +11,7 @@ use super::address::{Host, RedisAddress};
 use super::connection::{Connector, ReconnectingConnection};
 use super::script::Script;
 use super::script_call::ScriptCall;
-use super::timeouts::{REPLICA, RESPONSE};
+use super::timeouts::REPLICA;
 use super::{Reply, unreachable};
 use crate::StoreError;
 
@@ -45,6 +46,7 @@ pub(super) struct Node {
     /// Apart from the other: a connection that waits for a replica serves nobody else meanwhile.
     replica_connection: ReconnectingConnection,
     in_flight: Semaphore,
+    response_timeout: Duration,
 }
 
 /// How calls are written to a server.
@@ -59,14 +61,24 @@ struct Delivery {
 
 impl Node {
     /// Nothing is sent yet.
-    pub(super) fn new(address: &RedisAddress, host: &Host) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        address: &RedisAddress,
+        host: &Host,
+        response_timeout: Duration,
+    ) -> Result<Self, StoreError> {
         let connector = Arc::new(Connector::new(address, host)?);
         Ok(Self {
             host: host.clone(),
             connection: ReconnectingConnection::new(&connector),
             replica_connection: ReconnectingConnection::new(&connector),
             in_flight: Semaphore::new(IN_FLIGHT),
+            response_timeout,
         })
+    }
+
+    /// How long a command may take here.
+    pub(super) const fn response_timeout(&self) -> Duration {
+        self.response_timeout
     }
 
     /// Makes all calls in one round trip, in their order; a reply for each.
@@ -111,7 +123,7 @@ impl Node {
         let Ok(_permit) = self.in_flight.try_acquire() else {
             return Err(StoreError(format!("{IN_FLIGHT} commands in flight to {}", self.host)));
         };
-        match tokio::time::timeout(RESPONSE, work).await {
+        match tokio::time::timeout(self.response_timeout, work).await {
             Ok(done) => done,
             Err(_) => Err(StoreError(format!("{} timed out", self.host))),
         }

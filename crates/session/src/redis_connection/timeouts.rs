@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a command may take, with whatever it waits for before it is sent. It is measured in
-/// one place, `Node::bounded`.
+/// How long a command may take by default, with whatever it waits for before it is sent.
 pub(super) const RESPONSE: Duration = Duration::from_millis(480);
 /// How long a connection may take to be established.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);

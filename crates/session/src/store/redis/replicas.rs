@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::key::shown;
-use super::server::{Server, cluster, cluster_address, connect, connect_with, until};
+use super::server::{PATIENT, Server, cluster, cluster_address, connect, connect_with, until};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
 use crate::store::conformance::{Fixture, Held, end_of, fresh_digest, held, look, use_of};
 use crate::{ClientDigest, Ending, Kind, RedisOptions, StoreError, Verdict};
 
-const WAIT: RedisOptions = RedisOptions { wait_for_replica: true };
+const WAIT: RedisOptions = RedisOptions { wait_for_replica: true, ..PATIENT };
 
 async fn waiting(address: &str) -> Fixture {
     Fixture::real(Arc::new(RedisStore::new(connect_with(address, WAIT).await)), UNIT)
