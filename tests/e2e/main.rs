@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "the log of a failed test and why one was skipped")]
 
-mod harness;
+use testkit as harness;
 
 mod accounts;
 mod acknowledged_users;

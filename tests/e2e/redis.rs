@@ -9,7 +9,6 @@ mod limit;
 mod nodes;
 mod outage;
 mod restarts;
-mod server;
 mod settings;
 mod soak;
 mod truth;

@@ -36,6 +36,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("httpdate", &[]),
     ("wiping-alloc", &[]),
+    // No rule names it: it is for tests alone.
+    ("testkit", &["tokio"]),
     ("session", &["batching", "clock", "redis", "tokio"]),
     ("users", &["clock", "sqlx", "tokio"]),
     (

@@ -3,9 +3,9 @@
 use tempfile::TempDir;
 
 use super::nodes::Site;
-use super::server::Redis;
 use crate::harness::{
-    ANN, AuthService, DEMO, LONG_PASSWORD, Launch, Output, PATIENCE, eventually, is_alive, query,
+    ANN, AuthService, DEMO, LONG_PASSWORD, Launch, Output, PATIENCE, Redis, eventually, is_alive,
+    query,
 };
 
 fn home() -> TempDir {
@@ -141,7 +141,7 @@ fn a_node_whose_store_was_given_to_another_database_lets_nobody_in() {
 
 #[test]
 fn users_in_memory_beside_such_a_store_are_refused() {
-    let Some(redis) = Redis::start(&[]) else { return };
+    let Some(redis) = Redis::start_durable(&[]) else { return };
     for launch in [Launch::auth(), Launch::pair(), Launch::pair().var("AUTH_DATABASE_URL", "")] {
         let refused = launch.var("AUTH_SESSION_STORE", redis.url()).run();
         expect_refusal(&refused, 2, &["AUTH_DATABASE_URL", "sqlite::memory:"]);

@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::nodes::Site;
-use super::server::Redis;
-use super::ways::{TlsRedis, cluster, on_cluster};
+use super::ways::{TlsRedis, on_cluster};
 use crate::harness::{
-    AuthService, DEMO, Launch, PATIENCE, Request, eventually, is_alive, let_time_pass,
+    AuthService, DEMO, Launch, PATIENCE, Redis, Request, eventually, is_alive, let_time_pass,
+    redis_cluster,
 };
 
 const ROUNDS: usize = 50;
@@ -59,7 +59,7 @@ fn the_first_request_after_a_cut_is_served_through_tls() {
 
 #[test]
 fn the_first_request_after_a_cut_is_served_by_a_cluster() {
-    let Some(servers) = cluster() else { return };
+    let Some(servers) = redis_cluster(0, &[]) else { return };
     every_first_request_is_served(&on_cluster(&servers), &servers.iter().collect::<Vec<_>>());
 }
 

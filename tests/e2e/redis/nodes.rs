@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::server::Redis;
 use crate::harness::{
-    Answer, AuthService, BusinessService, Connection, Launch, PATIENCE, Request, eventually,
+    Answer, AuthService, BusinessService, Connection, Launch, PATIENCE, Redis, Request, eventually,
     quiet_port,
 };
 
@@ -20,7 +19,7 @@ pub(crate) struct Site {
 impl Site {
     /// `None` where there is no Redis to be had.
     pub(crate) fn open() -> Option<Self> {
-        let redis = Redis::start(&[])?;
+        let redis = Redis::start_durable(&[])?;
         let users = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
         Some(Self { redis, users })
     }

@@ -5,9 +5,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::server::Redis;
 use crate::harness::{
-    AuthService, Launch, PATIENCE, Request, eventually, is_alive, quiet_port, skip_unless_installed,
+    AuthService, Launch, Redis, Request, is_alive, quiet_port, redis_cluster, skip_unless_installed,
 };
 
 fn on(redis: &str) -> Launch {
@@ -67,7 +66,7 @@ fn a_password_comes_from_a_file_and_belongs_to_a_user() {
         "~known:*",
         "~fence:*",
     ];
-    let Some(redis) = Redis::start(&acl) else { return };
+    let Some(redis) = Redis::start_durable(&acl) else { return };
     let directory = TempDir::with_prefix("reinflate-e2e-").unwrap();
     let file = directory.path().join("password");
     fs::write(&file, "secret-of-ann\n").unwrap();
@@ -107,7 +106,7 @@ impl TlsRedis {
     fn with(certificate: &str, key: &str, directory: TempDir) -> Option<Self> {
         let port = quiet_port().to_string();
         let authority = directory.path().join("redis.pem").display().to_string();
-        let redis = Redis::start(&[
+        let redis = Redis::start_durable(&[
             "--tls-port",
             &port,
             "--tls-cert-file",
@@ -194,28 +193,6 @@ fn the_documented_self_signed_certificate_is_taken_and_a_bare_one_is_not() {
     }
 }
 
-/// Three masters that are one cluster.
-pub(super) fn cluster() -> Option<Vec<Redis>> {
-    let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
-    let servers = (0..3).map(|_| Redis::start(&arguments)).collect::<Option<Vec<Redis>>>()?;
-    let hosts: Vec<String> =
-        servers.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect();
-    let created = Command::new("redis-cli")
-        .args(["--cluster", "create"])
-        .args(&hosts)
-        .args(["--cluster-replicas", "0", "--cluster-yes"])
-        .output()
-        .unwrap();
-    assert!(created.status.success(), "{created:?}");
-    for server in &servers {
-        eventually("the cluster is whole", PATIENCE, || {
-            let info = server.cli(&["CLUSTER", "INFO"]);
-            info.contains("cluster_state:ok").then_some(())
-        });
-    }
-    Some(servers)
-}
-
 /// A node on a cluster; one of its servers is enough to find the others.
 pub(super) fn on_cluster(servers: &[Redis]) -> Launch {
     on(&format!("redis-cluster://127.0.0.1:{}", servers[2].port))
@@ -223,7 +200,7 @@ pub(super) fn on_cluster(servers: &[Redis]) -> Launch {
 
 #[test]
 fn a_cluster_of_three_masters_is_one_store() {
-    let Some(servers) = cluster() else { return };
+    let Some(servers) = redis_cluster(0, &[]) else { return };
     let home = TempDir::with_prefix("reinflate-e2e-").unwrap();
     let users = home.path().join("users.db");
     let launch =

@@ -6,8 +6,8 @@ use auth_api_types::{Client, Reason};
 use auth_client::{Answer, AuthUnavailable, InternalKey, Question};
 use tokio::time::Instant;
 
-use crate::upstream::{Act, SESSION, Upstream, http, json, no, nobody, yes};
 use crate::{BUDGET, client, client_with, options};
+use testkit::fake_auth::{Act, SESSION, Upstream, http, json, no, nobody, yes};
 
 #[tokio::test]
 async fn a_clear_yes_is_alive_and_a_clear_no_is_dead() {

@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::client_with;
-use crate::service::{Service, alive, dead};
-use crate::upstream::http;
+use testkit::fake_auth::http;
+use testkit::fake_auth::{Service, alive, dead};
 
 /// Long enough for nothing here to be overdue.
 pub(crate) const PATIENT: Duration = Duration::from_secs(20);

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::batches::{ask, ask_each, client, options, until_waiting, user};
 use crate::client_with;
-use crate::service::{Service, alive, token};
-use crate::upstream::json;
+use testkit::fake_auth::json;
+use testkit::fake_auth::{Service, alive, token};
 
 #[tokio::test]
 async fn an_answer_that_does_not_match_its_call_is_none_for_all_of_it() {

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use crate::batches::options;
 use crate::client_with;
-use crate::service::{Service, alive, dead, token};
-use crate::upstream::nobody;
+use testkit::fake_auth::nobody;
+use testkit::fake_auth::{Service, alive, dead, token};
 
 /// The same numbers in every run.
 struct Dice(u64);

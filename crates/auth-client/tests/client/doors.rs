@@ -7,8 +7,8 @@ use axum::routing::get;
 use http::{Request, Response, StatusCode};
 use tower::ServiceExt;
 
-use crate::upstream::{Act, Upstream, no, yes};
 use crate::{client, client_with, options};
+use testkit::fake_auth::{Act, Upstream, no, yes};
 
 async fn who(Authenticated(session): Authenticated) -> String {
     session.user.username.into_owned()

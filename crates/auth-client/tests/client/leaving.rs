@@ -5,8 +5,8 @@ use std::time::Duration;
 use auth_client::{Answer, AuthClient, Question};
 use tokio::time::timeout;
 
-use crate::upstream::{Act, Upstream, yes};
 use crate::{client, one_by_one};
+use testkit::fake_auth::{Act, Upstream, yes};
 
 /// An answer after which the connection ends.
 fn last_yes() -> Act {

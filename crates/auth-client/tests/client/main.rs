@@ -10,15 +10,13 @@ mod crowds;
 mod doors;
 mod leaving;
 mod resilience;
-mod service;
-mod upstream;
 mod values;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use auth_client::{AuthClient, AuthClientOptions};
-use upstream::Upstream;
+use testkit::fake_auth::Upstream;
 
 /// Small enough for a test to wait for, large enough for a busy machine.
 const BUDGET: Duration = Duration::from_millis(400);

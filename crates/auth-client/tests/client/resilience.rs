@@ -7,8 +7,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::upstream::{Act, Upstream, nobody, yes};
 use crate::{BUDGET, client, client_with, one_by_one, options};
+use testkit::fake_auth::{Act, Upstream, nobody, yes};
 
 const AT_ONCE: Duration = Duration::from_millis(50);
 const SLACK: Duration = Duration::from_millis(100);
@@ -193,7 +193,7 @@ async fn every_outcome_is_counted() {
     let upstream = Upstream::that(yes()).await;
     let client = client(&[&upstream]);
     ask(&client).await.unwrap();
-    upstream.goes_on_with(crate::upstream::no("revoked"));
+    upstream.goes_on_with(testkit::fake_auth::no("revoked"));
     ask(&client).await.unwrap();
     upstream.goes_on_with(Act::Reset);
     ask(&client).await.unwrap_err();

@@ -10,7 +10,7 @@ use http::Request;
 use http::request::Parts;
 
 use crate::client_with;
-use crate::service::Service;
+use testkit::fake_auth::Service;
 
 fn parts(headers: &[(&str, &str)]) -> Parts {
     let mut request = Request::get("/");

@@ -3,7 +3,7 @@
 use auth_client::AuthUnavailable;
 
 use crate::crew::{Hand, alone, client, first_calls, tokens, until, until_waiting, user};
-use crate::service::Service;
+use testkit::fake_auth::Service;
 
 const CREW: usize = 3;
 /// So many failures without an answer in between leave a service out.

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use tokio::task::{JoinHandle as Task, yield_now};
 use tokio::time::timeout;
 
-use crate::service::{Call, Service};
+use testkit::fake_auth::{Call, Service};
 
 /// Long enough for nothing here to be overdue.
 const PATIENT: Duration = Duration::from_secs(20);

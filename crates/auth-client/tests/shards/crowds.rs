@@ -9,7 +9,7 @@ use auth_client::{Answer, AuthClient, Question};
 use parking_lot::Mutex;
 
 use crate::crew::{Hand, alone, client, first_calls, tokens, user, waiting};
-use crate::service::{Service, alive, dead, token};
+use testkit::fake_auth::{Service, alive, dead, token};
 
 const CREW: usize = 4;
 const PLACES: [usize; 3] = [1, 2, 4];

@@ -1,7 +1,7 @@
 //! What ends: a thread with all that it had under way, and the client with all its shards.
 
 use crate::crew::{Hand, alone, client, first_calls, tokens, until, until_waiting, user, waiting};
-use crate::service::Service;
+use testkit::fake_auth::Service;
 
 const CREW: usize = 3;
 

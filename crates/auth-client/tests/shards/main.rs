@@ -7,9 +7,3 @@ mod breaker;
 mod crew;
 mod crowds;
 mod ends;
-#[path = "../client/service.rs"]
-#[expect(dead_code, reason = "more of it is needed by the tests of one runtime")]
-mod service;
-#[path = "../client/upstream.rs"]
-#[expect(dead_code, reason = "more of it is needed by the tests of one runtime")]
-mod upstream;

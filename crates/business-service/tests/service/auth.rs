@@ -2,14 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use http::StatusCode;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::Value;
+use testkit::fake_auth::{Call, SESSION, Service, dead, http, token};
 
 /// How it does.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +16,6 @@ pub(crate) enum Mood {
     Hung,
 }
 
-#[derive(Clone)]
 pub(crate) struct Auth {
     pub(crate) url: String,
     state: Arc<Mutex<Inner>>,
@@ -31,18 +25,18 @@ struct Inner {
     mood: Mood,
     username: String,
     questions: Vec<Value>,
+    /// What will never be answered.
+    hung: Vec<Call>,
 }
 
 impl Auth {
     pub(crate) async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let inner =
-            Inner { mood: Mood::Well, username: "ann@example.com".to_owned(), questions: vec![] };
-        let auth = Self { url, state: Arc::new(Mutex::new(inner)) };
-        let router = Router::new().route("/validateToken", post(answer)).with_state(auth.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        auth
+        let username = "ann@example.com".to_owned();
+        let inner = Inner { mood: Mood::Well, username, questions: vec![], hung: vec![] };
+        let state = Arc::new(Mutex::new(inner));
+        let asked = Arc::clone(&state);
+        let url = Service::new().await.deals(move |call| answer(&mut asked.lock(), call));
+        Self { url, state }
     }
 
     pub(crate) fn is(&self, mood: Mood) {
@@ -60,38 +54,25 @@ impl Auth {
     }
 }
 
-async fn answer(State(auth): State<Auth>, body: Bytes) -> Response {
-    let question: Value = serde_json::from_slice(&body).unwrap();
-    let (mood, username, uses) = {
-        let mut inner = auth.state.lock();
-        inner.questions.push(question.clone());
-        let uses =
-            inner.questions.iter().filter(|other| other["token"] == question["token"]).count();
-        (inner.mood, inner.username.clone(), uses)
-    };
-    match mood {
-        Mood::Well => axum::Json(verdict(&question, &username, uses)).into_response(),
-        Mood::Broken(status) => StatusCode::from_u16(status).unwrap().into_response(),
-        Mood::Hung => std::future::pending().await,
+fn answer(auth: &mut Inner, call: Call) {
+    auth.questions.extend(call.items());
+    match auth.mood {
+        Mood::Well => call.judge(|question| verdict(auth, &token(question))),
+        Mood::Broken(status) => call.say(&http(&format!("{status} Broken"), "text/plain", "")),
+        Mood::Hung => auth.hung.push(call),
     }
 }
 
-fn verdict(question: &Value, username: &str, uses: usize) -> Value {
-    match question["token"].as_str().unwrap() {
-        "alive" => json!({"authenticated": true, "session": session(username, uses)}),
-        "expired" => json!({"authenticated": false, "reason": "expired"}),
-        _ => json!({"authenticated": false, "reason": "unknown"}),
+fn verdict(auth: &Inner, asked: &str) -> String {
+    match asked {
+        "alive" => {
+            let mut session: Value = serde_json::from_str(SESSION).unwrap();
+            session["user"]["username"] = auth.username.as_str().into();
+            let uses = auth.questions.iter().filter(|question| question["token"] == asked);
+            session["refresh_count"] = uses.count().into();
+            format!("{{\"authenticated\":true,\"session\":{session}}}")
+        }
+        "expired" => dead("expired"),
+        _ => dead("unknown"),
     }
-}
-
-fn session(username: &str, uses: usize) -> Value {
-    json!({
-        "id": "01935a3e-0000-7000-8000-000000000000", "kind": "sliding", "transport": "bearer",
-        "user": {"id": "01935a3e-0000-7000-8000-000000000001", "username": username,
-            "roles": ["admin", "user"]},
-        "role": "admin", "name": null, "created_at": "2026-11-20T12:00:00.000Z",
-        "last_used_at": "2026-11-20T12:00:07.120Z", "expires_at": "2026-11-20T12:00:37.120Z",
-        "expires_in": 30, "absolute_expires_at": "2026-11-21T00:00:00.000Z",
-        "refresh_count": uses, "ip": null, "user_agent": null,
-    })
 }

@@ -10,7 +10,7 @@ use crate::store::conformance::{Fixture, Held, look, use_of};
 use crate::{Kind, Outcome, Verdict};
 
 async fn fixture(server: &Server) -> Fixture {
-    Fixture::real(Arc::new(RedisStore::new(connect(&server.address()).await)), UNIT)
+    Fixture::real(Arc::new(RedisStore::new(connect(&server.url()).await)), UNIT)
 }
 
 async fn long_lived(fixture: &Fixture, kind: Kind, count: usize) -> Vec<Held> {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 async fn fixture(server: &Server) -> Fixture {
-    Fixture::real(Arc::new(RedisStore::new(connect(&server.address()).await)), UNIT)
+    Fixture::real(Arc::new(RedisStore::new(connect(&server.url()).await)), UNIT)
 }
 
 fn key(held: Held) -> String {

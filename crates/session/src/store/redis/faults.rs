@@ -19,7 +19,7 @@ use crate::{
 const SOON: Duration = Duration::from_secs(5);
 
 async fn fixture(server: &Server) -> Fixture {
-    Fixture::real(Arc::new(RedisStore::new(connect(&server.address()).await)), UNIT)
+    Fixture::real(Arc::new(RedisStore::new(connect(&server.url()).await)), UNIT)
 }
 
 /// A session that outlives the test.
@@ -78,7 +78,7 @@ async fn a_hung_server_is_an_error_in_time_and_not_too_much_waits_for_it() {
     let patient = fixture(&server).await;
     let held = patient.insert(&long(&patient)).await;
     let limit = RedisOptions::default().response_timeout;
-    let limited = connect_with(&server.address(), RedisOptions::default()).await;
+    let limited = connect_with(&server.url(), RedisOptions::default()).await;
     let limited = Fixture::real(Arc::new(RedisStore::new(limited)), UNIT);
     server.signal("STOP");
     let clock = SystemClock::new();
@@ -187,7 +187,7 @@ async fn what_may_lose_sessions_is_warned_of() {
     else {
         return;
     };
-    let warnings = connect(&server.address()).await.warnings().await;
+    let warnings = connect(&server.url()).await.warnings().await;
     for word in ["allkeys-lru", "appendonly", "replica"] {
         assert!(warnings.iter().any(|warning| warning.contains(word)), "{word} in {warnings:?}");
     }

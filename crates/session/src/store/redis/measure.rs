@@ -38,7 +38,7 @@ fn session(fixture: &Fixture, number: usize, users: usize, agent: Option<&str>) 
 }
 
 async fn fixture(server: &Server) -> Fixture {
-    let store = RedisStore::new(connect(&server.address()).await);
+    let store = RedisStore::new(connect(&server.url()).await);
     Fixture::real(Arc::new(store), UNIT)
 }
 
@@ -246,7 +246,7 @@ async fn print_use(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_sessions_are_counted_to_a_third() {
     let Some(server) = Server::start(&[]) else { return };
-    let store = RedisStore::new(connect(&server.address()).await);
+    let store = RedisStore::new(connect(&server.url()).await);
     let fixture = Fixture::real(Arc::new(store), UNIT);
     fill(&fixture, 6_000, 6_000, None).await;
     let count = fixture.store.count().await.unwrap();

@@ -27,7 +27,7 @@ fn pair() -> Option<(Server, Server)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
     let Some((master, replica)) = pair() else { return };
-    let fixture = waiting(&master.address()).await;
+    let fixture = waiting(&master.url()).await;
     let news: Vec<_> = (0..7).map(|_| fixture.ending(Kind::Sliding, 10_000)).collect();
     let once = fixture.insert(&fixture.ending(Kind::SingleUse, 10_000)).await;
     let twice = fixture.insert(&fixture.ending(Kind::SingleUse, 10_000)).await;
@@ -70,7 +70,7 @@ async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_replica_nothing_that_must_have_one_succeeds() {
     let Some(server) = Server::start(&[]) else { return };
-    let fixture = waiting(&server.address()).await;
+    let fixture = waiting(&server.url()).await;
     let held = fixture.open().await;
     assert!(fixture.store.remove(held.id).await.is_err());
     assert!(matches!(fixture.touch(use_of(held)).await, Verdict::Dead(_)));

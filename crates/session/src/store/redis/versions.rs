@@ -23,7 +23,7 @@ const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML
     Chrome/142.0.0.0 Safari/537.36";
 
 async fn store(server: &Server) -> RedisStore {
-    RedisStore::new(connect(&server.address()).await)
+    RedisStore::new(connect(&server.url()).await)
 }
 
 fn new_session() -> NewSession {

@@ -10,38 +10,46 @@ use super::{Answer, PATIENCE, Request};
 
 /// Where a service listens, on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Listener {
-    pub(crate) port: u16,
+pub struct Listener {
+    /// Its port.
+    pub port: u16,
 }
 
 impl Listener {
     /// Sends one request on a connection of its own.
-    pub(crate) fn send(self, request: Request) -> Answer {
+    pub fn send(self, request: Request) -> Answer {
         let line = format!("{} to port {}", request.method, self.port);
         self.try_send(request).unwrap_or_else(|error| panic!("{line}: no answer: {error}"))
     }
 
     /// The same, for tests in which there may be no answer.
-    pub(crate) fn try_send(self, request: Request) -> io::Result<Answer> {
+    pub fn try_send(self, request: Request) -> io::Result<Answer> {
         self.try_connect()?.try_send(&request.header("Connection", "close"))
     }
 
-    pub(crate) fn get(self, target: &str) -> Answer {
+    /// Sends a `GET` on a connection of its own.
+    pub fn get(self, target: &str) -> Answer {
         self.send(Request::get(target))
     }
 
-    pub(crate) fn connect(self) -> Connection {
+    /// A connection, which must be accepted.
+    pub fn connect(self) -> Connection {
         self.try_connect().expect("the listener accepts")
     }
 
-    pub(crate) fn try_connect(self) -> io::Result<Connection> {
+    /// A connection, where the listener accepts.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not.
+    pub fn try_connect(self) -> io::Result<Connection> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         Self::over(TcpStream::connect_timeout(&address, PATIENCE)?, self.port)
     }
 
     /// Connects from one of this machine's loopback addresses, which counts as a network of its own,
     /// and takes so many bytes at most before it is read from.
-    pub(crate) fn connect_from(self, last: u8, receive_buffer: Option<usize>) -> Connection {
+    pub fn connect_from(self, last: u8, receive_buffer: Option<usize>) -> Connection {
         let from = SocketAddr::from(([127, 0, 0, last], 0));
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         if let Some(bytes) = receive_buffer {
@@ -62,7 +70,7 @@ impl Listener {
 
     /// Sends these bytes and returns what comes back until the end, lossily. After a while of
     /// silence it closes its half: the service may wait for more.
-    pub(crate) fn exchange(self, bytes: &[u8]) -> String {
+    pub fn exchange(self, bytes: &[u8]) -> String {
         let mut connection = self.connect();
         connection.write(bytes);
         let mut answer = Vec::new();
@@ -77,17 +85,23 @@ impl Listener {
 }
 
 /// A connection that stays open until it is dropped or the service closes it.
-pub(crate) struct Connection {
+pub struct Connection {
     stream: BufReader<TcpStream>,
     port: u16,
 }
 
 impl Connection {
-    pub(crate) fn send(&mut self, request: &Request) -> Answer {
+    /// Sends a request, which must be answered.
+    pub fn send(&mut self, request: &Request) -> Answer {
         self.try_send(request).expect("an answer on the open connection")
     }
 
-    pub(crate) fn try_send(&mut self, request: &Request) -> io::Result<Answer> {
+    /// Sends a request and reads its answer.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none.
+    pub fn try_send(&mut self, request: &Request) -> io::Result<Answer> {
         // A service may refuse a body before it has read it: then the answer counts.
         let written = self.stream.get_mut().write_all(&request.encode(self.port));
         match self.read_answer(request.method == "HEAD") {
@@ -97,21 +111,23 @@ impl Connection {
     }
 
     /// Sends bytes as they are; that the other side has closed already is no failure here.
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> bool {
+    pub fn write(&mut self, bytes: &[u8]) -> bool {
         self.stream.get_mut().write_all(bytes).is_ok()
     }
 
-    pub(crate) fn finish_writing(&mut self) {
+    /// Closes our half: nothing more will be sent.
+    pub fn finish_writing(&mut self) {
         // Fails only where the other side is gone, which the reading will show.
         let _ = self.stream.get_ref().shutdown(Shutdown::Write);
     }
 
-    pub(crate) fn set_patience(&mut self, patience: Duration) {
+    /// How long to wait for the next bytes.
+    pub fn set_patience(&mut self, patience: Duration) {
         self.stream.get_ref().set_read_timeout(Some(patience)).expect("a timeout can be set");
     }
 
     /// Everything until the other side closes or resets.
-    pub(crate) fn read_rest(&mut self) -> String {
+    pub fn read_rest(&mut self) -> String {
         let mut bytes = Vec::new();
         let end = self.stream.read_to_end(&mut bytes);
         if let Err(error) = end {
@@ -127,7 +143,7 @@ impl Connection {
     }
 
     /// Reads one answer.
-    pub(crate) fn read_answer(&mut self, head_only: bool) -> io::Result<Answer> {
+    pub fn read_answer(&mut self, head_only: bool) -> io::Result<Answer> {
         let status_line = self.read_line()?;
         let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status = status.ok_or_else(|| bad(&format!("no status line: {status_line:?}")))?;

@@ -9,27 +9,31 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::upstream::{SESSION, json, read_request};
+use super::{SESSION, json, read_request};
 
 /// So long a test waits for what has to come.
 const SOON: Duration = Duration::from_secs(10);
 
-pub(crate) struct Service {
-    pub(crate) url: String,
+/// It, until it is dropped.
+pub struct Service {
+    /// Where it listens.
+    pub url: String,
     calls: mpsc::UnboundedReceiver<Call>,
     task: JoinSet<()>,
 }
 
 /// A call that has arrived and waits for its answer. Dropped, its connection is reset.
-pub(crate) struct Call {
-    pub(crate) request: String,
+pub struct Call {
+    /// Head and body.
+    pub request: String,
     answer: oneshot::Sender<String>,
 }
 
 impl Service {
-    pub(crate) async fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+    /// One on a port of its own.
+    pub async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let (arrived, calls) = mpsc::unbounded_channel();
         let mut task = JoinSet::new();
         task.spawn(accept(listener, arrived));
@@ -37,22 +41,22 @@ impl Service {
     }
 
     /// The next call.
-    pub(crate) async fn call(&mut self) -> Call {
-        timeout(SOON, self.calls.recv()).await.expect("no call comes").unwrap()
+    pub async fn call(&mut self) -> Call {
+        timeout(SOON, self.calls.recv()).await.expect("no call comes").expect("it listens")
     }
 
     /// Whether no call has come that was not taken.
-    pub(crate) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.calls.is_empty()
     }
 
     /// Answers by itself from now on: each item with the verdict that `judge` gives it.
-    pub(crate) fn judges(self, judge: impl Fn(&Value) -> String + Send + 'static) -> String {
+    pub fn judges(self, judge: impl Fn(&Value) -> String + Send + 'static) -> String {
         self.deals(move |call| call.judge(&judge))
     }
 
     /// Deals with each call by itself from now on.
-    pub(crate) fn deals(self, deal: impl Fn(Call) + Send + 'static) -> String {
+    pub fn deals(self, deal: impl Fn(Call) + Send + 'static) -> String {
         let Self { url, mut calls, task } = self;
         tokio::spawn(async move {
             let _listening = task;
@@ -66,23 +70,25 @@ impl Service {
 
 impl Call {
     fn body(&self) -> &str {
-        self.request.split_once("\r\n\r\n").unwrap().1
+        self.request.split_once("\r\n\r\n").expect("it was read whole").1
     }
 
-    pub(crate) fn has_header(&self, line: &str) -> bool {
+    /// Whether its head has this line.
+    pub fn has_header(&self, line: &str) -> bool {
         self.request.split("\r\n").any(|header| header.eq_ignore_ascii_case(line))
     }
 
-    pub(crate) fn size(&self) -> usize {
+    /// The bytes of its body.
+    pub fn size(&self) -> usize {
         self.body().len()
     }
 
     /// The items; one alone is the body itself.
-    pub(crate) fn items(&self) -> Vec<Value> {
-        let body: Value = serde_json::from_str(self.body()).unwrap();
+    pub fn items(&self) -> Vec<Value> {
+        let body: Value = serde_json::from_str(self.body()).expect("JSON");
         match body.get("tokens") {
             Some(items) => {
-                let items = items.as_array().unwrap().clone();
+                let items = items.as_array().expect("a list").clone();
                 assert!(items.len() > 1, "one alone needs no list");
                 items
             }
@@ -90,12 +96,13 @@ impl Call {
         }
     }
 
-    pub(crate) fn tokens(&self) -> Vec<String> {
+    /// The tokens that it asks about.
+    pub fn tokens(&self) -> Vec<String> {
         self.items().iter().map(token).collect()
     }
 
     /// Gives each item the verdict of `judge`.
-    pub(crate) fn judge(self, judge: impl Fn(&Value) -> String) {
+    pub fn judge(self, judge: impl Fn(&Value) -> String) {
         let verdicts: Vec<_> = self.items().iter().map(judge).collect();
         if self.body().starts_with("{\"tokens\"") {
             self.results(&verdicts);
@@ -105,36 +112,40 @@ impl Call {
     }
 
     /// Says that each token is alive, and names it.
-    pub(crate) fn all_alive(self) {
+    pub fn all_alive(self) {
         self.judge(|item| alive(&token(item)));
     }
 
-    pub(crate) fn results(self, verdicts: &[String]) {
+    /// Answers with these verdicts.
+    pub fn results(self, verdicts: &[String]) {
         self.say(&json(&format!("{{\"results\":[{}]}}", verdicts.join(","))));
     }
 
-    pub(crate) fn say(self, bytes: &str) {
+    /// Answers with these bytes.
+    pub fn say(self, bytes: &str) {
         let _ = self.answer.send(bytes.to_owned());
     }
 
     /// Waits until the client has given the call up.
-    pub(crate) async fn until_given_up(mut self) {
+    pub async fn until_given_up(mut self) {
         timeout(SOON, self.answer.closed()).await.expect("the call goes on");
     }
 }
 
-pub(crate) fn token(item: &Value) -> String {
-    item["token"].as_str().unwrap().to_owned()
+/// The token of an item.
+pub fn token(item: &Value) -> String {
+    item["token"].as_str().expect("a token").to_owned()
 }
 
 /// The session that this token opens: its user's name is the token.
-pub(crate) fn alive(token: &str) -> String {
-    let mut session: Value = serde_json::from_str(SESSION).unwrap();
+pub fn alive(token: &str) -> String {
+    let mut session: Value = serde_json::from_str(SESSION).expect("JSON");
     session["user"]["username"] = token.into();
     format!("{{\"authenticated\":true,\"session\":{session}}}")
 }
 
-pub(crate) fn dead(reason: &str) -> String {
+/// The verdict on a token that opens nothing.
+pub fn dead(reason: &str) -> String {
     format!("{{\"authenticated\":false,\"reason\":\"{reason}\"}}")
 }
 
@@ -156,7 +167,7 @@ async fn converse(mut stream: TcpStream, arrived: mpsc::UnboundedSender<Call>) {
             given = given => if let Ok(bytes) = given {
                 stream.write_all(bytes.as_bytes()).await.unwrap_or_default();
             } else {
-                stream.set_zero_linger().unwrap();
+                stream.set_zero_linger().expect("a connection can be reset");
                 return;
             },
             _ = stream.read(&mut more) => return,

@@ -37,13 +37,13 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 "#;
 
 /// The clocks of a process.
-pub(crate) struct Clocks {
+pub struct Clocks {
     directory: TempDir,
 }
 
 impl Clocks {
     /// Clocks that go right as yet; `None` where no C compiler is there to make them.
-    pub(crate) fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         if skip_unless_installed("cc") {
             return None;
         }
@@ -60,7 +60,7 @@ impl Clocks {
     }
 
     /// The same launch, by these clocks.
-    pub(crate) fn of(&self, launch: Launch) -> Launch {
+    pub fn of(&self, launch: Launch) -> Launch {
         let path = |name| self.file(name).display().to_string();
         launch
             .var("LD_PRELOAD", path("clocks.so"))
@@ -69,12 +69,12 @@ impl Clocks {
     }
 
     /// From now on, the machine was suspended for so long.
-    pub(crate) fn suspend(&self, seconds: i64) {
+    pub fn suspend(&self, seconds: i64) {
         self.shift("boot", seconds);
     }
 
     /// From now on, the date is wrong by so much.
-    pub(crate) fn shift_date(&self, seconds: i64) {
+    pub fn shift_date(&self, seconds: i64) {
         self.shift("date", seconds);
     }
 

@@ -6,13 +6,7 @@ use super::{Answer, AuthService, LONG_PASSWORD, Request};
 
 impl AuthService {
     /// The answer to a request of the users API; `path` is what follows `/api/v1`.
-    pub(crate) fn api(
-        &self,
-        method: &str,
-        path: &str,
-        token: &str,
-        body: Option<&Value>,
-    ) -> Answer {
+    pub fn api(&self, method: &str, path: &str, token: &str, body: Option<&Value>) -> Answer {
         let request = Request::new(method, &format!("/api/v1{path}")).bearer(token);
         let request = match body {
             Some(body) => request.json(body),
@@ -26,33 +20,36 @@ impl AuthService {
         self.public.send(request)
     }
 
-    pub(crate) fn api_get(&self, path: &str, token: &str) -> Answer {
+    /// `GET` of the users API.
+    pub fn api_get(&self, path: &str, token: &str) -> Answer {
         self.api("GET", path, token, None)
     }
 
-    pub(crate) fn api_put(&self, path: &str, token: &str, body: &Value) -> Answer {
+    /// `PUT` of the users API.
+    pub fn api_put(&self, path: &str, token: &str, body: &Value) -> Answer {
         self.api("PUT", path, token, Some(body))
     }
 
-    pub(crate) fn api_delete(&self, path: &str, token: &str) -> Answer {
+    /// `DELETE` of the users API.
+    pub fn api_delete(&self, path: &str, token: &str) -> Answer {
         self.api("DELETE", path, token, None)
     }
 
     /// The answer to an admin's wish for a user of this name.
-    pub(crate) fn try_create(&self, admin: &str, email: &str) -> Answer {
+    pub fn try_create(&self, admin: &str, email: &str) -> Answer {
         let new = json!({"email": email, "password": LONG_PASSWORD});
         self.api("POST", "/users", admin, Some(&new))
     }
 
     /// The id of a new user, who has the role `user`.
     #[track_caller]
-    pub(crate) fn create(&self, admin: &str, email: &str) -> String {
+    pub fn create(&self, admin: &str, email: &str) -> String {
         uuid(&self.try_create(admin, email).expect(201).json())
     }
 
     /// The id of a new user who has these roles.
     #[track_caller]
-    pub(crate) fn create_with_roles(&self, admin: &str, email: &str, roles: &Value) -> String {
+    pub fn create_with_roles(&self, admin: &str, email: &str, roles: &Value) -> String {
         let id = self.create(admin, email);
         self.api_put(&format!("/users/{id}"), admin, &json!({"roles": roles})).expect(200);
         id
@@ -60,7 +57,7 @@ impl AuthService {
 
     /// A new token that acts in this role.
     #[track_caller]
-    pub(crate) fn login_as(&self, user: &str, password: &str, role: &str) -> String {
+    pub fn login_as(&self, user: &str, password: &str, role: &str) -> String {
         self.keep_secret(password);
         let body = json!({"username": user, "password": password, "role": role});
         let answer = self.public.send(Request::post("/login").json(&body));
@@ -71,6 +68,6 @@ impl AuthService {
 
 /// The id of what was answered.
 #[track_caller]
-pub(crate) fn uuid(answer: &Value) -> String {
+pub fn uuid(answer: &Value) -> String {
     answer["id"].as_str().expect("an id").to_owned()
 }

@@ -11,14 +11,16 @@ use std::time::Duration;
 use super::now;
 
 /// Passes connections on to a port of this machine; each byte to it arrives `delay` later.
-pub(crate) struct SlowLink {
-    pub(crate) port: u16,
+pub struct SlowLink {
+    /// Where it listens on loopback.
+    pub port: u16,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl SlowLink {
-    pub(crate) fn to(port: u16, delay: Duration) -> Self {
+    /// A way to this port.
+    pub fn to(port: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         listener.set_nonblocking(true).expect("the listener can be polled");
         let own = listener.local_addr().expect("it is bound").port();

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{PATIENCE, eventually};
 
 /// A server with one database, for whoever reaches its socket.
-pub(crate) struct Postgres {
+pub struct Postgres {
     home: TempDir,
     binaries: PathBuf,
     process: Option<Child>,
@@ -19,7 +19,7 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Starts one. `None` where there is none to start: the test is skipped, unless `REQUIRE_ALL`
     /// is set, where it fails.
-    pub(crate) fn start() -> Option<Self> {
+    pub fn start() -> Option<Self> {
         let binaries = found()?;
         let mut server = Self::initialised(binaries, vec!["listen_addresses=".to_owned()]);
         server.resume();
@@ -27,7 +27,7 @@ impl Postgres {
     }
 
     /// The same on a port of loopback as well, with the `server.crt` and `server.key` of that place.
-    pub(crate) fn start_with_tls(certificates: &Path, port: u16) -> Option<Self> {
+    pub fn start_with_tls(certificates: &Path, port: u16) -> Option<Self> {
         let binaries = found()?;
         let settings = ["listen_addresses=127.0.0.1".to_owned(), format!("port={port}")];
         let mut server =
@@ -56,15 +56,21 @@ impl Postgres {
         server
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("postgres://postgres@localhost/postgres?host={}", self.home.path().display())
+    /// The address of its database.
+    pub fn url(&self) -> String {
+        self.url_of("postgres")
+    }
+
+    /// The address of another database on it.
+    pub fn url_of(&self, database: &str) -> String {
+        format!("postgres://postgres@localhost/{database}?host={}", self.home.path().display())
     }
 
     /// Starts it, for the first time or again, and waits until it takes connections.
-    pub(crate) fn resume(&mut self) {
+    pub fn resume(&mut self) {
         let mut postgres = self.command("postgres");
         postgres.arg("-D").arg(self.data()).arg("-k").arg(self.home.path());
-        postgres.args(["-c", "fsync=off"]);
+        postgres.args(["-c", "fsync=off", "-c", "max_connections=200"]);
         postgres.args(self.arguments.iter().flat_map(|setting| ["-c", setting]));
         self.process = Some(postgres.spawn().expect("PostgreSQL starts"));
         eventually("PostgreSQL is ready", PATIENCE, || {
@@ -74,7 +80,7 @@ impl Postgres {
     }
 
     /// Ends it at once, as a crash would.
-    pub(crate) fn crash(&mut self) {
+    pub fn crash(&mut self) {
         if let Some(mut process) = self.process.take() {
             signal("QUIT", &[process.id()]);
             process.wait().expect("the child is ours");
@@ -82,11 +88,12 @@ impl Postgres {
     }
 
     /// Stops it and all that serve its connections, which stay open and silent.
-    pub(crate) fn freeze(&self) {
+    pub fn freeze(&self) {
         signal("STOP", &self.processes());
     }
 
-    pub(crate) fn thaw(&self) {
+    /// Sets it going again.
+    pub fn thaw(&self) {
         signal("CONT", &self.processes());
     }
 

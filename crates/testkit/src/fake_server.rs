@@ -9,8 +9,9 @@ use std::time::Duration;
 
 /// Answers each request with the same bytes and then closes the connection; remembers the
 /// requests' heads and bodies.
-pub(crate) struct FakeServer {
-    pub(crate) port: u16,
+pub struct FakeServer {
+    /// Where it listens on loopback.
+    pub port: u16,
     requests: Arc<Mutex<Vec<Vec<u8>>>>,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -18,7 +19,7 @@ pub(crate) struct FakeServer {
 
 impl FakeServer {
     /// Answers with exactly these bytes.
-    pub(crate) fn answering(bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn answering(bytes: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         listener.set_nonblocking(true).expect("the listener can be polled");
         let port = listener.local_addr().expect("it is bound").port();
@@ -39,7 +40,7 @@ impl FakeServer {
     }
 
     /// Answers with this status line's rest and this body.
-    pub(crate) fn saying(status: &str, content_type: &str, body: &str) -> Self {
+    pub fn saying(status: &str, content_type: &str, body: &str) -> Self {
         Self::answering(format!(
             "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\
              Connection: close\r\n\r\n{body}",
@@ -48,14 +49,14 @@ impl FakeServer {
     }
 
     /// The validations that it was asked for so far, probes left out.
-    pub(crate) fn validations(&self) -> Vec<String> {
+    pub fn validations(&self) -> Vec<String> {
         let requests = self.requests.lock().unwrap();
         let texts = requests.iter().map(|request| String::from_utf8_lossy(request).into_owned());
         texts.filter(|request| request.starts_with("POST /validateToken ")).collect()
     }
 
     /// The head and the body of each request so far.
-    pub(crate) fn requests(&self) -> Vec<(String, Vec<u8>)> {
+    pub fn requests(&self) -> Vec<(String, Vec<u8>)> {
         let requests = self.requests.lock().unwrap();
         let parts = requests.iter().map(|request| {
             let (head, body) = request.split_at(end_of_head(request).expect("it was read whole"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -10,13 +11,13 @@ use tempfile::TempDir;
 
 use super::{PATIENCE, Process};
 
-const AUTH_SERVICE: &str = env!("CARGO_BIN_EXE_auth-service");
-const BUSINESS_SERVICE: &str = env!("CARGO_BIN_EXE_business-service");
-const REINFLATE: &str = env!("CARGO_BIN_EXE_reinflate");
+const AUTH_SERVICE: &str = "auth-service";
+const BUSINESS_SERVICE: &str = "business-service";
+const REINFLATE: &str = "reinflate";
 
 /// A process to be: variables and arguments, which a test may change before the start.
 #[derive(Clone)]
-pub(crate) struct Launch {
+pub struct Launch {
     binary: &'static str,
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
@@ -25,15 +26,18 @@ pub(crate) struct Launch {
 
 /// What a process that has ended leaves behind.
 #[derive(Debug)]
-pub(crate) struct Output {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+pub struct Output {
+    /// Its exit code, unless a signal ended it.
+    pub code: Option<i32>,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
 }
 
 impl Launch {
     /// auth-service with the demo user, users in memory, free ports.
-    pub(crate) fn auth() -> Self {
+    pub fn auth() -> Self {
         Self::new(AUTH_SERVICE)
             .var("AUTH_DEMO", "true")
             .var("AUTH_DATABASE_URL", "sqlite::memory:")
@@ -42,7 +46,7 @@ impl Launch {
     }
 
     /// business-service on free ports, asking the internal listener on this port.
-    pub(crate) fn business(auth_port: u16) -> Self {
+    pub fn business(auth_port: u16) -> Self {
         Self::new(BUSINESS_SERVICE)
             .var("BUSINESS_AUTH_URL", format!("http://127.0.0.1:{auth_port}"))
             .var("BUSINESS_ADDR", "127.0.0.1:0")
@@ -52,7 +56,7 @@ impl Launch {
     }
 
     /// Both services in one process, each listener on a free port.
-    pub(crate) fn pair() -> Self {
+    pub fn pair() -> Self {
         Self::new(REINFLATE)
             .var("AUTH_PUBLIC_ADDR", "127.0.0.1:0")
             .var("AUTH_INTERNAL_ADDR", "127.0.0.1:0")
@@ -61,7 +65,7 @@ impl Launch {
     }
 
     /// The name of the listener that people use.
-    pub(crate) fn front_door(&self) -> &'static str {
+    pub fn front_door(&self) -> &'static str {
         if self.binary == BUSINESS_SERVICE { "business" } else { "public" }
     }
 
@@ -72,48 +76,51 @@ impl Launch {
         launch.var("RUST_LOG", level).var("DRAIN_DELAY", "100ms")
     }
 
-    pub(crate) fn var(mut self, name: &str, value: impl Into<String>) -> Self {
+    /// With this variable in its environment.
+    pub fn var(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.insert(name.to_owned(), value.into());
         self
     }
 
-    pub(crate) fn without(mut self, name: &str) -> Self {
+    /// Without this variable.
+    pub fn without(mut self, name: &str) -> Self {
         self.variables.remove(name);
         self
     }
 
-    pub(crate) fn arg(mut self, argument: impl Into<String>) -> Self {
+    /// With one more argument.
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
     /// With so many open files at most.
-    pub(crate) fn open_files(mut self, limit: u32) -> Self {
+    pub fn open_files(mut self, limit: u32) -> Self {
         self.open_files = Some(limit);
         self
     }
 
     /// Starts it and leaves it running.
-    pub(crate) fn start(&self) -> Process {
+    pub fn start(&self) -> Process {
         let (mut command, home) = self.command();
         command.stdin(Stdio::null());
         Process::own(command.spawn().expect("the binary starts"), home)
     }
 
     /// Starts it with its outputs where the test wants them.
-    pub(crate) fn start_writing_to(&self, stdout: Stdio, stderr: Stdio) -> Process {
+    pub fn start_writing_to(&self, stdout: Stdio, stderr: Stdio) -> Process {
         let (mut command, home) = self.command();
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         Process::own(command.spawn().expect("the binary starts"), home)
     }
 
     /// Runs it to its end, which must come by itself.
-    pub(crate) fn run(&self) -> Output {
+    pub fn run(&self) -> Output {
         self.run_with_input("")
     }
 
     /// The same, with this on its standard input.
-    pub(crate) fn run_with_input(&self, input: &str) -> Output {
+    pub fn run_with_input(&self, input: &str) -> Output {
         let (mut command, home) = self.command();
         command.stdin(Stdio::piped());
         Self::run_command(command, home, input)
@@ -131,7 +138,7 @@ impl Launch {
     }
 
     /// The same with this as its standard output, which is not kept.
-    pub(crate) fn run_writing_to(&self, stdout: Stdio, input: &str) -> Output {
+    pub fn run_writing_to(&self, stdout: Stdio, input: &str) -> Output {
         let (mut command, home) = self.command();
         command.stdin(Stdio::piped()).stdout(stdout);
         Self::run_command(command, home, input)
@@ -139,12 +146,13 @@ impl Launch {
 
     fn command(&self) -> (Command, TempDir) {
         let home = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
+        let binary = built(self.binary);
         let mut command = match self.open_files {
-            None => Command::new(self.binary),
+            None => Command::new(binary),
             Some(limit) => {
                 let mut shell = Command::new("sh");
                 let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-                shell.args(["-c", &script, self.binary]);
+                shell.args(["-c", &script]).arg(binary);
                 shell
             }
         };
@@ -164,19 +172,27 @@ impl Launch {
 
 impl Output {
     /// All that was printed, whichever way.
-    pub(crate) fn lines(&self) -> Vec<&str> {
+    pub fn lines(&self) -> Vec<&str> {
         let lines = self.stdout.lines().chain(self.stderr.lines());
         lines.filter(|line| !line.trim().is_empty()).collect()
     }
 }
 
-/// A port that nobody takes by accident: below those that the system hands out.
-pub(crate) fn quiet_port() -> u16 {
+/// Where cargo has put a binary of this workspace: beside the directory of the tests.
+fn built(binary: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it stands");
+    test.ancestors().nth(2).expect("target/PROFILE/deps/TEST").join(binary)
+}
+
+/// A port that nobody takes by accident: below those that the system hands out, and so is the one
+/// 10,000 above it, which a member of a Redis cluster takes as well.
+pub fn quiet_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 100).expect("below 100") * 100;
+    let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
-        let port = 21_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let port = 11_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+        if is_free(port) && is_free(port + 10_000) {
             return port;
         }
     }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 /// What a query prints.
 #[track_caller]
-pub(crate) fn query(database: &Path, sql: &str) -> String {
+pub fn query(database: &Path, sql: &str) -> String {
     let output = Command::new("sqlite3")
         .args(["-cmd", ".timeout 10000"])
         .arg(database)
@@ -18,14 +18,14 @@ pub(crate) fn query(database: &Path, sql: &str) -> String {
 }
 
 /// A database that another process keeps to itself, until dropped.
-pub(crate) struct Held {
+pub struct Held {
     process: Child,
 }
 
 impl Held {
     /// Nobody else may write; in WAL mode they may read.
     #[track_caller]
-    pub(crate) fn for_writing(database: &Path) -> Self {
+    pub fn for_writing(database: &Path) -> Self {
         let mut process = Command::new("sqlite3")
             .args(["-bail", "-cmd", ".timeout 10000"])
             .arg(database)

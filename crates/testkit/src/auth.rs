@@ -9,45 +9,49 @@ use tempfile::TempDir;
 use super::{Answer, Launch, Listener, Output, Process, Request};
 
 /// The demo user and its password.
-pub(crate) const DEMO: (&str, &str) = ("jsf.fusco@gmail.com", "postman");
+pub const DEMO: (&str, &str) = ("jsf.fusco@gmail.com", "postman");
 /// A user whom a test may have added; see [`AuthService::with_users`].
-pub(crate) const ANN: &str = "ann@example.com";
+pub const ANN: &str = "ann@example.com";
 /// Another one.
-pub(crate) const BOB: &str = "bob@example.com";
+pub const BOB: &str = "bob@example.com";
 /// The password of both.
-pub(crate) const LONG_PASSWORD: &str = "seven green kettles whistle";
+pub const LONG_PASSWORD: &str = "seven green kettles whistle";
 
 /// A running auth-service.
-pub(crate) struct AuthService {
+pub struct AuthService {
     process: Process,
-    pub(crate) public: Listener,
-    pub(crate) internal: Listener,
+    /// The listener that people use.
+    pub public: Listener,
+    /// The listener that services use.
+    pub internal: Listener,
     database: Option<TempDir>,
 }
 
 impl AuthService {
     /// With the demo user and everything else as it is by default.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::launch(&Launch::auth())
     }
 
-    pub(crate) fn launch(launch: &Launch) -> Self {
+    /// What this launch comes to.
+    pub fn launch(launch: &Launch) -> Self {
         let mut process = launch.start();
         let (public, internal) = (process.listener("public"), process.listener("internal"));
         Self { process, public, internal, database: None }
     }
 
     /// With Ann and Bob, who have the role `user`, beside the demo user.
-    pub(crate) fn with_users() -> Self {
+    pub fn with_users() -> Self {
         Self::launch_with_users(Launch::auth())
     }
 
     /// With nobody but the demo user, in a file.
-    pub(crate) fn launch_on_a_file(launch: Launch) -> Self {
+    pub fn launch_on_a_file(launch: Launch) -> Self {
         Self::launch_with(launch, &[])
     }
 
-    pub(crate) fn launch_with_users(launch: Launch) -> Self {
+    /// With Ann and Bob beside the demo user, and these settings.
+    pub fn launch_with_users(launch: Launch) -> Self {
         Self::launch_with(launch, &[ANN, BOB])
     }
 
@@ -64,21 +68,21 @@ impl AuthService {
     }
 
     /// Where the users are, if that is a file.
-    pub(crate) fn database(&self) -> PathBuf {
+    pub fn database(&self) -> PathBuf {
         let directory = self.database.as_ref().expect("the database is a file");
         directory.path().join("users.db")
     }
 
     /// Runs one of the `users` commands on this service's database, which must succeed.
     #[track_caller]
-    pub(crate) fn users_command(&self, arguments: &[&str]) -> Output {
+    pub fn users_command(&self, arguments: &[&str]) -> Output {
         let done = self.try_users_command(arguments, "");
         assert_eq!(done.code, Some(0), "{done:?}");
         done
     }
 
     /// The same, with this on its standard input, whatever comes of it.
-    pub(crate) fn try_users_command(&self, arguments: &[&str], input: &str) -> Output {
+    pub fn try_users_command(&self, arguments: &[&str], input: &str) -> Output {
         let database = format!("sqlite:{}", self.database().display());
         let launch = Launch::auth().var("AUTH_DATABASE_URL", database);
         let launch =
@@ -87,7 +91,7 @@ impl AuthService {
     }
 
     /// The answer to a login, whatever it is.
-    pub(crate) fn try_login(&self, user: &str, password: &str) -> Answer {
+    pub fn try_login(&self, user: &str, password: &str) -> Answer {
         self.process.keep_secret(password);
         let body = json!({"username": user, "password": password});
         let answer = self.public.send(Request::post("/login").json(&body));
@@ -97,30 +101,30 @@ impl AuthService {
 
     /// The answer to a login that must succeed.
     #[track_caller]
-    pub(crate) fn login_answer(&self, user: &str, password: &str) -> Value {
+    pub fn login_answer(&self, user: &str, password: &str) -> Value {
         self.try_login(user, password).expect(200).json()
     }
 
     /// A new token.
     #[track_caller]
-    pub(crate) fn login(&self, user: &str, password: &str) -> String {
+    pub fn login(&self, user: &str, password: &str) -> String {
         token_of(&self.login_answer(user, password))
     }
 
     /// A new token of the demo user.
     #[track_caller]
-    pub(crate) fn token(&self) -> String {
+    pub fn token(&self) -> String {
         self.login(DEMO.0, DEMO.1)
     }
 
     /// Tokens of the demo user, each of a session of its own.
     #[track_caller]
-    pub(crate) fn tokens(&self, count: usize) -> Vec<String> {
+    pub fn tokens(&self, count: usize) -> Vec<String> {
         (0..count).map(|_| self.token()).collect()
     }
 
     /// The answer to `POST /tokens`.
-    pub(crate) fn try_mint(&self, token: &str, body: &Value) -> Answer {
+    pub fn try_mint(&self, token: &str, body: &Value) -> Answer {
         let answer = self.public.send(Request::post("/tokens").bearer(token).json(body));
         self.keep_token_secret(&answer);
         answer
@@ -128,39 +132,40 @@ impl AuthService {
 
     /// A token of another kind, minted with this one.
     #[track_caller]
-    pub(crate) fn mint(&self, token: &str, body: &Value) -> String {
+    pub fn mint(&self, token: &str, body: &Value) -> String {
         token_of(&self.try_mint(token, body).expect(201).json())
     }
 
     /// The verdict on one token, which is a use of it.
     #[track_caller]
-    pub(crate) fn validate(&self, token: &str) -> Value {
+    pub fn validate(&self, token: &str) -> Value {
         self.ask(&json!({"token": token})).expect(200).json()
     }
 
     /// The verdict on one token without a use of it.
     #[track_caller]
-    pub(crate) fn look_at(&self, token: &str) -> Value {
+    pub fn look_at(&self, token: &str) -> Value {
         self.ask(&json!({"token": token, "touch": false})).expect(200).json()
     }
 
     /// The answer to any body at `/validateToken`.
-    pub(crate) fn ask(&self, body: &Value) -> Answer {
+    pub fn ask(&self, body: &Value) -> Answer {
         self.internal.send(Request::post("/validateToken").json(body))
     }
 
+    /// Ends the session of this token, which must succeed.
     #[track_caller]
-    pub(crate) fn logout(&self, token: &str) {
+    pub fn logout(&self, token: &str) {
         self.public.send(Request::post("/logout").bearer(token)).expect(204);
     }
 
     /// The caller's own session, as the public listener shows it.
-    pub(crate) fn session(&self, token: &str) -> Answer {
+    pub fn session(&self, token: &str) -> Answer {
         self.public.send(Request::get("/session").bearer(token))
     }
 
     /// The value of a metric; `series` is its name with its labels as they are printed.
-    pub(crate) fn metric(&self, series: &str) -> Option<f64> {
+    pub fn metric(&self, series: &str) -> Option<f64> {
         let text = self.internal.get("/metrics").expect(200).text();
         let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok();
         text.lines().find_map(value)
@@ -191,7 +196,7 @@ impl DerefMut for AuthService {
 
 /// Whether a verdict is a clear yes; fails where it is neither a clear yes nor a clear no.
 #[track_caller]
-pub(crate) fn is_alive(verdict: &Value) -> bool {
+pub fn is_alive(verdict: &Value) -> bool {
     let alive = verdict["authenticated"].as_bool();
     let alive = alive.unwrap_or_else(|| panic!("neither yes nor no: {verdict}"));
     assert_eq!(alive, verdict.get("session").is_some(), "{verdict}");

@@ -6,15 +6,17 @@ use serde_json::Value;
 
 /// A request, header by header, body byte by byte.
 #[derive(Clone)]
-pub(crate) struct Request {
-    pub(crate) method: String,
+pub struct Request {
+    /// The method.
+    pub method: String,
     target: String,
     headers: Vec<(String, Vec<u8>)>,
     body: Option<Vec<u8>>,
 }
 
 impl Request {
-    pub(crate) fn new(method: &str, target: &str) -> Self {
+    /// One without headers and body.
+    pub fn new(method: &str, target: &str) -> Self {
         Self {
             method: method.to_owned(),
             target: target.to_owned(),
@@ -23,71 +25,80 @@ impl Request {
         }
     }
 
-    pub(crate) fn get(target: &str) -> Self {
+    /// A `GET`.
+    pub fn get(target: &str) -> Self {
         Self::new("GET", target)
     }
 
-    pub(crate) fn post(target: &str) -> Self {
+    /// A `POST`.
+    pub fn post(target: &str) -> Self {
         Self::new("POST", target)
     }
 
-    pub(crate) fn put(target: &str) -> Self {
+    /// A `PUT`.
+    pub fn put(target: &str) -> Self {
         Self::new("PUT", target)
     }
 
-    pub(crate) fn delete(target: &str) -> Self {
+    /// A `DELETE`.
+    pub fn delete(target: &str) -> Self {
         Self::new("DELETE", target)
     }
 
     /// Adds a header, also where one of the name is there already.
-    pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.headers.push((name.to_owned(), value.as_ref().to_vec()));
         self
     }
 
-    pub(crate) fn token(self, token: &str) -> Self {
+    /// With the token in the header `token`.
+    pub fn token(self, token: &str) -> Self {
         self.header("token", token)
     }
 
-    pub(crate) fn bearer(self, token: &str) -> Self {
+    /// With the token as RFC 6750 has it.
+    pub fn bearer(self, token: &str) -> Self {
         self.header("Authorization", format!("Bearer {token}"))
     }
 
-    pub(crate) fn basic(self, user: &str, password: &str) -> Self {
+    /// With a name and a password as RFC 7617 has them.
+    pub fn basic(self, user: &str, password: &str) -> Self {
         self.header("Authorization", format!("Basic {}", Self::encoded_basic(user, password)))
     }
 
     /// What follows the scheme.
-    pub(crate) fn encoded_basic(user: &str, password: &str) -> String {
+    pub fn encoded_basic(user: &str, password: &str) -> String {
         STANDARD.encode(format!("{user}:{password}"))
     }
 
     /// The session cookie, by the name it has on plain HTTP.
-    pub(crate) fn cookie(self, token: &str) -> Self {
+    pub fn cookie(self, token: &str) -> Self {
         self.header("Cookie", format!("reinflate={token}"))
     }
 
-    pub(crate) fn json(self, body: &Value) -> Self {
+    /// With a JSON body.
+    pub fn json(self, body: &Value) -> Self {
         self.body("application/json", body.to_string())
     }
 
     /// A form; the values must need no escaping.
-    pub(crate) fn form(self, body: &str) -> Self {
+    pub fn form(self, body: &str) -> Self {
         self.body("application/x-www-form-urlencoded", body)
     }
 
-    pub(crate) fn body(self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+    /// With a body of this type.
+    pub fn body(self, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.header("Content-Type", content_type).untyped_body(body)
     }
 
     /// A body that does not say what it is.
-    pub(crate) fn untyped_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn untyped_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = Some(body.into());
         self
     }
 
     /// The bytes that go out.
-    pub(crate) fn encode(&self, port: u16) -> Vec<u8> {
+    pub fn encode(&self, port: u16) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             bytes.extend_from_slice(format!("Host: localhost:{port}\r\n").as_bytes());

@@ -5,19 +5,22 @@ use std::ops::{Deref, DerefMut};
 use super::{Answer, AuthService, Launch, Listener, Process, Request};
 
 /// A running business-service.
-pub(crate) struct BusinessService {
+pub struct BusinessService {
     process: Process,
-    pub(crate) public: Listener,
-    pub(crate) internal: Listener,
+    /// The listener that people use.
+    pub public: Listener,
+    /// The listener for probes and metrics.
+    pub internal: Listener,
 }
 
 impl BusinessService {
     /// Asking this auth-service, with everything else as it is by default.
-    pub(crate) fn start(auth: &AuthService) -> Self {
+    pub fn start(auth: &AuthService) -> Self {
         Self::launch(&Launch::business(auth.internal.port))
     }
 
-    pub(crate) fn launch(launch: &Launch) -> Self {
+    /// What this launch comes to.
+    pub fn launch(launch: &Launch) -> Self {
         let mut process = launch.start();
         let public = process.listener("business");
         let internal = process.listener("business-internal");
@@ -25,7 +28,7 @@ impl BusinessService {
     }
 
     /// `GET /data` with this token.
-    pub(crate) fn data(&self, token: &str) -> Answer {
+    pub fn data(&self, token: &str) -> Answer {
         self.keep_secret(token.get(26..58).unwrap_or(token));
         self.public.send(Request::get("/data").bearer(token))
     }

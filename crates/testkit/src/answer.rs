@@ -6,23 +6,26 @@ use serde_json::Value;
 
 /// Status, headers in their order with lower-case names, and the body.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The bytes of the body.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
     /// Fails, showing the whole answer, unless it has this status.
     #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> Self {
+    pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
     /// Fails unless it is this error, in the form that every error has.
     #[track_caller]
-    pub(crate) fn expect_problem(self, status: u16, code: &str) -> Self {
+    pub fn expect_problem(self, status: u16, code: &str) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{self:?}");
@@ -38,14 +41,14 @@ impl Answer {
 
     /// Fails unless the `WWW-Authenticate` header is exactly this.
     #[track_caller]
-    pub(crate) fn expect_challenge(self, challenge: &str) -> Self {
+    pub fn expect_challenge(self, challenge: &str) -> Self {
         assert_eq!(self.all("www-authenticate"), [challenge], "{self:?}");
         self
     }
 
     /// Fails unless the `WWW-Authenticate` header is a Bearer challenge with this error.
     #[track_caller]
-    pub(crate) fn expect_challenge_error(self, error: &str) -> Self {
+    pub fn expect_challenge_error(self, error: &str) -> Self {
         let challenge = self.header("www-authenticate").unwrap_or_default();
         let start = format!("Bearer realm=\"reinflate\", error=\"{error}\"");
         assert!(challenge.starts_with(&start), "{self:?}");
@@ -53,28 +56,30 @@ impl Answer {
     }
 
     /// The first header of this name, which is given in lower case.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
     /// Every header of this name.
-    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+    pub fn all(&self, name: &str) -> Vec<&str> {
         let named = self.headers.iter().filter(|(other, _)| other == name);
         named.map(|(_, value)| value.as_str()).collect()
     }
 
     /// Everything but what differs from one request to the next.
-    pub(crate) fn without_id_and_date(mut self) -> Self {
+    pub fn without_id_and_date(mut self) -> Self {
         self.headers.retain(|(name, _)| name != "x-request-id" && name != "date");
         self
     }
 
+    /// The body, which must be JSON.
     #[track_caller]
-    pub(crate) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// The body, lossily.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }

@@ -6,20 +6,16 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for something that needs no time of its own, on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The present moment: these tests watch real processes in real time.
 #[expect(clippy::disallowed_methods, reason = "real processes cannot be given a manual clock")]
-pub(crate) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Looks again and again until there is something, and fails naming `what` after `within`.
-pub(crate) fn eventually<T>(
-    what: &str,
-    within: Duration,
-    mut look: impl FnMut() -> Option<T>,
-) -> T {
+pub fn eventually<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = now() + within;
     loop {
         if let Some(found) = look() {
@@ -31,13 +27,13 @@ pub(crate) fn eventually<T>(
 }
 
 /// Lets a session's time go by. Never for waiting until something has happened.
-pub(crate) fn let_time_pass(duration: Duration) {
+pub fn let_time_pass(duration: Duration) {
     sleep(duration);
 }
 
 /// Whether a program that a test needs is there; without it the test is skipped, unless
 /// `REQUIRE_ALL` is set, where it fails.
-pub(crate) fn skip_unless_installed(program: &str) -> bool {
+pub fn skip_unless_installed(program: &str) -> bool {
     let found = Command::new("sh")
         .args(["-c", "command -v \"$0\" >/dev/null", program])
         .status()
@@ -47,4 +43,11 @@ pub(crate) fn skip_unless_installed(program: &str) -> bool {
         eprintln!("skipped: {program} is not installed");
     }
     !found
+}
+
+/// Sends a process a signal, by its name without `SIG`.
+pub(crate) fn send_signal(name: &str, process: u32) {
+    let kill = ["-c", "kill -s \"$0\" \"$1\"", name, &process.to_string()];
+    let sent = Command::new("sh").args(kill).status();
+    assert!(sent.is_ok_and(|status| status.success()), "{name} could not be sent");
 }

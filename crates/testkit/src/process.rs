@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,14 +12,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Listener, PATIENCE, eventually};
+use super::{Listener, PATIENCE, eventually, send_signal};
 
 /// How much of another process's memory is looked at in one go.
 const CHUNK: usize = 1 << 20;
 
 /// A running process. Dropping it kills it, prints its output where the test failed, and fails
 /// the test where a secret that the test used stands in that output.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     output: Lines,
     errors: Lines,
@@ -31,7 +31,7 @@ pub(crate) struct Process {
 type Lines = Arc<Mutex<Vec<String>>>;
 
 impl Process {
-    pub(super) fn own(mut child: Child, home: TempDir) -> Self {
+    pub(crate) fn own(mut child: Child, home: TempDir) -> Self {
         let (output, errors) = (Lines::default(), Lines::default());
         // A test may have taken an output for itself.
         let stdout = child.stdout.take().map(|pipe| keep(pipe, &output));
@@ -42,7 +42,7 @@ impl Process {
 
     /// The listener of this name, once the process says that it accepts.
     #[track_caller]
-    pub(crate) fn listener(&mut self, name: &str) -> Listener {
+    pub fn listener(&mut self, name: &str) -> Listener {
         eventually(&format!("listening ({name})"), PATIENCE, || {
             let port = self.output().iter().find_map(|line| port_in(line, name));
             let ended = self.child.try_wait().expect("the child is ours");
@@ -52,25 +52,25 @@ impl Process {
     }
 
     /// The lines on standard output so far.
-    pub(crate) fn output(&self) -> Vec<String> {
+    pub fn output(&self) -> Vec<String> {
         self.output.lock().unwrap().clone()
     }
 
     /// The lines on standard error so far.
-    pub(crate) fn errors(&self) -> Vec<String> {
+    pub fn errors(&self) -> Vec<String> {
         self.errors.lock().unwrap().clone()
     }
 
     /// The log so far; every line of it must be JSON.
     #[track_caller]
-    pub(crate) fn log(&self) -> Vec<Value> {
+    pub fn log(&self) -> Vec<Value> {
         let parse = |line: &String| serde_json::from_str(line).expect("a log line is JSON");
         self.output().iter().map(parse).collect()
     }
 
     /// The lines of the log that hold this text, once there are `count` of them.
     #[track_caller]
-    pub(crate) fn log_lines_with(&self, text: &str, count: usize) -> Vec<String> {
+    pub fn log_lines_with(&self, text: &str, count: usize) -> Vec<String> {
         eventually(&format!("{count} log lines with {text:?}"), PATIENCE, || {
             let mut lines = self.output();
             lines.retain(|line| line.contains(text));
@@ -80,28 +80,25 @@ impl Process {
 
     /// What must never stand in the output; a word so short that it may stand there by chance
     /// is no secret.
-    pub(crate) fn keep_secret(&self, secret: &str) {
+    pub fn keep_secret(&self, secret: &str) {
         if secret.len() >= 7 {
             self.secrets.lock().unwrap().push(secret.to_owned());
         }
     }
 
     /// Its number in the system.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends a signal, by its name without `SIG`.
-    pub(crate) fn signal(&self, signal: &str) {
-        let sent = Command::new("sh")
-            .args(["-c", "kill -s \"$0\" \"$1\"", signal, &self.id().to_string()])
-            .status();
-        assert!(sent.is_ok_and(|status| status.success()), "{signal} could not be sent");
+    pub fn signal(&self, signal: &str) {
+        send_signal(signal, self.id());
     }
 
     /// Stops it in its tracks, as a machine that hangs would; `CONT` sets it going again.
     #[track_caller]
-    pub(crate) fn hang(&self) {
+    pub fn hang(&self) {
         self.signal("STOP");
         // The signal is sent at once, but each thread stops when it comes to it.
         eventually("every thread has stopped", PATIENCE, || {
@@ -116,7 +113,7 @@ impl Process {
     }
 
     /// The processor time that it has had so far, in the kernel's ticks of 10 ms.
-    pub(crate) fn processor_ticks(&self) -> u64 {
+    pub fn processor_ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         let stat = stat.expect("the process runs");
         let (_, after_name) = stat.rsplit_once(") ").expect("a name");
@@ -125,7 +122,7 @@ impl Process {
     }
 
     /// The most memory that it has had at once so far, in KiB.
-    pub(crate) fn peak_memory_kib(&self) -> u64 {
+    pub fn peak_memory_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("the process runs");
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -134,7 +131,7 @@ impl Process {
     }
 
     /// How often each of these stands in its memory; `None` where the system does not let us look.
-    pub(crate) fn in_memory(&self, needles: &[&str]) -> Option<Vec<usize>> {
+    pub fn in_memory(&self, needles: &[&str]) -> Option<Vec<usize>> {
         let id = self.id();
         let maps = fs::read_to_string(format!("/proc/{id}/maps")).ok()?;
         let memory = fs::File::open(format!("/proc/{id}/mem")).ok()?;
@@ -160,19 +157,20 @@ impl Process {
     }
 
     /// Kills it, as a crash would.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         // Fails only where it has ended already.
         let _ = self.child.kill();
         self.child.wait().expect("the child is ours");
     }
 
-    pub(crate) fn is_running(&mut self) -> bool {
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("the child is ours").is_none()
     }
 
     /// Waits until it has ended and all its output is there.
     #[track_caller]
-    pub(crate) fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
+    pub fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
         let child = &mut self.child;
         let ended = eventually("the process ends", within, || child.try_wait().expect("ours"));
         self.read_to_the_end();

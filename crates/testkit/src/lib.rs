@@ -1,0 +1,41 @@
+//! What tests stand on: real processes of ours and of others, fake auth services, a small HTTP
+//! client, waiting with a deadline. It knows how to ask; what the answers should be is the tests'
+//! business. No crate depends on it outside of its tests.
+
+#![expect(clippy::missing_panics_doc, reason = "a fixture that cannot go on fails its test")]
+#![expect(clippy::print_stderr, reason = "the log of a failed test and why one was skipped")]
+
+mod answer;
+mod auth;
+mod business;
+mod clocks;
+mod connection;
+pub mod fake_auth;
+mod fake_server;
+mod launch;
+mod postgres;
+mod process;
+mod redis;
+mod request;
+mod slow_link;
+mod sqlite;
+mod users;
+mod wait;
+
+pub use answer::Answer;
+pub use auth::{ANN, AuthService, BOB, DEMO, LONG_PASSWORD, is_alive};
+pub use business::BusinessService;
+pub use clocks::Clocks;
+pub use connection::{Connection, Listener};
+pub use fake_server::FakeServer;
+pub use launch::{Launch, Output, quiet_port};
+pub use postgres::Postgres;
+pub use process::Process;
+pub use redis::{Redis, redis_cluster};
+pub use request::Request;
+pub use slow_link::SlowLink;
+pub use sqlite::{Held, query};
+pub use users::uuid;
+pub use wait::{PATIENCE, eventually, let_time_pass, now, skip_unless_installed};
+
+use wait::send_signal;
