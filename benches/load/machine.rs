@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::pinning::cores;
 use crate::process::installed;
 
-/// One line a fact, as a Markdown list.
+/// One line a fact.
 pub(crate) fn facts(repository: &Path) -> Vec<(&'static str, String)> {
     let cpu = proc_line("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned());
     let memory = proc_line("/proc/meminfo", "MemTotal")

@@ -1,11 +1,7 @@
 //! The load bench: `cargo bench --bench load`. It starts the release binaries beside the
-//! yardsticks of `benches/yardsticks`, loads all of them in turn, and writes what it saw to
-//! `docs/performance.md`. It decides nothing about the services and shares no code with them.
+//! yardsticks of `benches/yardsticks`, loads all of them in turn, and writes what it saw to one
+//! file, which `render.py` makes `docs/performance.md` of. It decides nothing about the services and shares no code with them.
 
-mod axis;
-mod bars;
-mod charts;
-mod comparison;
 mod expiry;
 mod figures;
 mod filling;
@@ -18,17 +14,14 @@ mod nginx;
 mod options;
 mod others;
 mod pinning;
-mod plots;
 mod process;
 mod progress;
 mod redis;
-mod report;
 mod results;
 mod rounds;
 mod rows;
 mod services;
 mod starts;
-mod tables;
 mod tools;
 mod watching;
 mod world;
@@ -93,19 +86,18 @@ fn measure(options: &Options, places: &Places, results: &mut Results) -> Result<
     Ok(())
 }
 
-/// Writes the document, beside the others if the run was a whole one without failures.
+/// Writes the results, and the document beside the others if the run was a whole one without
+/// failures.
 fn publish(options: &Options, places: &Places, results: &Results) -> Result<()> {
     let raw = places.scratch.join("results.json");
-    std::fs::write(&raw, serde_json::to_vec_pretty(&results.raw())?)?;
-    for &pinning in &options.pinnings {
-        for &connections in &options.connections {
-            progress::say(&format!("{}, {connections} connections", pinning.title()));
-            progress::say(&tables::at(&results.samples, pinning, connections));
-        }
-    }
+    std::fs::write(&raw, serde_json::to_vec_pretty(&results.json(options, places))?)?;
+    progress::say(&format!("written: {}", raw.display()));
     let whole = options.is_whole() && results.failed.is_empty();
     let directory = if whole { places.repository.join("docs") } else { places.scratch.clone() };
-    report::write(results, options, places, &directory)?;
+    let renderer = places.repository.join("benches/load/render.py");
+    let rendered = Command::new("python3").arg(renderer).args([&raw, &directory]).status();
+    let rendered = rendered.context("cannot start python3, which draws the results")?;
+    ensure!(rendered.success(), "the results could not be drawn");
     progress::say(&format!("written: {}", directory.join("performance.md").display()));
     ensure!(results.failed.is_empty(), "failed: {}", results.failed.join("; "));
     Ok(())

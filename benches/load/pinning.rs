@@ -15,19 +15,11 @@ pub(crate) enum Pinning {
 }
 
 impl Pinning {
-    /// The letter in tables and names of files.
+    /// The letter that results and names of files have.
     pub(crate) fn letter(self) -> &'static str {
         match self {
             Self::Pinned => "P",
             Self::Unpinned => "U",
-        }
-    }
-
-    /// What it means, for a heading.
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Pinned => "P: all servers on one core, the generator on the other",
-            Self::Unpinned => "U: unpinned, servers and generator share all cores",
         }
     }
 

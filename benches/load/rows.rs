@@ -88,20 +88,6 @@ impl Row {
     }
 }
 
-/// What a row stands for.
-pub(crate) fn title(name: &str) -> &'static str {
-    ROWS.iter().find(|(row, _)| *row == name).map_or("", |(_, title)| title)
-}
-
-/// The same for a plot, where there is less room and no Markdown.
-pub(crate) fn short_title(name: &str) -> String {
-    match name {
-        "axum-login-saved" => "axum-login, memory, each use saved".to_owned(),
-        "axum-login-saved-redis" => "axum-login, Redis, each use saved".to_owned(),
-        name => title(name).replace('`', "").replace(" with tower-sessions", ""),
-    }
-}
-
 fn one(shape: Shape, token: &str) -> Vec<u8> {
     match shape {
         Shape::Get { path, header } => request("GET", path, &[(header, token)], ""),

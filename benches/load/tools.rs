@@ -15,15 +15,15 @@ const WANTED: &[(&str, &str, &[&str])] = &[
         &["validate-redis", "data-redis", "axum-login-redis", "axum-login-saved-redis"],
     ),
     ("nginx", "nginx", &["nginx", "nginx-auth"]),
-    ("python3", "python3-venv", &["flask"]),
 ];
 
-/// Without these nothing can be measured.
+/// Without these nothing can be measured, or nothing drawn.
 const NEEDED: &[(&str, &str)] = &[
     ("wrk", "wrk"),
     ("taskset", "util-linux"),
     ("setpriv", "util-linux"),
     ("getconf", "libc-bin"),
+    ("python3", "python3"),
 ];
 
 /// Says what is missing, and fails where nothing goes without it.

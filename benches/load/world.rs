@@ -188,7 +188,7 @@ impl<'a> World<'a> {
     }
 
     fn add_flask(&mut self, results: &mut Results) -> Result<()> {
-        if !self.wants("flask") || crate::process::installed("python3").is_none() {
+        if !self.wants("flask") {
             return Ok(());
         }
         let tokens = self.tokens.clone();
