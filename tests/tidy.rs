@@ -1,6 +1,6 @@
-//! The repository's own rules, as tests: how long files and functions may be, what they may not
-//! be called, which crate may know which. It reads files and starts no process but git; each
-//! rule is shown to catch a violation.
+//! The repository's own rules that clippy has no lint for, as tests: how long files may be, what
+//! they may not be called, which crate may know which. It reads files and starts no process but git;
+//! each rule is shown to catch a violation.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -18,7 +18,6 @@ mod words;
 use files::{Found, repository, rust_sources};
 
 const MAX_FILE_LINES: usize = 400;
-const MAX_FUNCTION_LINES: usize = 60;
 
 #[track_caller]
 fn assert_none(rule: &str, violations: &[String]) {
@@ -40,12 +39,6 @@ fn too_long(file: &Found) -> Vec<String> {
     vec![format!("{} has {lines} lines", file.path)]
 }
 
-fn long_functions(file: &Found) -> Vec<String> {
-    let functions = scan::functions(&file.text);
-    let long = functions.into_iter().filter(|function| function.lines > MAX_FUNCTION_LINES);
-    long.map(|f| format!("{}:{} {} has {} lines", file.path, f.line, f.name, f.lines)).collect()
-}
-
 fn without_introduction(file: &Found) -> Vec<String> {
     if file.text.starts_with("//!") { Vec::new() } else { vec![file.path.clone()] }
 }
@@ -59,15 +52,6 @@ fn no_file_is_longer_than_a_reader_can_hold() {
     for_each_source("at most 400 lines a file", too_long);
     assert_eq!(too_long(&source("a.rs", &"x\n".repeat(401))), ["a.rs has 401 lines"]);
     assert!(too_long(&source("a.rs", &"x\n".repeat(400))).is_empty());
-}
-
-#[test]
-fn no_function_is_longer_than_a_screen() {
-    for_each_source("at most 60 lines a function", long_functions);
-    let long = format!("fn a() {{\n{}}}\n", "    x();\n".repeat(59));
-    assert_eq!(long_functions(&source("a.rs", &long)), ["a.rs:1 a has 61 lines"]);
-    let short = format!("fn a() {{\n{}}}\n", "    x();\n".repeat(58));
-    assert!(long_functions(&source("a.rs", &short)).is_empty());
 }
 
 #[test]
@@ -92,34 +76,35 @@ fn no_file_or_module_has_a_name_that_says_nothing() {
 }
 
 #[test]
+fn identifiers_have_the_words_of_the_field() {
+    for_each_source("one word means one thing", words::old_words);
+    for (code, count) in [
+        ("let last_doors = 1;", 1),
+        ("struct GathererTask;", 1),
+        ("fn f(asked: u8, told: u8) {}", 2),
+        ("let original = trigger;", 0),
+        ("// told\nlet s = \"asked\";", 0),
+    ] {
+        assert_eq!(words::old_words(&source("crates/a/src/a.rs", code)).len(), count, "{code}");
+    }
+    let in_a_test = "#[cfg(test)]\nmod tests {\n    fn asked() {}\n}\n";
+    assert!(words::old_words(&source("crates/a/src/a.rs", in_a_test)).is_empty());
+}
+
+#[test]
 fn nothing_is_left_unfinished() {
     for_each_source("no unfinished places", words::unfinished);
-    for bad in [concat!("// TO", "DO: x"), concat!("// FIX", "ME"), concat!("to", "do!()")] {
+    for bad in [concat!("// TO", "DO: x"), concat!("// FIX", "ME")] {
         assert_eq!(words::unfinished(&source("a.rs", bad)).len(), 1, "{bad}");
     }
     assert!(words::unfinished(&source("a.rs", "// done\n")).is_empty());
 }
 
 #[test]
-fn only_the_clock_reads_the_clock() {
-    for_each_source("time is a parameter", words::clock_readings);
-    let reading = "fn a() -> Instant {\n    Instant::now()\n}\n";
-    assert_eq!(words::clock_readings(&source("crates/a/src/a.rs", reading)).len(), 1);
-    assert!(words::clock_readings(&source("crates/clock/src/system.rs", reading)).is_empty());
-    let tokio = format!("use tokio::time::{{Instant, timeout_at}};\n{reading}");
-    assert!(words::clock_readings(&source("crates/a/src/a.rs", &tokio)).is_empty());
-    let in_a_test = format!("fn a() {{}}\n#[cfg(test)]\nmod tests {{\n{reading}}}\n");
-    assert!(words::clock_readings(&source("crates/a/src/a.rs", &in_a_test)).is_empty());
-}
-
-#[test]
-fn no_lint_is_allowed_without_a_reason() {
-    for_each_source("exceptions are #[expect(…, reason = …)]", words::bare_exceptions);
-    for bad in ["#[allow(dead_code)]", "#![allow(clippy::all)]", "#[expect(dead_code)]"] {
-        assert_eq!(words::bare_exceptions(&source("a.rs", bad)).len(), 1, "{bad}");
-    }
-    let good = "#[expect(\n    dead_code,\n    reason = \"x\"\n)]";
-    assert!(words::bare_exceptions(&source("a.rs", good)).is_empty());
+fn no_lint_is_allowed_for_a_whole_file() {
+    for_each_source("exceptions are #[expect(…, reason = …)]", words::allowed_for_all);
+    assert_eq!(words::allowed_for_all(&source("a.rs", "#![allow(clippy::all)]")).len(), 1);
+    assert!(words::allowed_for_all(&source("a.rs", "// #![allow(clippy::all)]")).is_empty());
 }
 
 #[test]

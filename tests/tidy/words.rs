@@ -1,5 +1,4 @@
-//! Rules about words: names that say nothing, places left unfinished, clocks read where time
-//! should be a parameter. The words are put together here, or this file would break its rules.
+//! Rules about words: names that say nothing, places left unfinished. The words are put together here, or this file would break its rules.
 
 use super::files::Found;
 use super::scan::code_only;
@@ -23,45 +22,12 @@ pub(crate) fn empty_path_names(path: &str) -> Vec<String> {
 
 /// Places that somebody meant to come back to.
 pub(crate) fn unfinished(file: &Found) -> Vec<String> {
-    let marks = [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("to", "do!("),
-        concat!("unimple", "mented!("),
-    ];
-    lines_with(file, &file.text, &marks)
+    lines_with(file, &file.text, &[concat!("TO", "DO"), concat!("FIX", "ME")])
 }
 
-/// Readings of the system's clock outside the crate that is for it, and outside of tests. Tokio's
-/// `Instant` is the runtime's clock, which a test can stop: deadlines of I/O may use it.
-pub(crate) fn clock_readings(file: &Found) -> Vec<String> {
-    let is_test = file.path.starts_with("tests/") || file.path.contains("/tests/");
-    if file.path.starts_with("crates/clock/") || file.path.contains("benches/") || is_test {
-        return Vec::new();
-    }
-    let code = code_only(&file.text);
-    let code = code.split("#[cfg(test)]\nmod ").next().unwrap_or(&code);
-    let imports = code.lines().filter(|line| line.starts_with("use tokio::time::"));
-    let marks: &[&str] = if imports.into_iter().any(|line| line.contains("Instant")) {
-        &["SystemTime::now", "UtcDateTime::now", "now_utc"]
-    } else {
-        &["Instant::now", "SystemTime::now", "UtcDateTime::now", "now_utc"]
-    };
-    lines_with(file, code, marks)
-}
-
-/// Lint exceptions that do not say why.
-pub(crate) fn bare_exceptions(file: &Found) -> Vec<String> {
-    let code = code_only(&file.text);
-    let mut violations = lines_with(file, &code, &["#[allow(", "#![allow("]);
-    for (at, _) in code.match_indices("[expect(") {
-        let end = code[at..].find(")]").unwrap_or(code.len() - at);
-        if !code[at..at + end].contains("reason") {
-            let line = 1 + code[..at].matches('\n').count();
-            violations.push(format!("{}:{line}", file.path));
-        }
-    }
-    violations
+/// Lints that are allowed for a whole file; clippy sees to those of a single item.
+pub(crate) fn allowed_for_all(file: &Found) -> Vec<String> {
+    lines_with(file, &code_only(&file.text), &["#![allow("])
 }
 
 /// Words that mean something only where this was written.
@@ -87,6 +53,84 @@ pub(crate) fn workplace(file: &Found) -> Vec<String> {
         }
     }
     violations
+}
+
+/// Words that this code once had for what the field has a word for, and that word. They are looked
+/// for as parts of identifiers: `last_doors`, `GathererTask`.
+const OLD_WORDS: &[(&str, &str)] = &[
+    ("aboard", "max_keys"),
+    ("alarm", "timer"),
+    ("asked", "requested"),
+    ("doors", "listener group, forward auth or login methods"),
+    ("driven", "task"),
+    ("gatherer", "batcher"),
+    ("heard", "request"),
+    ("noted", "recorded"),
+    ("parcel", "batch"),
+    ("passenger", "waiter"),
+    ("patience", "timeout"),
+    ("quiet", "idle"),
+    ("rig", "fixture"),
+    ("said", "reported"),
+    ("telling", "reply"),
+    ("told", "reply"),
+    ("trip", "batch"),
+    ("usual", "default or cached"),
+    ("yielding", "eviction"),
+];
+
+/// Where the old words still stand; a crate that is renamed leaves this list.
+const NOT_YET_RENAMED: &[&str] = &[
+    "crates/auth-client/",
+    "crates/auth-service/",
+    "crates/business-service/",
+    "crates/session/",
+    "crates/users/",
+];
+
+/// Identifiers with an old word in them, in production code; names of tests are sentences.
+pub(crate) fn old_words(file: &Found) -> Vec<String> {
+    if NOT_YET_RENAMED.iter().any(|path| file.path.starts_with(path)) || is_test(&file.path) {
+        return Vec::new();
+    }
+    let code = code_only(&file.text);
+    let code = code.split("#[cfg(test)]\nmod ").next().unwrap_or(&code);
+    let is_old = |identifier: &str| {
+        let parts = parts(identifier);
+        OLD_WORDS.iter().find(|(old, _)| parts.iter().any(|part| part == old))
+    };
+    let mut found = Vec::new();
+    for (index, line) in code.lines().enumerate() {
+        for identifier in line.split(|c: char| !c.is_alphanumeric() && c != '_') {
+            if let Some((old, new)) = is_old(identifier) {
+                let line = index + 1;
+                found.push(format!("{}:{line}: {identifier}: not {old}, but {new}", file.path));
+            }
+        }
+    }
+    found
+}
+
+fn is_test(path: &str) -> bool {
+    path.split(['/', '.']).any(|part| part == "tests" || part == "benches" || part == "examples")
+}
+
+/// The words of an identifier, in lower case.
+fn parts(identifier: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut after_lower = false;
+    for c in identifier.chars() {
+        if c == '_' || c.is_uppercase() && after_lower {
+            parts.push(String::new());
+        }
+        if c != '_'
+            && let Some(last) = parts.last_mut()
+        {
+            last.extend(c.to_lowercase());
+        }
+        after_lower = c.is_lowercase();
+    }
+    parts
 }
 
 fn lines_with(file: &Found, text: &str, marks: &[&str]) -> Vec<String> {

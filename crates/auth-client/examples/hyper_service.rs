@@ -5,6 +5,8 @@
 //! curl -H "token: $TOKEN" http://127.0.0.1:3000/
 //! ```
 
+#![expect(clippy::disallowed_methods, reason = "the process ends with its connections")]
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;

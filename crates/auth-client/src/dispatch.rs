@@ -183,6 +183,10 @@ impl Dispatch {
     }
 
     /// Starts the probe of a URL that is avoided, unless it is running.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the upstream holds the handle, and aborts the task"
+    )]
     pub(crate) fn start_probe(self: &Arc<Self>, upstream: &Arc<Upstream>) {
         upstream.probe_with(|running| {
             let (upstream, transport) = (Arc::clone(upstream), Arc::clone(self.transport()));

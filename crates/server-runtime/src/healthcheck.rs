@@ -9,14 +9,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// How long the answer may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Asks `GET /readyz` of the process that listens on `addr`: success if and only if the answer is
-/// 200 within two seconds; otherwise a line on standard error says why. Of an address that stands
-/// for all, the loopback one is asked.
+/// 200 within two seconds; otherwise a line on standard error says why. Where the process
+/// listens on all addresses, the request goes to the loopback one.
 pub async fn healthcheck(addr: SocketAddr) -> ExitCode {
     let addr = reachable(addr);
-    let why = match tokio::time::timeout(PATIENCE, status_line(addr)).await {
+    let why = match tokio::time::timeout(TIMEOUT, status_line(addr)).await {
         Ok(Ok(line)) if is_ok(&line) => return ExitCode::SUCCESS,
         Ok(Ok(line)) => line,
         Ok(Err(error)) => error.to_string(),

@@ -1,4 +1,4 @@
-//! Answers in JSON that depend on who asks.
+//! JSON responses that depend on the caller.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -6,19 +6,19 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
-/// What most answers fit in, in bytes.
-const USUAL: usize = 1024;
+/// What most responses fit in, in bytes.
+const CAPACITY: usize = 1024;
 
 /// `body` as JSON that no cache keeps. `None` where it cannot be written as JSON, which is a defect of
 /// its type, and in the log.
 pub fn private_json<T: Serialize>(status: StatusCode, body: &T) -> Option<Response> {
-    let mut text = Vec::with_capacity(USUAL);
+    let mut text = Vec::with_capacity(CAPACITY);
     serde_json::to_writer(&mut text, body)
-        .inspect_err(|error| tracing::error!(%error, "an answer cannot be written"))
+        .inspect_err(|error| tracing::error!(%error, "a response cannot be written as JSON"))
         .ok()?;
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    // With room for what every answer gets.
+    // With room for what every response gets.
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -71,7 +71,7 @@ impl EncodeLabelValue for Route {
 /// What a route's requests are counted by when they go well, found once: looking labels up would
 /// cost every request a lock and a hash.
 #[derive(Debug, Default)]
-pub(crate) struct Usual(OnceLock<(Labels, Histogram)>);
+pub(crate) struct CachedMetric(OnceLock<(Labels, Histogram)>);
 
 impl Metrics {
     /// A registry with `build_info{version}` and the durations of HTTP requests in it.
@@ -122,7 +122,7 @@ impl Metrics {
     /// Counts an answered request.
     pub(crate) fn request(
         &self,
-        usual: &Usual,
+        cached: &CachedMetric,
         method: &Method,
         route: Option<MatchedPath>,
         status: StatusCode,
@@ -134,14 +134,14 @@ impl Metrics {
             http_response_status_code: status.as_u16(),
         };
         let took = took.as_secs_f64();
-        if let Some((_, histogram)) = usual.0.get().filter(|(known, _)| *known == labels) {
+        if let Some((_, histogram)) = cached.0.get().filter(|(stored, _)| *stored == labels) {
             return histogram.observe(took);
         }
         let histogram = self.requests.get_or_create_owned(&labels);
         histogram.observe(took);
         if status.is_success() {
-            // Whoever else was first knows one that is as usual.
-            let _ = usual.0.set((labels, histogram));
+            // Where another request stored one first, that one serves as well.
+            let _ = cached.0.set((labels, histogram));
         }
     }
 }
@@ -202,7 +202,7 @@ mod tests {
         metrics.register(|registry| registry.register("auth_logins", "Logins", logins));
         let method = Method::from_bytes(b"BREW").unwrap();
         metrics.request(
-            &Usual::default(),
+            &CachedMetric::default(),
             &method,
             None,
             StatusCode::NOT_FOUND,

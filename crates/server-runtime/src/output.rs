@@ -19,7 +19,7 @@ pub fn print(text: &str) -> Result<(), Unwritten> {
 pub struct Unwritten(io::Error);
 
 fn write_to(output: &mut impl Write, text: &str) -> Result<(), Unwritten> {
-    // What is not flushed here is written when the process ends, where nobody sees it fail.
+    // What is not flushed here is written when the process ends, where a failure goes unnoticed.
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Unwritten(error)),
         _ => Ok(()),
@@ -63,7 +63,7 @@ mod tests {
             assert_eq!(write_to(&mut disk, "12345").is_ok(), is_ok, "{room} {error}");
         }
         let full = write_to(&mut Disk { room: 0, error: ErrorKind::StorageFull }, "x");
-        let said = full.unwrap_err().to_string();
-        assert!(said.starts_with("cannot write to standard output: "), "{said}");
+        let message = full.unwrap_err().to_string();
+        assert!(message.starts_with("cannot write to standard output: "), "{message}");
     }
 }

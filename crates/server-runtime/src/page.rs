@@ -18,7 +18,7 @@ pub const STYLE_SHEET: &str = "/reinflate.css";
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// The headers of a page: it loads our own style sheet and nothing else, its forms go to us and to
-/// named origins, nobody frames it, nobody learns where one came from, and nothing keeps it.
+/// named origins, no page frames it, no link tells where its user came from, and no cache stores it.
 #[derive(Clone, Debug)]
 pub struct PageHeaders {
     policy: HeaderValue,

@@ -14,14 +14,14 @@ use tokio::time::Instant;
 use crate::problem;
 
 /// How long a check may take before it has failed.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the outcome of a check is good for: probes cost a store no more than four round trips a
-/// second, however many ask.
+/// second, however many clients probe.
 const SHARED_FOR: Duration = Duration::from_millis(250);
 
-type Answer = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
-type Ask = Arc<dyn Fn() -> Answer + Send + Sync>;
+type Checking = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type Run = Arc<dyn Fn() -> Checking + Send + Sync>;
 
 /// What a process needs in order to be ready: nothing but its life, until checks are added.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ pub struct Readiness {
 
 struct Check {
     name: &'static str,
-    ask: Ask,
+    run: Run,
     /// When it was last made, and whether it succeeded. It is held while a check is under way.
     last: Mutex<Option<(Instant, bool)>>,
 }
@@ -44,33 +44,33 @@ impl Readiness {
         Self { lifecycle: lifecycle.clone(), checks: Vec::new(), notes: Vec::new() }
     }
 
-    /// The same, and only while `ask` succeeds; `name` is what the answer calls it. An error is
-    /// logged, not told. A check that takes longer than a second has failed.
+    /// The same, and only while `run` succeeds; `name` is what the response calls it. An error is
+    /// logged, and stands in no response. A check that takes longer than a second has failed.
     #[must_use]
-    pub fn check<F, A, E>(mut self, name: &'static str, ask: F) -> Self
+    pub fn check<F, A, E>(mut self, name: &'static str, run: F) -> Self
     where
         F: Fn() -> A + Send + Sync + 'static,
         A: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display,
     {
-        let ask: Ask = Arc::new(move || {
-            let answer = ask();
-            Box::pin(async move { answer.await.map_err(|e| e.to_string()) })
+        let run: Run = Arc::new(move || {
+            let checking = run();
+            Box::pin(async move { checking.await.map_err(|e| e.to_string()) })
         });
-        self.checks.push(Arc::new(Check { name, ask, last: Mutex::default() }));
+        self.checks.push(Arc::new(Check { name, run, last: Mutex::default() }));
         self
     }
 
-    /// The same, with something that the operator should know and that keeps nobody from being
-    /// ready: it stands in the answer.
+    /// The same, with something that the operator should know and that does not keep the process from
+    /// being ready: it stands in the response.
     #[must_use]
     pub fn note(mut self, note: String) -> Self {
         self.notes.push(note);
         self
     }
 
-    /// The same without the notes, for listeners that anybody may ask: the answer names what does
-    /// not answer, and nothing else.
+    /// The same without the notes, for public listeners: the response names what does not answer,
+    /// and nothing else.
     #[must_use]
     pub fn without_notes(&self) -> Self {
         Self { notes: Vec::new(), ..self.clone() }
@@ -133,7 +133,7 @@ impl Check {
         {
             return succeeded;
         }
-        let succeeded = match tokio::time::timeout(PATIENCE, (self.ask)()).await {
+        let succeeded = match tokio::time::timeout(TIMEOUT, (self.run)()).await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
                 tracing::warn!(check = self.name, error, "not ready");

@@ -84,7 +84,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that is nobody's setting: exit code 1.
+    /// A failure that no setting causes: exit code 1.
     pub fn new(error: impl Display) -> Self {
         Self::with_code(1, error)
     }

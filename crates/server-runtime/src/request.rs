@@ -23,7 +23,7 @@ use http::{Request, StatusCode};
 use opentelemetry_sdk::trace::SdkTracer;
 use tower::{Layer, Service};
 
-use crate::metrics::{Metrics, Usual};
+use crate::metrics::{CachedMetric, Metrics};
 use crate::problem::{self, Link, wants_page};
 use crate::traces;
 use answer::Pending;
@@ -57,7 +57,7 @@ pub(crate) struct Shared {
     metrics: Metrics,
     clock: Arc<dyn clock::Clock>,
     ids: Ids,
-    /// `None` where nobody collects traces.
+    /// `None` where traces are not collected.
     tracer: Option<SdkTracer>,
     link: fn(StatusCode) -> Option<Link>,
 }
@@ -113,7 +113,7 @@ impl<S> Layer<S> for RequestLayer {
             inner,
             shared: self.shared.clone(),
             screen: self.screen,
-            usual: Arc::default(),
+            cached: Arc::default(),
         }
     }
 }
@@ -125,7 +125,7 @@ pub struct RequestService<S> {
     shared: Arc<Shared>,
     screen: Option<Screen>,
     /// A router has one of these services for each of its routes.
-    usual: Arc<Usual>,
+    cached: Arc<CachedMetric>,
 }
 
 impl<S> Service<Request<Body>> for RequestService<S>
@@ -162,7 +162,7 @@ where
             page: wants_page(request.headers()),
             id: id.clone(),
             shared,
-            usual: self.usual.clone(),
+            cached: self.cached.clone(),
         };
         request.extensions_mut().insert(id.clone());
         if let Some(trace) = trace {

@@ -56,7 +56,7 @@ pub async fn run(lifecycle: &Lifecycle, signals: Signals) -> ExitCode {
             return if lifecycle.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     }
-    tracing::warn!(target: ALWAYS, "told to end twice: ending at once");
+    tracing::warn!(target: ALWAYS, "a second signal to end: ending at once");
     telemetry::drain(LAST_LINES);
     // Returning would wait for the threads that still work.
     std::process::exit(1)
@@ -71,10 +71,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_exit_code_says_whether_the_process_was_told_to_end_or_failed() {
-        let told = Lifecycle::new(Duration::ZERO);
-        told.drain();
-        assert_eq!(code_of(&told).await, format!("{:?}", ExitCode::SUCCESS));
+    async fn the_exit_code_tells_a_drain_from_a_failure() {
+        let drained = Lifecycle::new(Duration::ZERO);
+        drained.drain();
+        assert_eq!(code_of(&drained).await, format!("{:?}", ExitCode::SUCCESS));
         let failed = Lifecycle::new(Duration::ZERO);
         failed.spawn_critical("sweeper", async {});
         assert_eq!(code_of(&failed).await, format!("{:?}", ExitCode::FAILURE));

@@ -1,7 +1,7 @@
 //! Logs, to standard output, all in one format.
 //!
 //! Filters decide what is written, but for the lines of the target [`ALWAYS`]. A standard output
-//! that is closed, full or read by nobody costs the lines and nothing else: threads that log only
+//! that is closed, full or not read costs the lines and nothing else: threads that log only
 //! put their lines into a queue.
 
 mod queue;
@@ -73,9 +73,9 @@ impl Drop for LastLines {
 /// One of the three is not acceptable.
 pub fn init(settings: &Settings, service: (&str, &'static str)) -> Result<Telemetry, BadSetting> {
     let terminal = std::io::stdout().is_terminal();
-    let usual = if terminal { Format::Pretty } else { Format::Json };
-    let format = settings.value("LOG_FORMAT", format)?.unwrap_or(usual);
-    let filter = settings.value("RUST_LOG", filter)?.unwrap_or_else(usual_filter);
+    let default = if terminal { Format::Pretty } else { Format::Json };
+    let format = settings.value("LOG_FORMAT", format)?.unwrap_or(default);
+    let filter = settings.value("RUST_LOG", filter)?.unwrap_or_else(default_filter);
     let collector = settings.value("OTEL_EXPORTER_OTLP_ENDPOINT", http_url)?;
     let name = settings.value("OTEL_SERVICE_NAME", |name| Some(name.to_owned()))?;
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
@@ -107,7 +107,7 @@ fn filter(text: &str) -> Option<EnvFilter> {
     Some(filter.add_directive(always).add_directive(paths))
 }
 
-fn usual_filter() -> EnvFilter {
+fn default_filter() -> EnvFilter {
     EnvFilter::new("info")
 }
 
@@ -182,7 +182,7 @@ where
     }
 }
 
-/// Writes lines whole, and takes a failure for success: nobody is there to be told.
+/// Writes lines whole, and ignores failures: there is no other place to report them.
 struct Lines<W> {
     inner: W,
 }
@@ -233,9 +233,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Stored(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Kept {
+    impl Write for Stored {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -263,8 +263,8 @@ mod tests {
 
     fn logged(format: Format, rust_log: &str) -> String {
         let _alone = ONE_AT_A_TIME.lock();
-        let kept = Kept::default();
-        let writer = kept.clone();
+        let stored = Stored::default();
+        let writer = stored.clone();
         let subscriber =
             subscriber(format, filter(rust_log).unwrap(), false, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
@@ -272,7 +272,7 @@ mod tests {
             tracing::debug!("a detail");
             tracing::error!(count = 2, "a failure");
         });
-        String::from_utf8(kept.0.lock().clone()).unwrap()
+        String::from_utf8(stored.0.lock().clone()).unwrap()
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(crate) fn tracer() -> Option<SdkTracer> {
 pub(crate) struct FromAnyone;
 
 /// Samples what anybody may have sent as though a trace began with it, by the rule of
-/// `OTEL_TRACES_SAMPLER`: nobody hides a request from the traces, or has it recorded where only a
+/// `OTEL_TRACES_SAMPLER`: no client hides a request from the traces, or has it recorded where only a
 /// part is. It stays within the trace that its caller named.
 #[derive(Clone, Debug)]
 struct OwnRule(Box<dyn ShouldSample>);

@@ -83,6 +83,7 @@ impl Sweeper {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
 mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
     use tokio::task::JoinHandle;

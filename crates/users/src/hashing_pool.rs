@@ -179,6 +179,7 @@ impl<T> Drop for AbortOnDrop<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;

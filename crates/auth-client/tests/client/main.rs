@@ -1,6 +1,7 @@
 //! The client against an auth service that does what a script says.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
 
 mod answers;
 mod batches;

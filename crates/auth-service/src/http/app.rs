@@ -122,7 +122,7 @@ impl App {
             lifecycle.spawn_critical("session endings", follow);
         }
         let (users, stopped) = (self.users.clone(), lifecycle.token());
-        lifecycle.tracker().spawn(async move {
+        lifecycle.spawn("closing the user database", async move {
             stopped.cancelled().await;
             users.close().await;
         });

@@ -66,7 +66,7 @@ async fn crowd(server: &Server, does: Does) -> Vec<Client> {
     crowd
 }
 
-/// Somebody of another network for each registration, one after the other, who stays connected.
+/// For each place a client of another network, one after the other, which stays connected.
 async fn others_are_served(server: &Server, what: Does) -> Vec<Client> {
     let mut others = Vec::new();
     for last in 3..11 {

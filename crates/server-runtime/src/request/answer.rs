@@ -14,10 +14,10 @@ use http::{HeaderValue, Method, StatusCode};
 use super::Shared;
 use super::id::RequestId;
 use super::span::RequestSpan;
-use crate::metrics::Usual;
+use crate::metrics::CachedMetric;
 use crate::problem;
 
-/// What is known of a request before its answer.
+/// What a request shows before its response.
 pub(super) struct Pending {
     pub(super) began: Moment,
     pub(super) method: Method,
@@ -28,7 +28,7 @@ pub(super) struct Pending {
     /// Boxed, since it is large and mostly not there.
     pub(super) span: Option<Box<RequestSpan>>,
     pub(super) shared: Arc<Shared>,
-    pub(super) usual: Arc<Usual>,
+    pub(super) cached: Arc<CachedMetric>,
 }
 
 impl Pending {
@@ -44,7 +44,7 @@ impl Pending {
             span.end(response.status());
         }
         let metrics = &self.shared.metrics;
-        metrics.request(&self.usual, &self.method, self.route, response.status(), took);
+        metrics.request(&self.cached, &self.method, self.route, response.status(), took);
         response
     }
 

@@ -17,7 +17,7 @@ use crate::traces::FromAnyone;
 
 use super::Callers;
 
-/// What is asked every few seconds, for ever, and tells nothing.
+/// Routes that are requested every few seconds, and of which a span tells nothing.
 const NO_SPAN: [&str; 3] = ["/livez", "/readyz", "/metrics"];
 
 /// The span of a request that is being answered. One that is dropped ends without a status: its

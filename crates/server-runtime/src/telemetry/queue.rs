@@ -175,7 +175,7 @@ mod tests {
         queue.drain(Duration::from_hours(1));
         queue.put(Kind::Other, b"last");
         assert_eq!(text(&queue), "last");
-        // The writer has it and does not come back: nobody reads.
+        // The writer has taken it and hangs, since the log is not read.
         queue.drain(Duration::from_millis(20));
         assert!(!queue.state.lock().is_drained());
         std::thread::scope(|scope| {

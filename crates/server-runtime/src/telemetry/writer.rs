@@ -72,7 +72,7 @@ impl Lost {
     }
 }
 
-/// Waits until what was logged is written, and no longer than `within`: a log that nobody reads
+/// Waits until what was logged is written, and no longer than `within`: a log that is not read
 /// must not keep the process from ending.
 pub(crate) fn drain(within: Duration) {
     QUEUE.drain(within);

@@ -2,6 +2,8 @@
 //!
 //! Time may be real: nothing here takes a part of a second for granted to be short.
 
+#![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
+
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::pin::Pin;

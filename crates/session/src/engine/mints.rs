@@ -1,5 +1,7 @@
 //! Minting at the user's limit, on each store.
 
+#![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

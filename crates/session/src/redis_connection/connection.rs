@@ -123,13 +123,22 @@ impl ReconnectingConnection {
         }
         let connector = Arc::clone(&self.connector);
         // In a task of its own: whoever waits for the connection may give up sooner.
-        let connecting = tokio::spawn(async move { connector.connect().await });
+        let connecting = spawn_owned(async move { connector.connect().await });
         let attempt =
             connecting.map(|made| made.unwrap_or_else(|_| Err(unreachable("the server"))));
         let attempt = attempt.boxed().shared();
         *current = Some(attempt.clone());
         (attempt, true)
     }
+}
+
+/// Runs a task that its handle aborts when it is dropped.
+#[expect(clippy::disallowed_methods, reason = "the handle tells its owner how the task ended")]
+fn spawn_owned<F>(task: F) -> AbortOnDropHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    AbortOnDropHandle::new(tokio::spawn(task))
 }
 
 /// Whether the connection has ended; what became of what was sent is unknown.
@@ -153,7 +162,7 @@ impl Connection {
             .set_pipeline_buffer_size(IN_FLIGHT);
         let (stream, writes) = Counted::new(stream);
         let (redis, driver) = MultiplexedConnection::new_with_config(redis, stream, config).await?;
-        let driver = Arc::new(AbortOnDropHandle::new(tokio::spawn(driver)));
+        let driver = Arc::new(spawn_owned(driver));
         Ok(Self { redis, writes, driver })
     }
 }

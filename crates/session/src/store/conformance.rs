@@ -4,6 +4,8 @@
 //! Cases speak of time in units, so that a store whose time is real can run them too: nothing is
 //! decided here by less than one unit.
 
+#![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
+
 pub(crate) mod broken;
 mod fixture;
 pub(crate) mod insert;

@@ -1,5 +1,7 @@
 //! A server that does to its connections what a test wants, and counts what reaches it.
 
+#![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 

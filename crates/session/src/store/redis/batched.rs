@@ -1,5 +1,7 @@
 //! Callers who share a call, and batches that are longer than one.
 
+#![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
+
 use std::sync::Arc;
 
 use super::key::shown;

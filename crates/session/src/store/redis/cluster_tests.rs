@@ -1,5 +1,7 @@
 //! The conformance suites on a real cluster of three masters, and what happens when one is lost.
 
+#![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
+
 use std::sync::Arc;
 
 use super::RedisStore;
