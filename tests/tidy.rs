@@ -8,6 +8,8 @@
 mod edges;
 #[path = "tidy/files.rs"]
 mod files;
+#[path = "tidy/floors.rs"]
+mod floors;
 #[path = "tidy/links.rs"]
 mod links;
 #[path = "tidy/scan.rs"]
@@ -113,6 +115,29 @@ fn no_crate_knows_what_it_must_not() {
     assert!(manifests.len() >= 8, "the manifests were not found");
     let violations: Vec<String> = manifests.iter().flat_map(edges::violations).collect();
     assert_none("nothing points up", &violations);
+}
+
+#[test]
+fn what_is_done_knows_nothing_of_http_and_programs_nothing_of_pages() {
+    for_each_source("the floors of auth-service are apart", floors::strangers);
+    for (path, text) in [
+        ("operations/login.rs", "use axum::Json;"),
+        ("operations.rs", "use crate::http::app::App;"),
+        ("operations/throttle/mints.rs", "fn a(status: http::StatusCode) {}"),
+        ("http/api/login.rs", "use crate::http::pages::login;"),
+        ("http/pages/account/tokens.rs", "use crate::http::{api, reply};"),
+    ] {
+        let found = source(&format!("crates/auth-service/src/{path}"), text);
+        assert_eq!(floors::strangers(&found).len(), 1, "{path}");
+    }
+    for (path, text) in [
+        ("operations/login.rs", "//! Whoever asked: axum or not.\nuse auth_api_types::Kind;"),
+        ("http/pages.rs", "use auth_api_types::Kind; use axum::Json;"),
+        ("http/login.rs", "use super::{api, pages};"),
+    ] {
+        let found = source(&format!("crates/auth-service/src/{path}"), text);
+        assert!(floors::strangers(&found).is_empty(), "{path}");
+    }
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn every_route_is_described_or_a_page_s_own() {
     let document = document(auth.public);
     let paths: BTreeSet<String> =
         described(&document).into_iter().map(|described| described.path).collect();
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/auth-service/src/router.rs");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/auth-service/src/http/router.rs");
     let table = std::fs::read_to_string(source).unwrap();
     let names =
         table.split(".route(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));

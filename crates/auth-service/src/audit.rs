@@ -8,8 +8,8 @@ use session::{Issued, Session, SessionId};
 use users::User;
 use uuid::Uuid;
 
-use crate::http::extract::caller::Caller;
-use crate::http::extract::client::Client;
+use crate::operations::caller::Caller;
+use crate::operations::client::Client;
 
 /// Who did something: a user, by one of their sessions.
 #[derive(Clone, Copy, Debug)]

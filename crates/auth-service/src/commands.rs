@@ -14,14 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::users::OpenError;
-use clap::{Arg, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use clock::SystemClock;
 use server_runtime::process::{self, Failure, Outcome, Program};
 use server_runtime::settings::COMMON;
 use server_runtime::{BadSetting, Lifecycle, Listener, Setting, Settings};
 
 use crate::config::{Config, SessionBackend, TABLE};
-use crate::service::{OpenFailure, Service};
+use crate::service::Service;
+use crate::start::OpenFailure;
 
 /// Runs the `auth-service` binary: reads the command line and the environment, does what they say
 /// and gives the exit code.
@@ -127,9 +128,4 @@ const fn exit_code(error: &OpenFailure) -> u8 {
         | OpenFailure::Sessions(_)
         | OpenFailure::Foreign(_) => 1,
     }
-}
-
-/// The argument that names a user.
-fn email() -> Arg {
-    Arg::new("email").value_name("EMAIL").required(true).help("The user's e-mail address")
 }

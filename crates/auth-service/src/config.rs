@@ -13,8 +13,8 @@ use session::{Binding, Lifetimes, RedisAddress};
 use url::Url;
 use users::DirectoryOptions;
 
+use crate::http::client_addresses::ClientAddresses;
 use crate::http::cookie::SessionCookie;
-use crate::http::extract::client::ClientAddresses;
 
 pub use table::TABLE;
 

@@ -5,40 +5,21 @@ use std::time::Duration;
 
 use axum::Router;
 use clock::Clock;
+use parking_lot::Mutex;
 use server_runtime::{Lifecycle, Listener, Metrics, Readiness};
-use session::StoreError;
-use users::OpenError;
+use session::Sweeper;
 use utoipa::openapi::OpenApi;
 
 use crate::config::Config;
 use crate::http::app::App;
 use crate::http::router;
-use crate::operations::endings::{ForeignSessions, Lagging};
-use crate::warnings;
+use crate::metrics::AuthMetrics;
+use crate::operations::Domain;
+use crate::operations::endings::Endings;
+use crate::{start, warnings};
 
-/// A store could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenFailure {
-    /// The users' one.
-    #[error(transparent)]
-    Users(#[from] OpenError),
-    /// The sessions' one.
-    #[error("the session store cannot be reached: {}", .0.0)]
-    Sessions(#[from] StoreError),
-    /// The two do not belong to each other.
-    #[error(transparent)]
-    Foreign(#[from] ForeignSessions),
-}
-
-impl From<Lagging> for OpenFailure {
-    fn from(error: Lagging) -> Self {
-        match error {
-            Lagging::Users(error) => OpenError::Unreachable(error.to_string()).into(),
-            Lagging::Store(error) => error.into(),
-            Lagging::Foreign(error) => error.into(),
-        }
-    }
-}
+/// How often changes that other processes made to users are looked for.
+const ENDINGS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The auth service, opened and not yet listening.
 #[derive(Clone)]
@@ -47,6 +28,8 @@ pub struct Service {
     readiness: Readiness,
     sweep_interval: Option<Duration>,
     warnings: Arc<[String]>,
+    /// Until it is started.
+    endings: Arc<Mutex<Option<Endings>>>,
 }
 
 impl Service {
@@ -59,16 +42,21 @@ impl Service {
         config: Config,
         clock: Arc<dyn Clock>,
         lifecycle: &Lifecycle,
-    ) -> Result<Self, OpenFailure> {
+    ) -> Result<Self, start::OpenFailure> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-        let sweep_interval = config.sweep_interval;
+        let figures = AuthMetrics::register(&metrics);
+        let opened = start::open(&config, &clock, figures).await?;
+        let (database, demo) = (&config.directory.database, config.demo);
         let mut warnings = warnings::of_settings(&config);
-        let (database, demo) = (config.directory.database.clone(), config.demo);
-        let app = Arc::new(App::open(config, clock, metrics).await?);
-        warnings.extend_from_slice(app.risks());
-        warnings.extend(warnings::of_nobody(&app.users, &database, demo).await);
-        let readiness = app.readiness(lifecycle);
-        Ok(Self { app, readiness, sweep_interval, warnings: warnings.into() })
+        warnings.extend_from_slice(&opened.warnings);
+        warnings.extend(warnings::of_nobody(&opened.domain.users, database, demo).await);
+        Ok(Self {
+            readiness: readiness(&opened.domain, opened.warnings, lifecycle),
+            sweep_interval: config.sweep_interval,
+            warnings: warnings.into(),
+            endings: Arc::new(Mutex::new(Some(opened.endings))),
+            app: Arc::new(App::new(config, opened.domain, clock, metrics)),
+        })
     }
 
     /// Starts what runs beside the requests, and serves both listeners.
@@ -88,8 +76,30 @@ impl Service {
         for warning in &*self.warnings {
             tracing::warn!("{warning}");
         }
-        self.app.start_tasks(self.sweep_interval, lifecycle);
+        self.start_tasks(lifecycle);
         internal.serve(router::internal(&self.app, &self.readiness), lifecycle);
+    }
+
+    /// Starts the sweeper, the follower of other processes, and what lets go of the database at the
+    /// end.
+    fn start_tasks(&self, lifecycle: &Lifecycle) {
+        let domain = &self.app.domain;
+        if let Some(interval) = self.sweep_interval {
+            let figures = domain.figures.clone();
+            let observe = Box::new(move |swept, took| figures.count_sweep(swept, took));
+            let store = Arc::clone(domain.sessions.store());
+            let sweeper = Sweeper::new(store, interval, Arc::clone(&self.app.clock), observe);
+            lifecycle.spawn_critical("sweeper", sweeper.run(lifecycle.token()));
+        }
+        if let Some(endings) = self.endings.lock().take() {
+            let follow = endings.follow(ENDINGS_INTERVAL, lifecycle.token());
+            lifecycle.spawn_critical("session endings", follow);
+        }
+        let (users, stopped) = (domain.users.clone(), lifecycle.token());
+        lifecycle.spawn("closing the user database", async move {
+            stopped.cancelled().await;
+            users.close().await;
+        });
     }
 
     /// The public routes without probes, fallbacks and what every request gets.
@@ -111,4 +121,25 @@ impl Service {
     pub fn openapi() -> OpenApi {
         router::document()
     }
+}
+
+/// Ready while both stores answer, once what ended sessions before has been carried out.
+fn readiness(domain: &Domain, warnings: Vec<String>, lifecycle: &Lifecycle) -> Readiness {
+    let users = domain.users.clone();
+    let store = Arc::clone(domain.sessions.store());
+    let gate = domain.sessions.gate().clone();
+    let ready = Readiness::new(lifecycle)
+        .check("user database", move || {
+            let users = users.clone();
+            async move { users.ping().await }
+        })
+        .check("session store", move || {
+            let store = Arc::clone(&store);
+            async move { store.ping().await }
+        })
+        .check("session endings", move || {
+            let caught_up = gate.is_open();
+            async move { caught_up.then_some(()).ok_or("not carried out yet") }
+        });
+    warnings.into_iter().fold(ready, Readiness::note)
 }

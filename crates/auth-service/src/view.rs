@@ -62,26 +62,21 @@ pub(crate) fn user(user: &User) -> UserView {
     }
 }
 
-/// What a session remembers of the user that opens it.
-pub(crate) fn subject(user: &User) -> Subject {
-    let names = [user.first_name.as_deref(), user.last_name.as_deref()];
-    let display_name =
-        names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ");
-    Subject {
-        id: user.id,
-        username: user.email.as_str().into(),
-        display_name: if display_name.is_empty() { user.email.as_str() } else { &display_name }
-            .into(),
-        roles: user.roles.iter().map(|role| role.as_str().into()).collect(),
-    }
-}
-
 /// The engine's kind as it is written.
 pub(crate) const fn kind(kind: session::Kind) -> Kind {
     match kind {
         session::Kind::Sliding => Kind::Sliding,
         session::Kind::Fixed => Kind::Fixed,
         session::Kind::SingleUse => Kind::SingleUse,
+    }
+}
+
+/// The kind that was written, as the engine's.
+pub(crate) const fn kind_read(kind: Kind) -> session::Kind {
+    match kind {
+        Kind::Sliding => session::Kind::Sliding,
+        Kind::Fixed => session::Kind::Fixed,
+        Kind::SingleUse => session::Kind::SingleUse,
     }
 }
 

@@ -14,7 +14,7 @@ use users::{Directory, OpenError};
 use super::output;
 use crate::backend::Backend;
 use crate::config::Config;
-use crate::service::OpenFailure;
+use crate::start::OpenFailure;
 
 /// What `AUTH_SESSION_STORE` must be for these commands.
 pub(super) const ACCEPTED: &str =

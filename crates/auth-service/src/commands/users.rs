@@ -16,11 +16,11 @@ use users::{
     ADMIN, Directory, ListQuery, NewUser, OpenError, SessionEnding, USER, User, UserChanges,
 };
 
-use super::{email, import, output, password};
+use super::{import, output, password};
 use crate::backend::Backend;
 use crate::config::{Config, SessionBackend};
 use crate::operations::endings::Endings;
-use crate::service::OpenFailure;
+use crate::start::OpenFailure;
 use crate::view;
 
 const PAGE: u32 = 500;
@@ -265,4 +265,9 @@ fn roles(matches: &ArgMatches) -> UserChanges {
     let roles = matches.get_one::<String>("roles").map(String::as_str).unwrap_or_default();
     let roles = roles.split(',').map(|role| role.trim().to_owned()).collect();
     UserChanges { roles: Some(roles), ..UserChanges::default() }
+}
+
+/// The argument that names a user.
+fn email() -> Arg {
+    Arg::new("email").value_name("EMAIL").required(true).help("The user's e-mail address")
 }

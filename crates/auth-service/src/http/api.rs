@@ -1,12 +1,10 @@
-//! One file an endpoint: take the request apart, make one call to the domain, reply.
+//! For programs, one file an endpoint: take the request apart, call one operation, reply.
 
 pub(crate) mod admin_sessions;
 pub(crate) mod docs;
 pub(crate) mod forward_auth;
-pub(crate) mod index;
 pub(crate) mod introspect;
 pub(crate) mod login;
-pub(crate) mod logout;
 pub(crate) mod metrics;
 pub(crate) mod password;
 pub(crate) mod probes;

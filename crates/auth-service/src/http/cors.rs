@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -13,7 +13,6 @@ use futures_util::FutureExt as _;
 
 use crate::http::error::ApiError;
 use crate::http::reply;
-use crate::http::router;
 
 /// What scripts may read beside what every answer shows them.
 const EXPOSED: HeaderValue =
@@ -22,24 +21,28 @@ const EXPOSED: HeaderValue =
 const PREFLIGHT: HeaderValue =
     HeaderValue::from_static("access-control-request-method, access-control-request-headers");
 
-/// The routes that scripts of the named origins may ask.
-static OPEN: LazyLock<HashSet<String>> = LazyLock::new(router::open_paths);
-
 /// Where nothing ever answers another origin, not even that there is nothing.
 const CLOSED: [&str; 2] = ["/api/v1/users", "/admin"];
 
-/// Answers the scripts of `origins`, preflights included. Inside of what gives each request its id,
+/// Which scripts may ask, and where.
+pub(crate) struct NamedOrigins {
+    pub(crate) origins: Vec<HeaderValue>,
+    /// The routes that they may ask, by their patterns.
+    pub(crate) open: HashSet<String>,
+}
+
+/// Answers the scripts of named origins, preflights included. Inside of what gives each request its id,
 /// and around everything else: whatever refuses a request, the script can read why.
 pub(crate) async fn answer_named_origins(
-    origins: Arc<[HeaderValue]>,
+    named: Arc<NamedOrigins>,
     request: Request,
     next: Next,
 ) -> Response {
-    if !is_open(&request) {
+    if !named.is_open(&request) {
         return next.run(request).await;
     }
     let origin = request.headers().get(header::ORIGIN);
-    let origin = origin.and_then(|origin| origins.iter().find(|named| *named == origin));
+    let origin = origin.and_then(|origin| named.origins.iter().find(|named| *named == origin));
     let mut response = match (origin, preflight(&request)) {
         (Some(_), Some(allowed)) => {
             let mut response = reply::no_content();
@@ -63,12 +66,14 @@ pub(crate) async fn answer_named_origins(
     response
 }
 
-/// Whether scripts of other origins may ask this: a route that is open, or no route at all.
-fn is_open(request: &Request) -> bool {
-    let path = request.uri().path();
-    match request.extensions().get::<MatchedPath>() {
-        Some(route) => OPEN.contains(route.as_str()),
-        None => !CLOSED.iter().any(|closed| path.starts_with(closed)),
+impl NamedOrigins {
+    /// Whether scripts of other origins may ask this: a route that is open, or no route at all.
+    fn is_open(&self, request: &Request) -> bool {
+        let path = request.uri().path();
+        match request.extensions().get::<MatchedPath>() {
+            Some(route) => self.open.contains(route.as_str()),
+            None => !CLOSED.iter().any(|closed| path.starts_with(closed)),
+        }
     }
 }
 
@@ -97,11 +102,13 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
+    use crate::http::router;
 
     async fn answer(path: &str, origin: &str) -> Response {
-        let origins: Arc<[HeaderValue]> = [HeaderValue::from_static("app://shell")].into();
+        let origins = vec![HeaderValue::from_static("app://shell")];
+        let named = Arc::new(NamedOrigins { origins, open: router::open_paths() });
         let layer = middleware::from_fn(move |request, next| {
-            answer_named_origins(Arc::clone(&origins), request, next)
+            answer_named_origins(Arc::clone(&named), request, next)
         });
         let panics = get(async || -> () { panic!("on purpose") });
         let router = Router::new()
@@ -137,12 +144,13 @@ mod tests {
 
     #[test]
     fn what_is_open_is_what_the_table_of_routes_says() {
+        let routes = router::open_paths();
         for open in ["/login", "/session/rotate", "/sessions/{id}", "/livez", "/openapi.json"] {
-            assert!(OPEN.contains(open), "{open}");
+            assert!(routes.contains(open), "{open}");
         }
         for closed in ["/tokens", "/api/v1/stats", "/api/v1/sessions", "/account", "/admin/users"] {
-            assert!(!OPEN.contains(closed), "{closed}");
+            assert!(!routes.contains(closed), "{closed}");
         }
-        assert!(!OPEN.iter().any(|path| CLOSED.iter().any(|closed| path.starts_with(closed))));
+        assert!(!routes.iter().any(|path| CLOSED.iter().any(|closed| path.starts_with(closed))));
     }
 }

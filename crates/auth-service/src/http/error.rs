@@ -8,9 +8,9 @@ use auth_http::{Challenge, Problem, describe};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use server_runtime::problem;
-use session::{Dead, SessionError, StoreError};
-use users::UsersError;
+use session::Dead;
 
+use crate::operations::{Error, Fault, Field};
 use crate::view;
 
 /// The `Retry-After` of a 503: what is out of reach is usually back in a moment.
@@ -21,6 +21,10 @@ const RETRY_UNAVAILABLE_SECONDS: u64 = 1;
 pub(crate) enum ApiError {
     /// Malformed; the text names what.
     Invalid(String),
+    /// Something is wrong with one field of the body.
+    Field(Field),
+    /// Something is wrong with one parameter of the query.
+    Parameter(Field),
     /// More than one token came.
     TwoTokens(Ambiguous),
     /// No login with these credentials; the flag says whether they came by Basic.
@@ -71,7 +75,11 @@ impl ApiError {
 
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Invalid(_) | Self::TwoTokens(_) => ErrorCode::InvalidRequest,
+            Self::Field(Field { problem: Fault::Wrong | Fault::Rule(_), .. })
+            | Self::Unprocessable(_) => ErrorCode::Unprocessable,
+            Self::Invalid(_) | Self::Field(_) | Self::Parameter(_) | Self::TwoTokens(_) => {
+                ErrorCode::InvalidRequest
+            }
             Self::InvalidCredentials { .. } => ErrorCode::InvalidCredentials,
             Self::MissingToken | Self::MissingKey(_) => ErrorCode::MissingToken,
             Self::InvalidToken(_) | Self::WrongKey { .. } => ErrorCode::InvalidToken,
@@ -85,7 +93,6 @@ impl ApiError {
             Self::PreconditionFailed => ErrorCode::PreconditionFailed,
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::MediaType { .. } => ErrorCode::UnsupportedMediaType,
-            Self::Unprocessable(_) => ErrorCode::Unprocessable,
             Self::TooMany { .. } => ErrorCode::TooManyRequests,
             Self::Internal => ErrorCode::Internal,
             Self::Unavailable(_) => ErrorCode::Unavailable,
@@ -94,7 +101,12 @@ impl ApiError {
 
     /// What happened this time, in a sentence.
     pub(crate) fn detail(&self) -> String {
+        let quoted = |field: &Field| format!("`{}`", field.name);
         match self {
+            Self::Field(field) => describe_field(&field.problem, "field", &quoted(field)),
+            Self::Parameter(field) => {
+                describe_field(&field.problem, "query parameter", &quoted(field))
+            }
             Self::Invalid(detail) | Self::Unprocessable(detail) => detail.clone(),
             Self::TwoTokens(ambiguous) => ambiguous.to_string(),
             Self::InvalidCredentials { .. } => {
@@ -200,45 +212,42 @@ impl From<Dead> for ApiError {
     }
 }
 
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the session store failed");
-        Self::Unavailable("the session store does not answer")
+impl From<Field> for ApiError {
+    fn from(field: Field) -> Self {
+        Self::Field(field)
     }
 }
 
-impl From<SessionError> for ApiError {
-    fn from(error: SessionError) -> Self {
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
         match error {
-            SessionError::Store(error) => error.into(),
-            SessionError::Randomness(error) => {
-                tracing::error!(%error, "no session can be issued");
-                Self::Internal
-            }
-            SessionError::Dead(dead) => dead.into(),
-            SessionError::WrongKind => Self::Forbidden("only a sliding session may do this"),
-            SessionError::Stale { max_age } => Self::Stale { max_age },
-            SessionError::Ttl(longest) => Self::Unprocessable(format!(
-                "`ttl` must be above zero and at most {} s for this kind",
-                longest.as_secs()
-            )),
+            Error::Field(field) => Self::Field(field),
+            Error::InvalidCredentials => Self::InvalidCredentials { basic: false },
+            Error::Dead(dead) => dead.into(),
+            Error::Forbidden(why) => Self::Forbidden(why),
+            Error::Stale { max_age } => Self::Stale { max_age },
+            Error::ForeignOrigin => Self::CrossSite,
+            Error::NotFound => Self::NotFound,
+            Error::Conflict(why) => Self::Conflict(why),
+            Error::Rule(rule) => Self::Unprocessable(rule),
+            Error::ConditionFailed => Self::PreconditionFailed,
+            Error::TooLarge { limit } => Self::TooLarge { limit },
+            Error::TooMany { retry_after } => Self::TooMany { retry_after },
+            Error::Internal => Self::Internal,
+            Error::Unavailable(what) => Self::Unavailable(what),
         }
     }
 }
 
-impl From<UsersError> for ApiError {
-    fn from(error: UsersError) -> Self {
-        match error {
-            UsersError::Unavailable(_) => {
-                tracing::error!(%error, "the user database failed");
-                Self::Unavailable("the user database does not answer")
-            }
-            UsersError::Busy => Self::Unavailable("too many passwords wait to be checked"),
-            UsersError::NameTaken => Self::Conflict("this address is taken"),
-            UsersError::NotFound => Self::NotFound,
-            UsersError::LastAdmin => Self::Conflict("the last admin must stay one"),
-            UsersError::Rule(rule) => Self::Unprocessable(rule),
-        }
+/// What is wrong with a field of a `part`, which is shown as `name`.
+pub(crate) fn describe_field(problem: &Fault, part: &str, name: &str) -> String {
+    match problem {
+        Fault::Missing => format!("the {part} {name} is missing"),
+        Fault::Repeated => format!("the {part} {name} is given twice"),
+        Fault::WrongType => format!("the {part} {name} has a wrong type or value"),
+        Fault::Unreadable(rule) => format!("{name} {rule}"),
+        Fault::Wrong => format!("{name} is wrong"),
+        Fault::Rule(rule) => format!("{name} {rule}"),
     }
 }
 
@@ -271,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_failure_of_a_store_is_503_with_retry_after_and_never_a_401() {
-        let error = ApiError::from(StoreError("gone".to_owned()));
+        let error = ApiError::from(Error::from(session::StoreError("gone".to_owned())));
         assert_eq!(header_of(error.clone(), header::RETRY_AFTER).unwrap(), "1");
         assert_eq!(error.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
     }

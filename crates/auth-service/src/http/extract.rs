@@ -1,6 +1,5 @@
 //! What is read from a request before it is acted upon. Each reads one thing, in one way.
 
-pub(crate) mod admin;
 pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod client;

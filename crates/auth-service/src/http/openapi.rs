@@ -236,7 +236,7 @@ problems! {
     /// What writing one value may answer.
     ValueWriteProblems = [BAD, UNKNOWN, DENIED, FAILED, LONG, MEDIA];
     /// What a forward-auth door may answer.
-    DoorProblems = [UNKNOWN, ROLE];
+    ForwardAuthProblems = [UNKNOWN, ROLE];
     /// What the look at a proxy's request may answer.
     CheckProblems = [NO_DEMO];
     /// What a part of the documentation may answer.

@@ -1,12 +1,11 @@
-//! What people look at: pages without any script, behind whose buttons stand the same calls to the
-//! domain as behind the API.
+//! For people: pages without any script, behind whose buttons stand the same operations as behind
+//! the API.
 
 pub(crate) mod account;
 pub(crate) mod admin_action;
 pub(crate) mod admin_user;
 pub(crate) mod admin_users;
 mod device;
-pub(crate) mod index;
 pub(crate) mod login;
 mod moment;
 mod session_row;
@@ -19,8 +18,9 @@ use serde::Deserialize;
 use session::Session;
 
 use crate::http::app::App;
-use crate::http::error::ApiError;
-use crate::http::extract::admin::is_admin;
+use crate::http::error::{ApiError, describe_field};
+use crate::operations::Field;
+use crate::operations::access::is_admin;
 
 /// The page that people come to when they say nothing else.
 pub(crate) const ACCOUNT: &str = "/account";
@@ -31,11 +31,11 @@ pub(crate) const LOGIN: &str = "/login";
 
 /// What the frame of every page knows of who looks at it.
 pub(crate) struct Frame {
-    username: String,
+    pub(crate) username: String,
     /// Whether the pages for admins are open to the session.
-    admin: bool,
+    pub(crate) admin: bool,
     /// The page that it is, among those of the frame.
-    here: &'static str,
+    pub(crate) here: &'static str,
 }
 
 impl Frame {
@@ -102,10 +102,15 @@ pub(crate) fn login_path(back_to: &str) -> String {
     format!("{LOGIN}?{query}")
 }
 
-/// What went wrong as a sentence for people: without the marks around the names of fields.
+/// What went wrong as a sentence for people, who do not know the names of fields.
 fn sentence(error: &ApiError) -> String {
-    let detail = error.detail().replace("`ttl`", "the lifetime").replace(['`'], "");
-    let detail = detail.replace('_', " ");
+    let detail = match error {
+        ApiError::Field(Field { name, problem }) => {
+            let name = if name == "ttl" { "the lifetime" } else { &name.replace('_', " ") };
+            describe_field(problem, "field", name)
+        }
+        error => error.detail(),
+    };
     let mut chars = detail.chars();
     let first = chars.next().map(|first| first.to_uppercase().to_string());
     format!("{}{}.", first.unwrap_or_default(), chars.as_str())
@@ -114,11 +119,18 @@ fn sentence(error: &ApiError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations::Fault;
 
     #[test]
     fn what_went_wrong_is_a_sentence() {
-        let wrong = ApiError::Unprocessable("`current_password` is wrong".to_owned());
-        assert_eq!(sentence(&wrong), "Current password is wrong.");
+        let sentence = |name, problem| sentence(&Field::new(name, problem).into());
+        assert_eq!(sentence("current_password", Fault::Wrong), "Current password is wrong.");
+        assert_eq!(
+            sentence("current_password", Fault::Missing),
+            "The field current password is missing."
+        );
+        let rule = Fault::Unreadable("must be a duration such as 30s");
+        assert_eq!(sentence("ttl", rule), "The lifetime must be a duration such as 30s.");
     }
 
     #[test]

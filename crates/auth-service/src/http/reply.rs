@@ -10,6 +10,7 @@ use session::Issued;
 
 use crate::http::app::App;
 use crate::http::error::ApiError;
+use crate::operations::passwords::OwnSession;
 use crate::view;
 
 /// JSON that depends on a session, and so is kept by no cache.
@@ -31,6 +32,17 @@ pub(crate) fn token(app: &App, status: StatusCode, issued: &Issued) -> Result<Re
     let cookie = app.cookie.set(&issued.token, view::cookie_age(&issued.session));
     set_cookie(&mut response, cookie);
     Ok(response)
+}
+
+/// Tells a browser what became of its session when the password was changed.
+pub(crate) fn set_cookie_of(response: &mut Response, app: &App, own: &OwnSession) {
+    match own {
+        OwnSession::Unchanged => {}
+        OwnSession::Rotated(token, session) => {
+            set_cookie(response, app.cookie.set(token, view::cookie_age(session)));
+        }
+        OwnSession::Ended => set_cookie(response, app.cookie.clear()),
+    }
 }
 
 /// Adds a `Set-Cookie`.

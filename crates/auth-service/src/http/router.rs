@@ -18,20 +18,23 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::api as h;
+use crate::http::api::docs::Documented;
 use crate::http::app::App;
-use crate::http::cors::answer_named_origins;
+use crate::http::cors::{NamedOrigins, answer_named_origins};
 use crate::http::error::ApiError;
 use crate::http::extract::body;
+use crate::http::index::{self, Described};
 use crate::http::internal_key::RequireKey;
 use crate::http::openapi;
 use crate::http::pages as p;
+use crate::http::{login, logout};
 
 /// What anybody may ask, from the pages of named origins too: where people and programs log in, and
 /// see to their sessions.
 fn public_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(openapi::frame())
-        .routes(routes!(h::login::login, p::login::show_login))
-        .routes(routes!(h::logout::logout))
+        .routes(routes!(login::login, p::login::show_login))
+        .routes(routes!(logout::logout))
         .routes(routes!(h::session::get_session))
         .routes(routes!(h::rotate::rotate_session))
         .routes(routes!(h::sessions::list_sessions, h::sessions::end_sessions))
@@ -112,7 +115,7 @@ fn session_data_routes() -> OpenApiRouter<Arc<App>> {
 /// What there is, for people and programs.
 fn index_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(h::index::show_index))
+        .routes(routes!(index::show_index))
         .routes(routes!(h::docs::show_docs))
         .routes(routes!(h::docs::show_docs_file))
 }
@@ -160,14 +163,16 @@ pub(crate) fn public_part(app: &Arc<App>) -> Router {
     let named = [app.allowed_origins.as_slice(), app.redirect_origins.as_slice()].concat();
     let open = guarded(public_routes(), cross_site(app).with_named(named));
     let strict = guarded(strict_routes().merge(page_routes()), cross_site(app));
-    let index = Router::from(index_routes());
+    let described = Extension(Described(public_document));
+    let index = Router::from(index_routes()).layer(described);
     let routes = open.merge(strict).merge(index).with_state(Arc::clone(app));
     routes.layer(middleware::from_fn(body::take_first))
 }
 
 /// The public listener.
 pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
-    let document = Router::from(document_routes()).with_state(Arc::clone(app));
+    let document = Router::from(document_routes()).layer(Extension(Documented(document)));
+    let document = document.with_state(Arc::clone(app));
     let probes = probes(&readiness.without_notes(), app);
     finished_public(public_part(app).merge(document).merge(probes), app)
 }
@@ -182,7 +187,7 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
         .merge(Router::from(introspection_routes()))
         .merge(with_token)
         .merge(Router::from(authz_routes(app.demo)))
-        .route("/", get(h::index::show_internal_index))
+        .route("/", get(index::show_internal_index).layer(Extension(Described(internal_document))))
         .with_state(Arc::clone(app));
     let layer = RequestLayer::internal(&app.metrics, Arc::clone(&app.clock));
     let layer = layer.screened(body::refuse_too_long);
@@ -243,14 +248,14 @@ pub(crate) fn open_paths() -> HashSet<String> {
 
 /// Lets the scripts of the origins that are named read the answers, with credentials.
 fn open_to_named_origins(routes: Router, app: &App) -> Router {
-    let origins =
-        app.allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
-    let origins: Arc<[HeaderValue]> = origins.collect();
-    if origins.is_empty() {
+    let origins = app.allowed_origins.iter();
+    let origins = origins.filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    let named = Arc::new(NamedOrigins { origins, open: open_paths() });
+    if named.origins.is_empty() {
         return routes;
     }
     routes.layer(middleware::from_fn(move |request, next| {
-        answer_named_origins(Arc::clone(&origins), request, next)
+        answer_named_origins(Arc::clone(&named), request, next)
     }))
 }
 

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use session::{Issued, Login, Presented, Transport};
+use session::{Issued, Login, Presented, Subject, Transport};
 use users::{Password, User};
 
-use crate::audit;
-use crate::audit::Cause;
-use crate::http::app::App;
-use crate::http::error::ApiError;
-use crate::http::extract::client::Client;
-use crate::operations::logout::log_out;
-use crate::view;
+use super::client::Client;
+use super::logout::log_out;
+use super::{Domain, Error};
+use crate::audit::{self, Cause};
 
 /// What somebody presents to log in.
 pub(crate) struct Credentials {
@@ -19,8 +16,6 @@ pub(crate) struct Credentials {
     pub(crate) password: Password,
     /// The role to act in; the user's first where none is asked for.
     pub(crate) role: Option<String>,
-    /// Whether they came by HTTP Basic, which the answer's challenge follows.
-    pub(crate) basic: bool,
     /// How the token will travel.
     pub(crate) transport: Transport,
     /// The sessions that the new one replaces, where the browser brought some: what somebody may
@@ -30,108 +25,119 @@ pub(crate) struct Credentials {
 
 /// Opens a session, if the credentials are right and there were not too many wrong ones before.
 pub(crate) async fn log_in(
-    app: &App,
+    domain: &Domain,
     credentials: Credentials,
     client: &Client,
-) -> Result<Issued, ApiError> {
-    let refused = ApiError::InvalidCredentials { basic: credentials.basic };
-    let Some(user) =
-        check_password(app, &credentials.username, &credentials.password, client).await?
-    else {
-        return Err(refused);
-    };
+) -> Result<Issued, Error> {
+    let user = check_password(domain, &credentials.username, &credentials.password, client).await?;
     let role = role_of(&user, credentials.role.as_deref())
-        .inspect_err(|_| count_refusal(app, &user, client, "the user lacks the role"))?;
-    log_out(app, &credentials.replaces, Cause::Replaced, client).await?;
-    let issued = app
+        .inspect_err(|_| count_refusal(domain, &user, client, "the user lacks the role"))?;
+    log_out(domain, &credentials.replaces, Cause::Replaced, client).await?;
+    let issued = domain
         .sessions
         .issue(Login {
-            subject: Arc::new(view::subject(&user)),
+            subject: Arc::new(subject(&user)),
             role,
             generation: user.generation,
             transport: credentials.transport,
             origin: client.origin(),
         })
         .await?;
-    undo_unless_unchanged(app, &user, &issued, refused)
+    undo_unless_unchanged(domain, &user, &issued)
         .await
-        .inspect_err(|_| count_refusal(app, &user, client, "the user was changed meanwhile"))?;
-    app.figures.login_success.inc();
+        .inspect_err(|_| count_refusal(domain, &user, client, "the user was changed meanwhile"))?;
+    domain.figures.login_success.inc();
     audit::logged_in(&user, &issued.session, client);
     audit::sessions_ended_past_limit(&issued);
     Ok(issued)
 }
 
 /// A right password that opened nothing leaves a trace too: it may be somebody trying it out.
-fn count_refusal(app: &App, user: &User, client: &Client, reason: &'static str) {
-    app.figures.login_failure.inc();
+fn count_refusal(domain: &Domain, user: &User, client: &Client, reason: &'static str) {
+    domain.figures.login_failure.inc();
     audit::login_refused(user, reason, client);
 }
 
 /// The user whose name and password these are. The attempt is counted before it is looked at.
 async fn check_password(
-    app: &App,
+    domain: &Domain,
     username: &str,
     password: &Password,
     client: &Client,
-) -> Result<Option<User>, ApiError> {
-    let ticket = match app.throttle.admit(username, client).await {
+) -> Result<User, Error> {
+    let ticket = match domain.throttle.admit(username, client).await {
         Ok(ticket) => ticket,
         Err(error) => {
-            if matches!(error, ApiError::TooMany { .. }) {
-                app.client_addresses.note_failure(client);
-                app.figures.login_throttled.inc();
+            if matches!(error, Error::TooMany { .. }) {
+                note_failure(domain, client);
+                domain.figures.login_throttled.inc();
                 audit::login_throttled(username, client);
             }
             return Err(error);
         }
     };
-    match app.users.for_network(client.hashing_share()).authenticate(username, password).await {
+    match domain.users.for_network(client.hashing_share()).authenticate(username, password).await {
         Ok(Some(user)) => {
-            app.throttle.succeeded(ticket).await;
-            Ok(Some(user))
+            domain.throttle.succeeded(ticket).await;
+            Ok(user)
         }
         Ok(None) => {
-            app.figures.login_failure.inc();
-            app.client_addresses.note_failure(client);
+            domain.figures.login_failure.inc();
+            note_failure(domain, client);
             audit::login_failed(username, client);
-            Ok(None)
+            Err(Error::InvalidCredentials)
         }
         Err(error) => {
-            app.throttle.undecided(ticket).await;
+            domain.throttle.undecided(ticket).await;
             Err(error.into())
         }
     }
 }
 
+/// Where no proxy is trusted, the client may be one.
+fn note_failure(domain: &Domain, client: &Client) {
+    if let (Some(ip), Some(unnamed_proxy)) = (client.ip, &domain.unnamed_proxy) {
+        unnamed_proxy.note_failure(ip);
+    }
+}
+
 /// INVARIANT: whatever ends a user's sessions raises the user's generation first. A login that
 /// raced with it either is seen by that ending, or sees the higher generation here.
-async fn undo_unless_unchanged(
-    app: &App,
-    user: &User,
-    issued: &Issued,
-    refused: ApiError,
-) -> Result<(), ApiError> {
-    let unchanged = match app.users.get(user.id).await {
+async fn undo_unless_unchanged(domain: &Domain, user: &User, issued: &Issued) -> Result<(), Error> {
+    let unchanged = match domain.users.get(user.id).await {
         Ok(Some(now)) => now.generation == user.generation && !now.disabled,
         Ok(None) => false,
         Err(error) => {
-            app.sessions.end(issued.session.id).await?;
+            domain.sessions.end(issued.session.id).await?;
             return Err(error.into());
         }
     };
     if unchanged {
         return Ok(());
     }
-    app.sessions.end(issued.session.id).await?;
-    Err(refused)
+    domain.sessions.end(issued.session.id).await?;
+    Err(Error::InvalidCredentials)
 }
 
-/// The place of the role to act in, among the user's.
-fn role_of(user: &User, wanted: Option<&str>) -> Result<usize, ApiError> {
+/// The index of the role to act in, among the user's.
+fn role_of(user: &User, wanted: Option<&str>) -> Result<usize, Error> {
     let Some(wanted) = wanted else { return Ok(0) };
     user.roles
         .iter()
         .position(|role| role == wanted)
-        .ok_or(ApiError::Forbidden("the user does not have this role"))
+        .ok_or(Error::Forbidden("the user does not have this role"))
+}
+
+/// What a session remembers of the user that opens it.
+fn subject(user: &User) -> Subject {
+    let names = [user.first_name.as_deref(), user.last_name.as_deref()];
+    let display_name =
+        names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ");
+    Subject {
+        id: user.id,
+        username: user.email.as_str().into(),
+        display_name: if display_name.is_empty() { user.email.as_str() } else { &display_name }
+            .into(),
+        roles: user.roles.iter().map(|role| role.as_str().into()).collect(),
+    }
 }

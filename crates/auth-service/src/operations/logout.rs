@@ -3,24 +3,23 @@
 
 use session::Presented;
 
+use super::client::Client;
+use super::{Domain, Error};
 use crate::audit::{self, Cause};
-use crate::http::app::App;
-use crate::http::error::ApiError;
-use crate::http::extract::client::Client;
 
 /// Ends each session that one of these tokens opens, or opened before its latest rotation.
 ///
 /// # Errors
 ///
-/// [`ApiError::Unavailable`] where the store did not answer for one of them; the others have ended.
+/// [`Error::Unavailable`] where the store did not answer for one of them; the others have ended.
 pub(crate) async fn log_out(
-    app: &App,
+    domain: &Domain,
     presented: &[Presented],
     cause: Cause,
     client: &Client,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     let mut failed = None;
-    for ended in app.sessions.log_out(presented).await {
+    for ended in domain.sessions.log_out(presented).await {
         match ended {
             Ok(Some(session)) => audit::session_ended_by_token(cause, &session, client),
             Ok(None) => {}

@@ -13,9 +13,9 @@ use std::time::Duration;
 use server_runtime::Rate;
 use session::{AttemptKey, AttemptLimit, AttemptStore, Reservation, StoreError};
 
+use super::Error;
+use super::client::Client;
 use crate::config::AttemptRates;
-use crate::http::error::ApiError;
-use crate::http::extract::client::Client;
 
 /// How long a login exempts its address from the limit that the account has from everywhere.
 const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
@@ -64,9 +64,9 @@ impl Throttle {
     ///
     /// # Errors
     ///
-    /// [`ApiError::TooMany`] where a limit is exhausted; the attempt is not counted then.
-    /// [`ApiError::Unavailable`] where the store does not answer.
-    pub(crate) async fn admit(&self, account: &str, client: &Client) -> Result<Ticket, ApiError> {
+    /// [`Error::TooMany`] where a limit is exhausted; the attempt is not counted then.
+    /// [`Error::Unavailable`] where the store does not answer.
+    pub(crate) async fn admit(&self, account: &str, client: &Client) -> Result<Ticket, Error> {
         let account = users::fold_name(account);
         let (account, rates) = (account.as_bytes(), &self.rates);
         // Clients whose address is not known are not one that has logged in.
@@ -93,7 +93,7 @@ impl Throttle {
     /// # Errors
     ///
     /// As [`admit`](Self::admit).
-    pub(crate) async fn admit_signup(&self, client: &Client) -> Result<(), ApiError> {
+    pub(crate) async fn admit_signup(&self, client: &Client) -> Result<(), Error> {
         let address = from(client, self.rates.address, b"address", b"");
         self.reserve(&address.into_iter().flatten().collect::<Vec<_>>()).await
     }
@@ -125,17 +125,17 @@ impl Throttle {
         tell(self.store.refund(&ticket.limits()).await);
     }
 
-    async fn knows(&self, known: Option<AttemptKey>) -> Result<bool, ApiError> {
+    async fn knows(&self, known: Option<AttemptKey>) -> Result<bool, Error> {
         match known {
             Some(key) => self.store.knows(key).await.map_err(|error| unavailable(&error)),
             None => Ok(false),
         }
     }
 
-    async fn reserve(&self, limits: &[AttemptLimit]) -> Result<(), ApiError> {
+    async fn reserve(&self, limits: &[AttemptLimit]) -> Result<(), Error> {
         match self.store.reserve(limits).await.map_err(|error| unavailable(&error))? {
             Reservation::Admitted => Ok(()),
-            Reservation::Throttled { retry_after } => Err(ApiError::TooMany { retry_after }),
+            Reservation::Throttled { retry_after } => Err(Error::TooMany { retry_after }),
         }
     }
 }
@@ -172,9 +172,9 @@ fn limit(rate: Rate, key: &[&[u8]]) -> Option<AttemptLimit> {
 }
 
 /// Attempts that cannot be counted are not admitted.
-fn unavailable(error: &StoreError) -> ApiError {
+fn unavailable(error: &StoreError) -> Error {
     tracing::error!(%error, "attempts cannot be counted");
-    ApiError::Unavailable("login attempts cannot be counted")
+    Error::Unavailable("login attempts cannot be counted")
 }
 
 /// A count that could not be taken back refuses somebody too early, never too late: it is worth a

@@ -6,17 +6,16 @@ use auth_api_types::SessionList;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use session::Ending;
-use uuid::Uuid;
 
-use crate::audit;
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use crate::http::extract::admin::{Admin, require_admin, visible};
-use crate::http::extract::caller::Caller;
+use crate::http::extract::caller::Admin;
 use crate::http::extract::path::Path;
 use crate::http::openapi::{AdminProblems, OneProblems};
 use crate::http::reply;
+use crate::operations::access::visible;
+use crate::operations::caller::Caller;
+use crate::operations::sessions;
 use crate::view;
 
 /// A user's sessions.
@@ -32,10 +31,8 @@ pub(crate) async fn list_user_sessions(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
-    require_admin(&caller.session)?;
-    app.users.get(id).await?.ok_or(ApiError::NotFound)?;
+    let sessions = sessions::list_of(&app.domain, &caller, id).await?;
     let own = Some(caller.session.id);
-    let sessions = app.sessions.list(id).await?;
     let sessions = sessions.iter().map(|session| view::session(session, own)).collect();
     reply::json(StatusCode::OK, &SessionList { sessions })
 }
@@ -53,17 +50,8 @@ pub(crate) async fn end_user_sessions(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
-    require_admin(&caller.session)?;
-    end_all_of(&app, &caller, id).await?;
+    sessions::end_all_of(&app.domain, &caller, id).await?;
     Ok(reply::no_content())
-}
-
-/// Ends all sessions of a user, for a caller who may.
-pub(crate) async fn end_all_of(app: &App, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
-    app.users.get(id).await?.ok_or(ApiError::NotFound)?;
-    let ended = app.sessions.end_all(id, Ending::default()).await?;
-    audit::sessions_ended(id, &ended, caller);
-    Ok(())
 }
 
 /// End every session but my own.
@@ -76,7 +64,6 @@ pub(crate) async fn end_everybodys_sessions(
     State(app): State<Arc<App>>,
     Admin(caller): Admin,
 ) -> Result<Response, ApiError> {
-    let count = app.sessions.end_everybody(Some(caller.session.id)).await?;
-    audit::all_sessions_ended(count, &caller);
+    sessions::end_everybodys(&app.domain, &caller).await?;
     Ok(reply::no_content())
 }

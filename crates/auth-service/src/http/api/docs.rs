@@ -2,20 +2,25 @@
 //! binary; no address but our own is asked for anything.
 
 use std::io::Read as _;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::{Arc, OnceLock};
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
+use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::Config;
 
 use crate::http::error::ApiError;
 use crate::http::extract::path::Path;
 use crate::http::openapi::DocsProblems;
-use crate::http::router;
 
 const PAGE: &str = include_str!("docs/page.html");
 const START: &str = include_str!("docs/start.js");
+
+/// What makes the document, when it is first asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Documented(pub(crate) fn() -> OpenApi);
 
 /// The larger files unpacked, for clients that do not take them packed.
 static BUNDLE: OnceLock<Bytes> = OnceLock::new();
@@ -50,13 +55,11 @@ pub(crate) async fn show_docs() -> Response {
     get, path = "/openapi.json", tag = "Documentation", security(()),
     responses((status = 200, description = "OpenAPI 3.1, of both listeners", body = serde_json::Value))
 )]
-pub(crate) async fn show_document() -> Response {
-    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
-        let json = router::document().to_json();
-        Bytes::from(json.unwrap_or_default())
-    });
+pub(crate) async fn show_document(Extension(documented): Extension<Documented>) -> Response {
+    static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+    let made = || Bytes::from((documented.0)().to_json().unwrap_or_default());
     let headers = [(header::CONTENT_TYPE, "application/json")];
-    (headers, DOCUMENT.clone()).into_response()
+    (headers, DOCUMENT.get_or_init(made).clone()).into_response()
 }
 
 /// A part of the documentation's page.

@@ -1,45 +1,38 @@
-//! The forward-auth doors: what a reverse proxy asks before it passes a request on.
+//! The forward-auth endpoints: what a reverse proxy asks before it passes a request on.
 //!
-//! One decision, [`decide`], and four doors to it that differ only in how their proxies ask.
-//!
-//! INVARIANT: the decision rests on the session, and on the role that the proxy's own
-//! configuration asks for. No forwarded path, host or address has a part in it; they only say
-//! where a browser is to come back to after its login.
+//! One decision, [`decide`], and four endpoints for it that differ only in how their proxies ask.
+//! What a proxy forwards of the request only says where a browser is to come back to after its
+//! login.
 
 pub(crate) mod check;
+mod decision;
 mod identity_headers;
 mod original_request;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use auth_http::credential::Carried;
 use axum::extract::{Request, State};
-use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use percent_encoding::percent_decode_str;
-use session::{Intent, Session, Verdict};
-use url::form_urlencoded;
 use utoipa::OpenApi as _;
 
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use crate::http::extract::caller;
-use crate::http::extract::client::Client;
-use crate::http::openapi::DoorProblems;
+use crate::http::openapi::ForwardAuthProblems;
+use decision::{decide, queried_roles};
 use original_request::OriginalRequest;
+use session::{Intent, Session};
 
 /// Where nginx, which passes no redirect on from here, learns where to send a browser.
 const LOGIN: HeaderName = HeaderName::from_static("x-auth-login");
 
 #[derive(utoipa::OpenApi)]
 #[openapi(paths(auth_request, forward_auth, ext_authz, ext_authz_role, check::check))]
-struct Doors;
+struct Endpoints;
 
-/// The doors as they are described, for `GET`.
+/// The endpoints as they are described, for `GET`.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
-    Doors::openapi()
+    Endpoints::openapi()
 }
 
 /// Forward auth for nginx.
@@ -53,7 +46,7 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
         ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
-    )), DoorProblems)
+    )), ForwardAuthProblems)
 )]
 pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -81,7 +74,7 @@ pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) 
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
         ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
-    )), (status = 302, description = "A browser is sent to the login page"), DoorProblems)
+    )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn forward_auth(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -102,7 +95,7 @@ pub(crate) async fn forward_auth(State(app): State<Arc<App>>, request: Request) 
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
         ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
-    )), (status = 302, description = "A browser is sent to the login page"), DoorProblems)
+    )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn ext_authz(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -123,55 +116,13 @@ pub(crate) async fn ext_authz(State(app): State<Arc<App>>, request: Request) -> 
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
         ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
-    )), (status = 302, description = "A browser is sent to the login page"), DoorProblems)
+    )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn ext_authz_role(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let (role, path) = original_request::role_and_path(&parts);
     let decision = decide(&app, &parts, &[role], Intent::Use).await;
     answer(&app, decision, &OriginalRequest::by_path(&parts, path))
-}
-
-/// Whether a request may pass: its session, if that lives and acts in each of `roles`.
-pub(crate) async fn decide(
-    app: &App,
-    parts: &Parts,
-    roles: &[Cow<'_, str>],
-    intent: Intent,
-) -> Result<Session, ApiError> {
-    let session = live_session(app, parts, intent).await?;
-    // One session acts in one role: of several demanded, all would have to be it.
-    if roles.iter().all(|role| role == session.role()) {
-        Ok(session)
-    } else {
-        Err(ApiError::Forbidden("the session acts in another role"))
-    }
-}
-
-async fn live_session(app: &App, parts: &Parts, intent: Intent) -> Result<Session, ApiError> {
-    let carried = Carried::find(&parts.headers, &app.cookie.name)
-        .map_err(|_| TWO_TOKENS)?
-        .ok_or(ApiError::MissingToken)?;
-    let presented = caller::read(carried, intent).inspect_err(|_| app.figures.count_malformed())?;
-    let seen = Client::behind_proxy(parts, &app.client_addresses);
-    let outcome = app.sessions.validate_one(presented, seen).await;
-    app.figures.count_validation(&outcome);
-    match outcome? {
-        Verdict::Alive(session) => Ok(session),
-        Verdict::Dead(dead) => Err(dead.into()),
-    }
-}
-
-/// Proxies know a refusal by 401 or 403 and take anything else for a failure.
-const TWO_TOKENS: ApiError = ApiError::InvalidToken("the request carries more than one token");
-
-/// The roles that the proxy's configuration asks for. Other parameters are not a typing error in
-/// it: Caddy adds the client's own query where its configuration has none.
-fn queried_roles(parts: &Parts) -> Vec<Cow<'_, str>> {
-    let query = parts.uri.query().unwrap_or_default();
-    form_urlencoded::parse(query.as_bytes())
-        .filter_map(|(name, value)| (name == "role").then_some(value))
-        .collect()
 }
 
 fn answer(app: &App, decision: Result<Session, ApiError>, original: &OriginalRequest) -> Response {
@@ -194,9 +145,4 @@ fn allowed(session: &Session) -> Response {
     let mut headers = identity_headers::headers(session);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     (StatusCode::OK, headers).into_response()
-}
-
-/// Text from a path, if it is text.
-fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    percent_decode_str(text).decode_utf8().ok()
 }

@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use session::{Intent, Kind, Presented, SeenAt, Session, Token, Verdict};
 use utoipa::ToSchema;
 
 use crate::http::app::App;
@@ -15,6 +14,8 @@ use crate::http::error::ApiError;
 use crate::http::internal_key::ClientForm;
 use crate::http::openapi::InternalFormProblems;
 use crate::http::reply;
+use crate::operations::validation;
+use session::Session;
 
 /// A token to look at.
 #[derive(Deserialize, ToSchema)]
@@ -81,16 +82,8 @@ pub(crate) async fn introspect(
     State(app): State<Arc<App>>,
     ClientForm(form): ClientForm<IntrospectForm>,
 ) -> Result<Response, ApiError> {
-    let Ok((id, digest)) = Token::read(&form.token) else {
-        return reply::json(StatusCode::OK, &Introspection::default());
-    };
-    let presented = Presented { id, digest, intent: Intent::Look };
-    let answer = match app.sessions.validate_one(presented, SeenAt::default()).await? {
-        Verdict::Alive(session) if session.kind != Kind::SingleUse => of(&session),
-        // A single-use token is good once, and this is no use of it: whoever let it pass by this
-        // answer alone would let it pass for ever.
-        Verdict::Alive(_) | Verdict::Dead(_) => Introspection::default(),
-    };
+    let session = validation::look(&app.domain, &form.token).await?;
+    let answer = session.as_ref().map(of).unwrap_or_default();
     reply::json(StatusCode::OK, &answer)
 }
 

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::http::app::App;
+use crate::operations::statistics;
 
 /// The figures, as Prometheus text.
 #[utoipa::path(
@@ -15,9 +16,6 @@ use crate::http::app::App;
     responses((status = 200, description = "Prometheus text", content_type = "text/plain", body = String))
 )]
 pub(crate) async fn get_metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    // A store that does not answer leaves the last known number standing.
-    if let Ok(count) = app.sessions.store().count().await {
-        app.figures.sessions_active.set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
+    statistics::refresh_sessions_active(&app.domain).await;
     app.metrics.answer(&headers)
 }

@@ -13,8 +13,8 @@ use crate::audit::Cause;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::Form;
-use crate::http::extract::client::Client;
 use crate::http::openapi::FormProblems;
+use crate::operations::client::Client;
 use crate::operations::logout::log_out;
 
 /// A token to revoke.
@@ -44,7 +44,7 @@ pub(crate) async fn revoke(
 ) -> Result<Response, ApiError> {
     if let Ok((id, digest)) = Token::read(&form.token) {
         let presented = Presented { id, digest, intent: Intent::End };
-        log_out(&app, &[presented], Cause::Revoked, &client).await?;
+        log_out(&app.domain, &[presented], Cause::Revoked, &client).await?;
     }
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response())
 }

@@ -6,16 +6,15 @@ use auth_api_types::{RotateRequest, TokenResponse};
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use session::{Intent, Issued, Kind, Rotation, Session};
-use users::ADMIN;
 
-use crate::audit;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::OptionalJson;
-use crate::http::extract::caller::Caller;
+use crate::http::extract::caller::present;
 use crate::http::openapi::RotateProblems;
 use crate::http::reply;
+use crate::operations::rotation;
+use session::Intent;
 
 /// Rotate my token.
 ///
@@ -37,35 +36,9 @@ pub(crate) async fn rotate_session(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     // The rotation itself is the use: until it is known to be allowed, the token is only looked at.
-    let caller = Caller::present(&app, &parts, Intent::Look).await?;
+    let caller = present(&app, &parts, Intent::Look).await?;
     let request = Request::from_parts(parts, body);
     let OptionalJson(RotateRequest { role }) = OptionalJson::from_request(request, &()).await?;
-    if caller.from_named_origin && role.as_deref().is_some_and(|role| role != caller.session.role())
-    {
-        return Err(ApiError::CrossSite);
-    }
-    let role = role.map(|role| role_of(&caller.session, &role)).transpose()?;
-    if caller.session.kind != Kind::Sliding {
-        return Err(ApiError::Forbidden("only a sliding session rotates"));
-    }
-    match app.sessions.rotate(caller.presented, role, &caller.client.seen_at()).await? {
-        Rotation::Rotated(token, session) => {
-            audit::session_rotated(&session, &caller.client);
-            reply::token(&app, StatusCode::OK, &Issued { token, session, ended: Vec::new() })
-        }
-        Rotation::Dead(dead) => Err(dead.into()),
-    }
-}
-
-/// The place of a role that the session may take up.
-fn role_of(session: &Session, wanted: &str) -> Result<usize, ApiError> {
-    if wanted == ADMIN && session.role() != ADMIN {
-        return Err(ApiError::Forbidden("the role admin is taken up by a login only"));
-    }
-    session
-        .subject
-        .roles
-        .iter()
-        .position(|role| **role == *wanted)
-        .ok_or(ApiError::Forbidden("the user does not have this role"))
+    let issued = rotation::rotate(&app.domain, &caller, role.as_deref()).await?;
+    reply::token(&app, StatusCode::OK, &issued)
 }

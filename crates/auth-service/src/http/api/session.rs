@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::http::error::ApiError;
-use crate::http::extract::caller::Caller;
 use crate::http::openapi::TokenProblems;
 use crate::http::reply;
+use crate::operations::caller::Caller;
 use crate::view;
 
 /// My session.

@@ -12,17 +12,17 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use session::{
-    Condition, Dead, Intent, Kind, SessionId, VALUES_LIMIT, ValueChange, ValueWrite, Values,
-};
+use session::{Condition, ValueChange};
 
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::{self, BODY_LIMIT, Media};
-use crate::http::extract::caller::Caller;
+use crate::http::extract::caller::present_by_backend;
 use crate::http::extract::path::Path;
 use crate::http::openapi::{ValueProblems, ValueWriteProblems, ValuesProblems};
 use crate::http::reply;
+use crate::operations::caller::Caller;
+use crate::operations::values::{self, Key};
 
 /// The session whose values a backend asks for. What is seen at this door is the backend, so that
 /// nothing is known of the client that a session may be bound to.
@@ -37,7 +37,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let app = Arc::<App>::from_ref(state);
-        Caller::present_by_backend(&app, parts, Intent::Use).await.map(Self)
+        present_by_backend(&app, parts).await.map(Self)
     }
 }
 
@@ -52,7 +52,7 @@ pub(crate) async fn get_values(
     State(app): State<Arc<App>>,
     Owner(caller): Owner,
 ) -> Result<Response, ApiError> {
-    let values = values_of(&app, &caller).await?;
+    let values = values::read_all(&app.domain, &caller).await?;
     let data = values.into_iter().filter_map(|(key, (_, json))| {
         RawValue::from_string(json.into_string()).ok().map(|json| (key, json))
     });
@@ -77,9 +77,7 @@ pub(crate) async fn get_value(
     Owner(caller): Owner,
     Path(key): Path<String>,
 ) -> Result<Response, ApiError> {
-    check_key(&key)?;
-    let mut values = values_of(&app, &caller).await?;
-    let (version, json) = values.remove(&key).ok_or(ApiError::NotFound)?;
+    let (version, json) = values::read(&app.domain, &caller, &Key::parse(&key)?).await?;
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, [(header::ETAG, reply::etag(version))], json.into_string()).into_response())
 }
@@ -106,7 +104,7 @@ pub(crate) async fn put_value(
     Path(key): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    check_key(&key)?;
+    let key = Key::parse(&key)?;
     let condition = condition(request.headers())?;
     let RawJson(json) = RawJson::read(request).await?;
     write(&app, &caller, &key, ValueChange::Put(json), condition).await
@@ -129,50 +127,23 @@ pub(crate) async fn delete_value(
     Path(key): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    check_key(&key)?;
+    let key = Key::parse(&key)?;
     write(&app, &caller, &key, ValueChange::Delete, condition(&headers)?).await
 }
 
 async fn write(
     app: &App,
     caller: &Caller,
-    key: &str,
+    key: &Key<'_>,
     change: ValueChange,
     condition: Condition,
 ) -> Result<Response, ApiError> {
-    let id = keeper(caller)?;
-    match app.sessions.store().write_value(id, key, change, condition).await? {
-        ValueWrite::Put(version) => {
-            let mut response = reply::no_content();
-            response.headers_mut().insert(header::ETAG, reply::etag(version));
-            Ok(response)
-        }
-        ValueWrite::Deleted => Ok(reply::no_content()),
-        ValueWrite::ConditionFailed => Err(ApiError::PreconditionFailed),
-        ValueWrite::TooLarge => Err(ApiError::TooLarge { limit: VALUES_LIMIT }),
-        ValueWrite::Gone => Err(Dead::Unknown.into()),
+    let version = values::write(&app.domain, caller, key, change, condition).await?;
+    let mut response = reply::no_content();
+    if let Some(version) = version {
+        response.headers_mut().insert(header::ETAG, reply::etag(version));
     }
-}
-
-async fn values_of(app: &App, caller: &Caller) -> Result<Values, ApiError> {
-    let values = app.sessions.store().values(keeper(caller)?).await?;
-    values.ok_or_else(|| Dead::Unknown.into())
-}
-
-/// The session that keeps values: one that this request has just used up keeps none.
-fn keeper(caller: &Caller) -> Result<SessionId, ApiError> {
-    if caller.session.kind == Kind::SingleUse {
-        return Err(ApiError::Forbidden("a single-use session keeps no values"));
-    }
-    Ok(caller.session.id)
-}
-
-fn check_key(key: &str) -> Result<(), ApiError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if (1..=64).contains(&key.len()) && key.bytes().all(allowed) {
-        return Ok(());
-    }
-    Err(ApiError::Invalid("`key` is 1 to 64 of A-Za-z0-9._-".to_owned()))
+    Ok(response)
 }
 
 /// The condition of a write ([RFC 9110 §13.1](https://www.rfc-editor.org/rfc/rfc9110#section-13.1)).
@@ -254,14 +225,5 @@ mod tests {
     fn a_condition_that_is_not_understood_is_refused_and_not_ignored() {
         assert!(of(&[(header::IF_NONE_MATCH, "\"3\"")]).is_err());
         assert!(of(&[(header::IF_MATCH, "*"), (header::IF_NONE_MATCH, "*")]).is_err());
-    }
-
-    #[test]
-    fn keys_are_short_and_plain() {
-        let long = "k".repeat(65);
-        for bad in ["", "a/b", "a b", "ü", long.as_str()] {
-            assert!(check_key(bad).is_err(), "{bad}");
-        }
-        assert!(check_key("cart.v1_a-Z9").is_ok());
     }
 }

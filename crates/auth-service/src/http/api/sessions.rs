@@ -7,17 +7,16 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
-use session::{Ending, SessionId};
 use utoipa::IntoParams;
 
-use crate::audit;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body;
-use crate::http::extract::caller::Caller;
 use crate::http::extract::path::Path;
 use crate::http::openapi::{ListProblems, OneProblems, TokenProblems};
 use crate::http::reply;
+use crate::operations::caller::Caller;
+use crate::operations::sessions;
 use crate::view;
 
 /// Which of the caller's sessions to end.
@@ -46,7 +45,7 @@ pub(crate) async fn list_sessions(
     caller: Caller,
 ) -> Result<Response, ApiError> {
     let own = Some(caller.session.id);
-    let sessions = app.sessions.list(caller.session.subject.id).await?;
+    let sessions = sessions::list_own(&app.domain, &caller).await?;
     let sessions = sessions.iter().map(|session| view::session(session, own)).collect();
     reply::json(StatusCode::OK, &SessionList { sessions })
 }
@@ -63,24 +62,12 @@ pub(crate) async fn end_session(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let own = end_own(&app, &caller, &id).await?;
+    let own = sessions::end_own(&app.domain, &caller, &id).await?;
     let mut response = reply::no_content();
     if caller.by_cookie && own {
         reply::set_cookie(&mut response, app.cookie.clear());
     }
     Ok(response)
-}
-
-/// Ends one of the caller's sessions; whether it was the one that asks.
-pub(crate) async fn end_own(app: &App, caller: &Caller, id: &str) -> Result<bool, ApiError> {
-    let id = SessionId::parse(id).ok_or(ApiError::NotFound)?;
-    let own = app.sessions.list(caller.session.subject.id).await?;
-    if !own.iter().any(|session| session.id == id) {
-        return Err(ApiError::NotFound);
-    }
-    app.sessions.end(id).await?;
-    audit::session_ended_from_list(id, caller);
-    Ok(id == caller.session.id)
 }
 
 /// End all my sessions, or all others.
@@ -97,23 +84,10 @@ pub(crate) async fn end_sessions(
 ) -> Result<Response, ApiError> {
     let EndQuery { keep } = body::query(&uri)?;
     let keep = keep.map(|Keep::Current| caller.session.id);
-    end_all_own(&app, &caller, keep).await?;
+    sessions::end_all_own(&app.domain, &caller, keep).await?;
     let mut response = reply::no_content();
     if caller.by_cookie && keep.is_none() {
         reply::set_cookie(&mut response, app.cookie.clear());
     }
     Ok(response)
-}
-
-/// Ends all of the caller's sessions but the one to keep.
-pub(crate) async fn end_all_own(
-    app: &App,
-    caller: &Caller,
-    keep: Option<SessionId>,
-) -> Result<(), ApiError> {
-    let ending = Ending { below_generation: None, keep };
-    let user = caller.session.subject.id;
-    let ended = app.sessions.end_all(user, ending).await?;
-    audit::sessions_ended(user, &ended, caller);
-    Ok(())
 }

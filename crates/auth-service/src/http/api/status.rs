@@ -9,9 +9,10 @@ use axum::response::Response;
 
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use crate::http::extract::admin::Admin;
+use crate::http::extract::caller::Admin;
 use crate::http::openapi::AdminProblems;
 use crate::http::reply;
+use crate::operations::statistics;
 
 /// That the API answers.
 #[utoipa::path(get, path = "/api/v1/status", tag = "Users", responses((status = 200, body = Status, description = "It does")))]
@@ -29,7 +30,6 @@ pub(crate) async fn get_stats(
     State(app): State<Arc<App>>,
     _admin: Admin,
 ) -> Result<Response, ApiError> {
-    let users = app.users.count().await?;
-    let sessions = app.sessions.store().count().await?;
+    let (users, sessions) = statistics::count(&app.domain).await?;
     reply::json(StatusCode::OK, &Stats { users, sessions })
 }

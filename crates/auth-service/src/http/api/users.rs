@@ -7,25 +7,28 @@ use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use serde::Deserialize;
-use session::{Ending, Intent};
-use users::{ListQuery, NewUser, Password, USER, User, UserChanges};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use crate::audit;
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use crate::http::extract::admin::{Admin, is_admin, require_admin, visible};
 use crate::http::extract::body;
 use crate::http::extract::body::Json;
-use crate::http::extract::caller::Caller;
-use crate::http::extract::client::Client;
+use crate::http::extract::caller::Admin;
+use crate::http::extract::caller::{present, present_if_any};
 use crate::http::extract::path::Path;
 use crate::http::openapi::{
     CreateUserProblems, DeleteUserProblems, ListUsersProblems, OneProblems, UpdateUserProblems,
 };
 use crate::http::reply;
+use crate::operations::access::visible;
+use crate::operations::accounts::{self, Creator};
+use crate::operations::caller::Caller;
+use crate::operations::client::Client;
+use crate::operations::{Fault, Field};
 use crate::view;
+use session::Intent;
+use users::{ListQuery, NewUser, Password, USER, UserChanges};
 
 /// Which users to list.
 #[derive(Deserialize, IntoParams)]
@@ -56,14 +59,11 @@ pub(crate) async fn list_users(
     let limit = match limit.as_deref().map(str::parse) {
         None => 50,
         Some(Ok(limit @ 1..=500)) => limit,
-        Some(_) => {
-            return Err(ApiError::Invalid("`limit` is a number from 1 to 500".to_owned()));
-        }
+        Some(_) => return Err(unreadable("limit", "is a number from 1 to 500")),
     };
     let after = after.map(|after| Uuid::try_parse(&after)).transpose();
-    let after =
-        after.map_err(|_| ApiError::Invalid("`after` is no `next` of a page".to_owned()))?;
-    let page = app.users.list(&ListQuery { contains: q, limit, after }).await?;
+    let after = after.map_err(|_| unreadable("after", "is no `next` of a page"))?;
+    let page = accounts::list(&app.domain, &ListQuery { contains: q, limit, after }).await?;
     let users = page.users.iter().map(view::user).collect();
     let next = page.next.map(|next| next.to_string());
     reply::json(StatusCode::OK, &UserList { users, next })
@@ -86,20 +86,14 @@ pub(crate) async fn create_user(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let caller = if app.open_signup {
-        Caller::if_any(&app, &parts).await?
+    let caller = if app.domain.open_signup {
+        present_if_any(&app, &parts).await?
     } else {
-        Some(Caller::present(&app, &parts, Intent::Use).await?)
+        Some(present(&app, &parts, Intent::Use).await?)
     };
-    let by_admin = caller.as_ref().is_some_and(|caller| is_admin(&caller.session));
-    if !by_admin && !app.open_signup {
-        return Err(ApiError::Forbidden("sign-up is closed: this needs the role admin"));
-    }
+    let creator = Creator::of(&app.domain, caller.as_ref())?;
     let Json(new): Json<CreateUserRequest> =
         Json::from_request(Request::from_parts(parts, body), &()).await?;
-    if !by_admin {
-        app.throttle.admit_signup(&client).await?;
-    }
     let new = NewUser {
         email: new.email,
         password: Password::from(new.password),
@@ -107,28 +101,12 @@ pub(crate) async fn create_user(
         last_name: new.last_name,
         roles: vec![USER.to_owned()],
     };
-    let created = create(&app, new, caller.as_ref(), &client).await?;
+    let created = accounts::create(&app.domain, creator, new, &client).await?;
     let mut response = reply::json(StatusCode::CREATED, &view::user(&created))?;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/users/{}", created.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
-}
-
-/// Creates a user, for somebody who may.
-pub(crate) async fn create(
-    app: &App,
-    new: NewUser,
-    by: Option<&Caller>,
-    client: &Client,
-) -> Result<User, ApiError> {
-    let prepared = app.users.for_network(client.hashing_share()).prepare(new).await?;
-    if let Some(caller) = by {
-        caller.still_may(app).await?;
-    }
-    let created = app.users.insert(prepared).await?;
-    audit::user_created(&created, by, client);
-    Ok(created)
 }
 
 /// See a user: oneself (also as `me`), or anybody as an admin.
@@ -144,7 +122,7 @@ pub(crate) async fn get_user(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
-    let user = app.users.get(id).await?.ok_or(ApiError::NotFound)?;
+    let user = accounts::get(&app.domain, id).await?;
     reply::json(StatusCode::OK, &view::user(&user))
 }
 
@@ -164,30 +142,10 @@ pub(crate) async fn update_user(
     Json(changes): Json<UpdateUserRequest>,
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
-    if changes.roles.is_some() || changes.disabled.is_some() {
-        require_admin(&caller.session)?;
-    }
     let UpdateUserRequest { first_name, last_name, roles, disabled } = changes;
     let changes = UserChanges { first_name, last_name, roles, disabled };
-    let user = change(&app, &caller, id, changes).await?;
+    let user = accounts::change(&app.domain, &caller, id, changes).await?;
     reply::json(StatusCode::OK, &view::user(&user))
-}
-
-/// Changes a user, for a caller who may. Other roles, and disabling, end all of the user's
-/// sessions.
-pub(crate) async fn change(
-    app: &App,
-    caller: &Caller,
-    id: Uuid,
-    changes: UserChanges,
-) -> Result<User, ApiError> {
-    let updated = app.users.update(id, changes).await?;
-    audit::user_changed(&updated.user, caller);
-    if updated.ends_sessions {
-        let below_generation = Some(updated.user.generation);
-        app.sessions.end_all(id, Ending { below_generation, keep: None }).await?;
-    }
-    Ok(updated.user)
 }
 
 /// Delete a user: oneself, or anybody as an admin.
@@ -203,7 +161,7 @@ pub(crate) async fn delete_user(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
-    delete(&app, &caller, id).await?;
+    accounts::delete(&app.domain, &caller, id).await?;
     let mut response = reply::no_content();
     if caller.by_cookie && id == caller.session.subject.id {
         reply::set_cookie(&mut response, app.cookie.clear());
@@ -211,10 +169,6 @@ pub(crate) async fn delete_user(
     Ok(response)
 }
 
-/// Deletes a user and ends all of their sessions, for a caller who may.
-pub(crate) async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<(), ApiError> {
-    app.users.delete(id).await?;
-    audit::user_deleted(id, caller);
-    app.sessions.end_all(id, Ending::default()).await?;
-    Ok(())
+fn unreadable(parameter: &'static str, rule: &'static str) -> ApiError {
+    Field::new(parameter, Fault::Unreadable(rule)).into()
 }

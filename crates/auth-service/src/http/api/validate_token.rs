@@ -12,7 +12,7 @@ use auth_http::request_id::is_request_id;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use session::{Intent, Outcome, Presented, SeenAt, Token};
+use session::{Intent, Outcome, SeenAt};
 use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -22,6 +22,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::body::{self, Media, VALIDATE_LIMIT};
 use crate::http::openapi::InternalProblems;
 use crate::http::reply;
+use crate::operations::validation::{self, Question};
 use crate::view;
 
 /// Validate one token, or up to 1,024.
@@ -91,37 +92,18 @@ impl ToSchema for ValidateAnswer<'_> {
     }
 }
 
-/// The store's answer for each item, in order; only well-formed tokens reach it, in one batch. None
-/// for the others.
+/// The answer for each item, in order; none for a malformed one.
 async fn ask(app: &App, asked: &ValidateItems<'_>) -> Result<Vec<Option<Outcome>>, ApiError> {
-    let (items, beside) = (asked.items(), seen_at(asked.client())?);
-    let mut batch = Vec::with_capacity(items.len());
-    let mut seen = Vec::with_capacity(items.len());
-    let mut read_well = Vec::with_capacity(items.len());
-    for item in items {
-        let origin = match &item.client {
+    let beside = seen_at(asked.client())?;
+    let questions = asked.items().iter().map(|item| {
+        let seen = match &item.client {
             Some(client) => seen_at(Some(client))?,
             None => beside.clone(),
         };
-        let read = Token::read(&item.token);
-        read_well.push(read.is_ok());
-        let Ok((id, digest)) = read else {
-            continue;
-        };
         let intent = if asked.touches(item) { Intent::Use } else { Intent::Look };
-        batch.push(Presented { id, digest, intent });
-        seen.push(origin);
-    }
-    for _ in batch.len()..items.len() {
-        app.figures.count_malformed();
-    }
-    let outcomes = app.sessions.validate(&batch, &seen).await;
-    report_failures(&outcomes);
-    for outcome in &outcomes {
-        app.figures.count_validation(outcome);
-    }
-    let mut outcomes = outcomes.into_iter();
-    Ok(read_well.into_iter().map(|well| well.then(|| outcomes.next()).flatten()).collect())
+        Ok::<_, ApiError>(Question { token: &item.token, intent, seen })
+    });
+    validation::validate(&app.domain, questions).await
 }
 
 fn verdict(outcome: Option<&Outcome>) -> Verdict<'_> {
@@ -133,14 +115,6 @@ fn verdict(outcome: Option<&Outcome>) -> Verdict<'_> {
         Some(Ok(session::Verdict::Dead(dead))) => Some(Answer::Dead(view::reason(*dead))),
         Some(Err(_)) => None,
     })
-}
-
-/// A failing store is one line in the log, not one a token.
-fn report_failures(outcomes: &[Outcome]) {
-    let mut errors = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
-    if let Some(error) = errors.next() {
-        tracing::error!(%error, tokens = errors.count() + 1, "the session store failed");
-    }
 }
 
 fn trace(asked: &ValidateItems<'_>, verdicts: &[Verdict<'_>]) {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::error::ApiError;
+use crate::operations::{Fault, Field};
 
 /// The most bytes of a body, where nothing else is said.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
@@ -149,7 +150,7 @@ fn named<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        ApiError::Invalid(explain(&path, error.inner()))
+        explain(&path, error.inner())
     })?;
     deserializer
         .end()
@@ -166,36 +167,38 @@ fn named_in_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let fields = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(bytes));
     serde_path_to_error::deserialize(fields).map_err(|error| {
         let named = named_field(&error.inner().to_string());
-        ApiError::Invalid(named.unwrap_or_else(|| wrong_field(&error.path().to_string())))
+        named.unwrap_or_else(|| wrong_field(&error.path().to_string())).into()
     })
 }
 
-fn explain(path: &str, error: &serde_json::Error) -> String {
+fn explain(path: &str, error: &serde_json::Error) -> ApiError {
     if !error.is_data() {
-        return format!(
+        return ApiError::Invalid(format!(
             "the body is no valid JSON: see line {}, column {}",
             error.line(),
             error.column()
-        );
+        ));
     }
-    named_field(&error.to_string()).unwrap_or_else(|| match path {
-        "." | "?" => NO_OBJECT.to_owned(),
-        _ => wrong_field(path),
-    })
+    match (named_field(&error.to_string()), path) {
+        (Some(field), _) => field.into(),
+        (None, "." | "?") => ApiError::Invalid(NO_OBJECT.to_owned()),
+        (None, path) => wrong_field(path).into(),
+    }
 }
 
-fn wrong_field(path: &str) -> String {
-    format!("the field `{}` has a wrong type or value", printable(path))
+fn wrong_field(path: &str) -> Field {
+    Field { name: printable(path).into(), problem: Fault::WrongType }
 }
 
 /// "missing field `x`" and "duplicate field `x`" name a field of ours, not what the caller sent.
-fn named_field(message: &str) -> Option<String> {
-    let name = |rest: &str| rest.split('`').nth(1).map(str::to_owned);
-    if let Some(rest) = message.strip_prefix("missing field ") {
-        return name(rest).map(|name| format!("the field `{name}` is missing"));
-    }
-    let rest = message.strip_prefix("duplicate field ")?;
-    name(rest).map(|name| format!("the field `{name}` is given twice"))
+/// Serde tells these two apart by nothing but its text.
+fn named_field(message: &str) -> Option<Field> {
+    let (rest, problem) = message
+        .strip_prefix("missing field ")
+        .map(|rest| (rest, Fault::Missing))
+        .or_else(|| Some((message.strip_prefix("duplicate field ")?, Fault::Repeated)))?;
+    let name = rest.split('`').nth(1)?.to_owned();
+    Some(Field { name: name.into(), problem })
 }
 
 /// A path of field names, of which some may be the caller's own.
@@ -249,9 +252,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
 /// A query string; a parameter of ours that is missing, wrong or named twice is an error.
 pub(crate) fn query<T: DeserializeOwned>(uri: &axum::http::Uri) -> Result<T, ApiError> {
     form(uri.query().unwrap_or_default().as_bytes()).map_err(|error| match error {
-        ApiError::Invalid(detail) => {
-            ApiError::Invalid(detail.replace("the field", "the query parameter"))
-        }
+        ApiError::Field(field) => ApiError::Parameter(field),
         other => other,
     })
 }
@@ -267,10 +268,9 @@ mod tests {
     }
 
     fn detail(bytes: &[u8]) -> String {
-        match json::<Sample>(bytes).unwrap_err() {
-            ApiError::Invalid(detail) => detail,
-            other => panic!("{other:?}"),
-        }
+        let error = json::<Sample>(bytes).unwrap_err();
+        assert_eq!(error.status(), 400, "{error:?}");
+        error.detail()
     }
 
     #[test]
@@ -309,17 +309,19 @@ mod tests {
             #[expect(dead_code, reason = "only read in, never looked at")]
             keep: Option<u8>,
         }
-        let invalid = |detail: &str| ApiError::Invalid(detail.to_owned());
+        let keep = Field::new("keep", Fault::WrongType);
         let error = form::<Many>(b"a=b&keep=x").unwrap_err();
-        assert_eq!(error, invalid("the field `keep` has a wrong type or value"));
+        assert_eq!(error, ApiError::Field(keep.clone()));
+        assert_eq!(error.detail(), "the field `keep` has a wrong type or value");
         let error = query::<Many>(&"/sessions?keep=x".parse().unwrap()).unwrap_err();
-        assert_eq!(error, invalid("the query parameter `keep` has a wrong type or value"));
+        assert_eq!(error, ApiError::Parameter(keep));
+        assert_eq!(error.detail(), "the query parameter `keep` has a wrong type or value");
     }
 
     #[test]
     fn a_form_field_named_twice_is_refused() {
         let error = form::<Sample>(b"password=a&password=b").unwrap_err();
-        assert_eq!(error, ApiError::Invalid("the field `password` is given twice".to_owned()));
+        assert_eq!(error, Field::new("password", Fault::Repeated).into());
         assert!(form::<Sample>(b"password=a%20b&other=1&other=2").is_ok());
     }
 

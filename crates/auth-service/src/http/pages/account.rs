@@ -20,8 +20,9 @@ use super::{ACCOUNT, After, Frame, Notice, page};
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body;
-use crate::http::extract::caller::Caller;
 use crate::http::openapi::AccountProblems;
+use crate::operations::accounts;
+use crate::operations::caller::Caller;
 
 #[derive(Template)]
 #[template(path = "account.html")]
@@ -97,9 +98,7 @@ async fn show(
     notice: Option<Notice>,
 ) -> Result<Response, ApiError> {
     let session = &caller.session;
-    let user = app.users.get(session.subject.id).await?;
-    let user = user.ok_or(ApiError::NotFound)?;
-    let sessions = app.sessions.list(user.id).await?;
+    let (user, sessions) = accounts::get_with_sessions(&app.domain, session.subject.id).await?;
     let (logins, tokens) = SessionRow::of_all(&sessions, session.id, app.clock.unix_ms());
     let template = AccountPage {
         frame: Some(Frame::new(session, ACCOUNT)),

@@ -10,15 +10,15 @@ use axum::response::Response;
 use serde::Deserialize;
 use users::{User, UserChanges};
 
-use super::admin_user::user;
+use super::admin_user::user_id;
 use super::visitor::AdminVisitor;
 use super::{ADMIN_USERS, Frame, Notice, page, see_other};
-use crate::http::api::{admin_sessions, users as accounts};
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::Form;
-use crate::http::extract::caller::Caller;
 use crate::http::extract::path::Path;
+use crate::operations::caller::Caller;
+use crate::operations::{Error, accounts, sessions};
 
 /// What an admin may do to a user.
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub(crate) async fn ask(
     Path((id, action)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let action = Action::parse(&action)?;
-    let user = user(&app, &id).await?;
+    let user = accounts::get(&app.domain, user_id(&id)?).await?;
     let roles = user.roles.join(", ");
     show(&app, &caller, StatusCode::OK, &user, action, roles, None)
 }
@@ -116,11 +116,12 @@ pub(crate) async fn act(
     Form(form): Form<ActionForm>,
 ) -> Result<Response, ApiError> {
     let asked = Action::parse(&action)?;
-    let user = user(&app, &id).await?;
+    let user = accounts::get(&app.domain, user_id(&id)?).await?;
     match carry_out(&app, &caller, &user, asked, &form.roles).await {
         Ok(()) if asked == Action::Delete => Ok(see_other(&format!("{ADMIN_USERS}?done=deleted"))),
         Ok(()) => Ok(see_other(&format!("{ADMIN_USERS}/{}?done={action}", user.id))),
         Err(error) => {
+            let error = ApiError::from(error);
             let notice = Some(Notice::refused(&error));
             show(&app, &caller, error.status(), &user, asked, form.roles, notice)
         }
@@ -133,16 +134,16 @@ async fn carry_out(
     user: &User,
     action: Action,
     roles: &str,
-) -> Result<(), ApiError> {
+) -> Result<(), Error> {
     let changes = match action {
-        Action::Delete => return accounts::delete(app, caller, user.id).await,
-        Action::EndSessions => return admin_sessions::end_all_of(app, caller, user.id).await,
+        Action::Delete => return accounts::delete(&app.domain, caller, user.id).await,
+        Action::EndSessions => return sessions::end_all_of(&app.domain, caller, user.id).await,
         Action::Disable | Action::Enable => {
             UserChanges { disabled: Some(action == Action::Disable), ..UserChanges::default() }
         }
         Action::Roles => UserChanges { roles: Some(listed(roles)), ..UserChanges::default() },
     };
-    accounts::change(app, caller, user.id, changes).await.map(drop)
+    accounts::change(&app.domain, caller, user.id, changes).await.map(drop)
 }
 
 /// Roles as people list them: with commas, blanks, or both between.

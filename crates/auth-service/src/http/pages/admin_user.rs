@@ -17,6 +17,7 @@ use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body;
 use crate::http::extract::path::Path;
+use crate::operations::accounts;
 
 #[derive(Template)]
 #[template(path = "admin_user.html")]
@@ -45,8 +46,7 @@ pub(crate) async fn show_user(
         Some("end-sessions") => Some("All of the user's sessions have ended."),
         _ => None,
     };
-    let user = user(&app, &id).await?;
-    let sessions = app.sessions.list(user.id).await?;
+    let (user, sessions) = accounts::get_with_sessions(&app.domain, user_id(&id)?).await?;
     let (logins, tokens) = SessionRow::of_all(&sessions, caller.session.id, app.clock.unix_ms());
     let template = UserPage {
         frame: Some(Frame::new(&caller.session, ADMIN_USERS)),
@@ -60,8 +60,7 @@ pub(crate) async fn show_user(
     page(&app, StatusCode::OK, &template)
 }
 
-/// The user that a path names.
-pub(super) async fn user(app: &App, id: &str) -> Result<User, ApiError> {
-    let id = Uuid::try_parse(id).map_err(|_| ApiError::NotFound)?;
-    app.users.get(id).await?.ok_or(ApiError::NotFound)
+/// The user's id that a path names.
+pub(super) fn user_id(path: &str) -> Result<Uuid, ApiError> {
+    Uuid::try_parse(path).map_err(|_| ApiError::NotFound)
 }

@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use super::visitor::AdminVisitor;
 use super::{ADMIN_USERS, Frame, Notice, page, see_other};
-use crate::http::api::users as accounts;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::{self, Form};
-use crate::http::extract::client::Client;
 use crate::http::openapi::{AccountProblems, CreateUserProblems};
+use crate::operations::accounts::{self, Creator};
+use crate::operations::client::Client;
+use crate::operations::{Fault, Field};
 
 /// How many users a page shows.
 const PAGE: u32 = 25;
@@ -87,9 +88,11 @@ pub(crate) async fn show_users(
     let query = ListQuery {
         contains: Some(q.trim().to_owned()),
         limit: PAGE,
-        after: after.map_err(|_| ApiError::Invalid("`after` is no user's id".to_owned()))?,
+        after: after.map_err(|_| {
+            ApiError::from(Field::new("after", Fault::Unreadable("is no user's id")))
+        })?,
     };
-    let found = app.users.list(&query).await?;
+    let found = accounts::list(&app.domain, &query).await?;
     let next = found.next.map(|after| {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("q", &q).append_pair("after", &after.to_string());
@@ -140,9 +143,10 @@ pub(crate) async fn create_user(
         last_name: name(&form.last_name),
         roles: vec![USER.to_owned()],
     };
-    match accounts::create(&app, new, Some(&caller), &client).await {
+    match accounts::create(&app.domain, Creator::Admin(&caller), new, &client).await {
         Ok(user) => see_other(&format!("{ADMIN_USERS}/{}?done=created", user.id)),
         Err(error) => {
+            let error = ApiError::from(error);
             let template = NewUserPage {
                 frame: Some(Frame::new(&caller.session, ADMIN_USERS)),
                 notice: Some(Notice::refused(&error)),

@@ -18,9 +18,9 @@ use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body;
 use crate::http::extract::caller::readable;
-use crate::http::extract::client::Client;
 use crate::http::openapi::PageProblems;
 use crate::http::reply;
+use crate::operations::client::Client;
 use crate::operations::login::{Credentials, log_in};
 use crate::view;
 
@@ -89,11 +89,10 @@ pub(crate) async fn log_in_by_form(
         username: username.clone(),
         password: Password::from(password),
         role: (!role.is_empty()).then(|| role.clone()),
-        basic: false,
         transport: Transport::Cookie,
         replaces: replaced_by(app, parts)?,
     };
-    match log_in(app, credentials, client).await {
+    match log_in(&app.domain, credentials, client).await {
         Ok(issued) => {
             let target = app.redirects.target(&next);
             let location = target.as_ref().map_or(ACCOUNT, |target| &target.location);
@@ -102,7 +101,7 @@ pub(crate) async fn log_in_by_form(
             reply::set_cookie(&mut response, app.cookie.set(&issued.token, age));
             Ok(response)
         }
-        Err(error) => again(app, &username, &LoginQuery { next, role }, &error),
+        Err(error) => again(app, &username, &LoginQuery { next, role }, &error.into()),
     }
 }
 

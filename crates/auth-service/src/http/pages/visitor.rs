@@ -11,8 +11,8 @@ use server_runtime::problem::wants_page;
 use super::{ACCOUNT, ADMIN_USERS, login_path, see_other};
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use crate::http::extract::admin::require_admin;
-use crate::http::extract::caller::Caller;
+use crate::operations::access::require_admin;
+use crate::operations::caller::Caller;
 
 /// The session that looks at a page. Extracting it is a use of its token.
 pub(crate) struct Visitor(pub(crate) Caller);
@@ -44,7 +44,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let Visitor(caller) = Visitor::from_request_parts(parts, state).await?;
-        require_admin(&caller.session).map_err(ApiError::into_response)?;
+        require_admin(&caller.session).map_err(|error| ApiError::from(error).into_response())?;
         Ok(Self(caller))
     }
 }

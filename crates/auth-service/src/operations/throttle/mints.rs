@@ -4,7 +4,7 @@ use session::AttemptLimit;
 use uuid::Uuid;
 
 use super::{Throttle, limit, tell};
-use crate::http::error::ApiError;
+use crate::operations::Error;
 
 /// A mint that was admitted, and is counted. It stays counted unless it is handed back.
 #[must_use = "it counts unless it is handed back"]
@@ -17,7 +17,7 @@ impl Throttle {
     /// # Errors
     ///
     /// As [`admit`](Self::admit).
-    pub(crate) async fn admit_mint(&self, user: Uuid) -> Result<MintTicket, ApiError> {
+    pub(crate) async fn admit_mint(&self, user: Uuid) -> Result<MintTicket, Error> {
         let limit = limit(self.rates.mints, &[b"mint", user.as_bytes()]);
         self.reserve(limit.as_slice()).await?;
         Ok(MintTicket(limit))
@@ -48,7 +48,7 @@ mod tests {
         for at in 0..100 {
             assert!(throttle.admit_mint(ANN).await.is_ok(), "{at}");
         }
-        let Err(ApiError::TooMany { retry_after }) = throttle.admit_mint(ANN).await else {
+        let Err(Error::TooMany { retry_after }) = throttle.admit_mint(ANN).await else {
             panic!("one too many")
         };
         assert_eq!(retry_after, Duration::from_secs(36));

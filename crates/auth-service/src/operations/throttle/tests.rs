@@ -44,7 +44,7 @@ async fn failures(throttle: &Throttle, account: &str, client: &Client, tries: us
     admitted
 }
 
-async fn log_in(throttle: &Throttle, account: &str, client: &Client) -> Result<(), ApiError> {
+async fn log_in(throttle: &Throttle, account: &str, client: &Client) -> Result<(), Error> {
     let ticket = throttle.admit(account, client).await?;
     throttle.succeeded(ticket).await;
     Ok(())
@@ -52,7 +52,7 @@ async fn log_in(throttle: &Throttle, account: &str, client: &Client) -> Result<(
 
 async fn wait_for(throttle: &Throttle, account: &str, client: &Client) -> Duration {
     match throttle.admit(account, client).await {
-        Err(ApiError::TooMany { retry_after }) => retry_after,
+        Err(Error::TooMany { retry_after }) => retry_after,
         other => panic!("{other:?}"),
     }
 }

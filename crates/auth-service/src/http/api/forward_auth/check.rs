@@ -1,4 +1,4 @@
-//! `/authz/check`, in demo mode only: what a proxy sent, and what the doors make of it. For
+//! `/authz/check`, in demo mode only: what a proxy sent, and what the endpoints make of it. For
 //! finding out why a proxy's configuration does not do what it should.
 
 use std::net::{IpAddr, SocketAddr};
@@ -12,8 +12,9 @@ use serde::Serialize;
 use session::{Intent, Session};
 use utoipa::ToSchema;
 
+use super::decision::{decide, queried_roles};
+use super::identity_headers;
 use super::original_request::OriginalRequest;
-use super::{decide, identity_headers, queried_roles};
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::openapi::CheckProblems;

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use percent_encoding::percent_decode_str;
 use server_runtime::problem::wants_page;
 use url::Url;
 
-use super::decoded;
 use crate::http::error::ApiError;
 
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -131,6 +131,11 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
         (Some(value), None) => value.to_str().ok(),
         _ => None,
     }
+}
+
+/// Text from a path, if it is text.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    percent_decode_str(text).decode_utf8().ok()
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ use serde::Deserialize;
 use users::UserChanges;
 
 use super::refused;
-use crate::http::api::{password, users as accounts};
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::Form;
 use crate::http::pages::see_other;
 use crate::http::pages::visitor::Visitor;
 use crate::http::reply;
+use crate::operations::{Error, Fault, Field, accounts, passwords};
 
 #[derive(Deserialize)]
 pub(crate) struct NameForm {
@@ -38,27 +38,26 @@ pub(crate) async fn change_name(
         last_name: Some(form.last_name.trim().to_owned()),
         ..UserChanges::default()
     };
-    match accounts::change(&app, &caller, caller.session.subject.id, changes).await {
+    match accounts::change(&app.domain, &caller, caller.session.subject.id, changes).await {
         Ok(_) => see_other("/account?done=name"),
-        Err(error) => refused(&app, &caller, error).await,
+        Err(error) => refused(&app, &caller, error.into()).await,
     }
 }
 
-/// The session goes on, under another token: who may have read the old one has nothing left.
 pub(crate) async fn change_password(
     State(app): State<Arc<App>>,
     Visitor(caller): Visitor,
     Form(form): Form<PasswordForm>,
 ) -> Response {
-    let change = password::Change {
-        id: caller.session.subject.id,
+    let change = passwords::Change {
+        user: caller.session.subject.id,
         current: Some(form.current_password),
         new: form.new_password,
     };
-    match password::change(&app, &caller, change).await {
-        Ok(cookie) => {
+    match passwords::change(&app.domain, &caller, change).await {
+        Ok(own) => {
             let mut response = see_other("/account?done=password");
-            reply::set_cookie(&mut response, cookie);
+            reply::set_cookie_of(&mut response, &app, &own);
             response
         }
         Err(error) => refused(&app, &caller, in_place(error)).await,
@@ -66,11 +65,10 @@ pub(crate) async fn change_password(
 }
 
 /// A wrong password is told beside the form that it was typed into.
-fn in_place(error: ApiError) -> ApiError {
-    match error {
-        ApiError::Unprocessable(detail) if detail.starts_with("`current_password`") => {
-            ApiError::Unprocessable("your present password is another one".to_owned())
-        }
-        other => other,
+fn in_place(error: Error) -> ApiError {
+    if error == Field::new("current_password", Fault::Wrong).into() {
+        ApiError::Unprocessable("your present password is another one".to_owned())
+    } else {
+        error.into()
     }
 }

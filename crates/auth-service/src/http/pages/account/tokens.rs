@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use auth_api_types::{Kind, MintTokenRequest};
+use auth_api_types::Kind;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -12,14 +12,15 @@ use server_runtime::page::in_words;
 use session::Issued;
 
 use super::refused;
-use crate::http::api::tokens;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::Form;
-use crate::http::extract::caller::Caller;
 use crate::http::pages::moment::Moment;
 use crate::http::pages::visitor::Visitor;
 use crate::http::pages::{ACCOUNT, Frame, page};
+use crate::operations::caller::Caller;
+use crate::operations::tokens::{self, NewToken};
+use crate::view;
 
 #[derive(Deserialize)]
 pub(crate) struct TokenForm {
@@ -44,14 +45,14 @@ pub(crate) async fn mint_token(
     Visitor(caller): Visitor,
     Form(form): Form<TokenForm>,
 ) -> Response {
-    let request = MintTokenRequest {
-        kind: Some(form.kind),
+    let wanted = NewToken {
+        kind: Some(view::kind_read(form.kind)),
         ttl: Some(form.ttl.trim().to_owned()).filter(|ttl| !ttl.is_empty()),
         name: Some(form.name.trim().to_owned()).filter(|name| !name.is_empty()),
     };
-    match tokens::mint(&app, &caller, request).await {
+    match tokens::mint(&app.domain, &caller, wanted).await {
         Ok(issued) => show(&app, &caller, &issued).unwrap_or_else(ApiError::into_response),
-        Err(error) => refused(&app, &caller, error).await,
+        Err(error) => refused(&app, &caller, error.into()).await,
     }
 }
 

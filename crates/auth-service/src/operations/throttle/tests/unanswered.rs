@@ -9,10 +9,10 @@ async fn what_cannot_be_counted_is_not_admitted() {
     {
         let throttle = Throttle::new(Arc::new(broken), DEFAULTS);
         let refused = throttle.admit(ANN, &here).await.unwrap_err();
-        assert!(matches!(refused, ApiError::Unavailable(_)), "{refused:?}");
+        assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");
     }
     let throttle = Throttle::new(Arc::new(Broken { knows: true, reserves: false }), DEFAULTS);
-    assert!(matches!(throttle.admit_signup(&here).await, Err(ApiError::Unavailable(_))));
+    assert!(matches!(throttle.admit_signup(&here).await, Err(Error::Unavailable(_))));
 }
 
 #[tokio::test]

@@ -1,20 +1,23 @@
 //! `GET /`: what there is, for people and for programs. It is read from the API's document, and so
 //! knows of nothing that is not there.
 
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
+use askama::Template;
 use auth_api_types::paths::OPENAPI;
+use axum::Extension;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
+use server_runtime::page::PageHeaders;
 use server_runtime::problem::wants_page;
 use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 
-use crate::http::error::ApiError;
-use crate::http::pages;
-use crate::http::reply;
-use crate::http::router;
+use super::error::ApiError;
+use super::pages::Frame;
+use super::reply;
 
 /// What there is.
 #[derive(Serialize, ToSchema)]
@@ -49,10 +52,21 @@ pub(crate) struct Entry {
     tag: String,
 }
 
-static PUBLIC: LazyLock<Index> =
-    LazyLock::new(|| Index::of(&router::public_document().paths.paths));
-static INTERNAL: LazyLock<Index> =
-    LazyLock::new(|| Index::of(&router::internal_document().paths.paths));
+/// Where an index is read from: the document of its listener, made when it is first asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Described(pub(crate) fn() -> OpenApi);
+
+static PUBLIC: OnceLock<Index> = OnceLock::new();
+static INTERNAL: OnceLock<Index> = OnceLock::new();
+
+#[derive(Template)]
+#[template(path = "index.html")]
+struct IndexPage<'a> {
+    frame: Option<Frame>,
+    /// Whether it is the listener with the pages.
+    people: bool,
+    groups: Vec<(&'a str, Vec<&'a Entry>)>,
+}
 
 /// The index.
 ///
@@ -63,17 +77,24 @@ static INTERNAL: LazyLock<Index> =
         (Index = "application/json"), (String = "text/html")
     )))
 )]
-pub(crate) async fn show_index(headers: HeaderMap) -> Result<Response, ApiError> {
-    PUBLIC.answer(&headers)
+pub(crate) async fn show_index(
+    Extension(described): Extension<Described>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    PUBLIC.get_or_init(|| Index::of(described)).answer(&headers)
 }
 
 /// The same of the internal listener.
-pub(crate) async fn show_internal_index(headers: HeaderMap) -> Result<Response, ApiError> {
-    INTERNAL.answer(&headers)
+pub(crate) async fn show_internal_index(
+    Extension(described): Extension<Described>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    INTERNAL.get_or_init(|| Index::of(described)).answer(&headers)
 }
 
 impl Index {
-    fn of(paths: &utoipa::openapi::path::PathsMap<String, PathItem>) -> Self {
+    fn of(Described(document): Described) -> Self {
+        let paths = document().paths.paths;
         let operations = paths.iter().flat_map(|(path, item)| {
             let there = methods(item).into_iter();
             there.filter_map(move |(method, operation)| Some(Entry::of(method, path, operation?)))
@@ -103,7 +124,19 @@ impl Index {
                 None => groups.push((&entry.tag, vec![entry])),
             }
         }
-        pages::index::page(groups)
+        IndexPage::show(groups)
+    }
+}
+
+impl<'a> IndexPage<'a> {
+    /// The page, with what can be asked by its kind.
+    fn show(groups: Vec<(&'a str, Vec<&'a Entry>)>) -> Result<Response, ApiError> {
+        let people = groups.iter().any(|group| group.0 == "Pages");
+        let html = Self { frame: None, people, groups }.render().map_err(|error| {
+            tracing::error!(%error, "a page cannot be written");
+            ApiError::Internal
+        })?;
+        Ok(PageHeaders::default().answer(StatusCode::OK, html))
     }
 }
 

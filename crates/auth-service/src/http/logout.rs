@@ -14,10 +14,10 @@ use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::Media;
 use crate::http::extract::caller::readable;
-use crate::http::extract::client::Client;
 use crate::http::openapi::LogoutProblems;
 use crate::http::pages::{LOGIN, see_other};
 use crate::http::reply;
+use crate::operations::client::Client;
 use crate::operations::logout::log_out;
 
 /// Log out.
@@ -39,7 +39,7 @@ pub(crate) async fn logout(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let carried = Carried::all(&headers, &app.cookie.name);
-    log_out(&app, &readable(carried.iter().copied()), Cause::Logout, &client).await?;
+    log_out(&app.domain, &readable(carried.iter().copied()), Cause::Logout, &client).await?;
     let in_header = carried.iter().any(|carried| !carried.by_cookie);
     let by_form = Media::of(&headers) == Media::Form || (navigates(&headers) && !in_header);
     let mut response = if by_form {

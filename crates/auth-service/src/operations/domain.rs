@@ -1,0 +1,22 @@
+//! What the operations work on.
+
+use std::sync::Arc;
+
+use session::Sessions;
+use users::Directory;
+
+use super::throttle::Throttle;
+use crate::metrics::AuthMetrics;
+use crate::unnamed_proxy::UnnamedProxy;
+
+/// The sessions, the users, and what is counted about them.
+pub(crate) struct Domain {
+    pub(crate) sessions: Sessions,
+    pub(crate) users: Directory,
+    pub(crate) throttle: Throttle,
+    pub(crate) figures: AuthMetrics,
+    /// What learns of failed logins, where no proxy is trusted.
+    pub(crate) unnamed_proxy: Option<Arc<UnnamedProxy>>,
+    /// Whether anybody may create an account.
+    pub(crate) open_signup: bool,
+}

@@ -1,0 +1,67 @@
+//! The sessions that there are: see them, end one, end all of a user, end everybody's.
+
+use session::{Ending, Session, SessionId};
+use uuid::Uuid;
+
+use super::access::require_admin;
+use super::caller::Caller;
+use super::{Domain, Error};
+use crate::audit;
+
+/// The caller's live sessions, newest use first.
+pub(crate) async fn list_own(domain: &Domain, caller: &Caller) -> Result<Vec<Session>, Error> {
+    Ok(domain.sessions.list(caller.session.subject.id).await?)
+}
+
+/// A user's live sessions, for an admin.
+pub(crate) async fn list_of(
+    domain: &Domain,
+    caller: &Caller,
+    user: Uuid,
+) -> Result<Vec<Session>, Error> {
+    require_admin(&caller.session)?;
+    domain.users.get(user).await?.ok_or(Error::NotFound)?;
+    Ok(domain.sessions.list(user).await?)
+}
+
+/// Ends one of the caller's sessions; whether it was the one that asks.
+pub(crate) async fn end_own(domain: &Domain, caller: &Caller, id: &str) -> Result<bool, Error> {
+    let id = SessionId::parse(id).ok_or(Error::NotFound)?;
+    let own = domain.sessions.list(caller.session.subject.id).await?;
+    if !own.iter().any(|session| session.id == id) {
+        return Err(Error::NotFound);
+    }
+    domain.sessions.end(id).await?;
+    audit::session_ended_from_list(id, caller);
+    Ok(id == caller.session.id)
+}
+
+/// Ends all of the caller's sessions but the one to keep.
+pub(crate) async fn end_all_own(
+    domain: &Domain,
+    caller: &Caller,
+    keep: Option<SessionId>,
+) -> Result<(), Error> {
+    let user = caller.session.subject.id;
+    let ending = Ending { below_generation: None, keep };
+    let ended = domain.sessions.end_all(user, ending).await?;
+    audit::sessions_ended(user, &ended, caller);
+    Ok(())
+}
+
+/// Ends all sessions of a user, for an admin.
+pub(crate) async fn end_all_of(domain: &Domain, caller: &Caller, user: Uuid) -> Result<(), Error> {
+    require_admin(&caller.session)?;
+    domain.users.get(user).await?.ok_or(Error::NotFound)?;
+    let ended = domain.sessions.end_all(user, Ending::default()).await?;
+    audit::sessions_ended(user, &ended, caller);
+    Ok(())
+}
+
+/// Ends every session but the caller's, for an admin.
+pub(crate) async fn end_everybodys(domain: &Domain, caller: &Caller) -> Result<(), Error> {
+    require_admin(&caller.session)?;
+    let count = domain.sessions.end_everybody(Some(caller.session.id)).await?;
+    audit::all_sessions_ended(count, caller);
+    Ok(())
+}

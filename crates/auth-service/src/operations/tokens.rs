@@ -1,0 +1,89 @@
+//! Mints tokens for programs: sessions of their own, which outlive the one that minted them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use server_runtime::settings::duration;
+use session::{Issued, Kind, Mint, SessionError};
+
+use super::caller::Caller;
+use super::{Domain, Error, Fault, Field};
+use crate::audit;
+
+/// The longest name of a token, in characters.
+const NAME_CHARS: usize = 100;
+
+/// The token that somebody wants.
+pub(crate) struct NewToken {
+    /// What a use does to it; by default nothing.
+    pub(crate) kind: Option<Kind>,
+    /// How long it lives, as people write a duration.
+    pub(crate) ttl: Option<String>,
+    pub(crate) name: Option<String>,
+}
+
+/// Mints what is wanted, if the caller may.
+pub(crate) async fn mint(
+    domain: &Domain,
+    caller: &Caller,
+    wanted: NewToken,
+) -> Result<Issued, Error> {
+    let mint = Mint {
+        kind: wanted.kind.unwrap_or(Kind::Fixed),
+        ttl: wanted.ttl.as_deref().map(ttl).transpose()?,
+        name: wanted.name.map(name).transpose()?,
+        origin: caller.client.origin(),
+    };
+    let issued = issue(domain, caller, mint).await?;
+    audit::token_minted(&issued.session, caller);
+    audit::sessions_ended_past_limit(&issued);
+    Ok(issued)
+}
+
+/// Counts the token before it is made. One that may have been made stays counted.
+async fn issue(domain: &Domain, caller: &Caller, mint: Mint) -> Result<Issued, Error> {
+    let ticket = domain.throttle.admit_mint(caller.session.subject.id).await?;
+    match domain.sessions.mint(&caller.session, caller.presented, mint).await {
+        Ok(issued) => Ok(issued),
+        Err(error) => {
+            if !matches!(error, SessionError::Store(_)) {
+                domain.throttle.mint_refused(ticket).await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// A duration that is longer than can be counted is past any maximum.
+fn ttl(text: &str) -> Result<Duration, Field> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let too_long = || unit.len() < text.len() && duration(&format!("1{unit}")).is_some();
+    let wrong = Fault::Unreadable("must be a duration such as 300ms, 30s or 12h");
+    duration(text)
+        .or_else(|| too_long().then_some(Duration::MAX))
+        .ok_or_else(|| Field::new("ttl", wrong))
+}
+
+fn name(name: String) -> Result<Arc<str>, Field> {
+    if name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
+        let rule = format!("may have {NAME_CHARS} characters, and no control characters");
+        return Err(Field::new("name", Fault::Rule(rule)));
+    }
+    Ok(name.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_longer_than_can_be_counted_is_a_duration_all_the_same() {
+        for text in ["99999999999999999999d", "18446744073709551615ms", "400000d"] {
+            assert_eq!(ttl(text), Ok(Duration::MAX), "{text}");
+        }
+        assert_eq!(ttl("90d"), Ok(Duration::from_hours(24 * 90)));
+        for text in ["", "d", "99999999999999999999", "99999999999999999999w", "-1d", "1.5h"] {
+            assert!(ttl(text).is_err(), "{text}");
+        }
+    }
+}

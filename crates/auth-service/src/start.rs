@@ -1,0 +1,131 @@
+//! Opens what the service keeps its users and sessions in, and brings both up to date with each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::Clock;
+use session::{Sessions, StoreError};
+use users::{Directory, OpenError, UsersError};
+
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::metered_store::MeteredStore;
+use crate::metrics::AuthMetrics;
+use crate::operations::Domain;
+use crate::operations::endings::{Endings, ForeignSessions, Lagging};
+use crate::operations::throttle::Throttle;
+
+/// How long a start waits until the changes of before are carried out: after that it listens, and is
+/// not ready until they are.
+const CATCHING_UP: Duration = Duration::from_secs(2);
+/// The pause after a try that failed.
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+
+/// A store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFailure {
+    /// The users' one.
+    #[error(transparent)]
+    Users(#[from] OpenError),
+    /// The sessions' one.
+    #[error("the session store cannot be reached: {}", .0.0)]
+    Sessions(#[from] StoreError),
+    /// The two do not belong to each other.
+    #[error(transparent)]
+    Foreign(#[from] ForeignSessions),
+}
+
+impl From<Lagging> for OpenFailure {
+    fn from(error: Lagging) -> Self {
+        match error {
+            Lagging::Users(error) => OpenError::Unreachable(error.to_string()).into(),
+            Lagging::Store(error) => error.into(),
+            Lagging::Foreign(error) => error.into(),
+        }
+    }
+}
+
+/// What was opened.
+pub(crate) struct Opened {
+    pub(crate) domain: Domain,
+    /// Who follows changes to users from now on.
+    pub(crate) endings: Endings,
+    /// What may cost sessions, in words for the operator.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Opens the stores that `config` names.
+///
+/// # Errors
+///
+/// One of them cannot be opened.
+pub(crate) async fn open(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    figures: AuthMetrics,
+) -> Result<Opened, OpenFailure> {
+    let mut directory = config.directory.clone();
+    let hash_seconds = figures.hash_seconds.clone();
+    directory.hashing.observer =
+        Some(Arc::new(move |took: Duration| hash_seconds.observe(took.as_secs_f64())));
+    let users = Directory::open(directory, Arc::clone(clock)).await?;
+    set_up_demo_user(&users, config.demo).await?;
+    let backend = Backend::open(config.session_store.clone(), clock).await?;
+    let store = Arc::new(MeteredStore::new(backend.sessions, Arc::clone(clock), &figures));
+    let sessions = Sessions::new(store, Arc::clone(clock), config.lifetimes, config.binding);
+    let endings = follow_up(&users, &sessions).await?;
+    let domain = Domain {
+        sessions,
+        users,
+        throttle: Throttle::new(backend.attempts, config.attempts),
+        figures,
+        unnamed_proxy: config.client_addresses.unnamed_proxy(),
+        open_signup: config.open_signup,
+    };
+    Ok(Opened { domain, endings, warnings: backend.warnings })
+}
+
+/// The demo user is there, or cannot log in and has no sessions, whatever was before.
+async fn set_up_demo_user(users: &Directory, demo: bool) -> Result<(), OpenError> {
+    let failed = |error: UsersError| OpenError::Unreachable(error.to_string());
+    if demo {
+        return users.ensure_demo_user().await.map_err(failed);
+    }
+    if users.retire_demo_user().await.map_err(failed)? {
+        tracing::info!("AUTH_DEMO is off: the demo user is disabled, and its sessions end");
+    }
+    Ok(())
+}
+
+/// Who follows changes to users; where sessions outlive the process, caught up by now or with the
+/// gate closed.
+async fn follow_up(users: &Directory, sessions: &Sessions) -> Result<Endings, OpenFailure> {
+    let outlive = sessions.store().outlives_process();
+    if outlive {
+        sessions.gate().close();
+    }
+    let mut endings = Endings::new(users.clone(), sessions.clone()).await?;
+    if outlive {
+        let caught_up = tokio::time::timeout(CATCHING_UP, insist(&mut endings)).await;
+        if let Ok(caught_up) = caught_up {
+            caught_up?;
+        } else {
+            tracing::warn!("changes to users are not carried out yet: not ready");
+        }
+    }
+    Ok(endings)
+}
+
+/// Tries to catch up until it has; fails only where trying again cannot help.
+async fn insist(endings: &mut Endings) -> Result<(), ForeignSessions> {
+    loop {
+        match endings.catch_up().await {
+            Ok(()) => return Ok(()),
+            Err(Lagging::Foreign(foreign)) => return Err(foreign),
+            Err(error) => {
+                tracing::warn!(%error, "changes to users cannot be followed; trying again");
+                tokio::time::sleep(BETWEEN_TRIES).await;
+            }
+        }
+    }
+}
