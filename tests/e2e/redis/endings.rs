@@ -191,7 +191,7 @@ fn one_ending_a_user_is_carried_out_and_the_session_that_was_kept_lives() {
         assert!(is_alive(&node.validate(&tokens[1])), "pruned: {pruned}");
         drop(node);
         fixture.forget_bookmark();
-        let node = fixture.node();
+        let (node, _) = dead_once_ready(&fixture.site.node(), &[&tokens[0]]);
         assert!(is_alive(&node.validate(&tokens[1])), "again, pruned: {pruned}");
         drop(node);
         fixture.raise(ANN, None);
