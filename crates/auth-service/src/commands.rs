@@ -51,7 +51,7 @@ impl Program for AuthService {
 
     fn run_without_settings(subcommand: &str, matches: &ArgMatches) -> Option<Outcome> {
         match subcommand {
-            "generate-key" => Some(key::run(matches).map_err(command_failed)),
+            "generate-key" => Some(key::run(matches).map_err(|error| command_failed(&error))),
             "proxy" => Some(proxy::run(matches)),
             _ => None,
         }
@@ -74,7 +74,7 @@ impl Program for AuthService {
             "sessions" => sessions::run(config, matches).await,
             _ => return None,
         };
-        Some(outcome.map_err(command_failed))
+        Some(outcome.map_err(|error| command_failed(&error)))
     }
 
     fn in_force(&self) -> Settings {
@@ -110,7 +110,7 @@ impl Program for AuthService {
 }
 
 /// The failure of a command, which may be that of a store that it opened.
-fn command_failed(error: anyhow::Error) -> Failure {
+fn command_failed(error: &anyhow::Error) -> Failure {
     let code = error.downcast_ref().map_or(1, exit_code);
     Failure::with_code(code, format_args!("{error:#}"))
 }
