@@ -74,7 +74,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "server-runtime",
             "session",
             "tokio",
-            "tower",
             "tower-http",
             "users",
         ],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use auth_client::{AuthClientOptions, InternalKey, Tell, Url, parse_base_url};
 use axum::extract::ConnectInfo;
 use http::request::Parts;
-use server_runtime::hosts::HOSTS;
+use server_runtime::hosts::{self, HOSTS};
 use server_runtime::settings::{self, COMMON, POSITIVE_DURATION, PROXY_NETWORKS, SOCKET_ADDR};
 use server_runtime::{
     AllowedHosts, BadSetting, RequestId, Setting, Settings, TraceParent, workers,
@@ -128,7 +128,7 @@ impl Config {
         let public_url = settings.required(PUBLIC_URL, parse_base_url)?;
         // A setting of the auth service, which is there where one process is both.
         let demo = settings.value("AUTH_DEMO", settings::boolean)?.unwrap_or(false);
-        let allowed_hosts = AllowedHosts::read(settings, ALLOWED_HOSTS, ADDR, demo)?
+        let allowed_hosts = hosts::read(settings, ALLOWED_HOSTS, ADDR, demo)?
             .map(|hosts| hosts.with_host(public_url.host_str()));
         Ok(Self {
             addr: settings.public_addr(ADDR)?,

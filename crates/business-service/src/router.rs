@@ -1,5 +1,6 @@
 //! The one table of routes, and the one stack of layers around it.
 
+use auth_http::cross_site::CrossSiteRule;
 use axum::Router;
 use axum::body::HttpBody as _;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -9,7 +10,8 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use server_runtime::page::style_sheet;
-use server_runtime::{AllowedHosts, CrossSiteLayer, HostLayer, RequestLayer};
+use server_runtime::refuse::{cross_site, other_hosts};
+use server_runtime::{AllowedHosts, Refuse, RequestLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -50,8 +52,10 @@ pub(crate) fn openapi(app: &App) -> OpenApi {
 /// The routes that are this service's own.
 pub(crate) fn own(app: &App) -> OpenApiRouter {
     let countdown = Router::new().route(COUNTDOWN, get(pages::show_countdown));
+    // Our pages post to ourselves: no other origin is let in.
+    let rule = CrossSiteRule::new(app.own_origin());
     for_people()
-        .layer(cross_site(app))
+        .layer(cross_site(rule, || Error::CrossSite.into_response()))
         .merge(for_programs())
         .merge(OpenApiRouter::from(countdown))
         .with_state(app.state().clone())
@@ -85,24 +89,18 @@ fn documented(app: &App) -> OpenApiRouter {
 
 /// What every request gets, one that no route takes included.
 fn around(router: Router, hosts: Option<AllowedHosts>, layer: RequestLayer) -> Router {
+    let hosts = other_hosts(hosts, || Error::Misdirected.into_response());
     router
         .merge(style_sheet())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .fallback(async || Error::NotFound)
-        .layer(HostLayer::new(hosts, || Error::Misdirected.into_response()))
-        .layer(layer.screened(refuse_too_long))
+        .layer((layer, Refuse::by(refuse_too_long), hosts))
 }
 
 /// Refuses a request that announces a longer body than is taken, before any of it is read.
-fn refuse_too_long(request: &Request) -> Option<Response> {
+fn refuse_too_long(request: &mut Request) -> Option<Response> {
     let too_long = request.body().size_hint().lower() > BODY_LIMIT as u64;
     too_long.then(|| Error::TooLarge.into_response())
-}
-
-/// Our pages post to ourselves: an unsafe request that a page of another origin than ours sent is
-/// refused, without exceptions.
-fn cross_site(app: &App) -> CrossSiteLayer {
-    CrossSiteLayer::new(app.own_origin(), || Error::CrossSite.into_response())
 }
 
 fn no_store() -> SetResponseHeaderLayer<HeaderValue> {

@@ -8,12 +8,10 @@
 //! 3. [`http_server`]: listeners are bound and serve routers;
 //! 4. [`shutdown`]: waits for a signal, drains, and gives the exit code.
 //!
-//! A router gets [`request::RequestLayer`] (request id, access log, metrics, panics), what browsers
-//! need of it ([`cross_site`], [`hosts`]), and, on the
-//! internal side, [`metrics::Metrics`] and [`probes::Readiness`]. Errors are problems, which
-//! [`problem`] renders.
+//! A router gets [`request::RequestLayer`] (request id, access log, metrics, panics), what is to be
+//! refused ([`refuse`]), and, on the internal side, [`metrics::Metrics`] and [`probes::Readiness`].
+//! Errors are problems, which [`problem`] renders.
 
-pub mod cross_site;
 pub mod healthcheck;
 pub mod hosts;
 mod json;
@@ -24,6 +22,7 @@ pub mod page;
 pub mod probes;
 pub mod problem;
 pub mod process;
+pub mod refuse;
 pub mod request;
 pub mod settings;
 pub mod shutdown;
@@ -31,12 +30,12 @@ pub mod telemetry;
 pub mod traces;
 pub mod workers;
 
-pub use cross_site::CrossSiteLayer;
+pub use auth_http::hosts::AllowedHosts;
 pub use healthcheck::healthcheck;
-pub use hosts::{AllowedHosts, HostLayer};
 pub use http_server::{BodyTimedOut, Lifecycle, Limits, Listener, StartError};
 pub use json::private_json;
 pub use metrics::Metrics;
 pub use probes::Readiness;
+pub use refuse::Refuse;
 pub use request::{RequestId, RequestLayer, TraceParent};
 pub use settings::{BadSetting, Rate, Setting, Settings};

@@ -41,7 +41,6 @@ pub use trace::TraceParent;
 #[derive(Clone)]
 pub struct RequestLayer {
     shared: Arc<Shared>,
-    screen: Option<Screen>,
 }
 
 /// Who may send requests, which decides whether what they say of sampling is followed.
@@ -61,10 +60,6 @@ pub(crate) struct Shared {
     tracer: Option<SdkTracer>,
     link: fn(StatusCode) -> Option<Link>,
 }
-
-/// Looks at the head of a request before anything of its body is read: the answer, where it is
-/// refused.
-pub type Screen = fn(&Request<Body>) -> Option<Response>;
 
 impl RequestLayer {
     /// A layer that measures with `clock` and counts in `metrics`, for a listener that anybody may
@@ -95,13 +90,7 @@ impl RequestLayer {
     ) -> Self {
         let (metrics, ids) = (metrics.clone(), Ids::default());
         let shared = Shared { callers, metrics, clock, ids, tracer: traces::tracer(), link };
-        Self { shared: Arc::new(shared), screen: None }
-    }
-
-    /// The same, where no route and no fallback gets a request that `screen` refuses.
-    #[must_use]
-    pub fn screened(self, screen: Screen) -> Self {
-        Self { screen: Some(screen), ..self }
+        Self { shared: Arc::new(shared) }
     }
 }
 
@@ -109,12 +98,7 @@ impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
     fn layer(&self, inner: S) -> RequestService<S> {
-        RequestService {
-            inner,
-            shared: self.shared.clone(),
-            screen: self.screen,
-            cached: Arc::default(),
-        }
+        RequestService { inner, shared: self.shared.clone(), cached: Arc::default() }
     }
 }
 
@@ -123,7 +107,6 @@ impl<S> Layer<S> for RequestLayer {
 pub struct RequestService<S> {
     inner: S,
     shared: Arc<Shared>,
-    screen: Option<Screen>,
     /// A router has one of these services for each of its routes.
     cached: Arc<CachedMetric>,
 }
@@ -170,10 +153,7 @@ where
         }
         let mut id = Some(id);
         let working = Working::on(&mut id);
-        let inner = match self.screen.and_then(|screen| screen(&request)) {
-            Some(refusal) => Inner::Refused(Some(refusal)),
-            None => Inner::Called(self.inner.call(request)),
-        };
+        let inner = self.inner.call(request);
         drop(working);
         Answering { inner, id, pending: Some(pending) }
     }
@@ -181,16 +161,10 @@ where
 
 /// The answer to a request, in the making.
 pub struct Answering<F> {
-    inner: Inner<F>,
+    inner: F,
     id: Option<RequestId>,
     /// Gone once the request is answered.
     pending: Option<Pending>,
-}
-
-enum Inner<F> {
-    Called(F),
-    /// Refused by its head; gone once it is answered.
-    Refused(Option<Response>),
 }
 
 impl<F> Future for Answering<F>
@@ -202,12 +176,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let _working = Working::on(&mut this.id);
-        let polled = match &mut this.inner {
-            Inner::Called(inner) => catch_unwind(AssertUnwindSafe(|| Pin::new(inner).poll(cx))),
-            Inner::Refused(refusal) => {
-                Ok(refusal.take().map_or(Poll::Pending, |r| Poll::Ready(Ok(r))))
-            }
-        };
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.inner).poll(cx)));
         let response = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(Ok(response))) => response,

@@ -137,7 +137,8 @@ pub(super) fn allowed_hosts(
     demo: bool,
     public_url: &Url,
 ) -> Result<Option<AllowedHosts>, BadSetting> {
-    let hosts = AllowedHosts::read(settings, "AUTH_ALLOWED_HOSTS", "AUTH_PUBLIC_ADDR", demo)?;
+    let hosts =
+        server_runtime::hosts::read(settings, "AUTH_ALLOWED_HOSTS", "AUTH_PUBLIC_ADDR", demo)?;
     Ok(hosts.map(|hosts| hosts.with_host(public_url.host_str())))
 }
 

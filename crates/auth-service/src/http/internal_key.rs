@@ -4,21 +4,18 @@
 //! waits, since it stands before every validation. Only introspection also takes the key as OAuth
 //! clients send theirs, of which one way is within the form: there an extractor is what reads it.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use auth_http::credential::{once, scheme};
+use auth_http::credential::{Repeated, once, scheme};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::future::{Either, Ready, ready};
 use percent_encoding::percent_decode;
 use serde::de::DeserializeOwned;
-use tower::{Layer, Service};
+use server_runtime::Refuse;
 use zeroize::Zeroizing;
 
 use crate::config::Secret;
@@ -28,78 +25,45 @@ use crate::http::extract::body::{self, BODY_LIMIT, Media};
 
 const INTERNAL_KEY: HeaderName = HeaderName::from_static("x-internal-key");
 
-type Shown = fn(&HeaderMap) -> Result<Option<&[u8]>, ApiError>;
+type Shown = fn(&HeaderMap) -> Result<Option<&[u8]>, Repeated>;
 
-/// Lets through who shows the key, or everybody where none is set.
-#[derive(Clone)]
-pub(crate) struct RequireKey {
-    app: Arc<App>,
+/// Lets through who shows the key as the request's bearer credential, or everybody where no key is
+/// set.
+pub(crate) fn as_bearer(
+    app: &Arc<App>,
+) -> Refuse<impl Fn(&mut Request) -> Option<Response> + Clone + Send + Sync + use<>> {
+    let shown: Shown = |headers| {
+        let value = once(headers, &header::AUTHORIZATION)?;
+        Ok(value.and_then(|value| scheme(value, "Bearer")))
+    };
+    required(app, shown, "Authorization: Bearer KEY")
+}
+
+/// The same, where the key has a header of its own: the bearer credential is a user's token.
+pub(crate) fn beside_token(
+    app: &Arc<App>,
+) -> Refuse<impl Fn(&mut Request) -> Option<Response> + Clone + Send + Sync + use<>> {
+    let shown: Shown = |headers| Ok(once(headers, &INTERNAL_KEY)?.map(HeaderValue::as_bytes));
+    required(app, shown, "X-Internal-Key: KEY")
+}
+
+/// Refuses requests without the key, which they are told to show in the way of `how`.
+fn required(
+    app: &Arc<App>,
     shown: Shown,
-    /// How it is to be shown.
     how: &'static str,
-}
-
-impl RequireKey {
-    /// The key is the request's bearer credential.
-    pub(crate) fn as_bearer(app: &Arc<App>) -> Self {
-        let shown: Shown = |headers| {
-            let value = once(headers, &header::AUTHORIZATION)?;
-            Ok(value.and_then(|value| scheme(value, "Bearer")))
+) -> Refuse<impl Fn(&mut Request) -> Option<Response> + Clone + Send + Sync + use<>> {
+    let app = Arc::clone(app);
+    Refuse::by(move |request: &mut Request| {
+        let key = app.internal_key.as_ref()?;
+        let error = match shown(request.headers()) {
+            Ok(Some(shown)) if key.matches(shown) => return None,
+            Ok(Some(_)) => ApiError::WrongKey { basic: false },
+            Ok(None) => ApiError::MissingKey(how),
+            Err(error) => error.into(),
         };
-        Self { app: Arc::clone(app), shown, how: "Authorization: Bearer KEY" }
-    }
-
-    /// The key has a header of its own: the bearer credential is a user's token.
-    pub(crate) fn beside_token(app: &Arc<App>) -> Self {
-        let shown: Shown = |headers| Ok(once(headers, &INTERNAL_KEY)?.map(HeaderValue::as_bytes));
-        Self { app: Arc::clone(app), shown, how: "X-Internal-Key: KEY" }
-    }
-
-    fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let Some(key) = &self.app.internal_key else {
-            return Ok(());
-        };
-        match (self.shown)(headers)? {
-            None => Err(ApiError::MissingKey(self.how)),
-            Some(shown) if key.matches(shown) => Ok(()),
-            Some(_) => Err(ApiError::WrongKey { basic: false }),
-        }
-    }
-}
-
-impl<S> Layer<S> for RequireKey {
-    type Service = Guarded<S>;
-
-    fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { inner, key: self.clone() }
-    }
-}
-
-/// What is behind the key.
-#[derive(Clone)]
-pub(crate) struct Guarded<S> {
-    inner: S,
-    key: RequireKey,
-}
-
-impl<S> Service<Request> for Guarded<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<Ready<Result<Response, Infallible>>, S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        match self.key.check(request.headers()) {
-            Ok(()) => Either::Right(self.inner.call(request)),
-            Err(error) => Either::Left(ready(Ok(error.into_response()))),
-        }
-    }
+        Some(error.into_response())
+    })
 }
 
 /// A form from somebody who shows the key as an OAuth client shows its secret: as the password of

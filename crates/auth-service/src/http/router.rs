@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use auth_http::cross_site::CrossSiteRule;
 use axum::Router;
 use axum::extract::Extension;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,7 +12,8 @@ use axum::response::IntoResponse as _;
 use axum::routing::{any, get, post};
 use server_runtime::page::style_sheet;
 use server_runtime::problem::Link;
-use server_runtime::{CrossSiteLayer, HostLayer, Readiness, RequestLayer};
+use server_runtime::refuse::{cross_site, other_hosts};
+use server_runtime::{Readiness, Refuse, RequestLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,7 +26,7 @@ use crate::http::cors::{NamedOrigins, answer_named_origins};
 use crate::http::error::ApiError;
 use crate::http::extract::body;
 use crate::http::index::{self, Described};
-use crate::http::internal_key::RequireKey;
+use crate::http::internal_key;
 use crate::http::openapi;
 use crate::http::pages as p;
 use crate::http::{login, logout};
@@ -161,8 +163,8 @@ pub(crate) fn internal_document() -> OpenApi {
 /// every request gets: for a process that joins two services on one listener.
 pub(crate) fn public_part(app: &Arc<App>) -> Router {
     let named = [app.allowed_origins.as_slice(), app.redirect_origins.as_slice()].concat();
-    let open = guarded(public_routes(), cross_site(app).with_named(named));
-    let strict = guarded(strict_routes().merge(page_routes()), cross_site(app));
+    let open = guarded(public_routes(), own_pages(app).with_named(named));
+    let strict = guarded(strict_routes().merge(page_routes()), own_pages(app));
     let described = Extension(Described(public_document));
     let index = Router::from(index_routes()).layer(described);
     let routes = open.merge(strict).merge(index).with_state(Arc::clone(app));
@@ -179,10 +181,10 @@ pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
 
 /// The internal listener.
 pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
-    let guarded = Router::from(internal_routes()).route_layer(RequireKey::as_bearer(app));
+    let guarded = Router::from(internal_routes()).route_layer(internal_key::as_bearer(app));
     let with_token = Router::from(session_data_routes())
         .route_layer(middleware::from_fn(body::take_first))
-        .route_layer(RequireKey::beside_token(app));
+        .route_layer(internal_key::beside_token(app));
     let routes = guarded
         .merge(Router::from(introspection_routes()))
         .merge(with_token)
@@ -190,8 +192,8 @@ pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
         .route("/", get(index::show_internal_index).layer(Extension(Described(internal_document))))
         .with_state(Arc::clone(app));
     let layer = RequestLayer::internal(&app.metrics, Arc::clone(&app.clock));
-    let layer = layer.screened(body::refuse_too_long);
-    with_fallbacks(routes.merge(probes(readiness, app))).layer(layer)
+    let routes = with_fallbacks(routes.merge(probes(readiness, app)));
+    routes.layer((layer, Refuse::by(body::refuse_too_long)))
 }
 
 fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
@@ -202,10 +204,10 @@ fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
 /// What every request to the public listener gets, and what is said where there is no route.
 pub(crate) fn finished_public(routes: Router, app: &App) -> Router {
     let layer = RequestLayer::leading_on(&app.metrics, Arc::clone(&app.clock), lead_on);
-    let hosts = HostLayer::new(app.allowed_hosts.clone(), || ApiError::Misdirected.into_response());
+    let hosts = other_hosts(app.allowed_hosts.clone(), || ApiError::Misdirected.into_response());
     // Inside of what lets scripts of named origins read why they were refused.
-    let routes = with_fallbacks(routes).layer(middleware::from_fn(body::refuse_too_long_first));
-    let routes = open_to_named_origins(routes, app).layer(hosts).layer(layer);
+    let routes = with_fallbacks(routes).layer(Refuse::by(body::refuse_too_long));
+    let routes = open_to_named_origins(routes, app).layer((layer, hosts));
     if app.https { routes.layer(hsts()) } else { routes }
 }
 
@@ -229,13 +231,14 @@ const fn lead_on(status: StatusCode) -> Option<Link> {
 
 /// An unsafe request that a page of another origin sent is refused. Our own is that of
 /// `AUTH_PUBLIC_URL`, too: a proxy may ask for us by another name.
-fn cross_site(app: &App) -> CrossSiteLayer {
+fn own_pages(app: &App) -> CrossSiteRule {
     let own = app.public_url.origin().ascii_serialization();
-    CrossSiteLayer::new(&own, || ApiError::CrossSite.into_response())
+    CrossSiteRule::new(&own)
 }
 
 /// The rule around the routes, and around the methods that they do not know.
-fn guarded(routes: OpenApiRouter<Arc<App>>, rule: CrossSiteLayer) -> Router<Arc<App>> {
+fn guarded(routes: OpenApiRouter<Arc<App>>, rule: CrossSiteRule) -> Router<Arc<App>> {
+    let rule = cross_site(rule, || ApiError::CrossSite.into_response());
     let routes = Router::from(routes);
     routes.method_not_allowed_fallback(async || ApiError::MethodNotAllowed).layer(rule)
 }

@@ -32,21 +32,13 @@ fn limit_at(path: Option<&MatchedPath>) -> usize {
 }
 
 /// Refuses a request that announces a longer body than its route takes, before any of it is read.
-pub(crate) fn refuse_too_long(request: &Request) -> Option<Response> {
+pub(crate) fn refuse_too_long(request: &mut Request) -> Option<Response> {
     let announced = request.body().size_hint().lower();
     if announced <= LOGIN_LIMIT as u64 {
         return None;
     }
     let limit = limit_at(request.extensions().get());
     (announced > limit as u64).then(|| ApiError::TooLarge { limit }.into_response())
-}
-
-/// [`refuse_too_long`] as a layer.
-pub(crate) async fn refuse_too_long_first(request: Request, next: Next) -> Response {
-    match refuse_too_long(&request) {
-        Some(refusal) => refusal,
-        None => next.run(request).await,
-    }
 }
 
 /// Takes the whole body before anything looks at the token, unless it is of a type that the route

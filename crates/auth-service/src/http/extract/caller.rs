@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use auth_api_types::Reason;
 use auth_http::credential::Carried;
+use auth_http::cross_site::FromNamedOrigin;
 use auth_http::describe;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use server_runtime::cross_site::FromNamedOrigin;
 use session::{Intent, Presented, SeenAt, Token};
 
 use super::client::client_of;

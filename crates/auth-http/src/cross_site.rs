@@ -3,16 +3,10 @@
 //!
 //! Requests of programs say nothing of where they were sent from, and pass.
 
-use std::convert::Infallible;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-
-use axum::extract::Request;
-use axum::response::Response;
-use futures_util::future::{Either, Ready, ready};
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use tower::{Layer, Service};
+
+use crate::credential::once;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -21,17 +15,16 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 #[derive(Clone, Copy, Debug)]
 pub struct FromNamedOrigin;
 
-/// Refuses requests with an unsafe method that a page of another origin sent.
+/// Whose pages may send requests with an unsafe method.
 #[derive(Clone, Debug)]
-pub struct CrossSiteLayer {
-    own: Arc<str>,
-    named: Arc<[String]>,
-    refuse: fn() -> Response,
+pub struct CrossSiteRule {
+    own: String,
+    named: Vec<String>,
 }
 
 /// Whose page sent a request, where it was a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sender {
+pub enum Sender {
     /// One of ours, or a program.
     Own,
     /// One of a named origin.
@@ -40,19 +33,20 @@ enum Sender {
     Foreign,
 }
 
-impl CrossSiteLayer {
-    /// A layer for a service whose pages have the origin `own`, also where a proxy rewrites `Host`.
-    pub fn new(own: &str, refuse: fn() -> Response) -> Self {
-        Self { own: own.into(), named: Arc::default(), refuse }
+impl CrossSiteRule {
+    /// The rule of a service whose pages have the origin `own`, also where a proxy rewrites `Host`.
+    pub fn new(own: &str) -> Self {
+        Self { own: own.to_owned(), named: Vec::new() }
     }
 
-    /// The same, letting in the pages of these origins, whose requests carry [`FromNamedOrigin`].
+    /// The same, letting in the pages of these origins.
     #[must_use]
-    pub fn with_named(self, named: impl IntoIterator<Item = String>) -> Self {
-        Self { named: named.into_iter().collect(), ..self }
+    pub fn with_named(self, named: Vec<String>) -> Self {
+        Self { named, ..self }
     }
 
-    fn sender<B>(&self, request: &http::Request<B>) -> Sender {
+    /// Whose page sent the request; with a safe method it may be anybody's.
+    pub fn sender<B>(&self, request: &http::Request<B>) -> Sender {
         if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
             return Sender::Own;
         }
@@ -75,10 +69,8 @@ impl CrossSiteLayer {
 
 /// The value of a header that browsers send once at most, empty where there is none; `None` where
 /// it came more than once.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next().map_or(&b""[..], HeaderValue::as_bytes);
-    values.next().is_none().then_some(value)
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
+    once(headers, name).ok().map(|value| value.map_or(&b""[..], HeaderValue::as_bytes))
 }
 
 /// Whether the origin is the host that the request was sent to. Its scheme cannot be told here.
@@ -89,45 +81,6 @@ fn is_of_host<B>(origin: &[u8], request: &http::Request<B>) -> bool {
     authority.is_some_and(|authority| !authority.is_empty() && host == Some(authority))
 }
 
-impl<S> Layer<S> for CrossSiteLayer {
-    type Service = CrossSite<S>;
-
-    fn layer(&self, inner: S) -> CrossSite<S> {
-        CrossSite { inner, rule: self.clone() }
-    }
-}
-
-/// A service within [`CrossSiteLayer`].
-#[derive(Clone, Debug)]
-pub struct CrossSite<S> {
-    inner: S,
-    rule: CrossSiteLayer,
-}
-
-impl<S> Service<Request> for CrossSite<S>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<Ready<Result<Response, Infallible>>, S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, mut request: Request) -> Self::Future {
-        match self.rule.sender(&request) {
-            Sender::Own => {}
-            Sender::Named => {
-                request.extensions_mut().insert(FromNamedOrigin);
-            }
-            Sender::Foreign => return Either::Left(ready(Ok((self.rule.refuse)()))),
-        }
-        Either::Right(self.inner.call(request))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::Request;
@@ -135,8 +88,9 @@ mod tests {
     use super::*;
 
     fn sender(method: &str, target: &str, headers: &[(&str, &str)]) -> Sender {
-        let rule = CrossSiteLayer::new("https://auth.example.com", Response::default)
-            .with_named(["https://app.example.com", "capacitor://localhost"].map(str::to_owned));
+        let rule = CrossSiteRule::new("https://auth.example.com").with_named(
+            ["https://app.example.com", "capacitor://localhost"].map(str::to_owned).to_vec(),
+        );
         let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
