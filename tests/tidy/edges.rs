@@ -38,7 +38,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("wiping-alloc", &[]),
     // No rule names it: it is for tests alone.
     ("testkit", &["tokio"]),
-    ("session", &["batching", "clock", "redis", "tokio"]),
+    ("session", &["batching", "clock", "redis", "sqlx", "tokio"]),
     ("users", &["clock", "sqlx", "tokio"]),
     (
         "http-server",

@@ -1,15 +1,20 @@
-//! Where sessions and the counts of failed logins live: in this process, or in a Redis that other
-//! nodes share.
+//! Where sessions and the counts of failed logins live: in this process, in a file beside it, or in
+//! a Redis that other nodes share.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use clock::Clock;
 use session::{
-    AttemptStore, MemoryAttempts, MemoryStore, RedisAddress, RedisAttempts, RedisConnection,
-    RedisOptions, RedisStore, SessionStore, StoreError,
+    AttemptStore, CommitObserver, Durability, DurableStore, MemoryAttempts, MemoryStore,
+    RedisAddress, RedisAttempts, RedisConnection, RedisOptions, RedisStore, SessionStore,
+    SessionWriter,
 };
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::SessionBackend;
+use crate::start::OpenFailure;
 
 /// How many counts of failed logins are kept in memory.
 const ATTEMPTS_KEPT: usize = 250_000;
@@ -20,10 +25,12 @@ pub(crate) struct Backend {
     pub(crate) attempts: Arc<dyn AttemptStore>,
     /// What may cost sessions, in words for the operator.
     pub(crate) warnings: Vec<String>,
+    /// Sessions in a file, and what must run for them to be written.
+    pub(crate) file: Option<(DurableStore, SessionWriter)>,
 }
 
 impl Backend {
-    /// Opens what was chosen.
+    /// Opens what was chosen; `observe` is told of each commit to a file.
     ///
     /// # Errors
     ///
@@ -31,13 +38,18 @@ impl Backend {
     pub(crate) async fn open(
         chosen: SessionBackend,
         clock: &Arc<dyn Clock>,
-    ) -> Result<Self, StoreError> {
+        observe: CommitObserver,
+    ) -> Result<Self, OpenFailure> {
         match chosen {
             SessionBackend::Memory => Ok(Self {
                 sessions: Arc::new(MemoryStore::new(Arc::clone(clock))),
                 attempts: Arc::new(MemoryAttempts::new(Arc::clone(clock), ATTEMPTS_KEPT)),
                 warnings: Vec::new(),
+                file: None,
             }),
+            SessionBackend::File { path, durability } => {
+                Self::file(&path, durability, clock, observe).await
+            }
             SessionBackend::Redis { address, wait_for_replica } => {
                 Self::redis(
                     address,
@@ -49,17 +61,43 @@ impl Backend {
         }
     }
 
+    /// Has sessions in a file written until the tracker's tasks are told to end.
+    pub(crate) fn write_beside(&mut self, tasks: &TaskTracker) -> CancellationToken {
+        let cancel = CancellationToken::new();
+        if let Some((_, writer)) = self.file.take() {
+            tasks.spawn(writer.run(cancel.clone()));
+        }
+        cancel
+    }
+
+    async fn file(
+        path: &Path,
+        durability: Durability,
+        clock: &Arc<dyn Clock>,
+        observe: CommitObserver,
+    ) -> Result<Self, OpenFailure> {
+        let clock = Arc::clone(clock);
+        let opened = DurableStore::open(path, durability, clock, ATTEMPTS_KEPT, observe).await?;
+        Ok(Self {
+            sessions: Arc::new(opened.sessions.clone()),
+            attempts: Arc::new(opened.attempts),
+            warnings: Vec::new(),
+            file: Some((opened.sessions, opened.writer)),
+        })
+    }
+
     async fn redis(
         address: RedisAddress,
         options: RedisOptions,
         clock: &Arc<dyn Clock>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, OpenFailure> {
         let connection = RedisConnection::open(address, options, Arc::clone(clock)).await?;
         let warnings = connection.warnings().await;
         Ok(Self {
             sessions: Arc::new(RedisStore::new(connection.clone())),
             attempts: Arc::new(RedisAttempts::new(connection)),
             warnings,
+            file: None,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What the binary `auth-service` is: serving is what it does without a subcommand.
 
+mod backup;
 mod import;
 mod key;
 mod output;
@@ -126,6 +127,7 @@ const fn exit_code(error: &OpenFailure) -> u8 {
             | OpenError::SameName(_),
         )
         | OpenFailure::Sessions(_)
+        | OpenFailure::SessionFile(_)
         | OpenFailure::Foreign(_) => 1,
     }
 }

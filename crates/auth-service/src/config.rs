@@ -5,11 +5,12 @@ mod risks;
 mod table;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use server_runtime::settings::{proxy_networks, written};
 use server_runtime::{AllowedHosts, BadSetting, Rate, Settings};
-use session::{Binding, Lifetimes, RedisAddress};
+use session::{Binding, Durability, Lifetimes, RedisAddress};
 use url::Url;
 use users::DirectoryOptions;
 
@@ -71,6 +72,13 @@ pub struct Config {
 pub enum SessionBackend {
     /// In this process.
     Memory,
+    /// In this process, and in a file that outlives it.
+    File {
+        /// Where that is.
+        path: PathBuf,
+        /// What an answer outlives.
+        durability: Durability,
+    },
     /// In Redis or Valkey, where other nodes share them.
     Redis {
         /// Where that is.
@@ -103,6 +111,11 @@ impl Secret {
     /// Whether it is too short to withstand guessing.
     pub(crate) fn is_short(&self) -> bool {
         self.0.len() < 16
+    }
+
+    /// The secret itself, for whoever must show it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
     }
 
     /// Whether `presented` is it, in a time that does not depend on where they differ.

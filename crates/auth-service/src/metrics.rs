@@ -1,5 +1,6 @@
 //! The service's own figures. Label sets are resolved once, here; counting is one atomic add.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -8,11 +9,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use server_runtime::Metrics;
-use session::{Dead, Outcome, Verdict};
+use session::{Commit, Dead, Outcome, Verdict};
 
 const HASH_SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 const STORE_SECONDS: [f64; 10] =
     [0.000_001, 0.000_005, 0.000_025, 0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5];
+const COMMIT_SECONDS: [f64; 9] = [0.000_25, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
 const SWEEP_SECONDS: [f64; 8] = [0.000_1, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 5.0];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,8 +45,19 @@ pub(crate) struct AuthMetrics {
     pub(crate) sweep_seconds: Histogram,
     /// How long the password hashes took.
     pub(crate) hash_seconds: Histogram,
+    commits: Commits,
     validations: Validations,
     store_seconds: Family<ByOperation, Histogram, fn() -> Histogram>,
+}
+
+/// What is written to the session file.
+#[derive(Clone)]
+struct Commits {
+    success: Counter,
+    failure: Counter,
+    seconds: Histogram,
+    file_bytes: Gauge,
+    tick_lag_seconds: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone)]
@@ -62,6 +75,7 @@ impl AuthMetrics {
     pub(crate) fn register(metrics: &Metrics) -> Self {
         let logins = Family::<ByResult, Counter>::default();
         let validations = Family::<ByResult, Counter>::default();
+        let commits = Family::<ByResult, Counter>::default();
         let result = |family: &Family<ByResult, Counter>, result| {
             family.get_or_create_owned(&ByResult { result })
         };
@@ -73,6 +87,13 @@ impl AuthMetrics {
             login_throttled: result(&logins, "throttled"),
             sweep_seconds: Histogram::new(SWEEP_SECONDS),
             hash_seconds: Histogram::new(HASH_SECONDS),
+            commits: Commits {
+                success: result(&commits, "success"),
+                failure: result(&commits, "failure"),
+                seconds: Histogram::new(COMMIT_SECONDS),
+                file_bytes: Gauge::default(),
+                tick_lag_seconds: Gauge::default(),
+            },
             validations: Validations {
                 alive: result(&validations, "alive"),
                 malformed: result(&validations, "malformed"),
@@ -83,7 +104,10 @@ impl AuthMetrics {
             },
             store_seconds: Family::new_with_constructor(|| Histogram::new(STORE_SECONDS)),
         };
-        metrics.register(|registry| this.describe(registry, logins, validations));
+        metrics.register(|registry| {
+            this.describe(registry, logins, validations);
+            this.commits.describe(registry, commits);
+        });
         this
     }
 
@@ -109,6 +133,15 @@ impl AuthMetrics {
         registry.register("auth_store_op_duration_seconds", "Time of one store operation", store);
         let sweep = self.sweep_seconds.clone();
         registry.register("auth_sweep_duration_seconds", "Time of one sweep", sweep);
+    }
+
+    /// Counts a commit to the session file.
+    pub(crate) fn count_commit(&self, commit: Commit) {
+        let commits = &self.commits;
+        (if commit.succeeded { &commits.success } else { &commits.failure }).inc();
+        commits.seconds.observe(commit.took.as_secs_f64());
+        commits.file_bytes.set(i64::try_from(commit.file_bytes).unwrap_or(i64::MAX));
+        commits.tick_lag_seconds.set(commit.tick_lag.as_secs_f64());
     }
 
     /// Counts one answer to a presented token.
@@ -137,5 +170,25 @@ impl AuthMetrics {
     pub(crate) fn count_sweep(&self, swept: session::Swept, took: Duration) {
         self.swept.inc_by(swept.removed);
         self.sweep_seconds.observe(took.as_secs_f64());
+    }
+}
+
+impl Commits {
+    fn describe(
+        &self,
+        registry: &mut prometheus_client::registry::Registry,
+        commits: Family<ByResult, Counter>,
+    ) {
+        let help = "Commits to the session file by what became of them";
+        registry.register("auth_session_commits", help, commits);
+        let seconds = self.seconds.clone();
+        let help = "Time of one commit to the session file";
+        registry.register("auth_session_commit_duration_seconds", help, seconds);
+        let bytes = self.file_bytes.clone();
+        let help = "Size of the session file and the log beside it";
+        registry.register("auth_session_file_bytes", help, bytes);
+        let lag = self.tick_lag_seconds.clone();
+        let help = "How much later than it should the latest tick wrote uses down";
+        registry.register("auth_session_tick_lag_seconds", help, lag);
     }
 }

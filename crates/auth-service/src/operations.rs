@@ -8,6 +8,7 @@
 
 pub(crate) mod access;
 pub(crate) mod accounts;
+pub(crate) mod backup;
 pub(crate) mod caller;
 pub(crate) mod client;
 mod domain;

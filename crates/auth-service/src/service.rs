@@ -45,7 +45,7 @@ impl Service {
     ) -> Result<Self, start::OpenFailure> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let figures = AuthMetrics::register(&metrics);
-        let opened = start::open(&config, &clock, figures).await?;
+        let opened = start::open(&config, &clock, figures, lifecycle).await?;
         let (database, demo) = (&config.directory.database, config.demo);
         let mut warnings = warnings::of_settings(&config);
         warnings.extend_from_slice(&opened.warnings);

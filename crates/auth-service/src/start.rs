@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::Clock;
-use session::{Sessions, StoreError};
+use server_runtime::Lifecycle;
+use session::{SessionFileError, Sessions, StoreError};
 use users::{Directory, OpenError, UsersError};
 
 use crate::backend::Backend;
@@ -30,6 +31,9 @@ pub enum OpenFailure {
     /// The sessions' one.
     #[error("the session store cannot be reached: {}", .0.0)]
     Sessions(#[from] StoreError),
+    /// The sessions' file.
+    #[error(transparent)]
+    SessionFile(#[from] SessionFileError),
     /// The two do not belong to each other.
     #[error(transparent)]
     Foreign(#[from] ForeignSessions),
@@ -54,7 +58,7 @@ pub(crate) struct Opened {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Opens the stores that `config` names.
+/// Opens the stores that `config` names. Where sessions are in a file, they are written from now on.
 ///
 /// # Errors
 ///
@@ -63,6 +67,7 @@ pub(crate) async fn open(
     config: &Config,
     clock: &Arc<dyn Clock>,
     figures: AuthMetrics,
+    lifecycle: &Lifecycle,
 ) -> Result<Opened, OpenFailure> {
     let mut directory = config.directory.clone();
     let hash_seconds = figures.hash_seconds.clone();
@@ -70,12 +75,19 @@ pub(crate) async fn open(
         Some(Arc::new(move |took: Duration| hash_seconds.observe(took.as_secs_f64())));
     let users = Directory::open(directory, Arc::clone(clock)).await?;
     set_up_demo_user(&users, config.demo).await?;
-    let backend = Backend::open(config.session_store.clone(), clock).await?;
+    let counted = figures.clone();
+    let observe = Box::new(move |commit| counted.count_commit(commit));
+    let backend = Backend::open(config.session_store.clone(), clock, observe).await?;
+    let session_file = backend.file.map(|(store, writer)| {
+        lifecycle.spawn_critical("session writer", writer.run(lifecycle.token()));
+        store
+    });
     let store = Arc::new(MeteredStore::new(backend.sessions, Arc::clone(clock), &figures));
     let sessions = Sessions::new(store, Arc::clone(clock), config.lifetimes, config.binding);
     let endings = follow_up(&users, &sessions).await?;
     let domain = Domain {
         sessions,
+        session_file,
         users,
         throttle: Throttle::new(backend.attempts, config.attempts),
         figures,

@@ -3,11 +3,13 @@
 //! Nothing else in the workspace reads the system's clocks: a lint bans it. What decides takes a
 //! [`Clock`], so that a test can hand it a [`ManualClock`] and move time by itself.
 
+mod boot;
 mod manual;
 mod system;
 
 use std::time::Duration;
 
+pub use boot::Boot;
 pub use manual::ManualClock;
 pub use system::SystemClock;
 
@@ -29,6 +31,12 @@ pub trait Clock: Send + Sync + 'static {
 
     /// The date: milliseconds since 1970-01-01T00:00:00Z. For display only; it may jump.
     fn unix_ms(&self) -> i64;
+
+    /// The machine's boot, by which two processes that lived in one of them can tell how much time
+    /// lies between them; `None` where nobody knows it.
+    fn boot(&self) -> Option<Boot> {
+        None
+    }
 
     /// How long the machine was suspended since the clock's beginning, to within what passes
     /// between two readings.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::{Clock, Moment};
+use crate::{Boot, Clock, Moment};
 
 /// A clock for tests. Clones share one time; the date moves with it, and can be made to jump alone.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ struct Hands {
     monotonic_ns: AtomicU64,
     suspended_ns: AtomicU64,
     unix_ms: AtomicI64,
+    reboots: AtomicU64,
 }
 
 impl ManualClock {
@@ -26,6 +27,7 @@ impl ManualClock {
             monotonic_ns: AtomicU64::new(3_600_000_000_000),
             suspended_ns: AtomicU64::new(0),
             unix_ms: AtomicI64::new(1_795_176_000_000),
+            reboots: AtomicU64::new(0),
         };
         Self { hands: Arc::new(hands) }
     }
@@ -43,6 +45,12 @@ impl ManualClock {
     fn pass(&self, hand_ns: &AtomicU64, by: Duration) {
         hand_ns.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
         self.jump_date(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// Has the machine boot anew, which takes no time. Moments of before are none any more for
+    /// whoever asks for the boot.
+    pub fn reboot(&self) {
+        self.hands.reboots.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Moves the date alone by `by_ms` milliseconds, as an operator or NTP may.
@@ -64,6 +72,11 @@ impl Clock for ManualClock {
 
     fn boot_time(&self) -> Moment {
         self.now() + Duration::from_nanos(self.hands.suspended_ns.load(Ordering::SeqCst))
+    }
+
+    fn boot(&self) -> Option<Boot> {
+        let id = self.hands.reboots.load(Ordering::SeqCst).to_string();
+        Some(Boot { id, since: self.boot_time() })
     }
 
     fn unix_ms(&self) -> i64 {

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 #[cfg(target_os = "linux")]
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{Clock, Moment};
+use crate::{Boot, Clock, Moment};
 
 /// The operating system's monotonic clocks and its date.
 #[derive(Clone, Debug)]
@@ -56,6 +56,13 @@ impl Clock for SystemClock {
     #[cfg(not(target_os = "linux"))]
     fn boot_time(&self) -> Moment {
         self.now()
+    }
+
+    /// A file of the kernel's is read: for once, at a start.
+    #[cfg(target_os = "linux")]
+    fn boot(&self) -> Option<Boot> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(Boot { id: id.trim_end().to_owned(), since: since_boot() })
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is where the system's date is read")]

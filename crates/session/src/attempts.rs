@@ -41,6 +41,11 @@ impl AttemptKey {
         Self(key)
     }
 
+    /// A digest that a store kept.
+    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
     /// The digest's bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -55,6 +55,12 @@ impl ClientDigest {
         differ(self.network, other.network) || differ(self.user_agent, other.user_agent)
     }
 
+    pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Self {
+        let [a, b, c, d, e, f, g, h] = bytes;
+        let network = u32::from_be_bytes([a, b, c, d]);
+        Self { network, user_agent: u32::from_be_bytes([e, f, g, h]) }
+    }
+
     pub(crate) const fn to_bytes(self) -> [u8; 8] {
         ((self.network as u64) << 32 | self.user_agent as u64).to_be_bytes()
     }

@@ -30,8 +30,19 @@ impl Ms {
         Self::new(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
     }
 
-    fn new(ms: u64) -> Self {
+    /// That many, or as many as there can be.
+    pub(crate) fn new(ms: u64) -> Self {
         let [_, _, bytes @ ..] = ms.min(Self::MAX).to_be_bytes();
+        Self(bytes)
+    }
+
+    /// As they are stored.
+    pub(crate) const fn to_bytes(self) -> [u8; 6] {
+        self.0
+    }
+
+    /// From what was stored.
+    pub(crate) const fn from_bytes(bytes: [u8; 6]) -> Self {
         Self(bytes)
     }
 
@@ -58,6 +69,16 @@ impl Expiry {
     pub(crate) fn fixed(now: Moment, lifetime: Duration) -> Self {
         let end = Ms::of(now).get().saturating_add(Ms::of(lifetime).get());
         Self { idle: Ms::new(0), used: Ms::of(now), absolute: Ms::new(end) }
+    }
+
+    /// What was stored.
+    pub(crate) const fn stored(idle: Ms, used: Ms, absolute: Ms) -> Self {
+        Self { idle, used, absolute }
+    }
+
+    /// The idle time that a use gives; 0 where a use gives none.
+    pub(crate) const fn idle(&self) -> Ms {
+        self.idle
     }
 
     /// Whether the session has ended. The moment `expires_at` itself is past the end.

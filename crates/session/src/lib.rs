@@ -37,6 +37,10 @@ pub use redis_connection::{InvalidRedisAddress, RedisAddress, RedisConnection, R
 pub use session::{
     Dead, Intent, Kind, NewSession, Origin, Presented, Session, Subject, Transport, Verdict,
 };
+pub use store::durable::{
+    Commit, CommitObserver, Durability, DurableAttempts, DurableStore, Opened, SessionFileError,
+    SessionWriter,
+};
 pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;
 pub use store::scan::{Cursor, Page};

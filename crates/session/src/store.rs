@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 pub(crate) mod conformance;
+pub(crate) mod durable;
 pub(crate) mod memory;
 pub(crate) mod redis;
 pub(crate) mod scan;

@@ -1,7 +1,7 @@
 //! Where users are stored, as an operator writes it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::OpenError;
@@ -31,6 +31,14 @@ impl DatabaseUrl {
     /// Whether what is stored there ends with its directory.
     pub fn is_in_memory(&self) -> bool {
         self.0 == DatabaseLocation::Memory
+    }
+
+    /// The path of the file that it is, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            DatabaseLocation::File(path) => Some(path),
+            DatabaseLocation::Memory | DatabaseLocation::Postgres(_) => None,
+        }
     }
 
     /// The same, protected like this where the URL does not say how. Where nothing does, a server

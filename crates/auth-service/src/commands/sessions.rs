@@ -1,4 +1,4 @@
-//! `auth-service sessions adopt`: gives a store of sessions to another users' database.
+//! `auth-service sessions`: gives a store of sessions to another users' database, or has it copied.
 
 use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
@@ -9,16 +9,16 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use clock::{Clock, SystemClock};
 use session::Sessions;
+use tokio_util::task::TaskTracker;
 use users::{Directory, OpenError};
 
-use super::output;
+use super::{backup, output};
 use crate::backend::Backend;
-use crate::config::Config;
+use crate::config::{Config, SessionBackend};
 use crate::start::OpenFailure;
 
 /// What `AUTH_SESSION_STORE` must be for these commands.
-pub(super) const ACCEPTED: &str =
-    "redis://…, rediss://… or redis-cluster://… here: sessions in memory end with their service";
+pub(super) const ACCEPTED: &str = "sqlite:PATH, redis://…, rediss://… or redis-cluster://… here: sessions in memory end with their service";
 
 /// A service looks each second whose store it is, and takes no longer than another for it.
 const NOTICED_WITHIN: Duration = Duration::from_millis(2500);
@@ -32,13 +32,18 @@ pub(super) fn command() -> Command {
              AUTH_DATABASE_URL, while no service runs",
         )
         .arg(yes);
-    Command::new("sessions").about("Manages sessions").subcommand_required(true).subcommand(adopt)
+    Command::new("sessions")
+        .about("Manages sessions")
+        .subcommand_required(true)
+        .subcommand(adopt)
+        .subcommand(backup::command())
 }
 
 /// Does what the command line says.
 pub(super) async fn run(config: Config, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     match matches.subcommand() {
         Some(("adopt", matches)) => adopt(config, matches.get_flag("yes")).await,
+        Some(("backup", matches)) => backup::run(&config, matches).await,
         _ => bail!("no such command"),
     }
 }
@@ -52,8 +57,10 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
         error => OpenFailure::Users(error).into(),
     })?;
     let id = directory.identity().await?;
-    let backend =
-        Backend::open(config.session_store, &clock).await.map_err(OpenFailure::Sessions)?;
+    let is_shared = matches!(config.session_store, SessionBackend::Redis { .. });
+    let mut backend = Backend::open(config.session_store, &clock, Box::new(|_| {})).await?;
+    let tasks = TaskTracker::new();
+    let stop_writing = backend.write_beside(&tasks);
     let store = Arc::clone(&backend.sessions);
     let question = format!(
         "End all sessions in AUTH_SESSION_STORE, and give it to the users of {shown} ({id})? [y/N] "
@@ -64,9 +71,14 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
     let sessions = Sessions::new(backend.sessions, clock, config.lifetimes, config.binding);
     let mut ended = sessions.end_everybody(None).await?;
     store.reassign(id).await?;
-    // A service that still runs for the other database opens sessions until it looks again.
-    tokio::time::sleep(NOTICED_WITHIN).await;
-    ended += sessions.end_everybody(None).await?;
+    if is_shared {
+        // A service that still runs for the other database opens sessions until it looks again.
+        tokio::time::sleep(NOTICED_WITHIN).await;
+        ended += sessions.end_everybody(None).await?;
+    }
+    stop_writing.cancel();
+    tasks.close();
+    tasks.wait().await;
     directory.close().await;
     let sessions = if ended == 1 { "session" } else { "sessions" };
     Ok(output::print(format_args!(

@@ -147,8 +147,7 @@ async fn end_sessions(
     clock: Arc<dyn Clock>,
     last: Option<SessionEnding>,
 ) -> anyhow::Result<()> {
-    let backend =
-        Backend::open(config.session_store, &clock).await.map_err(OpenFailure::Sessions)?;
+    let backend = Backend::open(config.session_store, &clock, Box::new(|_| {})).await?;
     let sessions = Sessions::new(backend.sessions, clock, config.lifetimes, config.binding);
     Ok(Endings::carry_out_after(last, directory.clone(), sessions).await?)
 }

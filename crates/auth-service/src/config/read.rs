@@ -1,8 +1,10 @@
 //! From the text of a setting to its meaning: what is accepted is decided here.
 
+use std::path::{Path, PathBuf};
+
 use server_runtime::settings::{boolean, duration, list, positive_duration as positive, rate};
 use server_runtime::{AllowedHosts, BadSetting, Settings};
-use session::{Binding, Lifetimes, RedisAddress};
+use session::{Binding, Durability, Lifetimes, RedisAddress};
 use url::{Host, Url};
 use users::{DatabaseUrl, DirectoryOptions, HashingOptions, SslMode};
 use zeroize::Zeroizing;
@@ -11,10 +13,8 @@ use super::{AttemptRates, COOKIE_TTL, Config, DEMO_COOKIE_TTL, SINGLE_USE_MAX, S
 use crate::http::cookie::SessionCookie;
 
 pub(super) fn session_store(settings: &Settings) -> Result<SessionBackend, BadSetting> {
-    let address = settings.required("AUTH_SESSION_STORE", |text| match text {
-        "memory" => Some(None),
-        text => text.parse::<RedisAddress>().ok().map(Some),
-    })?;
+    let place = settings.required("AUTH_SESSION_STORE", session_place)?;
+    let durability = settings.required("AUTH_SESSION_SYNC", durability)?;
     let username = settings.value("AUTH_REDIS_USERNAME", |text| Some(text.to_owned()))?;
     let password =
         settings.value("AUTH_REDIS_PASSWORD", |text| Some(Zeroizing::new(text.to_owned())))?;
@@ -23,13 +23,40 @@ pub(super) fn session_store(settings: &Settings) -> Result<SessionBackend, BadSe
         "1" => Some(true),
         text => boolean(text),
     })?;
-    Ok(match address {
-        None => SessionBackend::Memory,
-        Some(address) => SessionBackend::Redis {
+    Ok(match place {
+        SessionPlace::Memory => SessionBackend::Memory,
+        SessionPlace::File(path) => SessionBackend::File { path, durability },
+        SessionPlace::Redis(address) => SessionBackend::Redis {
             address: address.with_credentials(username, password),
             wait_for_replica,
         },
     })
+}
+
+/// A place as it is written.
+enum SessionPlace {
+    Memory,
+    File(PathBuf),
+    Redis(RedisAddress),
+}
+
+fn session_place(text: &str) -> Option<SessionPlace> {
+    if text == "memory" {
+        return Some(SessionPlace::Memory);
+    }
+    if text.starts_with("sqlite:") {
+        let url = text.parse::<DatabaseUrl>().ok()?;
+        return url.file().map(|path| SessionPlace::File(path.to_owned()));
+    }
+    text.parse().ok().map(SessionPlace::Redis)
+}
+
+fn durability(text: &str) -> Option<Durability> {
+    match text {
+        "full" => Some(Durability::Full),
+        "normal" => Some(Durability::Normal),
+        _ => None,
+    }
 }
 
 pub(super) fn directory(settings: &Settings, demo: bool) -> Result<DirectoryOptions, BadSetting> {
@@ -77,7 +104,20 @@ pub(super) fn belonging_together(settings: &Settings, config: &Config) -> Result
              process";
         return Err(settings.refuse("AUTH_DATABASE_URL", accepted));
     }
+    let SessionBackend::File { path, .. } = &config.session_store else {
+        return Ok(());
+    };
+    if config.directory.database.file().is_some_and(|users| is_same_file(users, path)) {
+        let accepted = "a file of its own: sqlite:PATH is that of AUTH_DATABASE_URL";
+        return Err(settings.refuse("AUTH_SESSION_STORE", accepted));
+    }
     Ok(())
+}
+
+/// Whether two paths lead to one file, as far as it is there.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let plain = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    matches!((plain(one), plain(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 pub(super) fn lifetimes(settings: &Settings, demo: bool) -> Result<Lifetimes, BadSetting> {

@@ -40,13 +40,22 @@ pub(super) fn of(settings: &Settings, config: &Config) -> Result<Vec<String>, Ba
         );
     }
     lines.extend(transports(config));
-    if matches!(config.session_store, SessionBackend::Memory) {
-        let idle = OF_REDIS.into_iter().filter(|variable| settings.is_set(variable));
-        lines.extend(
-            idle.map(|variable| format!("{variable} has no effect: AUTH_SESSION_STORE is memory")),
-        );
-    }
+    lines.extend(without_effect(settings, &config.session_store));
     Ok(lines)
+}
+
+/// What is set for another store than the one that was chosen.
+fn without_effect(settings: &Settings, chosen: &SessionBackend) -> Vec<String> {
+    let (of_redis, of_file, chosen) = match chosen {
+        SessionBackend::Memory => (false, false, "memory"),
+        SessionBackend::File { .. } => (false, true, "a file"),
+        SessionBackend::Redis { .. } => (true, false, "Redis"),
+    };
+    let idle_redis = OF_REDIS.into_iter().filter(|_| !of_redis);
+    let idle_file = ["AUTH_SESSION_SYNC"].into_iter().filter(|_| !of_file);
+    let idle = idle_redis.chain(idle_file).filter(|variable| settings.is_set(variable));
+    idle.map(|variable| format!("{variable} has no effect: AUTH_SESSION_STORE is {chosen}"))
+        .collect()
 }
 
 /// What crosses a network where others may read it, or answer in the place of the server.

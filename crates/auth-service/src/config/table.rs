@@ -46,11 +46,18 @@ pub const TABLE: &[Setting] = &[
     flag(
         "AUTH_SESSION_STORE",
         "session-store",
-        "memory, redis://HOST:PORT, rediss://HOST:PORT or redis-cluster://HOST:PORT,HOST:PORT",
+        "memory, sqlite:PATH, redis://HOST:PORT, rediss://HOST:PORT or redis-cluster://HOST:PORT,HOST:PORT",
         "Where sessions live, and the counts of failed logins",
     )
     .with_default("memory")
     .as_url(),
+    flag(
+        "AUTH_SESSION_SYNC",
+        "session-sync",
+        "full or normal",
+        "What sessions in a file survive: the loss of power, or that of the process only",
+    )
+    .with_default("full"),
     flag(
         "AUTH_REDIS_USERNAME",
         "redis-username",

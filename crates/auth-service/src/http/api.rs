@@ -1,6 +1,7 @@
 //! For programs, one file an endpoint: take the request apart, call one operation, reply.
 
 pub(crate) mod admin_sessions;
+pub(crate) mod backup;
 pub(crate) mod docs;
 pub(crate) mod forward_auth;
 pub(crate) mod introspect;

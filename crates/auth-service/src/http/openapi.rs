@@ -227,6 +227,8 @@ problems! {
     PasswordProblems = [BAD, UNKNOWN, DENIED, ABSENT, LONG, MEDIA, RULE, OFTEN];
     /// What a question of a backend may answer.
     InternalProblems = [BAD, KEY, LONG, MEDIA];
+    /// Of a copy of the session file.
+    BackupProblems = [BAD, KEY, DENIED, CONFLICT, LONG, MEDIA, RULE];
     /// What a form of a backend may answer.
     InternalFormProblems = [BAD, KEY, LONG, MEDIA];
     /// What reading a session's values may answer.

@@ -82,6 +82,7 @@ fn internal_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(h::validate_token::validate_token))
         .routes(routes!(h::metrics::get_metrics))
+        .routes(routes!(h::backup::back_up_sessions))
 }
 
 /// What OAuth clients ask, who show the key in their own ways.

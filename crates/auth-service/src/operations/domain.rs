@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use session::Sessions;
+use session::{DurableStore, Sessions};
 use users::Directory;
 
 use super::throttle::Throttle;
@@ -12,6 +12,8 @@ use crate::unnamed_proxy::UnnamedProxy;
 /// The sessions, the users, and what is counted about them.
 pub(crate) struct Domain {
     pub(crate) sessions: Sessions,
+    /// Where sessions are in a file: what makes copies of it.
+    pub(crate) session_file: Option<DurableStore>,
     pub(crate) users: Directory,
     pub(crate) throttle: Throttle,
     pub(crate) figures: AuthMetrics,

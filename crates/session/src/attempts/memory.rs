@@ -48,7 +48,7 @@ impl MemoryAttempts {
         Ok(Reservation::Admitted)
     }
 
-    fn remember_now(&self, key: AttemptKey, period: Duration) {
+    pub(crate) fn remember_now(&self, key: AttemptKey, period: Duration) {
         let mut shard = self.shards.lock(key);
         let now_us = self.now_us();
         let until_us = now_us.saturating_add(micros(period));

@@ -14,17 +14,24 @@
 
 mod agents;
 mod dates;
+mod flags;
+pub(crate) mod journal;
+pub(crate) mod journaled;
 mod key;
 mod keys;
+mod marks;
+pub(crate) mod promises;
 mod quota;
 mod record;
+mod rotation;
 mod scan;
 mod shard;
 mod slab;
 mod steps;
+mod stored;
 mod subjects;
 mod together;
-mod touch;
+pub(crate) mod touch;
 mod values;
 mod wheel;
 
@@ -48,6 +55,9 @@ use uuid::Uuid;
 
 use self::agents::Agents;
 use self::dates::Dates;
+use self::journal::{Batch, Journal};
+use self::marks::Marks;
+use self::promises::Promises;
 use self::quota::Quotas;
 use self::shard::Shard;
 use self::subjects::Subjects;
@@ -62,6 +72,8 @@ const SHARDS: usize = 1024;
 /// counts as a few.
 const EFFORT_IN_A_ROW: usize = 128;
 const EFFORT_OF_A_SHARD: usize = 4;
+/// How many ends a sweep puts into the journal before it waits for them: others wait with them.
+const UNWRITTEN_ENDS: usize = 4096;
 /// How many of a subject's sessions are gone through before other tasks run.
 const KEYS_IN_A_ROW: usize = 1024;
 
@@ -73,6 +85,13 @@ pub struct MemoryStore {
     agents: Agents,
     quotas: Quotas,
     count: AtomicU64,
+    written: Option<Written>,
+}
+
+/// What has sessions written down.
+struct Written {
+    journal: Journal,
+    marks: Marks,
 }
 
 impl MemoryStore {
@@ -87,18 +106,49 @@ impl MemoryStore {
             agents: Agents::new(),
             quotas: Quotas::new(),
             count: AtomicU64::new(0),
+            written: None,
         }
+    }
+
+    /// The same, which puts every change into its [`Journal`].
+    pub(crate) fn journaled(clock: Arc<dyn Clock>) -> Self {
+        let written = Written { journal: Journal::default(), marks: Marks::default() };
+        Self { written: Some(written), ..Self::new(clock) }
+    }
+
+    /// Ends what `ending` means of a subject's sessions; those that were live.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelled, it may have ended some of the sessions only.
+    pub(crate) async fn end_of_subject(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+        promises: &mut Promises,
+    ) -> Vec<SessionId> {
+        let mut ended = Vec::new();
+        for keys in self.subjects.keys(subject).chunks(KEYS_IN_A_ROW) {
+            let ids = keys.iter().flat_map(|key| self.ids(*key));
+            ended.extend(ids.filter(|id| self.end(subject, ending, *id, promises)));
+            yield_after(keys.len(), KEYS_IN_A_ROW).await;
+        }
+        ended
+    }
+
+    fn journal(&self) -> Option<&Journal> {
+        self.written.as_ref().map(|written| &written.journal)
     }
 }
 
 #[async_trait]
 impl SessionStore for MemoryStore {
     async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
-        Ok(self.insert_within(new, cap))
+        Ok(self.insert_within(new, cap, &mut Promises::default()))
     }
 
     async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
-        self.touch_all(batch)
+        self.touch_all(batch).outcomes
     }
 
     async fn rotate(
@@ -108,7 +158,8 @@ impl SessionStore for MemoryStore {
         role: Option<usize>,
         client: ClientDigest,
     ) -> Outcome {
-        Ok(self.rotate_one(presented, digest, role, client))
+        self.rotate_one(presented, digest, role, client, &mut Promises::default())
+            .map_err(|batch| unwritten(&batch))
     }
 
     async fn end_reused(
@@ -117,39 +168,31 @@ impl SessionStore for MemoryStore {
         client: ClientDigest,
         grace: Duration,
     ) -> Result<Option<Session>, StoreError> {
-        Ok(self.end_one_reused(presented, client, grace))
+        self.end_one_reused(presented, client, grace, &mut Promises::default())
+            .map_err(|batch| unwritten(&batch))
     }
 
     async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
-        Ok(self.take_if(id, |_| true))
+        Ok(self.take(id, &mut Promises::default()))
     }
 
-    /// # Cancel safety
-    ///
-    /// Cancelled, it may have ended some of the sessions only.
     async fn remove_subject(
         &self,
         subject: Uuid,
         ending: Ending,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let mut ended = Vec::new();
-        for keys in self.subjects.keys(subject).chunks(KEYS_IN_A_ROW) {
-            let ids = keys.iter().flat_map(|key| self.ids(*key));
-            ended.extend(ids.filter(|id| self.end(subject, ending, *id)));
-            yield_after(keys.len(), KEYS_IN_A_ROW).await;
-        }
-        Ok(ended)
+        Ok(self.end_of_subject(subject, ending, &mut Promises::default()).await)
     }
 
     async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
-        self.take_each(ids).await
+        self.take_each(ids, &mut Promises::default()).await
     }
 
     async fn remove_subjects(
         &self,
         endings: &[(Uuid, Ending)],
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
-        Ok(self.end_subjects(endings).await)
+        Ok(self.end_subjects(endings, &mut Promises::default()).await)
     }
 
     async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
@@ -168,7 +211,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError> {
-        Ok(self.values_of(id))
+        self.values_of(id).map_err(|batch| unwritten(&batch))
     }
 
     async fn write_value(
@@ -178,7 +221,8 @@ impl SessionStore for MemoryStore {
         change: ValueChange,
         condition: Condition,
     ) -> Result<ValueWrite, StoreError> {
-        Ok(self.write_one(id, key, change, &condition))
+        self.write_one(id, key, change, &condition, &mut Promises::default())
+            .map_err(|batch| unwritten(&batch))
     }
 
     async fn count(&self) -> Result<u64, StoreError> {
@@ -194,6 +238,9 @@ impl SessionStore for MemoryStore {
                 swept.removed += over.len() as u64;
                 effort += EFFORT_OF_A_SHARD + over.len();
                 self.forget_all(&mut over);
+                if let Some(journal) = self.journal() {
+                    journal.let_up(UNWRITTEN_ENDS).await;
+                }
                 if effort >= EFFORT_IN_A_ROW {
                     effort = 0;
                     tokio::task::yield_now().await;
@@ -238,6 +285,11 @@ impl SessionStore for MemoryStore {
     fn backend(&self) -> &'static str {
         "memory"
     }
+}
+
+/// A store that writes nothing down has nobody wait for that.
+fn unwritten(_: &Batch) -> StoreError {
+    StoreError("the session is being written".to_owned())
 }
 
 /// Lets other tasks run after `done` steps of work, unless that was less than the `limit`.

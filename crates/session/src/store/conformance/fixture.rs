@@ -85,6 +85,16 @@ impl Fixture {
         Self { store, unit: Duration::from_secs(10), wait }
     }
 
+    /// The same, which has something live for as long as the store is used.
+    pub(crate) fn keeping(self, thing: impl Send + Sync + 'static) -> Self {
+        let wait = self.wait;
+        let wait: Wait = Box::new(move |time| {
+            let _ = &thing;
+            wait(time)
+        });
+        Self { wait, ..self }
+    }
+
     /// Lets `units` pass.
     pub(crate) async fn pass(&self, units: u32) {
         (self.wait)(self.unit * units).await;

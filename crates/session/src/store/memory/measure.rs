@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 
 use self::times::Times;
 use super::MemoryStore;
+use super::promises::Promises;
 use crate::store::conformance::{Fixture, fresh_id, held, subject, use_of};
 use crate::{Kind, NewSession, Origin, Presented, SessionStore as _};
 
@@ -76,7 +77,7 @@ impl Load {
         let users = sessions / EACH;
         for number in 0..sessions {
             let new = shape(self.new_session(number % users, number));
-            inserts.time(|| self.store.insert_within(&new, 0));
+            inserts.time(|| self.store.insert_within(&new, 0, &mut Promises::default()));
             if number % (sessions / USED) == 0 {
                 used.push(use_of(held(&new)));
             }

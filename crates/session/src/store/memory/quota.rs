@@ -4,7 +4,10 @@ use clock::Moment;
 use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
+use super::flags::{ENDING, WRITING};
+use super::journal::{Change, Part};
 use super::key::Key;
+use super::promises::Promises;
 use super::steps::live;
 use super::{Insertion, MemoryStore, subjects};
 use crate::{Dead, Intent, NewSession, Presented, SessionId};
@@ -29,29 +32,44 @@ impl Quotas {
 
 impl MemoryStore {
     /// Takes in a session and ends what its subject has past `cap`; 0 is no limit.
-    pub(super) fn insert_within(&self, new: &NewSession, cap: usize) -> Insertion {
+    pub(crate) fn insert_within(
+        &self,
+        new: &NewSession,
+        cap: usize,
+        promises: &mut Promises,
+    ) -> Insertion {
         let _alone = (cap > 0).then(|| self.quotas.lock(new.subject.id));
-        let Some((session, keys)) = self.create(new) else {
+        let Some((session, keys)) = self.create(new, promises) else {
             return Insertion::Taken;
         };
         if let Some(dead) = self.dead_maker(new) {
-            self.take_if(new.id, |_| true);
+            self.take(new.id, promises);
             return Insertion::Refused(dead);
         }
         let fits = cap == 0 || keys <= cap;
-        let ended = if fits { Vec::new() } else { self.enforce(new.subject.id, new.id, cap) };
+        let ended =
+            if fits { Vec::new() } else { self.enforce(new.subject.id, new.id, cap, promises) };
         Insertion::Created { session, ended }
     }
 
     fn dead_maker(&self, new: &NewSession) -> Option<Dead> {
         let maker = Presented { intent: Intent::Look, ..new.maker? };
         let shard = self.shard(Key::of(maker.id)).lock();
-        live(&shard, &maker, self.dates.moment()).err()
+        match live(&shard, &maker, self.dates.moment()) {
+            Ok(place) if shard.at(place).flags.has(ENDING) => Some(Dead::Unknown),
+            found => found.err(),
+        }
     }
 
     /// Ends the others of a subject's sessions that would end soonest, until no more than `cap`
     /// live. Those that are over already are taken out on the way.
-    fn enforce(&self, subject: Uuid, newest: SessionId, cap: usize) -> Vec<SessionId> {
+    fn enforce(
+        &self,
+        subject: Uuid,
+        newest: SessionId,
+        cap: usize,
+        promises: &mut Promises,
+    ) -> Vec<SessionId> {
         let keys = self.subjects.keys(subject);
         let ids = keys.into_iter().flat_map(|key| self.ids(key)).filter(|id| *id != newest);
         let mut live: Vec<(Moment, SessionId)> =
@@ -59,7 +77,28 @@ impl MemoryStore {
         let excess = (live.len() + 1).saturating_sub(cap);
         live.sort_unstable();
         let soonest = live.into_iter().take(excess).map(|(_, id)| id);
-        soonest.filter(|id| self.take_if(*id, |record| record.subject.id == subject)).collect()
+        soonest.filter(|id| self.end_for_cap(subject, *id, promises)).collect()
+    }
+
+    /// Ends a session for its user's cap. Where sessions are written down, it ends together with the
+    /// writing of what it makes room for, or lives on if that fails.
+    fn end_for_cap(&self, subject: Uuid, id: SessionId, promises: &mut Promises) -> bool {
+        let Some(journal) = self.journal() else {
+            return self.take_if(id, promises, |record, _| record.subject.id == subject);
+        };
+        let mut shard = self.shard(Key::of(id)).lock();
+        let Some(place) = shard.find(id) else {
+            return false;
+        };
+        let now = self.dates.moment();
+        let record = shard.at_mut(place);
+        if record.subject.id != subject || record.flags.has(ENDING) || record.expiry.is_over(now) {
+            return false;
+        }
+        record.flags.set(WRITING);
+        record.flags.set(ENDING);
+        promises.add(journal.hold(id, Part::Session, Change::UsedUp(id)));
+        true
     }
 
     /// When the session `id` of `subject` ends unused; one that is over is taken out.
@@ -67,13 +106,16 @@ impl MemoryStore {
         let mut shard = self.shard(Key::of(id)).lock();
         let place = shard.find(id)?;
         let record = shard.at(place);
-        if record.subject.id != subject {
+        if record.subject.id != subject || record.flags.has(ENDING) {
             return None;
         }
         if !record.expiry.is_over(self.dates.moment()) {
             return Some(record.expiry.expires_at());
         }
         let record = shard.take(place);
+        if let Some(journal) = self.journal() {
+            journal.push_all([Change::Ended(id)]);
+        }
         drop(shard);
         self.forget(&record);
         None

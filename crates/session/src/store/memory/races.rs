@@ -5,6 +5,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::MemoryStore;
+use super::promises::Promises;
 use crate::store::conformance::{Fixture, Held, end_of, fresh_digest, held, look, someone, use_of};
 use crate::{ClientDigest, Insertion, Kind, NewSession, Presented, SessionStore as _, Verdict};
 
@@ -23,7 +24,7 @@ fn now<T>(call: impl Future<Output = T>) -> T {
 }
 
 fn lives(store: &MemoryStore, presented: Presented) -> bool {
-    matches!(store.touch_all(&[presented])[..], [Ok(Verdict::Alive(_))])
+    matches!(store.touch_all(&[presented]).outcomes[..], [Ok(Verdict::Alive(_))])
 }
 
 /// Uses a session; whether it was alive.
@@ -49,7 +50,10 @@ impl Race {
         let (store, bench) = store();
         let new = |_| {
             let new = bench.ending(Kind::Sliding, 50);
-            assert!(matches!(store.insert_within(&new, 0), Insertion::Created { .. }));
+            assert!(matches!(
+                store.insert_within(&new, 0, &mut Promises::default()),
+                Insertion::Created { .. }
+            ));
             new
         };
         Self {
@@ -103,7 +107,7 @@ impl Race {
             while number % 16 == 0 && self.touches.load(SeqCst) == touches {
                 thread::yield_now();
             }
-            missed += usize::from(!self.store.take_if(session.id, |_| true));
+            missed += usize::from(!self.store.take(session.id, &mut Promises::default()));
             self.removed[number].store(true, SeqCst);
         }
         self.next.store(self.sessions.len(), SeqCst);
@@ -134,7 +138,7 @@ fn the_same_race_finds_out_a_use_that_saves_what_it_has_loaded() {
             let loaded = lives(store, look(held(new)));
             thread::yield_now();
             if loaded {
-                store.insert_within(new, 0);
+                store.insert_within(new, 0, &mut Promises::default());
             }
             loaded
         });
@@ -149,7 +153,7 @@ fn of_sixty_four_threads_one_uses_a_single_use_session() {
     for _ in 0..20 {
         let (store, bench) = store();
         let new = bench.ending(Kind::SingleUse, 50);
-        store.insert_within(&new, 0);
+        store.insert_within(&new, 0, &mut Promises::default());
         let (start, won) = (Barrier::new(64), AtomicU64::new(0));
         thread::scope(|threads| {
             for _ in 0..64 {
@@ -176,7 +180,7 @@ fn inserts_at_once_leave_exactly_the_cap() {
                 for _ in 0..200 {
                     let new = bench.ending(Kind::Sliding, 50);
                     let new = NewSession { subject: Arc::clone(&ann), ..new };
-                    store.insert_within(&new, 3);
+                    store.insert_within(&new, 3, &mut Promises::default());
                 }
             });
         }
@@ -217,10 +221,10 @@ fn churn(store: &MemoryStore, bench: &Fixture) -> Vec<Held> {
     for number in 0..3_000 {
         let units = if number % 3 == 0 { 1_000_000 } else { 1 };
         let new = bench.ending(Kind::Fixed, units);
-        store.insert_within(&new, 5);
+        store.insert_within(&new, 5, &mut Promises::default());
         match number % 3 {
             0 => lasting.push(held(&new)),
-            1 => drop(store.take_if(new.id, |_| true)),
+            1 => drop(store.take(new.id, &mut Promises::default())),
             _ => {}
         }
     }
@@ -233,7 +237,7 @@ fn a_logout_among_threads_that_rotate_ends_the_session_and_every_token_of_it() {
     for round in 0..2_000 {
         let (store, bench) = store();
         let new = bench.ending(Kind::Sliding, 50);
-        store.insert_within(&new, 0);
+        store.insert_within(&new, 0, &mut Promises::default());
         let start = Barrier::new(5);
         let tokens: Vec<Held> = thread::scope(|threads| {
             let rotators: Vec<_> = (0..4)
@@ -243,8 +247,14 @@ fn a_logout_among_threads_that_rotate_ends_the_session_and_every_token_of_it() {
                         let token = Held { id: new.id, digest: fresh_digest() };
                         start.wait();
                         let old = use_of(held(&new));
-                        let verdict = store.rotate_one(&old, token.digest, None, client);
-                        matches!(verdict, Verdict::Alive(_)).then_some(token)
+                        let verdict = store.rotate_one(
+                            &old,
+                            token.digest,
+                            None,
+                            client,
+                            &mut Promises::default(),
+                        );
+                        matches!(verdict, Ok(Verdict::Alive(_))).then_some(token)
                     })
                 })
                 .collect();

@@ -8,12 +8,14 @@ use clock::Moment;
 
 use super::agents::Agent;
 use super::dates::Now;
+use super::flags::Flags;
+use super::journal::BeforeRotation;
+use super::rotation::LatestRotation;
+use super::stored::Stored;
 use super::values::Kept;
 use super::wheel::Links;
 use crate::expiry::{Expiry, Ms};
-use crate::{
-    ClientDigest, Kind, NewSession, Origin, SecretDigest, Session, SessionId, Subject, Transport,
-};
+use crate::{ClientDigest, Kind, NewSession, Origin, SecretDigest, Session, SessionId, Subject};
 
 /// A role that no subject has.
 const NO_ROLE: u8 = u8::MAX;
@@ -26,15 +28,15 @@ pub(super) struct Record {
     agent: Option<Arc<Agent>>,
     extra: Option<Box<Extra>>,
     pub(super) generation: i64,
-    uses: u32,
+    pub(super) uses: u32,
     /// Where the wheel has filed it.
     pub(super) links: Links,
-    ip: Option<IpAddr>,
-    created: Ms,
+    pub(super) ip: Option<IpAddr>,
+    pub(super) created: Ms,
     pub(super) expiry: Expiry,
-    role: u8,
+    pub(super) role: u8,
     pub(super) kind: Kind,
-    transport: Transport,
+    pub(super) flags: Flags,
 }
 
 /// What few sessions have.
@@ -45,14 +47,6 @@ struct Extra {
     login_age: Duration,
     values: Option<Box<Kept>>,
     rotation: Option<Box<LatestRotation>>,
-}
-
-/// What a rotated session remembers until it is rotated again.
-struct LatestRotation {
-    /// The digest of the secret before it.
-    replaced: SecretDigest,
-    at: Moment,
-    client: ClientDigest,
 }
 
 impl Record {
@@ -81,7 +75,29 @@ impl Record {
             expiry,
             role: packed_role(new.role),
             kind: new.kind,
-            transport: new.transport,
+            flags: Flags::of(new.transport),
+        }
+    }
+
+    /// What was stored of a session, but for what it has in common with others.
+    pub(super) fn stored(stored: Stored, subject: Arc<Subject>, agent: Option<Arc<Agent>>) -> Self {
+        let Stored { name, login_age, values, rotation, .. } = stored;
+        let rare = name.is_some() || !login_age.is_zero() || values.is_some() || rotation.is_some();
+        Self {
+            id: stored.id,
+            digest: stored.digest,
+            subject,
+            agent,
+            extra: rare.then(|| Box::new(Extra { name, login_age, values, rotation })),
+            generation: stored.generation,
+            uses: stored.uses,
+            links: Links::NONE,
+            ip: stored.ip,
+            created: stored.created,
+            expiry: stored.expiry,
+            role: stored.role,
+            kind: stored.kind,
+            flags: Flags::of(stored.transport),
         }
     }
 
@@ -91,11 +107,28 @@ impl Record {
         self.expiry = self.expiry.slid(now);
     }
 
-    /// Gives it another secret, and remembers the one that this replaces.
-    pub(super) fn rotate_at(&mut self, now: Moment, digest: SecretDigest, client: ClientDigest) {
+    /// Gives it another secret, and another role if one is given, and remembers the secret that this
+    /// replaces; what it was before.
+    pub(super) fn rotate_at(
+        &mut self,
+        now: Moment,
+        digest: SecretDigest,
+        role: Option<usize>,
+        client: ClientDigest,
+    ) -> BeforeRotation {
         let replaced = std::mem::replace(&mut self.digest, digest);
         let rotation = Box::new(LatestRotation { replaced, at: now, client });
-        self.extra.get_or_insert_default().rotation = Some(rotation);
+        let rotation = self.extra.get_or_insert_default().rotation.replace(rotation);
+        let before = BeforeRotation { digest: replaced, rotation, role: self.role };
+        self.role = role.map_or(self.role, packed_role);
+        before
+    }
+
+    /// Takes a rotation back.
+    pub(super) fn put_back(&mut self, before: BeforeRotation) {
+        self.digest = before.digest;
+        self.role = before.role;
+        self.extra.get_or_insert_default().rotation = before.rotation;
     }
 
     /// Whether the digest is that of the secret before the latest rotation.
@@ -110,13 +143,23 @@ impl Record {
         })
     }
 
-    fn rotation(&self) -> Option<&LatestRotation> {
+    pub(super) fn rotation(&self) -> Option<&LatestRotation> {
         self.extra.as_ref()?.rotation.as_deref()
     }
 
-    /// Has it act in another of its subject's roles.
-    pub(super) fn set_role(&mut self, role: usize) {
-        self.role = packed_role(role);
+    /// The user agent that it was opened with.
+    pub(super) fn agent(&self) -> Option<&str> {
+        self.agent.as_ref().map(|agent| &*agent.text)
+    }
+
+    /// The name of a minted token.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.extra.as_ref()?.name.as_deref()
+    }
+
+    /// The age of the login when the session was opened.
+    pub(super) fn login_age(&self) -> Duration {
+        self.extra.as_ref().map_or(Duration::ZERO, |extra| extra.login_age)
     }
 
     /// What backends keep in it, if anything.
@@ -132,11 +175,10 @@ impl Record {
     /// The session as it stands at `now`.
     pub(super) fn view(&self, now: Now) -> Session {
         let created = Duration::from_millis(self.created.get());
-        let login_age = self.extra.as_ref().map_or(Duration::ZERO, |extra| extra.login_age);
         Session {
             id: self.id,
             kind: self.kind,
-            transport: self.transport,
+            transport: self.flags.transport(),
             subject: Arc::clone(&self.subject),
             role: if self.role == NO_ROLE { usize::MAX } else { usize::from(self.role) },
             generation: self.generation,
@@ -150,7 +192,7 @@ impl Record {
             expires_at_ms: now.date_of(self.expiry.expires_at()),
             absolute_expires_at_ms: now.date_of(self.expiry.absolute_end()),
             expires_in: self.expiry.remaining(now.moment),
-            login_age: login_age.saturating_add(now.moment.saturating_sub(created)),
+            login_age: self.login_age().saturating_add(now.moment.saturating_sub(created)),
             refresh_count: u64::from(self.uses),
         }
     }

@@ -1,5 +1,6 @@
 //! A walk over all sessions, a slice of a shard at a time.
 
+use super::promises::Promises;
 use super::steps::SLICE;
 use super::{MemoryStore, yield_after};
 use crate::store::scan::{Cursor, PAGE, Page};
@@ -12,7 +13,7 @@ impl MemoryStore {
     ///
     /// INVARIANT: a shard is walked from its last record to its first. What is taken out meanwhile
     /// is replaced by the last record, which was walked over already, so that none is missed.
-    pub(super) fn page(&self, cursor: Cursor) -> Page {
+    pub(crate) fn page(&self, cursor: Cursor) -> Page {
         let mut page = Page::default();
         let Cursor { mut part, mut at } = cursor;
         while let Some(shard) = self.shards.get(part) {
@@ -35,23 +36,31 @@ impl MemoryStore {
     }
 
     /// Ends many, without keeping other tasks from running.
-    pub(super) async fn take_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+    pub(crate) async fn take_each(
+        &self,
+        ids: &[SessionId],
+        promises: &mut Promises,
+    ) -> Vec<Result<bool, StoreError>> {
         let mut taken = Vec::with_capacity(ids.len());
         for ids in ids.chunks(SLICE) {
-            taken.extend(ids.iter().map(|id| Ok(self.take_if(*id, |_| true))));
+            taken.extend(ids.iter().map(|id| Ok(self.take(*id, promises))));
             yield_after(ids.len(), SLICE).await;
         }
         taken
     }
 
     /// Ends sessions of many subjects, and names those that were live.
-    pub(super) async fn end_subjects(&self, endings: &[(Uuid, Ending)]) -> Vec<(Uuid, SessionId)> {
+    pub(crate) async fn end_subjects(
+        &self,
+        endings: &[(Uuid, Ending)],
+        promises: &mut Promises,
+    ) -> Vec<(Uuid, SessionId)> {
         let mut ended = Vec::new();
         for endings in endings.chunks(SLICE) {
             for (subject, ending) in endings {
                 let keys = self.subjects.keys(*subject);
                 let ids = keys.into_iter().flat_map(|key| self.ids(key));
-                let taken = ids.filter(|id| self.end(*subject, *ending, *id));
+                let taken = ids.filter(|id| self.end(*subject, *ending, *id, promises));
                 ended.extend(taken.map(|id| (*subject, id)));
             }
             yield_after(endings.len(), SLICE).await;

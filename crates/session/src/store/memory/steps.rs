@@ -8,9 +8,13 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::MemoryStore;
+use super::flags::{ENDING, WRITING, WRITING_VALUES};
+use super::journal::{BeforeWrite, Change, Part};
 use super::key::Key;
+use super::promises::{OrWait, Promises};
 use super::record::Record;
 use super::shard::Shard;
+use super::stored;
 use super::together::TOGETHER;
 use crate::{
     ClientDigest, Condition, Dead, Ending, Intent, NewSession, Presented, SecretDigest, Session,
@@ -27,7 +31,11 @@ impl MemoryStore {
 
     /// Takes in a session, whose key is entered first; the session and how many keys its subject
     /// has now, or `None` if its id is in use.
-    pub(super) fn create(&self, new: &NewSession) -> Option<(Session, usize)> {
+    pub(super) fn create(
+        &self,
+        new: &NewSession,
+        promises: &mut Promises,
+    ) -> Option<(Session, usize)> {
         let key = Key::of(new.id);
         let (subject, keys) = self.subjects.enter(&new.subject, key);
         let user_agent = new.origin.user_agent.as_ref();
@@ -38,7 +46,11 @@ impl MemoryStore {
                 let now = self.dates.now();
                 let place = shard.insert(Record::new(new, subject, agent, now.moment));
                 self.count.fetch_add(1, Ordering::Relaxed);
-                shard.at(place).view(now)
+                let record = shard.at(place);
+                if let Some(journal) = self.journal() {
+                    promises.add(journal.push(Change::Opened(record.id, stored::row(record))));
+                }
+                record.view(now)
             })
         };
         if created.is_none() {
@@ -47,68 +59,89 @@ impl MemoryStore {
         created.map(|session| (session, keys))
     }
 
-    pub(super) fn rotate_one(
+    pub(crate) fn rotate_one(
         &self,
         presented: &Presented,
         digest: SecretDigest,
         role: Option<usize>,
         client: ClientDigest,
-    ) -> Verdict {
+        promises: &mut Promises,
+    ) -> OrWait<Verdict> {
         let presented = Presented { intent: Intent::Use, ..*presented };
         let mut shard = self.shard(Key::of(presented.id)).lock();
+        self.unless_written(&shard, presented.id, Part::Session)?;
         let now = self.dates.now();
         let place = match live(&shard, &presented, now.moment) {
             Ok(place) => place,
-            Err(dead) => return Verdict::Dead(dead),
+            Err(dead) => return Ok(Verdict::Dead(dead)),
         };
         let record = shard.at_mut(place);
         record.use_at(now.moment);
-        record.rotate_at(now.moment, digest, client);
-        if let Some(role) = role {
-            record.set_role(role);
+        let before = record.rotate_at(now.moment, digest, role, client);
+        let session = record.view(now);
+        if let Some(journal) = self.journal() {
+            record.flags.set(WRITING);
+            let change = Change::Rotated(record.id, stored::row(record), Box::new(before));
+            promises.add(journal.hold(record.id, Part::Session, change));
         }
-        Verdict::Alive(record.view(now))
+        Ok(Verdict::Alive(session))
     }
 
     /// Ends a live session whose replaced secret is presented, where that is reuse.
-    pub(super) fn end_one_reused(
+    pub(crate) fn end_one_reused(
         &self,
         presented: &Presented,
         client: ClientDigest,
         grace: Duration,
-    ) -> Option<Session> {
+        promises: &mut Promises,
+    ) -> OrWait<Option<Session>> {
         let mut shard = self.shard(Key::of(presented.id)).lock();
+        self.unless_written(&shard, presented.id, Part::Session)?;
         let now = self.dates.now();
-        let found = shard.find(presented.id)?;
+        let Some(found) = shard.find(presented.id) else {
+            return Ok(None);
+        };
         let record = shard.at(found);
         if record.digest.matches(&presented.digest)
             || !record.has_replaced(&presented.digest)
             || !record.is_reuse(now.moment, client, grace)
             || record.expiry.is_over(now.moment)
         {
-            return None;
+            return Ok(None);
         }
         let session = record.view(now);
         let record = shard.take(found);
+        self.promise_end(record.id, promises);
         drop(shard);
         self.forget(&record);
-        Some(session)
+        Ok(Some(session))
     }
 
     /// Takes the session `id` out if `pick` says so; `true` if it was taken out and lived.
-    pub(super) fn take_if(&self, id: SessionId, pick: impl FnOnce(&mut Record) -> bool) -> bool {
+    pub(super) fn take_if(
+        &self,
+        id: SessionId,
+        promises: &mut Promises,
+        pick: impl FnOnce(&mut Record, &mut Promises) -> bool,
+    ) -> bool {
         let mut shard = self.shard(Key::of(id)).lock();
         let Some(place) = shard.find(id) else {
             return false;
         };
-        if !pick(shard.at_mut(place)) {
+        if !pick(shard.at_mut(place), promises) {
             return false;
         }
-        let was_live = !shard.at(place).expiry.is_over(self.dates.moment());
         let record = shard.take(place);
+        let was_live = !record.expiry.is_over(self.dates.moment()) && !record.flags.has(ENDING);
+        self.promise_end(id, promises);
         drop(shard);
         self.forget(&record);
         was_live
+    }
+
+    /// Ends the session `id`; `true` if it was there and lived.
+    pub(crate) fn take(&self, id: SessionId, promises: &mut Promises) -> bool {
+        self.take_if(id, promises, |_, _| true)
     }
 
     /// Settles what hangs on a record that was taken out. No lock may be held.
@@ -143,50 +176,114 @@ impl MemoryStore {
     }
 
     /// Ends the session `id` if it is `subject`'s and `ending` means it; `true` if it lived.
-    pub(super) fn end(&self, subject: Uuid, ending: Ending, id: SessionId) -> bool {
-        self.take_if(id, |record| {
+    pub(super) fn end(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+        id: SessionId,
+        promises: &mut Promises,
+    ) -> bool {
+        self.take_if(id, promises, |record, promises| {
             if record.subject.id != subject {
                 return false;
             }
             if ending.keep == Some(id) {
                 let raised = ending.below_generation.unwrap_or(record.generation);
-                record.generation = record.generation.max(raised);
+                if record.generation < raised {
+                    record.generation = raised;
+                    self.promise_raised(record, promises);
+                }
                 return false;
             }
             ending.below_generation.is_none_or(|below| record.generation < below)
         })
     }
 
-    pub(super) fn values_of(&self, id: SessionId) -> Option<Values> {
+    pub(crate) fn values_of(&self, id: SessionId) -> OrWait<Option<Values>> {
         let shard = self.shard(Key::of(id)).lock();
-        let record = shard.at(shard.find(id)?);
+        self.unless_written(&shard, id, Part::Values)?;
+        let Some(place) = shard.find(id) else {
+            return Ok(None);
+        };
+        let record = shard.at(place);
         if record.expiry.is_over(self.dates.moment()) {
-            return None;
+            return Ok(None);
         }
-        Some(record.values().map(|kept| kept.values().clone()).unwrap_or_default())
+        Ok(Some(record.values().map(|kept| kept.values().clone()).unwrap_or_default()))
     }
 
-    pub(super) fn write_one(
+    pub(crate) fn write_one(
         &self,
         id: SessionId,
         key: &str,
         change: ValueChange,
         condition: &Condition,
-    ) -> ValueWrite {
+        promises: &mut Promises,
+    ) -> OrWait<ValueWrite> {
         let mut shard = self.shard(Key::of(id)).lock();
+        self.unless_written(&shard, id, Part::Values)?;
         let now = self.dates.moment();
         let place = shard.find(id).filter(|place| !shard.at(*place).expiry.is_over(now));
         let Some(place) = place else {
-            return ValueWrite::Gone;
+            return Ok(ValueWrite::Gone);
         };
-        shard.at_mut(place).values_mut().write(key, change, condition)
+        let record = shard.at_mut(place);
+        let Some(journal) = self.journal() else {
+            return Ok(record.values_mut().write(key, change, condition));
+        };
+        let kept = record.values_mut();
+        let before = BeforeWrite { key: key.into(), value: kept.values().get(key).cloned() };
+        let written = kept.write(key, change, condition);
+        if matches!(written, ValueWrite::Put(_) | ValueWrite::Deleted) {
+            let values = stored::values(kept);
+            record.flags.set(WRITING_VALUES);
+            let change = Change::Valued(id, values, Box::new(before));
+            promises.add(journal.hold(id, Part::Values, change));
+        }
+        Ok(written)
     }
 
     /// Takes one slice of what is over out of a shard. `true` if there may be more.
     pub(super) fn take_due(&self, shard: &Mutex<Shard>, over: &mut Vec<Record>) -> bool {
         let mut shard = shard.lock();
         let now = self.dates.moment();
-        shard.take_due(now, SLICE, over)
+        let (before, more) = (over.len(), shard.take_due(now, SLICE, over));
+        if let Some(journal) = self.journal() {
+            journal.push_all(over[before..].iter().map(|record| Change::Ended(record.id)));
+        }
+        more
+    }
+
+    /// Tells the journal that a session ended. The lock of its shard is held.
+    pub(super) fn promise_end(&self, id: SessionId, promises: &mut Promises) {
+        if let Some(journal) = self.journal() {
+            promises.add(journal.push(Change::Ended(id)));
+        }
+    }
+
+    fn promise_raised(&self, record: &Record, promises: &mut Promises) {
+        if let Some(journal) = self.journal() {
+            promises.add(journal.push(Change::Raised(record.id, stored::row(record))));
+        }
+    }
+
+    /// # Errors
+    ///
+    /// What is asked for of the session is being written, or it may end with what is.
+    pub(super) fn unless_written(&self, shard: &Shard, id: SessionId, part: Part) -> OrWait<()> {
+        let Some(journal) = self.journal() else {
+            return Ok(());
+        };
+        let Some(place) = shard.find(id) else {
+            return Ok(());
+        };
+        let flags = shard.at(place).flags;
+        let writing = match part {
+            _ if flags.has(WRITING) => journal.batch_of(id, Part::Session),
+            Part::Values if flags.has(WRITING_VALUES) => journal.batch_of(id, Part::Values),
+            _ => None,
+        };
+        writing.map_or(Ok(()), Err)
     }
 }
 

@@ -1,28 +1,44 @@
 //! Presented tokens: one alone, or a few at a time.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
-use super::MemoryStore;
 use super::dates::Now;
+use super::flags::{ENDING, USED, WRITING};
+use super::journal::{Batch, Change, Part};
 use super::key::Key;
 use super::record::Record;
 use super::shard::Shard;
 use super::steps::live;
 use super::together::{Locked, TOGETHER};
-use crate::{Intent, Kind, Outcome, Presented, Verdict};
+use super::{MemoryStore, Written};
+use crate::{Intent, Kind, Outcome, Presented, StoreError, Verdict};
+
+/// What became of a batch.
+#[derive(Default)]
+pub(crate) struct Touched {
+    /// The answers, in order.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// Which of them hold only once something is written.
+    pub(crate) promised: Vec<(usize, Arc<Batch>)>,
+    /// Which could not be answered before something is written, and must be presented again then.
+    pub(crate) waiting: Vec<(usize, Arc<Batch>)>,
+}
 
 /// What became of a batch so far.
-struct Answers {
-    outcomes: Vec<Outcome>,
+struct Answers<'a> {
+    touched: Touched,
     /// Sessions that were ended, to be forgotten when no lock is held.
     ended: Vec<Record>,
+    written: Option<&'a Written>,
 }
 
 impl MemoryStore {
     /// Answers for each presented token, in order.
-    pub(super) fn touch_all(&self, batch: &[Presented]) -> Vec<Outcome> {
+    pub(crate) fn touch_all(&self, batch: &[Presented]) -> Touched {
         let outcomes = Vec::with_capacity(batch.len());
-        let mut answers = Answers { outcomes, ended: Vec::new() };
+        let touched = Touched { outcomes, ..Touched::default() };
+        let mut answers = Answers { touched, ended: Vec::new(), written: self.written.as_ref() };
         for few in batch.chunks(TOGETHER) {
             match few {
                 [presented] => self.touch_alone(presented, &mut answers),
@@ -32,15 +48,15 @@ impl MemoryStore {
                 self.forget_all(&mut answers.ended);
             }
         }
-        answers.outcomes
+        answers.touched
     }
 
-    fn touch_alone(&self, presented: &Presented, answers: &mut Answers) {
+    fn touch_alone(&self, presented: &Presented, answers: &mut Answers<'_>) {
         let mut shard = self.shard(Key::of(presented.id)).lock();
         answers.touch(&mut shard, presented, self.dates.now());
     }
 
-    fn touch_few(&self, few: &[Presented], answers: &mut Answers) {
+    fn touch_few(&self, few: &[Presented], answers: &mut Answers<'_>) {
         let number = |presented: &Presented| Key::of(presented.id).part(self.shards.len());
         let mut locked = Locked::of(&self.shards, few.iter().map(number));
         for presented in few {
@@ -53,25 +69,79 @@ impl MemoryStore {
     }
 }
 
-impl Answers {
+impl Answers<'_> {
     /// Judges one presented token, and does what its intent asks for.
     fn touch(&mut self, shard: &mut Shard, presented: &Presented, now: Now) {
         let place = match live(shard, presented, now.moment) {
+            Ok(place) if shard.at(place).flags.has(WRITING) => return self.wait(presented),
             Ok(place) => place,
-            Err(dead) => return self.outcomes.push(Ok(Verdict::Dead(dead))),
+            Err(_) if self.is_writing(shard, presented) => return self.wait(presented),
+            Err(dead) => return self.touched.outcomes.push(Ok(Verdict::Dead(dead))),
         };
         let record = shard.at_mut(place);
         if presented.intent == Intent::Use {
             record.use_at(now.moment);
         }
-        self.outcomes.push(Ok(Verdict::Alive(record.view(now))));
+        let view = record.view(now);
         let ends = match presented.intent {
             Intent::Use => record.kind == Kind::SingleUse,
             Intent::Look => false,
             Intent::End => true,
         };
-        if ends {
-            self.ended.push(shard.take(place));
+        match self.written {
+            Some(written) => self.note(written, shard, place, (presented.intent, ends), now),
+            None if ends => self.ended.push(shard.take(place)),
+            None => {}
         }
+        self.touched.outcomes.push(Ok(Verdict::Alive(view)));
+    }
+
+    /// Has what was done to the session at `place` written down. A use that ends it does so once it
+    /// is written: until then nobody else learns whether it lives.
+    fn note(
+        &mut self,
+        written: &Written,
+        shard: &mut Shard,
+        place: u32,
+        (intent, ends): (Intent, bool),
+        now: Now,
+    ) {
+        let record = shard.at_mut(place);
+        let id = record.id;
+        let batch = match (intent, ends) {
+            (Intent::Use, true) => {
+                record.flags.set(WRITING);
+                record.flags.set(ENDING);
+                written.journal.hold(id, Part::Session, Change::UsedUp(id))
+            }
+            (_, true) => {
+                self.ended.push(shard.take(place));
+                written.journal.push(Change::Ended(id))
+            }
+            (Intent::Use, false) => {
+                if !record.flags.has(USED) {
+                    record.flags.set(USED);
+                    written.marks.mark(id, now.moment, record.expiry.idle());
+                }
+                return;
+            }
+            _ => return,
+        };
+        self.touched.promised.push((self.touched.outcomes.len(), batch));
+    }
+
+    /// Whether a token that opens nothing now may do so once what is being written is written, or
+    /// is not.
+    fn is_writing(&self, shard: &Shard, presented: &Presented) -> bool {
+        let is_writing = |place| shard.at(place).flags.has(WRITING);
+        self.written.is_some() && shard.find(presented.id).is_some_and(is_writing)
+    }
+
+    fn wait(&mut self, presented: &Presented) {
+        let journal = self.written.map(|written| &written.journal);
+        let batch = journal.and_then(|journal| journal.batch_of(presented.id, Part::Session));
+        self.touched.waiting.extend(batch.map(|batch| (self.touched.outcomes.len(), batch)));
+        let being_written = StoreError("the session is being written".to_owned());
+        self.touched.outcomes.push(Err(being_written));
     }
 }

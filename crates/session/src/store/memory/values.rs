@@ -11,6 +11,27 @@ pub(super) struct Kept {
 }
 
 impl Kept {
+    /// What was stored: the values, and the version of the last write.
+    pub(super) fn stored(values: Values, version: u64) -> Self {
+        let bytes = values.iter().map(|(key, (_, text))| key.len() + text.len()).sum();
+        Self { values, version, bytes }
+    }
+
+    /// The version that the last write gave.
+    pub(super) const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Puts back what stood under a key before a write that was not stored. The version stays.
+    pub(super) fn put_back(&mut self, key: &str, value: Option<(u64, Box<str>)>) {
+        let removed = self.values.remove(key);
+        self.bytes -= removed.map_or(0, |(_, text)| key.len() + text.len());
+        if let Some(value) = value {
+            self.bytes += key.len() + value.1.len();
+            self.values.insert(key.to_owned(), value);
+        }
+    }
+
     pub(super) const fn values(&self) -> &Values {
         &self.values
     }

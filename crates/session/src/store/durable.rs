@@ -1,0 +1,357 @@
+//! The store whose sessions outlive the process on one machine: served from memory, and written
+//! beside it to a SQLite file.
+//!
+//! ```text
+//! DurableStore ──► MemoryStore ──► Journal ──► SessionWriter ──► SessionFile
+//!      └────────── waits for the batch ◄──────────┘
+//! ```
+//!
+//! Memory decides, and puts each change into its journal under the lock under which it was made.
+//! This waits until the change is committed, and only then answers. Uses are not waited for.
+
+mod about;
+mod attempts;
+mod file;
+mod load;
+mod rows;
+mod schema;
+mod seeded;
+mod timeline;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use clock::Clock;
+use uuid::Uuid;
+
+pub use self::attempts::DurableAttempts;
+pub use self::file::Durability;
+pub use self::schema::SessionFileError;
+pub use self::writer::{Commit, CommitObserver, SessionWriter};
+
+use self::about::{BOOKMARK, HISTORY, IDENTITY};
+use self::file::{SessionFile, Whereabouts};
+use self::timeline::Timeline;
+use self::writer::Condition as WriterCondition;
+use super::memory::MemoryStore;
+use super::memory::journal::{Batch, Change};
+use super::memory::promises::Promises;
+use super::memory::touch::Touched;
+use super::{
+    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
+    ValueWrite, Values,
+};
+use crate::{ClientDigest, Cursor, NewSession, Page, Presented, SecretDigest, Session, SessionId};
+
+/// Sessions in memory and in a file.
+#[derive(Clone)]
+pub struct DurableStore {
+    memory: Arc<MemoryStore>,
+    condition: Arc<WriterCondition>,
+    whereabouts: Whereabouts,
+    history: String,
+}
+
+/// A session file, opened: what is served, and what must run for that.
+pub struct Opened {
+    /// The sessions.
+    pub sessions: DurableStore,
+    /// The attempts.
+    pub attempts: DurableAttempts,
+    /// Without it nothing is ever answered that must be written.
+    pub writer: SessionWriter,
+}
+
+impl DurableStore {
+    /// Opens the file, makes it where there is none, and loads its sessions. The counts of attempts
+    /// have room for `attempts`.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionFileError`]; nothing of the file was changed then.
+    pub async fn open(
+        path: &Path,
+        durability: Durability,
+        clock: Arc<dyn Clock>,
+        attempts: usize,
+        observe: CommitObserver,
+    ) -> Result<Opened, SessionFileError> {
+        let mut file = SessionFile::open(path, durability).await?;
+        let anchor = load::anchor(&mut file).await?;
+        let timeline = Arc::new(Timeline::resume(Arc::clone(&clock), anchor.as_ref()));
+        let memory = Arc::new(MemoryStore::journaled(Arc::clone(&timeline) as Arc<dyn Clock>));
+        let found = load::sessions(&mut file, &memory, &clock).await?;
+        let mut about = load::about(&mut file).await?;
+        let now_ms = i64::try_from(memory.moment().as_millis()).unwrap_or(i64::MAX);
+        let known = load::addresses(&mut file, now_ms).await?;
+        let history = about.history.get_or_insert_with(|| Uuid::now_v7().to_string()).clone();
+        memory.changes().push(Change::Described(HISTORY, Some(history.clone())));
+        if found != load::Found::default() {
+            tracing::info!(
+                live = found.live, expired = found.expired, path = %file.path().display(),
+                "sessions were loaded from their file"
+            );
+        }
+        let condition = Arc::new(WriterCondition::default());
+        *condition.about.lock() = about;
+        let sessions = Self {
+            memory: Arc::clone(&memory),
+            condition: Arc::clone(&condition),
+            whereabouts: file.whereabouts(),
+            history,
+        };
+        let attempts =
+            DurableAttempts::new(Arc::clone(&memory), Arc::clone(&timeline), attempts, known);
+        let writer = SessionWriter::new(memory, file, timeline, condition, observe);
+        Ok(Opened { sessions, attempts, writer })
+    }
+
+    /// Writes a copy of the file, as it stands at one moment, to `target`, for its owner alone.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none: something is there already, above all.
+    pub async fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
+        self.whereabouts.copy_to(target).await.map_err(StoreError)
+    }
+
+    /// Waits for what was promised, and presents again what had to wait for others.
+    async fn answer(&self, batch: &[Presented], first: Touched) -> Vec<Outcome> {
+        let mut outcomes = first.outcomes;
+        let (mut promised, mut waiting) = (first.promised, first.waiting);
+        loop {
+            for (at, written) in promised {
+                if let Err(error) = written.written().await {
+                    outcomes[at] = Err(error);
+                }
+            }
+            if waiting.is_empty() {
+                return outcomes;
+            }
+            for (_, written) in &waiting {
+                // Whatever became of it, the session can be judged again.
+                let _ = written.written().await;
+            }
+            let again: Vec<Presented> = waiting.iter().map(|(at, _)| batch[*at]).collect();
+            let next = self.memory.touch_all(&again);
+            let place = |(at, written): (usize, Arc<Batch>)| (waiting[at].0, written);
+            promised = next.promised.into_iter().map(place).collect();
+            let next_waiting = next.waiting.into_iter().map(place).collect();
+            for ((at, _), outcome) in waiting.iter().zip(next.outcomes) {
+                outcomes[*at] = outcome;
+            }
+            waiting = next_waiting;
+        }
+    }
+
+    /// Changes what the store knows of itself, and takes that back where it cannot be written.
+    async fn describe(
+        &self,
+        change: impl FnOnce(&mut about::About) -> Vec<Change> + Send,
+    ) -> Result<(), StoreError> {
+        let (before, promises) = {
+            let mut about = self.condition.about.lock();
+            let before = about.clone();
+            let mut promises = Promises::default();
+            for change in change(&mut about) {
+                promises.add(self.memory.changes().push(change));
+            }
+            (before, promises)
+        };
+        let kept = promises.kept().await;
+        if kept.is_err() {
+            *self.condition.about.lock() = before;
+        }
+        kept
+    }
+}
+
+/// Does a step as soon as nobody writes what it is about, and waits until its changes are written.
+macro_rules! once_written {
+    ($promises:ident, $step:expr) => {
+        loop {
+            let mut $promises = Promises::default();
+            match $step {
+                Ok(done) => break $promises.kept().await.map(|()| done),
+                // Whatever became of it, the session can be judged again.
+                Err(batch) => drop(batch.written().await),
+            }
+        }
+    };
+}
+
+#[async_trait]
+impl SessionStore for DurableStore {
+    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
+        let mut promises = Promises::default();
+        let insertion = self.memory.insert_within(new, cap, &mut promises);
+        let kept = promises.kept().await;
+        if kept.is_err() && matches!(insertion, Insertion::Created { .. }) {
+            // It may have been written before what it was to make room by was not.
+            self.memory.take(new.id, &mut Promises::default());
+        }
+        kept.map(|()| insertion)
+    }
+
+    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
+        let touched = self.memory.touch_all(batch);
+        if touched.promised.is_empty() && touched.waiting.is_empty() {
+            return touched.outcomes;
+        }
+        self.answer(batch, touched).await
+    }
+
+    async fn rotate(
+        &self,
+        presented: &Presented,
+        digest: SecretDigest,
+        role: Option<usize>,
+        client: ClientDigest,
+    ) -> Outcome {
+        once_written!(
+            promises,
+            self.memory.rotate_one(presented, digest, role, client, &mut promises)
+        )
+    }
+
+    async fn end_reused(
+        &self,
+        presented: &Presented,
+        client: ClientDigest,
+        grace: Duration,
+    ) -> Result<Option<Session>, StoreError> {
+        once_written!(promises, self.memory.end_one_reused(presented, client, grace, &mut promises))
+    }
+
+    async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
+        let mut promises = Promises::default();
+        let was_live = self.memory.take(id, &mut promises);
+        promises.kept().await.map(|()| was_live)
+    }
+
+    async fn remove_subject(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let mut promises = Promises::default();
+        let ended = self.memory.end_of_subject(subject, ending, &mut promises).await;
+        promises.kept().await.map(|()| ended)
+    }
+
+    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+        let mut promises = Promises::default();
+        let taken = self.memory.take_each(ids, &mut promises).await;
+        match promises.kept().await {
+            Ok(()) => taken,
+            Err(error) => ids.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn remove_subjects(
+        &self,
+        endings: &[(Uuid, Ending)],
+    ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
+        let mut promises = Promises::default();
+        let ended = self.memory.end_subjects(endings, &mut promises).await;
+        promises.kept().await.map(|()| ended)
+    }
+
+    async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
+        self.memory.scan(cursor).await
+    }
+
+    async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {
+        self.memory.list(subject).await
+    }
+
+    async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError> {
+        once_written!(promises, {
+            let _ = &mut promises;
+            self.memory.values_of(id)
+        })
+    }
+
+    async fn write_value(
+        &self,
+        id: SessionId,
+        key: &str,
+        change: ValueChange,
+        condition: Condition,
+    ) -> Result<ValueWrite, StoreError> {
+        once_written!(
+            promises,
+            self.memory.write_one(id, key, change.clone(), &condition, &mut promises)
+        )
+    }
+
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.memory.count().await
+    }
+
+    async fn sweep(&self) -> Result<Swept, StoreError> {
+        self.memory.sweep().await
+    }
+
+    fn outlives_process(&self) -> bool {
+        true
+    }
+
+    async fn identity(&self) -> Result<Option<Uuid>, StoreError> {
+        Ok(self.condition.about.lock().identity)
+    }
+
+    async fn adopt(&self, id: Uuid) -> Result<Uuid, StoreError> {
+        let change = |about: &mut about::About| {
+            if about.identity.is_some() {
+                return Vec::new();
+            }
+            about.identity = Some(id);
+            vec![Change::Described(IDENTITY, Some(id.to_string()))]
+        };
+        self.describe(change).await?;
+        Ok(self.condition.about.lock().identity.unwrap_or(id))
+    }
+
+    async fn reassign(&self, id: Uuid) -> Result<(), StoreError> {
+        let change = |about: &mut about::About| {
+            (about.identity, about.bookmark) = (Some(id), None);
+            let identity = Change::Described(IDENTITY, Some(id.to_string()));
+            vec![identity, Change::Described(BOOKMARK, None)]
+        };
+        self.describe(change).await
+    }
+
+    async fn history(&self) -> Option<String> {
+        Some(self.history.clone())
+    }
+
+    async fn bookmark(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.condition.about.lock().bookmark.clone())
+    }
+
+    async fn set_bookmark(&self, text: &str) -> Result<(), StoreError> {
+        let change = |about: &mut about::About| {
+            about.bookmark = Some(text.to_owned());
+            vec![Change::Described(BOOKMARK, Some(text.to_owned()))]
+        };
+        self.describe(change).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        if let Some(reason) = self.condition.failure.lock().clone() {
+            return Err(StoreError(reason));
+        }
+        self.whereabouts.check().map_err(StoreError)
+    }
+
+    fn backend(&self) -> &'static str {
+        "sqlite"
+    }
+}

@@ -1,0 +1,249 @@
+//! From changes to rows: what is left of many changes of one session, and the statements that write
+//! it. Each session is named by each statement at most once.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use sqlx::sqlite::SqliteConnection;
+
+use crate::store::memory::journal::{Change, Row};
+use crate::store::memory::journaled::Standing;
+use crate::{AttemptKey, SessionId};
+
+// The rows of a statement come as one JSON text, so that any number of them is one statement.
+const DELETE: &str =
+    "DELETE FROM sessions WHERE id IN (SELECT unhex(value ->> 0) FROM json_each(?1))";
+const INSERT: &str = "INSERT INTO sessions (id, record, used_ms, uses) \
+     SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3 FROM json_each(?1)";
+const UPDATE: &str = "UPDATE sessions SET record = unhex(j.value ->> 1), \
+     used_ms = max(used_ms, j.value ->> 2), uses = max(uses, j.value ->> 3) \
+     FROM json_each(?1) AS j WHERE sessions.id = unhex(j.value ->> 0)";
+const USED: &str = "UPDATE sessions SET \
+     used_ms = max(used_ms, j.value ->> 1), uses = max(uses, j.value ->> 2) \
+     FROM json_each(?1) AS j WHERE sessions.id = unhex(j.value ->> 0)";
+const VALUED: &str = "UPDATE sessions SET stored_values = unhex(j.value ->> 1) \
+     FROM json_each(?1) AS j WHERE sessions.id = unhex(j.value ->> 0)";
+const RESTATE: &str = "INSERT OR REPLACE INTO sessions (id, record, used_ms, uses, stored_values) \
+     SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, unhex(value ->> 4) \
+     FROM json_each(?1)";
+const REMEMBER: &str = "INSERT OR REPLACE INTO known_addresses (key, until_ms) \
+     SELECT unhex(value ->> 0), value ->> 1 FROM json_each(?1)";
+const DESCRIBE: &str = "INSERT OR REPLACE INTO about (name, value) VALUES (?1, ?2)";
+const FORGET: &str = "DELETE FROM about WHERE name = ?1";
+
+/// What is to be written.
+#[derive(Default)]
+pub(super) struct Rows<'a> {
+    sessions: HashMap<SessionId, SessionRow<'a>>,
+    remembered: HashMap<[u8; 16], u64>,
+    described: Vec<(&'static str, Option<&'a str>)>,
+}
+
+/// What is left of the changes of one session.
+#[derive(Default)]
+struct SessionRow<'a> {
+    /// What is there goes first.
+    deleted: bool,
+    /// It is put in, rather than changed.
+    opened: bool,
+    /// Whatever is there, this replaces it.
+    restated: bool,
+    record: Option<&'a [u8]>,
+    used: Option<(u64, u32)>,
+    values: Option<&'a [u8]>,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of these changes, which were made in this order.
+    pub(super) fn of(changes: &'a [Change]) -> Self {
+        let mut rows = Self::default();
+        changes.iter().for_each(|change| rows.add(change));
+        rows
+    }
+
+    fn add(&mut self, change: &'a Change) {
+        match change {
+            Change::Opened(id, row) => {
+                let session = self.sessions.entry(*id).or_default();
+                session.opened = true;
+                session.set_record(row);
+            }
+            Change::Rotated(id, row, _) | Change::Raised(id, row) => {
+                self.changed(*id, |session| session.set_record(row));
+            }
+            Change::Valued(id, values, _) => {
+                self.changed(*id, |session| session.values = Some(values));
+            }
+            Change::Used(id, used_ms, uses) => {
+                self.changed(*id, |session| session.set_used(*used_ms, *uses));
+            }
+            Change::Ended(id) | Change::UsedUp(id) => self.delete(*id),
+            Change::Remembered(key, until_ms) => {
+                self.remembered.insert(*key.as_bytes(), *until_ms);
+            }
+            Change::Described(name, value) => self.describe(name, value.as_deref()),
+        }
+    }
+
+    /// A session as it stands, whatever of it is there.
+    pub(super) fn restate(&mut self, id: SessionId, standing: &'a Standing) {
+        let session = self.sessions.entry(id).or_default();
+        *session = SessionRow { restated: true, ..SessionRow::default() };
+        session.set_record(&standing.row);
+        session.values = standing.values.as_deref();
+    }
+
+    /// The session is not there.
+    pub(super) fn delete(&mut self, id: SessionId) {
+        self.sessions.insert(id, SessionRow { deleted: true, ..SessionRow::default() });
+    }
+
+    pub(super) fn describe(&mut self, name: &'static str, value: Option<&'a str>) {
+        self.described.push((name, value));
+    }
+
+    /// INVARIANT: what has ended is changed by nothing.
+    fn changed(&mut self, id: SessionId, change: impl FnOnce(&mut SessionRow<'a>)) {
+        let session = self.sessions.entry(id).or_default();
+        if session.opened || !session.deleted {
+            change(session);
+        }
+    }
+
+    /// Writes all of it within the transaction that the connection is in.
+    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        let mut tables = Tables::default();
+        self.sessions.iter().for_each(|(id, session)| tables.add(*id, session));
+        for (key, until_ms) in &self.remembered {
+            tables.remembered.row(|out| {
+                hex(out, key);
+                let _ = write!(out, ",{until_ms}");
+            });
+        }
+        // What goes first makes room for what is put in under the same id.
+        for (statement, table) in [
+            (DELETE, tables.deleted),
+            (INSERT, tables.opened),
+            (UPDATE, tables.updated),
+            (USED, tables.used),
+            (VALUED, tables.valued),
+            (RESTATE, tables.restated),
+            (REMEMBER, tables.remembered),
+        ] {
+            if let Some(json) = table.finished() {
+                sqlx::query(statement).bind(json).execute(&mut *connection).await?;
+            }
+        }
+        for (name, value) in &self.described {
+            let query = match value {
+                Some(value) => sqlx::query(DESCRIBE).bind(*name).bind(*value),
+                None => sqlx::query(FORGET).bind(*name),
+            };
+            query.execute(&mut *connection).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> SessionRow<'a> {
+    fn set_record(&mut self, row: &'a Row) {
+        self.record = Some(&row.record);
+        self.set_used(row.used_ms, row.uses);
+    }
+
+    fn set_used(&mut self, used_ms: u64, uses: u32) {
+        let (before_ms, before) = self.used.unwrap_or_default();
+        self.used = Some((before_ms.max(used_ms), before.max(uses)));
+    }
+}
+
+/// The JSON of each statement.
+#[derive(Default)]
+struct Tables {
+    deleted: Json,
+    opened: Json,
+    updated: Json,
+    used: Json,
+    valued: Json,
+    restated: Json,
+    remembered: Json,
+}
+
+impl Tables {
+    fn add(&mut self, id: SessionId, session: &SessionRow<'_>) {
+        if session.deleted {
+            self.deleted.row(|out| hex(out, id.uuid().as_bytes()));
+        }
+        let used = session.used.unwrap_or_default();
+        match session.record {
+            Some(record) if session.restated => {
+                self.restated.row(|out| {
+                    full(out, id, record, used);
+                    out.push(',');
+                    match session.values {
+                        Some(values) => hex(out, values),
+                        None => out.push_str("null"),
+                    }
+                });
+                return;
+            }
+            Some(record) if session.opened => self.opened.row(|out| full(out, id, record, used)),
+            Some(record) => self.updated.row(|out| full(out, id, record, used)),
+            None if session.used.is_some() => self.used.row(|out| {
+                hex(out, id.uuid().as_bytes());
+                let _ = write!(out, ",{},{}", used.0, used.1);
+            }),
+            None => {}
+        }
+        if let Some(values) = session.values {
+            self.valued.row(|out| {
+                hex(out, id.uuid().as_bytes());
+                out.push(',');
+                hex(out, values);
+            });
+        }
+    }
+}
+
+fn full(out: &mut String, id: SessionId, record: &[u8], (used_ms, uses): (u64, u32)) {
+    hex(out, id.uuid().as_bytes());
+    out.push(',');
+    hex(out, record);
+    let _ = write!(out, ",{used_ms},{uses}");
+}
+
+/// Writes bytes as a JSON text of hexadecimal digits.
+fn hex(out: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.push('"');
+    for byte in bytes {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    out.push('"');
+}
+
+/// An array of arrays.
+#[derive(Default)]
+struct Json(String);
+
+impl Json {
+    fn row(&mut self, write: impl FnOnce(&mut String)) {
+        self.0.push_str(if self.0.is_empty() { "[[" } else { ",[" });
+        write(&mut self.0);
+        self.0.push(']');
+    }
+
+    fn finished(mut self) -> Option<String> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.push(']');
+        Some(self.0)
+    }
+}
+
+/// The key of an address as it was stored.
+pub(super) fn attempt_key(bytes: &[u8]) -> Option<AttemptKey> {
+    bytes.try_into().ok().map(AttemptKey::from_bytes)
+}

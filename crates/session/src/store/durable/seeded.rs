@@ -1,0 +1,11 @@
+//! Faults that tests put in, to show that they would be found. Builds without debug assertions have
+//! none of them: there, each of these does nothing.
+
+#[cfg(debug_assertions)]
+#[path = "seeded/faults.rs"]
+mod faults;
+#[cfg(not(debug_assertions))]
+#[path = "seeded/none.rs"]
+mod faults;
+
+pub(super) use faults::Seeded;

@@ -1,0 +1,216 @@
+//! What was done to sessions, in the order in which it was done to each of them, for whoever writes
+//! it down. It knows no file and no SQL: a [`Batch`] is what its taker makes of it.
+//!
+//! INVARIANT: a change of a session is put in under the lock of the session's shard, so that two
+//! changes of one session are written in the order in which memory made them. Uses alone need not
+//! be: they are written only where they are more than what is written, and the session is there.
+//! INVARIANT: the journal's own locks are taken last, and nothing is locked while one is held.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, SetOnce};
+
+use super::rotation::LatestRotation;
+use crate::{AttemptKey, SecretDigest, SessionId, StoreError};
+
+/// A session as it is written.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) record: Box<[u8]>,
+    pub(crate) used_ms: u64,
+    pub(crate) uses: u32,
+}
+
+/// One change of one session, or of what the store knows beside them.
+pub(crate) enum Change {
+    /// It was opened.
+    Opened(SessionId, Row),
+    /// It has another secret.
+    Rotated(SessionId, Row, Box<BeforeRotation>),
+    /// It ends as soon as this is written: a use of it, or its user's cap, used it up.
+    UsedUp(SessionId),
+    /// Its generation was raised.
+    Raised(SessionId, Row),
+    /// Its values are these.
+    Valued(SessionId, Box<[u8]>, Box<BeforeWrite>),
+    /// It ended.
+    Ended(SessionId),
+    /// It was used.
+    Used(SessionId, u64, u32),
+    /// From somewhere, an account was logged in to.
+    Remembered(AttemptKey, u64),
+    /// Something that the store knows of itself; `None` where it has forgotten it.
+    Described(&'static str, Option<String>),
+}
+
+/// What a rotation is taken back to.
+pub(crate) struct BeforeRotation {
+    pub(super) digest: SecretDigest,
+    pub(super) rotation: Option<Box<LatestRotation>>,
+    pub(super) role: u8,
+}
+
+/// What the write of a value is taken back to.
+pub(crate) struct BeforeWrite {
+    pub(super) key: Box<str>,
+    pub(super) value: Option<(u64, Box<str>)>,
+}
+
+/// Changes that are written together, or not at all.
+#[derive(Default)]
+pub(crate) struct Batch {
+    outcome: SetOnce<Result<(), StoreError>>,
+}
+
+/// Which changes a batch took.
+pub(crate) struct Taken {
+    pub(crate) batch: Arc<Batch>,
+    pub(crate) changes: Vec<Change>,
+}
+
+/// What of a session is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    /// Its secret, or its end.
+    Session,
+    /// Its values.
+    Values,
+}
+
+/// Changes that wait to be written, and which sessions have some.
+#[derive(Default)]
+pub(crate) struct Journal {
+    queue: Mutex<Queue>,
+    writing: Mutex<HashMap<(SessionId, Part), Arc<Batch>>>,
+    arrived: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// What has an order.
+    facts: Vec<Change>,
+    /// Uses, which nobody waits for.
+    later: VecDeque<Change>,
+    batch: Arc<Batch>,
+    is_closed: bool,
+}
+
+impl Batch {
+    /// Waits until it is written.
+    ///
+    /// # Errors
+    ///
+    /// It was not.
+    pub(crate) async fn written(&self) -> Result<(), StoreError> {
+        self.outcome.wait().await.clone()
+    }
+
+    /// Says what became of it.
+    pub(crate) fn settle(&self, outcome: Result<(), StoreError>) {
+        // It is said once: a batch has one taker.
+        let _ = self.outcome.set(outcome);
+    }
+}
+
+impl Journal {
+    /// Puts in a change that somebody waits for; the batch that it will be in.
+    pub(crate) fn push(&self, change: Change) -> Arc<Batch> {
+        let batch = {
+            let mut queue = self.queue.lock();
+            queue.facts.push(change);
+            Arc::clone(&queue.batch)
+        };
+        self.arrived.notify_one();
+        batch
+    }
+
+    /// Puts in changes for which nobody waits, but whose order counts.
+    pub(crate) fn push_all(&self, changes: impl IntoIterator<Item = Change>) {
+        let mut queue = self.queue.lock();
+        let before = queue.facts.len();
+        queue.facts.extend(changes);
+        if queue.facts.len() > before {
+            drop(queue);
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Waits until what is in by now is written or refused, if it is more than `limit`.
+    pub(super) async fn let_up(&self, limit: usize) {
+        let batch = {
+            let queue = self.queue.lock();
+            (queue.facts.len() > limit).then(|| Arc::clone(&queue.batch))
+        };
+        if let Some(batch) = batch {
+            // Whether it was written is the business of those who wait for it.
+            let _ = batch.written().await;
+        }
+    }
+
+    /// Puts in a change of a session that others of its part wait for, too, until
+    /// [`is_written`](Self::is_written).
+    pub(super) fn hold(&self, id: SessionId, part: Part, change: Change) -> Arc<Batch> {
+        let batch = self.push(change);
+        self.writing.lock().insert((id, part), Arc::clone(&batch));
+        batch
+    }
+
+    /// Puts in uses, for which nobody waits.
+    pub(super) fn push_later(&self, changes: impl IntoIterator<Item = Change>) {
+        let mut queue = self.queue.lock();
+        if !queue.is_closed {
+            queue.later.extend(changes);
+        }
+    }
+
+    /// The batch in which this part of the session is being written.
+    pub(super) fn batch_of(&self, id: SessionId, part: Part) -> Option<Arc<Batch>> {
+        self.writing.lock().get(&(id, part)).map(Arc::clone)
+    }
+
+    /// Nobody waits for this part of the session any more, unless it is in a later batch by now.
+    pub(super) fn is_written(&self, id: SessionId, part: Part, batch: &Arc<Batch>) -> bool {
+        let mut writing = self.writing.lock();
+        let is_this = writing.get(&(id, part)).is_some_and(|held| Arc::ptr_eq(held, batch));
+        if is_this {
+            writing.remove(&(id, part));
+        }
+        is_this
+    }
+
+    /// Waits until there is a change that somebody waits for.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Takes everything but for uses past the `limit`; `None` where there is nothing.
+    pub(crate) fn take(&self, limit: usize) -> Option<Taken> {
+        let mut queue = self.queue.lock();
+        if queue.facts.is_empty() && queue.later.is_empty() {
+            return None;
+        }
+        let mut changes = std::mem::take(&mut queue.facts);
+        let later = queue.later.len().min(limit);
+        changes.extend(queue.later.drain(..later));
+        let batch = if queue.is_closed {
+            Arc::clone(&queue.batch)
+        } else {
+            std::mem::take(&mut queue.batch)
+        };
+        Some(Taken { batch, changes })
+    }
+
+    /// How many uses are left.
+    pub(crate) fn uses(&self) -> usize {
+        self.queue.lock().later.len()
+    }
+
+    /// Refuses all that comes from now on.
+    pub(crate) fn close(&self) {
+        let mut queue = self.queue.lock();
+        queue.is_closed = true;
+        queue.batch.settle(Err(StoreError("the session file is closed".to_owned())));
+    }
+}
