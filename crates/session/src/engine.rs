@@ -77,19 +77,19 @@ impl Sessions {
             Transport::Bearer => self.lifetimes.token,
             Transport::Cookie => self.lifetimes.cookie,
         };
-        self.insert(NewSession {
-            id: Uuid::nil().into(),
-            digest: SecretDigest::from_bytes([0; 32]),
+        self.insert(|id, digest| NewSession {
+            id,
+            digest,
             kind: Kind::Sliding,
             transport: login.transport,
-            subject: login.subject,
+            subject: Arc::clone(&login.subject),
             role: login.role,
             generation: login.generation,
             name: None,
             ttl,
             max_lifetime,
             login_age: Duration::ZERO,
-            origin: login.origin,
+            origin: login.origin.clone(),
             maker: None,
         })
         .await
@@ -125,22 +125,22 @@ impl Sessions {
             return Err(SessionError::Ttl(longest));
         }
         let max_lifetime = if mint.kind == Kind::Sliding { self.lifetimes.token.1 } else { ttl };
-        let new = NewSession {
-            id: Uuid::nil().into(),
-            digest: SecretDigest::from_bytes([0; 32]),
+        self.insert(|id, digest| NewSession {
+            id,
+            digest,
             kind: mint.kind,
             transport: Transport::Bearer,
             subject: Arc::clone(&maker.subject),
             role: maker.role,
             generation: maker.generation,
-            name: mint.name,
+            name: mint.name.clone(),
             ttl,
             max_lifetime,
             login_age: maker.login_age,
-            origin: mint.origin,
+            origin: mint.origin.clone(),
             maker: Some(credential),
-        };
-        self.insert(new).await
+        })
+        .await
     }
 
     /// Answers for each presented token, in order; see [`SessionStore::touch`]. One that is bound
@@ -281,7 +281,11 @@ impl Sessions {
         &self.store
     }
 
-    async fn insert(&self, mut new: NewSession) -> Result<Issued, SessionError> {
+    /// Has the store take in the session that `draft` makes of an id and a secret's digest.
+    async fn insert(
+        &self,
+        draft: impl Fn(SessionId, SecretDigest) -> NewSession + Send + Sync,
+    ) -> Result<Issued, SessionError> {
         // The store may have been given to another users' database, which lacks this user.
         if !self.gate.is_open() {
             return Err(Gate::refusal().into());
@@ -290,10 +294,9 @@ impl Sessions {
         for _ in 0..4 {
             let mut random = [0; 10];
             (self.random)(&mut random)?;
-            new.id = SessionId::new(self.clock.unix_ms(), &random);
-            let (token, digest) = self.new_token(new.id)?;
-            new.digest = digest;
-            match self.store.insert(&new, self.lifetimes.max_per_subject).await? {
+            let id = SessionId::new(self.clock.unix_ms(), &random);
+            let (token, digest) = self.new_token(id)?;
+            match self.store.insert(&draft(id, digest), self.lifetimes.max_per_subject).await? {
                 Insertion::Created { session, ended } => {
                     return Ok(Issued { token, session, ended });
                 }
