@@ -18,10 +18,11 @@ use ::users::OpenError;
 use clap::{ArgMatches, Command};
 use clock::SystemClock;
 use server_runtime::process::{self, Failure, Outcome, Program};
-use server_runtime::settings::COMMON;
-use server_runtime::{BadSetting, Lifecycle, Listener, Setting, Settings};
+use server_runtime::settings::{COMMON, Row};
+use server_runtime::{BadSetting, Lifecycle, Listener, Settings};
 
-use crate::config::{Config, SessionBackend, TABLE};
+use crate::config::settings::{DATABASE_URL, SESSION_STORE, TABLE};
+use crate::config::{Config, SessionBackend};
 use crate::service::Service;
 use crate::start::OpenFailure;
 
@@ -42,7 +43,7 @@ impl Program for AuthService {
     const ABOUT: &'static str =
         "Issues session tokens that stay alive while they are used, and says who they are";
 
-    fn table() -> Vec<Setting> {
+    fn table() -> Vec<Row> {
         [TABLE, COMMON].concat()
     }
 
@@ -66,11 +67,11 @@ impl Program for AuthService {
         let Self { settings, config } = self;
         let outcome = match subcommand {
             "users" if config.directory.database.is_in_memory() => {
-                return Some(Err(settings.refuse("AUTH_DATABASE_URL", users::ACCEPTED).into()));
+                return Some(Err(settings.refuse(&DATABASE_URL, users::ACCEPTED).into()));
             }
             "users" => users::run(config, matches).await,
             "sessions" if matches!(config.session_store, SessionBackend::Memory) => {
-                return Some(Err(settings.refuse("AUTH_SESSION_STORE", sessions::ACCEPTED).into()));
+                return Some(Err(settings.refuse(&SESSION_STORE, sessions::ACCEPTED).into()));
             }
             "sessions" => sessions::run(config, matches).await,
             _ => return None,

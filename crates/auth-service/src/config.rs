@@ -1,14 +1,16 @@
 //! The settings of the service, read once at the start and checked whole.
 
+mod origins;
+mod parse;
 mod read;
-mod risks;
-mod table;
+pub mod settings;
+mod warnings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use server_runtime::settings::{proxy_networks, written};
+use server_runtime::settings::{DRAIN_DELAY, Row, WORKERS, written};
 use server_runtime::{AllowedHosts, BadSetting, Rate, Settings};
 use session::{Binding, Durability, Lifetimes, RedisAddress};
 use url::Url;
@@ -17,7 +19,7 @@ use users::DirectoryOptions;
 use crate::http::client_addresses::ClientAddresses;
 use crate::http::cookie::SessionCookie;
 
-pub use table::TABLE;
+pub(crate) use warnings::Warnings;
 
 /// The longest that a single-use token may be asked for.
 const SINGLE_USE_MAX: Duration = Duration::from_hours(7 * 24);
@@ -63,8 +65,7 @@ pub struct Config {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) cookie: SessionCookie,
     pub(crate) client_addresses: ClientAddresses,
-    /// What is accepted and hardly meant, in words for the operator.
-    pub(crate) risks: Vec<String>,
+    pub(crate) warnings: Warnings,
 }
 
 /// Where sessions, and the counts of failed logins, live.
@@ -144,39 +145,37 @@ impl Config {
     ///
     /// The first setting that is not acceptable, in one line.
     pub fn read(settings: &Settings) -> Result<Self, BadSetting> {
-        let demo = settings.required("AUTH_DEMO", server_runtime::settings::boolean)?;
-        let public_url = settings.required("AUTH_PUBLIC_URL", read::url)?;
+        let demo = settings.get(&settings::DEMO)?;
+        let public_url = settings.get(&settings::PUBLIC_URL)?;
         let cookie = read::cookie(settings, demo, &public_url)?;
+        let sweep_interval = settings.get(&settings::SWEEP_INTERVAL)?;
         let mut config = Self {
-            public_addr: settings.public_addr("AUTH_PUBLIC_ADDR")?,
-            internal_addr: settings
-                .required("AUTH_INTERNAL_ADDR", server_runtime::settings::socket_addr)?,
-            internal_key: settings.value("AUTH_INTERNAL_KEY", read::key)?.map(Secret),
+            public_addr: settings.public_addr(&settings::PUBLIC_ADDR)?,
+            internal_addr: settings.get(&settings::INTERNAL_ADDR)?,
+            internal_key: settings.get(&settings::INTERNAL_KEY)?.map(Secret),
             session_store: read::session_store(settings)?,
             directory: read::directory(settings, demo)?,
             lifetimes: read::lifetimes(settings, demo)?,
-            binding: settings.value("AUTH_BIND_SESSIONS", read::binding)?.unwrap_or_default(),
-            sweep_interval: settings
-                .value("AUTH_SWEEP_INTERVAL", server_runtime::settings::duration)?
-                .filter(|interval| !interval.is_zero()),
-            open_signup: settings.required("AUTH_SIGNUP", read::signup)?,
+            binding: settings.get(&settings::BIND_SESSIONS)?.unwrap_or_default(),
+            sweep_interval: Some(sweep_interval).filter(|interval| !interval.is_zero()),
+            open_signup: settings.get(&settings::OPEN_SIGNUP)?,
             attempts: read::attempts(settings)?,
-            drain_delay: settings.required("DRAIN_DELAY", server_runtime::settings::duration)?,
+            drain_delay: settings.get(&DRAIN_DELAY)?,
             workers: server_runtime::workers::count(settings)?,
             demo,
             allowed_hosts: read::allowed_hosts(settings, demo, &public_url)?,
             public_url,
-            redirect_origins: read::redirect_origins(settings)?,
-            allowed_origins: read::allowed_origins(settings)?,
+            redirect_origins: settings.get(&settings::REDIRECT_ORIGINS)?.unwrap_or_default(),
+            allowed_origins: settings.get(&settings::ALLOWED_ORIGINS)?.unwrap_or_default(),
             cookie,
             client_addresses: ClientAddresses::new(
-                settings.value("AUTH_TRUSTED_PROXIES", proxy_networks)?.unwrap_or_default(),
-                settings.required("AUTH_CLIENT_IP_HEADER", |name| name.parse().ok())?,
+                settings.get(&settings::TRUSTED_PROXIES)?.unwrap_or_default(),
+                settings.get(&settings::CLIENT_IP_HEADER)?,
             ),
-            risks: Vec::new(),
+            warnings: Warnings::default(),
         };
         read::belonging_together(settings, &config)?;
-        config.risks = risks::of(settings, &config)?;
+        config.warnings = Warnings::of(settings, &config)?;
         Ok(config)
     }
 
@@ -184,15 +183,16 @@ impl Config {
     #[must_use]
     pub fn in_force(&self, settings: &Settings) -> Settings {
         let mut settings = settings.clone();
-        for (variable, value) in [
-            ("AUTH_PUBLIC_ADDR", self.public_addr.to_string()),
-            ("AUTH_SESSION_TTL", written(self.lifetimes.cookie.0)),
-            ("AUTH_COOKIE_SECURE", self.cookie.secure.to_string()),
-            ("AUTH_COOKIE_NAME", self.cookie.name.clone()),
-            ("AUTH_PASSWORD_THREADS", self.directory.hashing.permits.to_string()),
-            ("WORKERS", self.workers.to_string()),
-        ] {
-            settings.set_default(variable, value);
+        let worked_out: [(&Row, String); 6] = [
+            (&settings::PUBLIC_ADDR, self.public_addr.to_string()),
+            (&settings::SESSION_TTL, written(self.lifetimes.cookie.0)),
+            (&settings::COOKIE_SECURE, self.cookie.secure.to_string()),
+            (&settings::COOKIE_NAME, self.cookie.name.clone()),
+            (&settings::PASSWORD_THREADS, self.directory.hashing.permits.to_string()),
+            (&WORKERS, self.workers.to_string()),
+        ];
+        for (row, value) in worked_out {
+            settings.set_default(row, value);
         }
         settings
     }

@@ -21,7 +21,7 @@ mod view;
 mod warnings;
 
 pub use commands::main;
-pub use config::{AttemptRates, Config, Secret, SessionBackend, TABLE};
+pub use config::{AttemptRates, Config, Secret, SessionBackend, settings};
 pub use operations::endings::ForeignSessions;
 pub use service::Service;
 pub use start::OpenFailure;

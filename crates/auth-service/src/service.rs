@@ -47,7 +47,7 @@ impl Service {
         let figures = AuthMetrics::register(&metrics);
         let opened = start::open(&config, &clock, figures, lifecycle).await?;
         let (database, demo) = (&config.directory.database, config.demo);
-        let mut warnings = warnings::of_settings(&config);
+        let mut warnings: Vec<String> = config.warnings.lines().cloned().collect();
         warnings.extend_from_slice(&opened.warnings);
         warnings.extend(warnings::of_nobody(&opened.domain.users, database, demo).await);
         Ok(Self {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use clock::SystemClock;
 use server_runtime::process::{self, Failure, Program};
-use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Setting, Settings};
+use server_runtime::settings::Row;
+use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Settings};
 
 use crate::{App, Config, settings_table};
 
@@ -27,7 +28,7 @@ impl Program for BusinessService {
     const ABOUT: &'static str =
         "The service behind the door: data that only a live session may see.";
 
-    fn table() -> Vec<Setting> {
+    fn table() -> Vec<Row> {
         settings_table()
     }
 

@@ -20,4 +20,4 @@ mod router;
 
 pub use app::App;
 pub use command::main;
-pub use config::{Config, settings_table};
+pub use config::{Config, DemoUser, settings, settings_table};

@@ -10,10 +10,11 @@ use axum::routing::get;
 use axum::{Json, Router};
 use clock::{Clock, SystemClock};
 use server_runtime::process::{self, Failure, Program};
-use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Setting, Settings, StartError};
+use server_runtime::settings::Row;
+use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Settings, StartError};
 
 use crate::banner::Banner;
-use crate::plan::{Plan, has_demo_user, local_url, table};
+use crate::plan::{Plan, local_url, table};
 
 /// Runs the `reinflate` binary.
 pub fn main() -> ExitCode {
@@ -26,7 +27,7 @@ impl Program for Plan {
     const ABOUT: &'static str =
         "Both services in one process: auth-service and the business-service that asks it";
 
-    fn table() -> Vec<Setting> {
+    fn table() -> Vec<Row> {
         table()
     }
 
@@ -63,8 +64,7 @@ impl Program for Plan {
             auth: local_url(public),
             business: local_url(listeners.business_addr()),
             internal: local_url(internal),
-            demo: has_demo_user(plan.settings())
-                .then_some((auth_service::DEMO_EMAIL, auth_service::DEMO_PASSWORD)),
+            demo: plan.auth.demo.then_some((auth_service::DEMO_EMAIL, auth_service::DEMO_PASSWORD)),
             users_in_memory: plan.users_in_memory(),
         };
         open(plan, listeners, lifecycle).await?;

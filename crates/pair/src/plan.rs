@@ -3,28 +3,29 @@
 
 use std::net::SocketAddr;
 
-use server_runtime::settings::{boolean, socket_addr, with_long_flags};
-use server_runtime::{AllowedHosts, BadSetting, Setting, Settings};
+use auth_service::settings as auth;
+use business_service::{DemoUser, settings as business};
+use server_runtime::settings::{PORT, Row, with_long_flags};
+use server_runtime::{AllowedHosts, BadSetting, Settings};
 
 /// Users of a pair are gone with it unless told otherwise.
 const USERS_IN_MEMORY: &str = "sqlite::memory:";
 
 /// The settings of both services. Their short flags would collide, so each flag is its variable.
-pub(crate) fn table() -> Vec<Setting> {
-    let both = [auth_service::TABLE, &business_service::settings_table()].concat();
+pub(crate) fn table() -> Vec<Row> {
+    let both = [auth::TABLE, &business_service::settings_table()].concat();
     with_long_flags(&both).into_iter().map(as_a_pair).collect()
 }
 
 /// What being a pair changes of a setting's default.
-fn as_a_pair(setting: Setting) -> Setting {
-    match setting.variable {
-        "AUTH_DATABASE_URL" => setting.with_default(USERS_IN_MEMORY),
-        "AUTH_DEMO" => Setting {
-            default: None,
-            help: "The demo user exists; by default while only this machine reaches the listeners",
-            ..setting
-        },
-        _ => setting,
+fn as_a_pair(row: Row) -> Row {
+    if row.variable == auth::DATABASE_URL.variable {
+        Row { default: Some(USERS_IN_MEMORY), ..row }
+    } else if row.variable == auth::DEMO.variable {
+        let help = "The demo user exists; by default while only this machine reaches the listeners";
+        Row { default: None, help, ..row }
+    } else {
+        row
     }
 }
 
@@ -43,25 +44,25 @@ impl Plan {
     /// Reads both parts: users in memory unless told otherwise, and the demo user where only this
     /// machine can reach it.
     pub(crate) fn from_settings(mut settings: Settings) -> Result<Self, BadSetting> {
-        let joined = settings.is_set("PORT")
-            && !settings.is_set("AUTH_PUBLIC_ADDR")
-            && !settings.is_set("BUSINESS_ADDR");
-        if let Some(key) = settings.value("AUTH_INTERNAL_KEY", |key| Some(key.to_owned()))? {
-            settings.set_default("BUSINESS_AUTH_KEY", key);
+        let joined = settings.is_set(&PORT)
+            && !settings.is_set(&auth::PUBLIC_ADDR)
+            && !settings.is_set(&business::ADDR);
+        if let Some(key) = settings.get(&auth::INTERNAL_KEY)? {
+            settings.set_default(&business::AUTH_KEY, key.as_str());
         }
         let business = business_service::Config::read(&settings)?;
         let local = [
-            settings.public_addr("AUTH_PUBLIC_ADDR")?,
-            settings.required("AUTH_INTERNAL_ADDR", socket_addr)?,
+            settings.public_addr(&auth::PUBLIC_ADDR)?,
+            settings.get(&auth::INTERNAL_ADDR)?,
             business.addr,
             business.internal_addr,
         ]
         .iter()
         .all(|addr| addr.ip().is_loopback());
-        settings.set_default("AUTH_DEMO", local.to_string());
+        settings.set_default(&auth::DEMO, local.to_string());
         let auth = auth_service::Config::read(&settings)?;
-        settings.set_default("BUSINESS_COOKIE_NAME", auth.cookie_name().to_owned());
-        let business = business_service::Config::read(&settings)?;
+        settings.set_default(&business::COOKIE_NAME, auth.cookie_name().to_owned());
+        let business = beside(&auth, &settings)?;
         Ok(Self { settings, auth, business, joined })
     }
 
@@ -74,15 +75,14 @@ impl Plan {
         business: SocketAddr,
     ) -> Result<Self, BadSetting> {
         let set = &mut self.settings;
-        set.set_default("BUSINESS_AUTH_URL", format!("http://{internal}"));
-        set.set_default("AUTH_PUBLIC_URL", local_url(public));
-        set.set_default("BUSINESS_PUBLIC_URL", local_url(business));
-        set.set_default("BUSINESS_LOGIN_URL", format!("{}/login", local_url(public)));
-        let back_to =
-            business_service::Config::read(set)?.public_url.origin().ascii_serialization();
-        set.set_default("AUTH_REDIRECT_ORIGINS", back_to);
+        set.set_default(&business::AUTH_URL, format!("http://{internal}"));
+        set.set_default(&auth::PUBLIC_URL, local_url(public));
+        set.set_default(&business::PUBLIC_URL, local_url(business));
+        set.set_default(&business::LOGIN_URL, format!("{}/login", local_url(public)));
+        let back_to = set.get(&business::PUBLIC_URL)?.origin().ascii_serialization();
+        set.set_default(&auth::REDIRECT_ORIGINS, back_to);
         self.auth = auth_service::Config::read(&self.settings)?;
-        self.business = business_service::Config::read(&self.settings)?;
+        self.business = beside(&self.auth, &self.settings)?;
         // Each may be reached by the other's name: they are one process.
         let (auth, business) = (&mut self.auth, &mut self.business);
         let to = |hosts: Option<AllowedHosts>, other: &str| Some(hosts?.with_host(Some(other)));
@@ -111,9 +111,13 @@ pub(crate) fn local_url(address: SocketAddr) -> String {
     format!("http://localhost:{}", address.port())
 }
 
-/// Whether the demo user exists under these settings.
-pub(crate) fn has_demo_user(settings: &Settings) -> bool {
-    settings.value("AUTH_DEMO", boolean).ok().flatten().unwrap_or(false)
+/// The business service beside this auth service.
+fn beside(
+    auth: &auth_service::Config,
+    settings: &Settings,
+) -> Result<business_service::Config, BadSetting> {
+    let demo = if auth.demo { DemoUser::InThisProcess } else { DemoUser::Absent };
+    business_service::Config::read_beside(settings, demo)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Any HTTP service can stand on this crate: it knows nothing of what the service does. A `main` is
 //! a [`process::Program`], which [`process::run`] takes through these steps:
 //!
-//! 1. [`settings`]: one table gives flags, variables, defaults, `--help`, errors and `config print`;
+//! 1. [`settings`]: one table of typed rows gives flags, variables, defaults, `--help`, errors and `config print`;
 //! 2. [`telemetry`]: logs to standard output, and [`traces`] to a collector where one is named;
 //! 3. [`http_server`]: listeners are bound and serve routers;
 //! 4. [`shutdown`]: waits for a signal, drains, and gives the exit code.

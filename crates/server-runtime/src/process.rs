@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{ArgMatches, Command};
 use http_server::{Lifecycle, StartError, runtime};
 
-use crate::settings::{BadSetting, Setting, Settings, parse_or_exit};
+use crate::settings::{BadSetting, Row, Settings, parse_or_exit};
 use crate::shutdown::{self, Signals, Uncaught};
 use crate::{healthcheck, memory, output, telemetry};
 
@@ -26,7 +26,7 @@ pub trait Program: Sized {
     const ABOUT: &'static str;
 
     /// Every setting that it has.
-    fn table() -> Vec<Setting>;
+    fn table() -> Vec<Row>;
 
     /// The subcommands that it has beside those of every process.
     fn subcommands() -> Vec<Command> {
@@ -145,7 +145,7 @@ pub fn run<P: Program>() -> ExitCode {
     })
 }
 
-fn obey<P: Program>(table: &[Setting], matches: &ArgMatches) -> Outcome {
+fn obey<P: Program>(table: &[Row], matches: &ArgMatches) -> Outcome {
     let settings = Settings::read(table, matches, &variable)?;
     let subcommand = matches.subcommand();
     if let Some((name, matches)) = subcommand
@@ -154,9 +154,8 @@ fn obey<P: Program>(table: &[Setting], matches: &ArgMatches) -> Outcome {
         return outcome;
     }
     let program = P::read(settings)?;
-    if let Some(("config", _)) = subcommand {
-        output::print(&program.in_force().print())?;
-        return Ok(ExitCode::SUCCESS);
+    if let Some(("config", matches)) = subcommand {
+        return config(&program, matches);
     }
     let runtime = runtime()
         .map_err(|error| Failure::new(format_args!("the runtime cannot be started: {error}")))?;
@@ -174,6 +173,16 @@ fn obey<P: Program>(table: &[Setting], matches: &ArgMatches) -> Outcome {
             runtime.block_on(serve(program))
         }
     }
+}
+
+/// `config print` or `config check`: what a start reads has been read.
+fn config<P: Program>(program: &P, matches: &ArgMatches) -> Outcome {
+    if matches.subcommand_name() == Some("check") {
+        telemetry::Options::read(program.given())?;
+    } else {
+        output::print(&program.in_force().print())?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve<P: Program>(program: P) -> Outcome {

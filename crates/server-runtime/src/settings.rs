@@ -1,7 +1,10 @@
-//! Settings: one table decides flag, variable, default, help and what is accepted.
+//! Settings: one row decides name, flag, default, help and what is accepted, and reads the value.
 //!
-//! `--help`, every error and `config print` are derived from the table; nothing else names a
-//! setting twice. What the values mean is the caller's business.
+//! A row is a constant, [`Setting`], and a process asks for its value by that constant:
+//! `settings.get(&TOKEN_TTL)`. A name that is misspelt in our own code does not compile.
+//! [`settings_table!`](crate::settings_table) makes the rows and the table of them in one place;
+//! `--help`, every error, `config print` and the documentation are derived from that table. What
+//! the values mean together is the caller's business.
 
 mod bad;
 mod command;
@@ -10,21 +13,38 @@ mod misspelt;
 mod parse;
 mod process;
 mod read;
+mod table;
+
+use std::ops::Deref;
 
 pub use bad::BadSetting;
 pub use command::{parse_or_exit, with_long_flags};
 pub use mask::{mask_url, mask_urls};
 pub use parse::{
-    BOOLEAN, DURATION, POSITIVE_DURATION, PROXY_NETWORKS, RATE, Rate, SOCKET_ADDR, boolean,
-    duration, list, positive_duration, proxy_networks, rate, socket_addr, written,
+    BOOLEAN, DURATION, POSITIVE_DURATION, PROXY_NETWORKS, Parser, RATE, Rate, SOCKET_ADDR, TEXT,
+    duration, list, within, written,
 };
-pub use process::COMMON;
+pub use process::{
+    COMMON, DRAIN_DELAY, LOG_FORMAT, OTEL_ENDPOINT, OTEL_SERVICE_NAME, PORT, RUST_LOG, WORKERS,
+};
 pub use read::{Settings, Source};
 
-/// One setting: how it is given and what is accepted.
+/// One setting, which is read as `V`: as a `T` where it has a default, as an `Option<T>` where
+/// nothing may be given.
+pub struct Setting<T, V = T> {
+    row: Row,
+    parse: fn(&str) -> Option<T>,
+    /// What is read where there is a value, and where there is none.
+    read: fn(Option<T>) -> Option<V>,
+}
+
+/// A setting without a default.
+pub type Optional<T> = Setting<T, Option<T>>;
+
+/// What people are told of a setting: all but the type that it is read as.
 #[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// The environment variable; also the setting's name everywhere in the code.
+pub struct Row {
+    /// The environment variable; also the setting's name everywhere.
     pub variable: &'static str,
     /// The flag without its dashes; `None` where there is none, as for every secret.
     pub flag: Option<&'static str>,
@@ -34,46 +54,73 @@ pub struct Setting {
     pub accepted: &'static str,
     /// What it is for, in one sentence.
     pub help: &'static str,
+    /// What the documentation says beyond that.
+    pub note: Option<&'static str>,
     /// Whether it is never shown. A secret has no flag, and may come from a file.
     pub secret: bool,
     /// Whether it is a URL, which may have a secret in it: only what is harmless is shown.
     pub url: bool,
 }
 
-impl Setting {
+impl<T> Setting<T, Option<T>> {
     /// A setting that only a variable gives, without a default.
-    pub const fn variable(
-        variable: &'static str,
-        accepted: &'static str,
-        help: &'static str,
-    ) -> Self {
-        Self { variable, flag: None, default: None, accepted, help, secret: false, url: false }
+    pub const fn new(variable: &'static str, parser: Parser<T>, help: &'static str) -> Self {
+        let Parser { accepted, parse } = parser;
+        let (flag, default, note) = (None, None, None);
+        let row = Row { variable, flag, default, accepted, help, note, secret: false, url: false };
+        Self { row, parse, read: Some }
     }
 
     /// A secret: no flag, never shown, and `X_FILE` may name a file that holds it.
-    pub const fn secret(
-        variable: &'static str,
-        accepted: &'static str,
-        help: &'static str,
-    ) -> Self {
-        Self { secret: true, ..Self::variable(variable, accepted, help) }
+    pub const fn secret(variable: &'static str, parser: Parser<T>, help: &'static str) -> Self {
+        let setting = Self::new(variable, parser, help);
+        Self { row: Row { secret: true, ..setting.row }, ..setting }
     }
 
+    /// The same, with what holds where nothing is given: it always has a value.
+    #[must_use]
+    pub const fn with_default(self, default: &'static str) -> Setting<T> {
+        let row = Row { default: Some(default), ..self.row };
+        Setting { row, parse: self.parse, read: |value| value }
+    }
+}
+
+impl<T, V> Setting<T, V> {
     /// The same, also given by the flag `--flag`.
     #[must_use]
     pub const fn with_flag(self, flag: &'static str) -> Self {
-        Self { flag: Some(flag), ..self }
+        Self { row: Row { flag: Some(flag), ..self.row }, ..self }
     }
 
     /// The same, as a setting that is a URL, or several.
     #[must_use]
     pub const fn as_url(self) -> Self {
-        Self { url: true, ..self }
+        Self { row: Row { url: true, ..self.row }, ..self }
     }
 
-    /// The same, with what holds where nothing is given.
+    /// The same, with what the documentation says beyond its help.
     #[must_use]
-    pub const fn with_default(self, default: &'static str) -> Self {
-        Self { default: Some(default), ..self }
+    pub const fn with_note(self, note: &'static str) -> Self {
+        Self { row: Row { note: Some(note), ..self.row }, ..self }
+    }
+
+    /// Its row of a table.
+    pub const fn row(&self) -> Row {
+        self.row
+    }
+}
+
+/// Whatever does not depend on the type of the value takes a setting for its row.
+impl<T, V> Deref for Setting<T, V> {
+    type Target = Row;
+
+    fn deref(&self) -> &Row {
+        &self.row
+    }
+}
+
+impl<T, V> std::fmt::Debug for Setting<T, V> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.row.fmt(f)
     }
 }

@@ -22,7 +22,9 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::request;
-use crate::settings::{BadSetting, Settings};
+use crate::settings::{
+    BadSetting, LOG_FORMAT, OTEL_ENDPOINT, OTEL_SERVICE_NAME, RUST_LOG, Settings,
+};
 use crate::traces::Traces;
 use writer::StandardOutput;
 
@@ -64,25 +66,46 @@ impl Drop for LastLines {
     }
 }
 
+/// Where logs and traces go, and how they look: what the settings say.
+pub struct Options {
+    format: Option<Format>,
+    filter: EnvFilter,
+    collector: Option<String>,
+    service_name: Option<String>,
+}
+
+impl Options {
+    /// Reads `LOG_FORMAT`, `RUST_LOG`, `OTEL_EXPORTER_OTLP_ENDPOINT` and `OTEL_SERVICE_NAME`.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not acceptable.
+    pub fn read(settings: &Settings) -> Result<Self, BadSetting> {
+        Ok(Self {
+            format: settings.get(&LOG_FORMAT)?,
+            filter: settings.get(&RUST_LOG)?,
+            collector: settings.get(&OTEL_ENDPOINT)?,
+            service_name: settings.get(&OTEL_SERVICE_NAME)?,
+        })
+    }
+}
+
 /// Begins to log as `LOG_FORMAT` and `RUST_LOG` say, and to export traces to where
 /// `OTEL_EXPORTER_OTLP_ENDPOINT` says, as those of the service with this name and version. Panics
 /// are logged from then on. Of several calls in one process, the first holds.
 ///
 /// # Errors
 ///
-/// One of the three is not acceptable.
+/// One of the settings is not acceptable.
 pub fn init(settings: &Settings, service: (&str, &'static str)) -> Result<Telemetry, BadSetting> {
+    let Options { format, filter, collector, service_name } = Options::read(settings)?;
     let terminal = std::io::stdout().is_terminal();
-    let default = if terminal { Format::Pretty } else { Format::Json };
-    let format = settings.value("LOG_FORMAT", format)?.unwrap_or(default);
-    let filter = settings.value("RUST_LOG", filter)?.unwrap_or_else(default_filter);
-    let collector = settings.value("OTEL_EXPORTER_OTLP_ENDPOINT", http_url)?;
-    let name = settings.value("OTEL_SERVICE_NAME", |name| Some(name.to_owned()))?;
+    let format = format.unwrap_or(if terminal { Format::Pretty } else { Format::Json });
     let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     if subscriber(format, filter, colour, StandardOutput::start()).try_init().is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
-    let traces = collector.map(|url| Traces::to(&url, service, name)).transpose();
+    let traces = collector.map(|url| Traces::to(&url, service, service_name)).transpose();
     let traces = traces.unwrap_or_else(|error| {
         tracing::error!(%error, "traces are not exported");
         None
@@ -90,7 +113,7 @@ pub fn init(settings: &Settings, service: (&str, &'static str)) -> Result<Teleme
     Ok(Telemetry { _traces: traces.unwrap_or_default(), _lines: LastLines })
 }
 
-fn format(text: &str) -> Option<Format> {
+pub(crate) fn format(text: &str) -> Option<Format> {
     match text {
         "pretty" => Some(Format::Pretty),
         "json" => Some(Format::Json),
@@ -100,19 +123,15 @@ fn format(text: &str) -> Option<Format> {
 
 /// The filter that the text describes, widened so that it never silences [`ALWAYS`], and narrowed
 /// by what writes whole paths, in which a caller may have put a token.
-fn filter(text: &str) -> Option<EnvFilter> {
+pub(crate) fn filter(text: &str) -> Option<EnvFilter> {
     let filter = EnvFilter::builder().parse(text).ok()?;
     let always: Directive = format!("{ALWAYS}=info").parse().ok()?;
     let paths: Directive = "tower_http::csrf=off".parse().ok()?;
     Some(filter.add_directive(always).add_directive(paths))
 }
 
-fn default_filter() -> EnvFilter {
-    EnvFilter::new("info")
-}
-
 /// A base URL. Errors of the exporter name it, so there is no password in it.
-fn http_url(text: &str) -> Option<String> {
+pub(crate) fn http_url(text: &str) -> Option<String> {
     let url: http::Uri = text.parse().ok()?;
     let http = matches!(url.scheme_str(), Some("http" | "https"));
     let bare = url.query().is_none() && !url.authority()?.as_str().contains('@');

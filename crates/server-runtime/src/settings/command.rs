@@ -7,66 +7,70 @@ use std::io::Write as _;
 use clap::{Arg, ArgMatches, Command};
 
 use super::bad::one_line;
-use super::{BadSetting, Setting, Settings};
+use super::{BadSetting, Row, Settings};
 use crate::output;
 
 impl Settings {
     /// `command` with what every process has: the flags of `table`, the settings that only a variable
-    /// gives at the end of its help, and the subcommands `healthcheck` and `config print`.
-    pub fn command(command: Command, table: &[Setting]) -> Command {
+    /// gives at the end of its help, and the subcommands `healthcheck`, `config print`
+    /// and `config check`.
+    pub fn command(command: Command, table: &[Row]) -> Command {
         let healthcheck = Command::new("healthcheck")
             .about("Exits with 0 while the service that these settings describe is ready");
         let print = Command::new("print").about("Prints the settings in force, secrets masked");
+        let check = Command::new("check").about(
+            "Exits with 0 where a start would accept the settings, else says what it would not",
+        );
         let config = Command::new("config").about("About the settings");
         command
             .args(Self::args(table))
             .after_help(variables_only(table))
             .subcommand(healthcheck)
-            .subcommand(config.subcommand_required(true).subcommand(print))
+            .subcommand(config.subcommand_required(true).subcommand(print).subcommand(check))
     }
 
     /// The flags of a table. They may stand before or after a subcommand; their ids are the
     /// variables.
-    pub fn args(table: &[Setting]) -> Vec<Arg> {
+    pub fn args(table: &[Row]) -> Vec<Arg> {
         let mut seen: Vec<&str> = Vec::new();
         let mut args = Vec::new();
-        for setting in table {
-            if let Some(flag) = setting.flag
-                && !seen.contains(&setting.variable)
+        for row in table {
+            if let Some(flag) = row.flag
+                && !seen.contains(&row.variable)
             {
-                seen.push(setting.variable);
-                args.push(arg(setting, flag));
+                seen.push(row.variable);
+                args.push(arg(row, flag));
             }
         }
         args
     }
 }
 
-fn arg(setting: &Setting, flag: &'static str) -> Arg {
-    Arg::new(setting.variable)
+fn arg(row: &Row, flag: &'static str) -> Arg {
+    Arg::new(row.variable)
         .long(flag)
         .value_name("VALUE")
         .value_parser(clap::value_parser!(OsString))
-        .help(describe(setting))
+        .help(describe(row))
         .help_heading("Settings")
         .global(true)
 }
 
-fn describe(setting: &Setting) -> String {
-    let default = setting.default.map(|d| format!(" [default: {d}]")).unwrap_or_default();
-    format!("{}: {} [variable: {}]{default}", setting.help, setting.accepted, setting.variable)
+fn describe(row: &Row) -> String {
+    let default = row.default.map(|d| format!(" [default: {d}]")).unwrap_or_default();
+    format!("{}: {} [variable: {}]{default}", row.help, row.accepted, row.variable)
 }
 
-fn variables_only(table: &[Setting]) -> String {
+fn variables_only(table: &[Row]) -> String {
     let mut text =
         "Each setting is also an environment variable; the flag wins, an empty variable \
                     counts as absent.\nVariables without a flag:\n"
             .to_owned();
-    for setting in table.iter().filter(|s| s.flag.is_none()) {
-        let Setting { variable, help, accepted, .. } = setting;
-        let default = setting.default.map(|d| format!(" [default: {d}]")).unwrap_or_default();
+    for row in table.iter().filter(|s| s.flag.is_none()) {
+        let Row { variable, help, accepted, .. } = row;
+        let default = row.default.map(|d| format!(" [default: {d}]")).unwrap_or_default();
         let file =
-            if setting.secret { format!("; or a file, in {variable}_FILE") } else { String::new() };
+            if row.secret { format!("; or a file, in {variable}_FILE") } else { String::new() };
         let _ = writeln!(text, "  {variable}  {help}: {accepted}{file}{default}");
     }
     text
@@ -76,16 +80,16 @@ fn variables_only(table: &[Setting]) -> String {
 ///
 /// For a process that joins two tables whose short flags would collide. The names live as long as
 /// the process: call it once.
-pub fn with_long_flags(table: &[Setting]) -> Vec<Setting> {
+pub fn with_long_flags(table: &[Row]) -> Vec<Row> {
     table.iter().map(long_flag).collect()
 }
 
-fn long_flag(setting: &Setting) -> Setting {
-    let flag = setting.flag.map(|_| {
-        let name = setting.variable.to_ascii_lowercase().replace('_', "-");
+fn long_flag(row: &Row) -> Row {
+    let flag = row.flag.map(|_| {
+        let name = row.variable.to_ascii_lowercase().replace('_', "-");
         &*Box::leak(name.into_boxed_str())
     });
-    Setting { flag, ..*setting }
+    Row { flag, ..*row }
 }
 
 /// Reads the command line, or ends the process: help and version go to standard output with exit
@@ -138,12 +142,14 @@ fn shorten(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::{Setting, TEXT};
 
-    const TABLE: &[Setting] = &[
-        Setting::variable("X_PUBLIC_ADDR", "an address", "Where to listen")
+    const TABLE: &[Row] = &[
+        Setting::new("X_PUBLIC_ADDR", TEXT, "Where to listen")
             .with_flag("public-addr")
-            .with_default("127.0.0.1:8080"),
-        Setting::secret("X_KEY", "any text", "What opens it"),
+            .with_default("127.0.0.1:8080")
+            .row(),
+        Setting::secret("X_KEY", TEXT, "What opens it").row(),
     ];
 
     fn command() -> Command {

@@ -47,13 +47,13 @@ mod tests {
     use clap::Command;
 
     use super::*;
-    use crate::settings::Setting;
+    use crate::settings::{Row, Setting, TEXT};
 
-    const TABLE: &[Setting] = &[
-        Setting::variable("AUTH_TOKEN_TTL", "a duration", "How long"),
-        Setting::variable("AUTH_TOKEN_MAX", "a duration", "How long at most"),
-        Setting::variable("PORT", "a port", "Where"),
-        Setting::secret("AUTH_INTERNAL_KEY", "a key", "What opens it"),
+    const TABLE: &[Row] = &[
+        Setting::new("AUTH_TOKEN_TTL", TEXT, "How long").row(),
+        Setting::new("AUTH_TOKEN_MAX", TEXT, "How long at most").row(),
+        Setting::new("PORT", TEXT, "Where").row(),
+        Setting::secret("AUTH_INTERNAL_KEY", TEXT, "What opens it").row(),
     ];
 
     fn warned_of(name: &str, value: &str) -> Vec<String> {

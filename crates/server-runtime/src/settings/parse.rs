@@ -1,24 +1,49 @@
 //! How values are written: durations, rates, booleans, lists and addresses.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-/// What [`duration`] accepts, for the table.
-pub const DURATION: &str = "a duration such as 300ms, 30s, 12h or 7d, or 0";
-/// What [`positive_duration`] accepts, for the table.
-pub const POSITIVE_DURATION: &str = "a duration above zero such as 300ms, 30s, 12h or 7d";
-/// What [`rate`] accepts, for the table.
-pub const RATE: &str = "a rate such as 10/5m, or 0 for no limit";
-/// What [`boolean`] accepts, for the table.
-pub const BOOLEAN: &str = "true or false";
-/// What [`socket_addr`] accepts, for the table.
-pub const SOCKET_ADDR: &str = "an address with a port such as 127.0.0.1:8080 or [::]:8080";
+/// How the text of a setting is read, and how that is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Parser<T> {
+    /// What it takes, for `--help` and for errors: "a duration such as 30s".
+    pub accepted: &'static str,
+    /// Its meaning; `None` for what it does not take.
+    pub parse: fn(&str) -> Option<T>,
+}
 
-/// What [`proxy_networks`] accepts, for the table.
-pub const PROXY_NETWORKS: &str = "networks such as 10.0.0.0/8 or addresses, separated by commas, none wider \
-    than /8 (IPv6: /7): whoever is in them is believed";
+impl<T> Parser<T> {
+    /// A parser that takes what `accepted` says.
+    pub const fn new(accepted: &'static str, parse: fn(&str) -> Option<T>) -> Self {
+        Self { accepted, parse }
+    }
+}
+
+/// A [`duration`].
+pub const DURATION: Parser<Duration> =
+    Parser::new("a duration such as 300ms, 30s, 12h or 7d, or 0", duration);
+/// A [`duration`] above zero.
+pub const POSITIVE_DURATION: Parser<Duration> =
+    Parser::new("a duration above zero such as 300ms, 30s, 12h or 7d", positive_duration);
+/// A [`Rate`].
+pub const RATE: Parser<Rate> = Parser::new("a rate such as 10/5m, or 0 for no limit", rate);
+/// `true` or `false`.
+pub const BOOLEAN: Parser<bool> = Parser::new("true or false", |text| text.parse().ok());
+/// An IP address and a port.
+pub const SOCKET_ADDR: Parser<SocketAddr> =
+    Parser::new("an address with a port such as 127.0.0.1:8080 or [::]:8080", socket_addr);
+/// Any text, as it is.
+pub const TEXT: Parser<String> = Parser::new("any text", |text| Some(text.to_owned()));
+/// Networks of proxies that are believed, never everybody's.
+pub const PROXY_NETWORKS: Parser<Vec<IpNet>> = Parser::new(
+    "networks such as 10.0.0.0/8 or addresses, separated by commas, none wider than /8 (IPv6: \
+     /7): whoever is in them is believed",
+    proxy_networks,
+);
 
 /// The longest duration that is accepted: it can be added to any clock without overflow.
 const LONGEST: Duration = Duration::from_hours(24 * 365 * 1000);
@@ -63,7 +88,7 @@ pub fn duration(text: &str) -> Option<Duration> {
 }
 
 /// The same, above zero.
-pub fn positive_duration(text: &str) -> Option<Duration> {
+fn positive_duration(text: &str) -> Option<Duration> {
     duration(text).filter(|duration| !duration.is_zero())
 }
 
@@ -77,7 +102,7 @@ pub fn written(duration: Duration) -> String {
 }
 
 /// A count and a period, `10/5m`; `0` is no limit.
-pub fn rate(text: &str) -> Option<Rate> {
+fn rate(text: &str) -> Option<Rate> {
     if text == "0" {
         return Some(Rate::OFF);
     }
@@ -88,9 +113,10 @@ pub fn rate(text: &str) -> Option<Rate> {
     Some(if count == 0 { Rate::OFF } else { Rate { count, per } })
 }
 
-/// `true` or `false`.
-pub fn boolean(text: &str) -> Option<bool> {
-    text.parse().ok()
+/// A whole number within `range`, in digits alone.
+pub fn within<N: FromStr + PartialOrd>(text: &str, range: RangeInclusive<N>) -> Option<N> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|number| digits && range.contains(number))
 }
 
 /// Items separated by commas, white space around them ignored; none of them may be empty.
@@ -102,7 +128,7 @@ pub fn list<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
 }
 
 /// An IP address and a port; `localhost` stands for `127.0.0.1`.
-pub fn socket_addr(text: &str) -> Option<SocketAddr> {
+fn socket_addr(text: &str) -> Option<SocketAddr> {
     match text.strip_prefix("localhost:") {
         Some(port) => Some(SocketAddr::from(([127, 0, 0, 1], port.parse().ok()?))),
         None => text.parse().ok(),
@@ -111,7 +137,7 @@ pub fn socket_addr(text: &str) -> Option<SocketAddr> {
 
 /// Networks of proxies that are believed; an address is a network of its own. One that is wider
 /// than any organisation's would have everybody believed, and is none.
-pub fn proxy_networks(text: &str) -> Option<Vec<IpNet>> {
+fn proxy_networks(text: &str) -> Option<Vec<IpNet>> {
     list(text, |item| {
         let network = item.parse().ok().or_else(|| item.parse::<IpAddr>().ok().map(IpNet::from))?;
         let narrow = match network {
@@ -177,7 +203,7 @@ mod tests {
         for text in ["0", "0s", "0ms", "soon"] {
             assert_eq!(positive_duration(text), None, "{text}");
         }
-        assert!(!POSITIVE_DURATION.ends_with(" 0"));
+        assert!(!POSITIVE_DURATION.accepted.ends_with(" 0"));
     }
 
     #[test]
@@ -188,6 +214,14 @@ mod tests {
         assert_eq!(rate("0/5m"), Some(Rate::OFF));
         for text in ["", "10", "/5m", "10/", "10/0", "10/5", "-1/5m", "+1/5m", "4294967296/1s"] {
             assert_eq!(rate(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_kept_and_signs_refused() {
+        assert_eq!(within("8", 8..=128), Some(8));
+        for bad in ["7", "129", "+9", "-9", "", "9.0"] {
+            assert_eq!(within(bad, 8..=128), None::<i32>, "{bad}");
         }
     }
 

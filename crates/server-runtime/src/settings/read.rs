@@ -9,7 +9,7 @@ use clap::ArgMatches;
 
 use super::bad::one_line;
 use super::mask::{MASK, mask_url, mask_urls};
-use super::{BadSetting, SOCKET_ADDR, Setting, socket_addr};
+use super::{BadSetting, PORT, Row, Setting};
 
 /// The longest file that a secret is read from, in bytes.
 const LONGEST_SECRET: u64 = 64 * 1024;
@@ -38,7 +38,7 @@ impl fmt::Display for Source {
     }
 }
 
-/// The values of a table, as they were given; a caller asks for each by its variable.
+/// The values of a table, as they were given; a caller asks for each by its constant.
 #[derive(Clone)]
 pub struct Settings {
     entries: Vec<Entry>,
@@ -46,7 +46,7 @@ pub struct Settings {
 
 #[derive(Clone)]
 struct Entry {
-    setting: Setting,
+    row: Row,
     value: Option<String>,
     source: Source,
 }
@@ -60,73 +60,57 @@ impl Settings {
     ///
     /// A value that is not UTF-8; a secret given twice; a secret's file that cannot be read.
     pub fn read(
-        table: &[Setting],
+        table: &[Row],
         matches: &ArgMatches,
         env: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, BadSetting> {
         let mut entries: Vec<Entry> = Vec::with_capacity(table.len());
-        for setting in table {
-            if !entries.iter().any(|e| e.setting.variable == setting.variable) {
-                entries.push(Entry::read(setting, matches, env)?);
+        for row in table {
+            if !entries.iter().any(|e| e.row.variable == row.variable) {
+                entries.push(Entry::read(row, matches, env)?);
             }
         }
         Ok(Self { entries })
     }
 
-    /// The value as `parse` understands it; `None` where there is none.
+    /// What the setting says, or its default.
     ///
     /// # Errors
     ///
-    /// A value that `parse` does not take.
-    pub fn value<T>(
-        &self,
-        variable: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, BadSetting> {
-        let Some(entry) = self.entry(variable) else {
-            return Ok(None);
+    /// A value that its parser does not take; none where there is neither a value nor a default; a
+    /// setting that is not in the table.
+    pub fn get<T, V>(&self, setting: &Setting<T, V>) -> Result<V, BadSetting> {
+        let Some(entry) = self.entry(setting) else {
+            let line = format!("{} is no setting of this process", setting.variable);
+            return Err(BadSetting::line(&line));
         };
-        let Some(text) = &entry.value else {
-            return Ok(None);
+        let refusal = || entry.refusal(entry.row.accepted);
+        let value = match &entry.value {
+            Some(text) => Some((setting.parse)(text).ok_or_else(refusal)?),
+            None => None,
         };
-        parse(text).map(Some).ok_or_else(|| self.refuse(variable, entry.setting.accepted))
+        (setting.read)(value).ok_or_else(refusal)
     }
 
-    /// The value, which has to be there.
-    ///
-    /// # Errors
-    ///
-    /// No value, or one that `parse` does not take.
-    pub fn required<T>(
-        &self,
-        variable: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, BadSetting> {
-        self.value(variable, parse)?.ok_or_else(|| {
-            let accepted = self.entry(variable).map_or("a value", |e| e.setting.accepted);
-            self.refuse(variable, accepted)
-        })
-    }
-
-    /// The address to listen on: where it was not given, the platform's `PORT` on all addresses,
+    /// The address to listen on: where it was not given, the platform's [`PORT`] on all addresses,
     /// else its default.
     ///
     /// # Errors
     ///
     /// What was given is no address, or `PORT` is no port.
-    pub fn public_addr(&self, variable: &str) -> Result<SocketAddr, BadSetting> {
-        if !self.is_set(variable)
-            && let Some(port) = self.value("PORT", |text| text.parse::<u16>().ok())?
+    pub fn public_addr(&self, address: &Setting<SocketAddr>) -> Result<SocketAddr, BadSetting> {
+        if !self.is_set(address)
+            && let Some(port) = self.get(&PORT)?
         {
             return Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
         }
-        self.value(variable, socket_addr)?.ok_or_else(|| self.refuse(variable, SOCKET_ADDR))
+        self.get(address)
     }
 
     /// Gives a setting a default that the process works out by itself; it changes nothing where a
     /// value was given.
-    pub fn set_default(&mut self, variable: &str, value: impl Into<String>) {
-        if let Some(entry) = self.entries.iter_mut().find(|e| e.setting.variable == variable)
+    pub fn set_default(&mut self, row: &Row, value: impl Into<String>) {
+        if let Some(entry) = self.entries.iter_mut().find(|e| e.row.variable == row.variable)
             && (entry.value.is_none() || entry.source == Source::Default)
         {
             entry.value = Some(value.into());
@@ -135,16 +119,16 @@ impl Settings {
     }
 
     /// Whether a value was given; a default is none.
-    pub fn is_set(&self, variable: &str) -> bool {
-        self.entry(variable).is_some_and(|e| e.value.is_some() && e.source != Source::Default)
+    pub fn is_set(&self, row: &Row) -> bool {
+        self.entry(row).is_some_and(|e| e.value.is_some() && e.source != Source::Default)
     }
 
     /// The refusal of a value for a reason that only the caller knows: `accepted` says what would
     /// have been taken, as a setting's own text does.
-    pub fn refuse(&self, variable: &str, accepted: &str) -> BadSetting {
-        match self.entry(variable) {
+    pub fn refuse(&self, row: &Row, accepted: &str) -> BadSetting {
+        match self.entry(row) {
             Some(entry) => entry.refusal(accepted),
-            None => BadSetting::line(&format!("{variable} is not set; it takes {accepted}")),
+            None => BadSetting::line(&format!("{} is not set; it takes {accepted}", row.variable)),
         }
     }
 
@@ -155,75 +139,75 @@ impl Settings {
 
     /// Every variable that is read: those of the table, and those that name a secret's file.
     pub(super) fn variables(&self) -> Vec<String> {
-        let own = self.entries.iter().map(|entry| entry.setting.variable.to_owned());
-        let secrets = self.entries.iter().filter(|entry| entry.setting.secret);
-        own.chain(secrets.map(|entry| format!("{}_FILE", entry.setting.variable))).collect()
+        let own = self.entries.iter().map(|entry| entry.row.variable.to_owned());
+        let secrets = self.entries.iter().filter(|entry| entry.row.secret);
+        own.chain(secrets.map(|entry| format!("{}_FILE", entry.row.variable))).collect()
     }
 
-    fn entry(&self, variable: &str) -> Option<&Entry> {
-        self.entries.iter().find(|e| e.setting.variable == variable)
+    fn entry(&self, row: &Row) -> Option<&Entry> {
+        self.entries.iter().find(|e| e.row.variable == row.variable)
     }
 }
 
 /// Names and sources; a value may be a secret.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sources = self.entries.iter().map(|e| (e.setting.variable, e.source));
+        let sources = self.entries.iter().map(|e| (e.row.variable, e.source));
         f.debug_map().entries(sources).finish()
     }
 }
 
 impl Entry {
     fn read(
-        setting: &Setting,
+        row: &Row,
         matches: &ArgMatches,
         env: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, BadSetting> {
-        let entry = |value, source| Self { setting: *setting, value, source };
-        let flag = matches.try_get_one::<OsString>(setting.variable).ok().flatten();
-        if let (Some(flag), Some(value)) = (setting.flag, flag) {
-            let value = utf8(&format!("--{flag}"), setting, value.clone())?;
+        let entry = |value, source| Self { row: *row, value, source };
+        let flag = matches.try_get_one::<OsString>(row.variable).ok().flatten();
+        if let (Some(flag), Some(value)) = (row.flag, flag) {
+            let value = utf8(&format!("--{flag}"), row, value.clone())?;
             return Ok(entry(Some(value), Source::Flag));
         }
         let given = |name: &str| env(name).filter(|value| !value.is_empty());
-        let variable = given(setting.variable);
-        let file_variable = format!("{}_FILE", setting.variable);
-        let file = given(&file_variable).filter(|_| setting.secret);
+        let variable = given(row.variable);
+        let file_variable = format!("{}_FILE", row.variable);
+        let file = given(&file_variable).filter(|_| row.secret);
         match (variable, file) {
             (Some(_), Some(_)) => {
-                let name = setting.variable;
+                let name = row.variable;
                 Err(BadSetting::line(&format!("{name} and {file_variable} are both set; give one")))
             }
             (Some(value), None) => {
-                let value = utf8(setting.variable, setting, value)?;
+                let value = utf8(row.variable, row, value)?;
                 Ok(entry(Some(value), Source::Variable))
             }
             (None, Some(path)) => {
                 let value = read_secret(&file_variable, &path)?;
                 Ok(entry(Some(value), Source::File))
             }
-            (None, None) => Ok(entry(setting.default.map(str::to_owned), Source::Default)),
+            (None, None) => Ok(entry(row.default.map(str::to_owned), Source::Default)),
         }
     }
 
     /// The setting's name as its value was given.
     fn name(&self) -> String {
-        match (self.source, self.setting.flag) {
+        match (self.source, self.row.flag) {
             (Source::Flag, Some(flag)) => format!("--{flag}"),
-            (Source::File, _) => format!("{}_FILE", self.setting.variable),
-            _ => self.setting.variable.to_owned(),
+            (Source::File, _) => format!("{}_FILE", self.row.variable),
+            _ => self.row.variable.to_owned(),
         }
     }
 
     fn shown(&self) -> String {
         match &self.value {
-            Some(value) => shown(&self.setting, value),
+            Some(value) => shown(&self.row, value),
             None => String::new(),
         }
     }
 
     fn printed(&self) -> String {
-        let variable = self.setting.variable;
+        let variable = self.row.variable;
         match &self.value {
             Some(_) => format!("{variable}={}  # {}\n", one_line(&self.shown()), self.source),
             None => format!("{variable}=  # not set\n"),
@@ -240,18 +224,18 @@ impl Entry {
 }
 
 /// What of a value may be seen.
-fn shown(setting: &Setting, value: &str) -> String {
-    match (setting.secret, setting.url) {
+fn shown(row: &Row, value: &str) -> String {
+    match (row.secret, row.url) {
         (true, _) => MASK.to_owned(),
         (false, true) => mask_url(value),
         (false, false) => mask_urls(value),
     }
 }
 
-fn utf8(name: &str, setting: &Setting, value: OsString) -> Result<String, BadSetting> {
+fn utf8(name: &str, row: &Row, value: OsString) -> Result<String, BadSetting> {
     value.into_string().map_err(|raw| {
-        let shown = shown(setting, &raw.to_string_lossy());
-        BadSetting::value(name, &shown, &format!("{}, as UTF-8", setting.accepted))
+        let shown = shown(row, &raw.to_string_lossy());
+        BadSetting::value(name, &shown, &format!("{}, as UTF-8", row.accepted))
     })
 }
 

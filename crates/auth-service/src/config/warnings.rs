@@ -1,30 +1,71 @@
-//! What the settings allow and nobody can have meant: a line each for the log of the start. What is
+//! What the settings allow, and the operator should hear of when the service begins to serve. What is
 //! wrong beyond doubt is refused where it is read.
 
 use std::time::Duration;
 
-use server_runtime::settings::written;
+use server_runtime::settings::{Row, written};
 use server_runtime::{BadSetting, Settings};
 use url::{Host, Url};
 
-use super::{Config, SessionBackend, read};
+use super::{Config, Secret, SessionBackend, read, settings};
 
-const OF_REDIS: [&str; 3] = ["AUTH_REDIS_USERNAME", "AUTH_REDIS_PASSWORD", "AUTH_REDIS_WAIT"];
+/// The warnings that settings are worth, a line each.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Warnings {
+    /// What nobody can have meant: it has no effect, or another one than it seems.
+    pub(crate) hardly_meant: Vec<String>,
+    /// What somebody may have meant, and what lets others in where anybody can reach it.
+    pub(crate) for_development_only: Vec<String>,
+}
 
-/// The lines for these settings, as `config` understood them.
-pub(super) fn of(settings: &Settings, config: &Config) -> Result<Vec<String>, BadSetting> {
-    let domain = settings.value("AUTH_COOKIE_DOMAIN", read::cookie_domain)?;
-    let mut lines = browsers(&config.public_url, config.cookie.secure, domain.as_deref());
-    let lifetimes = &config.lifetimes;
-    for (ttl, maximum, (given, longest)) in [
-        ("AUTH_TOKEN_TTL", "AUTH_TOKEN_MAX_LIFETIME", lifetimes.token),
-        ("AUTH_SESSION_TTL", "AUTH_SESSION_MAX_LIFETIME", lifetimes.cookie),
-    ] {
-        if settings.is_set(ttl) && given > longest {
-            lines.push(capped(ttl, given, maximum, longest));
-        }
+impl Warnings {
+    /// The warnings for these settings, as `config` understood them.
+    pub(super) fn of(settings: &Settings, config: &Config) -> Result<Self, BadSetting> {
+        let mut hardly_meant = browsers(settings, config)?;
+        hardly_meant.extend(without_effect(settings, config));
+        hardly_meant.extend(transports(config));
+        hardly_meant.extend(for_another_store(settings, &config.session_store));
+        Ok(Self { hardly_meant, for_development_only: for_development_only(config) })
     }
-    if settings.is_set("AUTH_CLIENT_IP_HEADER")
+
+    /// All of them.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &String> {
+        self.hardly_meant.iter().chain(&self.for_development_only)
+    }
+}
+
+fn for_development_only(config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !config.cookie.secure {
+        lines
+            .push("AUTH_COOKIE_SECURE is false: session cookies travel over plain HTTP".to_owned());
+    }
+    if !config.internal_addr.ip().is_loopback() && config.internal_key.is_none() {
+        lines.push(format!(
+            "the internal listener, {}, is beyond loopback without AUTH_INTERNAL_KEY: whoever \
+             reaches it may ask",
+            config.internal_addr
+        ));
+    }
+    if config.internal_key.as_ref().is_some_and(Secret::is_short) {
+        lines.push("AUTH_INTERNAL_KEY has fewer than 16 characters: it can be guessed".to_owned());
+    }
+    if config.demo {
+        let line = "AUTH_DEMO is true: the demo user, whose password is public, is an admin";
+        lines.push(line.to_owned());
+    }
+    lines
+}
+
+/// What another setting undoes.
+fn without_effect(settings: &Settings, config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    let lifetimes = &config.lifetimes;
+    let of_tokens = (&settings::TOKEN_TTL, &settings::TOKEN_MAX_LIFETIME, lifetimes.token);
+    let of_cookies = (&settings::SESSION_TTL, &settings::SESSION_MAX_LIFETIME, lifetimes.cookie);
+    lines.extend(capped(settings, of_tokens.0, of_tokens.1, of_tokens.2));
+    lines.extend(capped(settings, of_cookies.0, of_cookies.1, of_cookies.2));
+    if settings.is_set(&settings::CLIENT_IP_HEADER)
         && config.client_addresses.proxies.networks.is_empty()
     {
         lines.push(
@@ -32,29 +73,28 @@ pub(super) fn of(settings: &Settings, config: &Config) -> Result<Vec<String>, Ba
                 .to_owned(),
         );
     }
-    if config.allowed_hosts.is_none() && settings.is_set("AUTH_ALLOWED_HOSTS") {
+    if config.allowed_hosts.is_none() && settings.is_set(&settings::ALLOWED_HOSTS) {
         lines.push(
             "AUTH_ALLOWED_HOSTS has no effect: every host is answered beyond loopback without \
              AUTH_DEMO, and where PORT made the address"
                 .to_owned(),
         );
     }
-    lines.extend(transports(config));
-    lines.extend(without_effect(settings, &config.session_store));
-    Ok(lines)
+    lines
 }
 
 /// What is set for another store than the one that was chosen.
-fn without_effect(settings: &Settings, chosen: &SessionBackend) -> Vec<String> {
-    let (of_redis, of_file, chosen) = match chosen {
-        SessionBackend::Memory => (false, false, "memory"),
-        SessionBackend::File { .. } => (false, true, "a file"),
-        SessionBackend::Redis { .. } => (true, false, "Redis"),
+fn for_another_store(settings: &Settings, chosen: &SessionBackend) -> Vec<String> {
+    let of_redis: [&Row; 3] =
+        [&settings::REDIS_USERNAME, &settings::REDIS_PASSWORD, &settings::REDIS_WAIT];
+    let of_file: [&Row; 1] = [&settings::SESSION_SYNC];
+    let (idle, chosen) = match chosen {
+        SessionBackend::Memory => ([&of_redis[..], &of_file[..]], "memory"),
+        SessionBackend::File { .. } => ([&of_redis[..], &[]], "a file"),
+        SessionBackend::Redis { .. } => ([&[], &of_file[..]], "Redis"),
     };
-    let idle_redis = OF_REDIS.into_iter().filter(|_| !of_redis);
-    let idle_file = ["AUTH_SESSION_SYNC"].into_iter().filter(|_| !of_file);
-    let idle = idle_redis.chain(idle_file).filter(|variable| settings.is_set(variable));
-    idle.map(|variable| format!("{variable} has no effect: AUTH_SESSION_STORE is {chosen}"))
+    let idle = idle.into_iter().flatten().filter(|row| settings.is_set(row));
+    idle.map(|row| format!("{} has no effect: AUTH_SESSION_STORE is {chosen}", row.variable))
         .collect()
 }
 
@@ -86,7 +126,9 @@ fn transports(config: &Config) -> Vec<String> {
     lines
 }
 
-fn browsers(public_url: &Url, secure: bool, domain: Option<&str>) -> Vec<String> {
+fn browsers(settings: &Settings, config: &Config) -> Result<Vec<String>, BadSetting> {
+    let (public_url, secure) = (&config.public_url, config.cookie.secure);
+    let domain = settings.get(&settings::COOKIE_DOMAIN)?;
     let mut lines = Vec::new();
     let shown = public_url.as_str().trim_end_matches('/');
     if public_url.scheme() == "http" && secure && !is_local(public_url) {
@@ -95,7 +137,7 @@ fn browsers(public_url: &Url, secure: bool, domain: Option<&str>) -> Vec<String>
              is Secure; use https"
         ));
     }
-    if domain.is_some_and(|domain| !read::is_within(public_url, domain)) {
+    if domain.is_some_and(|domain| !read::is_within(public_url, &domain)) {
         lines.push(format!(
             "AUTH_COOKIE_DOMAIN does not fit AUTH_PUBLIC_URL, {shown}: browsers there drop the \
              session cookie; set AUTH_PUBLIC_URL"
@@ -107,7 +149,7 @@ fn browsers(public_url: &Url, secure: bool, domain: Option<&str>) -> Vec<String>
              login; give the service a host of its own"
         ));
     }
-    lines
+    Ok(lines)
 }
 
 /// Whether browsers trust this host without TLS.
@@ -120,9 +162,17 @@ fn is_local(url: &Url) -> bool {
     }
 }
 
-fn capped(ttl: &str, given: Duration, maximum: &str, longest: Duration) -> String {
-    let (given, longest) = (written(given), written(longest));
-    format!("{ttl} is {given}, but nothing outlives {maximum}, which is {longest}")
+fn capped(
+    settings: &Settings,
+    ttl: &Row,
+    maximum: &Row,
+    (given, longest): (Duration, Duration),
+) -> Option<String> {
+    let (name, maximum) = (ttl.variable, maximum.variable);
+    (settings.is_set(ttl) && given > longest).then(|| {
+        let (given, longest) = (written(given), written(longest));
+        format!("{name} is {given}, but nothing outlives {maximum}, which is {longest}")
+    })
 }
 
 #[cfg(test)]
@@ -132,7 +182,7 @@ mod tests {
     use super::*;
 
     fn read(env: &[(&str, &str)]) -> Result<(Config, Settings), String> {
-        let table = [crate::TABLE, server_runtime::settings::COMMON].concat();
+        let table = [settings::TABLE, server_runtime::settings::COMMON].concat();
         let matches = Settings::command(clap::Command::new("auth-service"), &table)
             .get_matches_from(["auth-service"]);
         let env = |name: &str| {
@@ -143,15 +193,15 @@ mod tests {
         Ok((config, settings))
     }
 
-    fn risks(env: &[(&str, &str)]) -> Vec<String> {
-        read(env).unwrap().0.risks
+    fn warnings(env: &[(&str, &str)]) -> Vec<String> {
+        read(env).unwrap().0.warnings.hardly_meant
     }
 
     #[track_caller]
     fn expect_one(env: &[(&str, &str)], part: &str) {
-        let risks = risks(env);
-        assert_eq!(risks.len(), 1, "{env:?}: {risks:?}");
-        assert!(risks[0].contains(part), "{part} in {risks:?}");
+        let warnings = warnings(env);
+        assert_eq!(warnings.len(), 1, "{env:?}: {warnings:?}");
+        assert!(warnings[0].contains(part), "{part} in {warnings:?}");
     }
 
     #[test]
@@ -164,10 +214,10 @@ mod tests {
             "http://127.0.0.2",
             "http://[::1]:8080",
         ] {
-            assert!(risks(&[("AUTH_PUBLIC_URL", fine)]).is_empty(), "{fine}");
+            assert!(warnings(&[("AUTH_PUBLIC_URL", fine)]).is_empty(), "{fine}");
         }
         let url = ("AUTH_PUBLIC_URL", "http://auth.example.com");
-        assert!(risks(&[url, ("AUTH_COOKIE_SECURE", "false")]).is_empty());
+        assert!(warnings(&[url, ("AUTH_COOKIE_SECURE", "false")]).is_empty());
     }
 
     #[test]
@@ -175,60 +225,60 @@ mod tests {
         let url = ("AUTH_PUBLIC_URL", "https://auth.example.com");
         let refusal = read(&[url, ("AUTH_COOKIE_DOMAIN", "example.org")]).unwrap_err();
         assert!(refusal.starts_with("AUTH_COOKIE_DOMAIN: \"example.org\" is not"), "{refusal}");
-        assert!(risks(&[url, ("AUTH_COOKIE_DOMAIN", "example.com")]).is_empty());
+        assert!(warnings(&[url, ("AUTH_COOKIE_DOMAIN", "example.com")]).is_empty());
         expect_one(&[("AUTH_COOKIE_DOMAIN", "example.com")], "set AUTH_PUBLIC_URL");
     }
 
     #[test]
     fn a_path_that_leads_nowhere_is_told() {
         expect_one(&[("AUTH_PUBLIC_URL", "https://example.com/auth")], "its path is ignored");
-        assert!(risks(&[("AUTH_PUBLIC_URL", "https://example.com/")]).is_empty());
+        assert!(warnings(&[("AUTH_PUBLIC_URL", "https://example.com/")]).is_empty());
     }
 
     #[test]
     fn a_time_that_another_one_cuts_is_told_where_it_was_given() {
         expect_one(&[("AUTH_TOKEN_TTL", "1d")], "1d, but nothing outlives AUTH_TOKEN_MAX_LIFETIME");
         expect_one(&[("AUTH_SESSION_TTL", "31d")], "AUTH_SESSION_MAX_LIFETIME, which is 30d");
-        assert!(risks(&[("AUTH_TOKEN_TTL", "12h"), ("AUTH_SESSION_TTL", "30d")]).is_empty());
-        assert!(risks(&[("AUTH_SESSION_MAX_LIFETIME", "1d")]).is_empty(), "a default gives way");
+        assert!(warnings(&[("AUTH_TOKEN_TTL", "12h"), ("AUTH_SESSION_TTL", "30d")]).is_empty());
+        assert!(warnings(&[("AUTH_SESSION_MAX_LIFETIME", "1d")]).is_empty(), "a default gives way");
     }
 
     #[test]
     fn what_can_have_no_effect_is_told() {
         let header = ("AUTH_CLIENT_IP_HEADER", "Forwarded");
         expect_one(&[header], "AUTH_TRUSTED_PROXIES");
-        assert!(risks(&[header, ("AUTH_TRUSTED_PROXIES", "127.0.0.1")]).is_empty());
+        assert!(warnings(&[header, ("AUTH_TRUSTED_PROXIES", "127.0.0.1")]).is_empty());
         let hosts = ("AUTH_ALLOWED_HOSTS", "auth.lan");
         expect_one(&[hosts, ("AUTH_PUBLIC_ADDR", "0.0.0.0:1")], "AUTH_ALLOWED_HOSTS");
         expect_one(&[hosts, ("PORT", "5000")], "AUTH_ALLOWED_HOSTS");
-        assert!(risks(&[hosts]).is_empty());
+        assert!(warnings(&[hosts]).is_empty());
         let demo = [hosts, ("AUTH_PUBLIC_ADDR", "0.0.0.0:1"), ("AUTH_DEMO", "true")];
-        assert!(risks(&demo).is_empty());
+        assert!(warnings(&demo).is_empty());
     }
 
     #[test]
     fn settings_of_redis_without_redis_are_told_without_their_values() {
         expect_one(&[("AUTH_REDIS_WAIT", "true")], "AUTH_REDIS_WAIT has no effect");
-        let secret = risks(&[("AUTH_REDIS_PASSWORD", "geheim")]);
+        let secret = warnings(&[("AUTH_REDIS_PASSWORD", "geheim")]);
         assert!(secret.len() == 1 && !secret[0].contains("geheim"), "{secret:?}");
         let redis = ("AUTH_SESSION_STORE", "redis://127.0.0.1:6379");
-        assert!(risks(&[redis, ("AUTH_REDIS_PASSWORD", "geheim")]).is_empty());
+        assert!(warnings(&[redis, ("AUTH_REDIS_PASSWORD", "geheim")]).is_empty());
     }
 
     #[test]
     fn what_crosses_a_network_in_clear_is_told_once_and_without_it() {
         let remote = ("AUTH_DATABASE_URL", "postgres://ann:geheim@db.example/users");
-        assert!(risks(&[remote]).is_empty(), "verify-full by default");
-        assert!(risks(&[remote, ("PGSSLMODE", "verify-full")]).is_empty());
+        assert!(warnings(&[remote]).is_empty(), "verify-full by default");
+        assert!(warnings(&[remote, ("PGSSLMODE", "verify-full")]).is_empty());
         expect_one(&[remote, ("PGSSLMODE", "disable")], "sslmode=disable beyond loopback");
         for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
             let url = format!("{}?sslmode={mode}", remote.1);
             let env = [("AUTH_DATABASE_URL", &*url), ("PGSSLMODE", "verify-full")];
             expect_one(&env, &format!("sslmode={mode} beyond loopback"));
-            assert!(!risks(&env)[0].contains("geheim"));
+            assert!(!warnings(&env)[0].contains("geheim"));
         }
         let local = "postgres://ann:geheim@127.0.0.1/users?sslmode=disable";
-        assert!(risks(&[("AUTH_DATABASE_URL", local)]).is_empty());
+        assert!(warnings(&[("AUTH_DATABASE_URL", local)]).is_empty());
         let ignored = format!("{}?pass=geheim", remote.1);
         expect_one(&[("AUTH_DATABASE_URL", &ignored)], "parameters that are not understood");
         assert!(read(&[("PGSSLMODE", "verify")]).unwrap_err().starts_with("PGSSLMODE: "));
@@ -239,8 +289,24 @@ mod tests {
         let apart = [("AUTH_SESSION_STORE", "redis://cache"), ("AUTH_REDIS_PASSWORD", "geheim")];
         expect_one(&apart, "crosses the network in clear");
         for store in ["rediss://:geheim@cache", "redis://:geheim@127.0.0.1", "redis://cache"] {
-            assert!(risks(&[("AUTH_SESSION_STORE", store)]).is_empty(), "{store}");
+            assert!(warnings(&[("AUTH_SESSION_STORE", store)]).is_empty(), "{store}");
         }
+    }
+
+    #[test]
+    fn what_is_for_development_only_is_told_apart_from_what_is_hardly_meant() {
+        for (env, part) in [
+            (&[("AUTH_COOKIE_SECURE", "false")][..], "AUTH_COOKIE_SECURE is false"),
+            (&[("AUTH_INTERNAL_ADDR", "0.0.0.0:0")], "beyond loopback without AUTH_INTERNAL_KEY"),
+            (&[("AUTH_INTERNAL_KEY", "fifteen-letters")], "AUTH_INTERNAL_KEY has fewer than 16"),
+            (&[("AUTH_DEMO", "true"), ("AUTH_COOKIE_SECURE", "true")], "AUTH_DEMO is true"),
+        ] {
+            let warnings = read(env).unwrap().0.warnings;
+            assert!(warnings.hardly_meant.is_empty(), "{env:?}: {warnings:?}");
+            assert_eq!(warnings.for_development_only.len(), 1, "{env:?}: {warnings:?}");
+            assert!(warnings.for_development_only[0].contains(part), "{part} in {warnings:?}");
+        }
+        assert_eq!(read(&[]).unwrap().0.warnings.lines().count(), 0);
     }
 
     #[test]
