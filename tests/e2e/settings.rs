@@ -133,6 +133,46 @@ fn the_settings_are_printed_with_their_secrets_masked() {
 }
 
 #[test]
+fn a_check_says_what_a_start_would_end_with_and_opens_nothing() {
+    let check = |launch: &Launch| launch.clone().arg("config").arg("check").run();
+    let refused = [
+        ("DRAIN_DELAY", "soon"),
+        ("RUST_LOG", "info,x=loud"),
+        ("LOG_FORMAT", "loud"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost"),
+    ];
+    for launch in [Launch::auth(), Launch::business(1), Launch::pair()] {
+        let accepted = check(&launch);
+        assert_eq!((accepted.code, &*accepted.stdout, &*accepted.stderr), (Some(0), "", ""));
+        for (name, value) in refused {
+            let launch = launch.clone().var(name, value);
+            let (checked, started) = (check(&launch), launch.run());
+            assert_eq!((checked.code, started.code), (Some(2), Some(2)), "{checked:?} {started:?}");
+            assert!(checked.lines().len() == 1 && checked.lines()[0].contains(name), "{checked:?}");
+            assert_eq!(checked.lines(), started.lines());
+        }
+    }
+}
+
+#[test]
+fn a_check_reads_the_settings_together_and_asks_no_store() {
+    let directory = TempDir::with_prefix("reinflate-e2e-").unwrap();
+    let users = directory.path().join("users.db");
+    let database = format!("sqlite:{}", users.display());
+    let launch = Launch::auth()
+        .var("AUTH_DATABASE_URL", database)
+        .var("AUTH_SESSION_STORE", "redis://127.0.0.1:1")
+        .arg("config")
+        .arg("check");
+    let output = launch.run();
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(!users.exists(), "a check makes no database");
+    let output = launch.var("AUTH_DATABASE_URL", "sqlite::memory:").run();
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(output.lines().len() == 1 && output.lines()[0].contains("outlive the process"));
+}
+
+#[test]
 fn the_threads_that_serve_are_a_setting_of_every_process() {
     for launch in [Launch::auth(), Launch::business(1), Launch::pair()] {
         let shown = |launch: Launch| {

@@ -6,5 +6,7 @@
 mod banner;
 mod command;
 mod plan;
+#[cfg(test)]
+mod settings_document;
 
 pub use command::main;
