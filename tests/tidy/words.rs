@@ -85,6 +85,7 @@ const NOT_YET_RENAMED: &[&str] = &[
     "crates/auth-service/",
     "crates/business-service/",
     "crates/session/",
+    "crates/testkit/",
     "crates/users/",
 ];
 
