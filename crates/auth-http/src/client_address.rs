@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::{FORWARDED, USER_AGENT};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 /// The header in which most proxies name a client.
@@ -36,7 +36,7 @@ impl TrustedProxies {
     /// anybody, and changes nothing, whatever bytes it has.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
-        let lines = headers.get_all(&self.header).iter().rev().map(|line| line.as_bytes());
+        let lines = headers.get_all(&self.header).iter().rev().map(HeaderValue::as_bytes);
         let named: &mut dyn Iterator<Item = Option<IpAddr>> = if self.header == FORWARDED {
             &mut lines.flat_map(forwarded::hops)
         } else {
@@ -92,8 +92,6 @@ fn hop(text: &[u8]) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn client(header: HeaderName, peer: &str, lines: &[&[u8]], trusted: &[&str]) -> String {
