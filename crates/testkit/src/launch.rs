@@ -21,7 +21,8 @@ pub struct Launch {
     binary: &'static str,
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
-    open_files: Option<u32>,
+    /// What a shell does first, which then becomes the binary.
+    limits: Option<String>,
 }
 
 /// What a process that has ended leaves behind.
@@ -71,7 +72,7 @@ impl Launch {
 
     fn new(binary: &'static str) -> Self {
         let (arguments, variables) = (Vec::new(), BTreeMap::new());
-        let launch = Self { binary, arguments, variables, open_files: None };
+        let launch = Self { binary, arguments, variables, limits: None };
         let level = std::env::var("E2E_RUST_LOG").unwrap_or_else(|_| "debug".to_owned());
         launch.var("RUST_LOG", level).var("DRAIN_DELAY", "100ms")
     }
@@ -96,7 +97,14 @@ impl Launch {
 
     /// With so many open files at most.
     pub fn open_files(mut self, limit: u32) -> Self {
-        self.open_files = Some(limit);
+        self.limits = Some(format!("ulimit -n {limit}"));
+        self
+    }
+
+    /// With no file beyond so many KiB: writing more fails, as it does on a full disk.
+    pub fn largest_file_kib(mut self, limit: u32) -> Self {
+        // The shell counts in blocks of 512 bytes, and the signal would end the process.
+        self.limits = Some(format!("trap '' XFSZ; ulimit -S -f {}", 2 * limit));
         self
     }
 
@@ -147,11 +155,11 @@ impl Launch {
     fn command(&self) -> (Command, TempDir) {
         let home = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
         let binary = built(self.binary);
-        let mut command = match self.open_files {
+        let mut command = match &self.limits {
             None => Command::new(binary),
-            Some(limit) => {
+            Some(limits) => {
                 let mut shell = Command::new("sh");
-                let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+                let script = format!("{limits}; exec \"$0\" \"$@\"");
                 shell.args(["-c", &script]).arg(binary);
                 shell
             }

@@ -3,6 +3,7 @@
 mod conformance;
 mod faults;
 mod files;
+mod measure;
 mod races;
 mod restarts;
 

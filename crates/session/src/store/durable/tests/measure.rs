@@ -1,0 +1,109 @@
+//! Figures of the durable store, on this machine's disk:
+//! `SESSIONS=1000000 cargo test --release -p session durable::tests::measure -- --ignored --nocapture`.
+
+use std::time::Instant;
+
+use clock::SystemClock;
+
+use super::*;
+use crate::store::conformance::{fresh_id, held, subject, use_of};
+use crate::{Kind, MemoryStore, NewSession, Origin, Presented};
+
+/// How many tasks open sessions at once.
+const TASKS: usize = 64;
+/// How many of the sessions are in use.
+const IN_USE: usize = 10_000;
+const HOUR: Duration = Duration::from_hours(1);
+
+fn sessions() -> usize {
+    std::env::var("SESSIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(100_000)
+}
+
+fn new(number: usize, template: &NewSession) -> NewSession {
+    let user = number / 8;
+    let agent =
+        format!("Mozilla/5.0 (X11; Linux x86_64; rv:{}.0) Gecko/20100101 Firefox", number % 90);
+    let octet = u8::try_from(number % 250).unwrap();
+    NewSession {
+        id: fresh_id(),
+        subject: subject(Uuid::from_u128(user as u128 + 1), &format!("user{user}@example.com")),
+        origin: Origin { ip: Some([192, 0, 2, octet].into()), user_agent: Some(agent.into()) },
+        ..template.clone()
+    }
+}
+
+async fn open(path: &Path) -> Opened {
+    let clock = Arc::new(SystemClock::new());
+    let opened = DurableStore::open(path, Durability::Full, clock, 1000, Box::new(|_| {}));
+    opened.await.unwrap()
+}
+
+/// Opens that many sessions, a few tasks at once; how long it took.
+async fn fill(store: &dyn SessionStore, news: &[NewSession]) -> Duration {
+    let began = Instant::now();
+    let tasks = news.chunks(news.len().div_ceil(TASKS)).map(|news| async move {
+        for new in news {
+            store.insert(new, 0).await.unwrap();
+        }
+    });
+    futures_util::future::join_all(tasks).await;
+    began.elapsed()
+}
+
+/// Uses a second, one token each.
+async fn uses(store: &dyn SessionStore, tokens: &[Presented]) -> f64 {
+    let (began, mut count) = (Instant::now(), 0_u32);
+    while began.elapsed() < Duration::from_secs(2) {
+        for token in tokens {
+            assert!(store.touch(std::slice::from_ref(token)).await[0].is_ok());
+        }
+        count += u32::try_from(tokens.len()).unwrap();
+    }
+    f64::from(count) / began.elapsed().as_secs_f64()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn figures() {
+    let machine = Machine::new();
+    let template = NewSession {
+        ttl: 30 * HOUR,
+        max_lifetime: 300 * HOUR,
+        ..Fixture::memory().ending(Kind::Sliding, 1)
+    };
+    let news: Vec<NewSession> = (0..sessions()).map(|number| new(number, &template)).collect();
+    let opened = open(&machine.path()).await;
+    let cancel = CancellationToken::new();
+    let writing = tokio::spawn(opened.writer.run(cancel.clone()));
+    let some = &news[..news.len().min(20_000)];
+    let took = fill(&opened.sessions, some).await;
+    eprintln!("{:.0} openings a second by {TASKS} tasks", some.len() as f64 / took.as_secs_f64());
+    fill(&opened.sessions, &news[some.len()..]).await;
+    let memory = MemoryStore::new(Arc::new(SystemClock::new()));
+    fill(&memory, &news).await;
+    let step = news.len() / IN_USE.min(news.len());
+    let tokens: Vec<Presented> =
+        news.iter().step_by(step).take(IN_USE).map(|new| use_of(held(new))).collect();
+    let mut ratios: Vec<f64> = Vec::new();
+    for _ in 0..5 {
+        let (plain, durable) =
+            (uses(&memory, &tokens).await, uses(&opened.sessions, &tokens).await);
+        eprintln!("uses a second: {plain:.0} in memory, {durable:.0} with the file");
+        ratios.push(durable / plain);
+    }
+    ratios.sort_by(f64::total_cmp);
+    eprintln!("{:.3} of memory, the median of five", ratios[2]);
+    for new in news.iter().take(100_000) {
+        opened.sessions.touch(&[use_of(held(new))]).await;
+    }
+    let began = Instant::now();
+    cancel.cancel();
+    writing.await.unwrap();
+    eprintln!("a clean stop with 100,000 unwritten uses: {:?}", began.elapsed());
+    let bytes = machine.path().metadata().unwrap().len();
+    eprintln!("{} sessions: {} MB", news.len(), bytes / 1_000_000);
+    let began = Instant::now();
+    let again = open(&machine.path()).await;
+    eprintln!("loaded in {:?}", began.elapsed());
+    assert_eq!(again.sessions.count().await.unwrap(), news.len() as u64);
+}
