@@ -9,7 +9,7 @@ fn pair(one: &str, other: &str) -> String {
     format!("theme=dark; reinflate={one}; reinflate={other}")
 }
 
-const WAYS: [Carrying; 9] = [
+const WAYS: [Carrying; 14] = [
     ("two cookies in one line", true, |request, a, b| request.header("Cookie", pair(a, b))),
     ("two lines of cookies", true, |request, a, b| request.cookie(a).cookie(b)),
     ("a bearer and a cookie", true, |request, a, b| request.bearer(a).cookie(b)),
@@ -22,6 +22,19 @@ const WAYS: [Carrying; 9] = [
     }),
     ("another scheme beside them", true, |request, a, b| {
         request.header("Authorization", "Basic YTpi").token(b).cookie(a).cookie(b)
+    }),
+    ("a list in the token header", false, |request, a, b| request.token(&format!("{a},{b}"))),
+    ("a list of bearers in one header", false, |request, a, b| {
+        request.header("Authorization", format!("Bearer {a}, Bearer {b}"))
+    }),
+    ("a scheme in the token header, none in the other", false, |request, a, b| {
+        request.token(&format!("Bearer {a}")).header("Authorization", b)
+    }),
+    ("a tab after the scheme, and quotes in a header", false, |request, a, b| {
+        request.header("Authorization", format!("Bearer\t{a}")).token(&format!("\"{b}\""))
+    }),
+    ("cookies with a comma between them and quotes in a header", true, |request, a, b| {
+        request.header("Cookie", format!("reinflate={a}, reinflate=\"{b}\""))
     }),
 ];
 

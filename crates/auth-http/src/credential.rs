@@ -66,17 +66,22 @@ impl<'h> Carried<'h> {
     }
 
     /// All tokens that the request carries, in any header and any cookie of the name: for what
-    /// ends sessions, where none of several may be passed over.
+    /// ends sessions, where none of several may be passed over. So they count here as well where
+    /// they stand as they should not: several in a line, in quotes, in `token` after the scheme or in
+    /// `Authorization` without one. What is no token of ours opens no session, and so ends none.
     pub fn all(headers: &'h HeaderMap, cookie: &str) -> Vec<Self> {
-        let direct = headers.get_all(&TOKEN).iter().map(HeaderValue::as_bytes);
-        let bearer = headers.get_all(AUTHORIZATION).iter().filter_map(bearer);
+        let direct = headers.get_all(&TOKEN).iter().flat_map(|line| direct_parts(line.as_bytes()));
+        let bearer = headers.get_all(AUTHORIZATION).iter();
+        let bearer = bearer.flat_map(|line| bearer_parts(line.as_bytes()));
         let in_header = direct.chain(bearer).map(|text| Self { text, by_cookie: false });
         in_header.chain(Self::in_cookies(headers, cookie)).collect()
     }
 
-    /// All tokens in cookies of the name.
+    /// All tokens in cookies of the name, as [`all`](Self::all) finds them.
     pub fn in_cookies(headers: &'h HeaderMap, cookie: &str) -> impl Iterator<Item = Self> {
-        cookies(headers, cookie).map(|text| Self { text, by_cookie: true })
+        let separators: &[u8] = b";,";
+        let values = cookies(headers, cookie, separators).map(unquoted);
+        values.map(|text| Self { text, by_cookie: true })
     }
 
     /// The token's bytes, which need not be text.
@@ -93,7 +98,7 @@ impl<'h> Carried<'h> {
 /// Another of the auth service's cookie names that is there while `cookie` is not: most likely the
 /// two services disagree about the name.
 pub fn other_cookie(headers: &HeaderMap, cookie: &str) -> Option<&'static str> {
-    let is_there = |name| cookies(headers, name).next().is_some();
+    let is_there = |name| cookies(headers, name, b";").next().is_some();
     if is_there(cookie) {
         return None;
     }
@@ -131,18 +136,53 @@ fn bearer(value: &HeaderValue) -> Option<&[u8]> {
 }
 
 fn only_cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<Carried<'h>> {
-    let mut values = Carried::in_cookies(headers, name);
-    let first = values.next()?;
-    values.all(|other| other.text == first.text).then_some(first)
+    let mut values = cookies(headers, name, b";");
+    let text = values.next()?;
+    values.all(|other| other == text).then_some(Carried { text, by_cookie: true })
 }
 
-/// The values of all cookies of the name.
-fn cookies<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h [u8]> {
+/// The values of all cookies of the name, in lines with these bytes between cookies.
+fn cookies<'h>(
+    headers: &'h HeaderMap,
+    name: &str,
+    separators: &[u8],
+) -> impl Iterator<Item = &'h [u8]> {
     let lines = headers.get_all(COOKIE).iter();
-    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';')).filter_map(move |pair| {
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| separators.contains(byte)));
+    pairs.filter_map(move |pair| {
         let equals = pair.iter().position(|byte| *byte == b'=')?;
         (pair[..equals].trim_ascii() == name.as_bytes()).then(|| pair[equals + 1..].trim_ascii())
     })
+}
+
+/// What may be a token in a line of the header `token`.
+fn direct_parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let parts = line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    parts.map(|part| unquoted(after_bearer(part).unwrap_or(part)))
+}
+
+/// What may be a token in a line of `Authorization`: a part without a scheme has that of the part
+/// before it.
+fn bearer_parts(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut is_bearer = true;
+    line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter_map(move |part| {
+        let rest = after_bearer(part);
+        if rest.is_some() || part.iter().any(u8::is_ascii_whitespace) {
+            is_bearer = rest.is_some();
+        }
+        is_bearer.then(|| unquoted(rest.unwrap_or(part)))
+    })
+}
+
+/// What follows `Bearer`, with any white space between them.
+fn after_bearer(part: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = part.split_at_checked(b"Bearer".len())?;
+    let ends = rest.first().is_none_or(u8::is_ascii_whitespace);
+    (ends && scheme.eq_ignore_ascii_case(b"Bearer")).then(|| rest.trim_ascii())
+}
+
+fn unquoted(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\"")).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -206,8 +246,9 @@ mod tests {
             (&[], None, &[]),
             (&[("authorization", "Basic T")], None, &[]),
             (&[("authorization", "Bearers T")], None, &[]),
-            (&[("authorization", "BearerT")], None, &[]),
-            (&[("authorization", "T")], None, &[]),
+            (&[("authorization", "BearerT")], None, &["BearerT"]),
+            (&[("authorization", "Digest a, b")], None, &[]),
+            (&[("authorization", "T")], None, &["T"]),
             (&[("accept", "T")], None, &[]),
             (&[("cookie", "reinflate")], None, &[]),
             (&[("cookie", "xreinflate=T; reinflatex=T; REINFLATE=T")], None, &[]),
@@ -224,6 +265,33 @@ mod tests {
                 (Ok(found.map(str::to_owned)), owned(all).as_slice()),
                 "{lines:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_ends_sessions_finds_tokens_also_where_they_should_not_stand() {
+        for (line, all) in [
+            (("token", "A,B"), &["A", "B"][..]),
+            (("token", "A , B,"), &["A", "B", ""]),
+            (("token", "Bearer A"), &["A"]),
+            (("token", "bearer\tA, B"), &["A", "B"]),
+            (("token", "\"A\""), &["A"]),
+            (("authorization", "Bearer A, Bearer B"), &["A", "B"]),
+            (("authorization", "Bearer A,B"), &["A", "B"]),
+            (("authorization", "Bearer\tA"), &["A"]),
+            (("authorization", "Bearer \"A\""), &["A"]),
+            (("authorization", "Basic eA==, Bearer A"), &["A"]),
+            (("authorization", "Bearer A, Basic eA==, B"), &["A"]),
+            (("authorization", "A"), &["A"]),
+            (("cookie", "reinflate=A, reinflate=B"), &["A", "B"]),
+            (("cookie", "theme=dark,reinflate=A;reinflate=B"), &["A", "B"]),
+            (("cookie", "reinflate=\"A\""), &["A"]),
+        ] {
+            let (one, every) = read(&[line]);
+            assert_eq!(every, owned(all), "{line:?}");
+            // Every other use goes on taking none of several, and nothing that is not as it should be.
+            let one = one.unwrap_or_default().unwrap_or_default();
+            assert!(one.is_empty() || !["A", "B"].contains(&one.as_str()), "{line:?}: {one}");
         }
     }
 
