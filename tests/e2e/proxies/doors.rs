@@ -149,6 +149,30 @@ fn a_role_is_the_one_that_the_session_acts_in() {
 }
 
 #[test]
+fn a_parameter_that_is_not_known_lets_nobody_pass() {
+    let auth = AuthService::start();
+    let token = auth.token();
+    for door in ["/authz/auth-request", "/authz/forward-auth"] {
+        for query in [
+            "Role=admin",
+            "roles=admin",
+            "role=admin&x",
+            "rol",
+            "=admin",
+            "scope=a",
+            "external=true",
+        ] {
+            let request = Request::get(&format!("{door}?{query}"));
+            ask(&auth, request.clone().token(&token)).expect_problem(403, "forbidden");
+            ask(&auth, request).expect_problem(401, "missing_token");
+        }
+        for query in ["?", "?&", "?role=admin", "?%72ole=admin&"] {
+            ask(&auth, Request::get(&format!("{door}{query}")).token(&token)).expect(200);
+        }
+    }
+}
+
+#[test]
 fn envoys_query_is_the_clients_and_asks_for_nothing() {
     let auth = AuthService::with_users();
     let ann = auth.login(ANN, LONG_PASSWORD);

@@ -19,7 +19,7 @@ use utoipa::OpenApi as _;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::openapi::ForwardAuthProblems;
-use decision::{decide, queried_roles};
+use decision::{Demand, decide};
 use original_request::OriginalRequest;
 use session::{Intent, Session};
 
@@ -41,7 +41,7 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 /// browser's navigation names the login page in `X-Auth-Login` instead.
 #[utoipa::path(
     get, path = "/authz/auth-request", tag = "Forward auth",
-    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in")),
+    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in; with any other parameter, nobody passes")),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
@@ -50,8 +50,7 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 )]
 pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let roles = queried_roles(&parts);
-    let error = match decide(&app, &parts, &roles, Intent::Use).await {
+    let error = match decide(&app, &parts, &Demand::queried(&parts), Intent::Use).await {
         Ok(session) => return allowed(&session),
         Err(error) => error,
     };
@@ -69,7 +68,7 @@ pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) 
 /// is sent to the login page, with the URL of `X-Forwarded-Proto`, `-Host` and `-Uri` as `next`.
 #[utoipa::path(
     get, path = "/authz/forward-auth", tag = "Forward auth",
-    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in")),
+    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in; with any other parameter, nobody passes")),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
@@ -78,8 +77,7 @@ pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) 
 )]
 pub(crate) async fn forward_auth(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let roles = queried_roles(&parts);
-    let decision = decide(&app, &parts, &roles, Intent::Use).await;
+    let decision = decide(&app, &parts, &Demand::queried(&parts), Intent::Use).await;
     answer(&app, decision, &OriginalRequest::by_headers(&parts))
 }
 
@@ -99,7 +97,7 @@ pub(crate) async fn forward_auth(State(app): State<Arc<App>>, request: Request) 
 )]
 pub(crate) async fn ext_authz(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let decision = decide(&app, &parts, &[], Intent::Use).await;
+    let decision = decide(&app, &parts, &Demand::default(), Intent::Use).await;
     answer(&app, decision, &OriginalRequest::by_path(&parts, original_request::below_endpoint))
 }
 
@@ -121,7 +119,7 @@ pub(crate) async fn ext_authz(State(app): State<Arc<App>>, request: Request) -> 
 pub(crate) async fn ext_authz_role(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let (role, path) = original_request::role_and_path(&parts);
-    let decision = decide(&app, &parts, &[role], Intent::Use).await;
+    let decision = decide(&app, &parts, &Demand::of_role(role), Intent::Use).await;
     answer(&app, decision, &OriginalRequest::by_path(&parts, path))
 }
 

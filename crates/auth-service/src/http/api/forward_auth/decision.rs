@@ -16,11 +16,41 @@ use crate::http::extract::caller;
 use crate::http::extract::client::seen_by_proxy;
 use crate::operations::validation;
 
-/// Whether a request may pass: its session, if that lives and acts in each of `roles`.
+/// What a proxy's configuration demands of a session.
+#[derive(Default)]
+pub(super) struct Demand<'a> {
+    roles: Vec<Cow<'a, str>>,
+    /// Whether it demands something that is not known here.
+    is_unknown: bool,
+}
+
+impl<'a> Demand<'a> {
+    /// What the query demands. A parameter that is not known may be a misspelt `role`, and must not
+    /// let every session pass. It is not the client's: the printed configurations keep that out.
+    pub(super) fn queried(parts: &'a Parts) -> Self {
+        let mut demand = Self::default();
+        let query = parts.uri.query().unwrap_or_default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if name == "role" {
+                demand.roles.push(value);
+            } else {
+                demand.is_unknown = true;
+            }
+        }
+        demand
+    }
+
+    /// That the session acts in this role.
+    pub(super) fn of_role(role: Cow<'a, str>) -> Self {
+        Self { roles: vec![role], is_unknown: false }
+    }
+}
+
+/// Whether a request may pass: its session, if that lives and does all that is demanded.
 pub(super) async fn decide(
     app: &App,
     parts: &Parts,
-    roles: &[Cow<'_, str>],
+    demand: &Demand<'_>,
     intent: Intent,
 ) -> Result<Session, ApiError> {
     let carried = Carried::find(&parts.headers, &app.cookie.name)
@@ -29,18 +59,15 @@ pub(super) async fn decide(
     let presented =
         caller::read(carried, intent).inspect_err(|_| app.domain.figures.count_malformed())?;
     let seen = seen_by_proxy(parts, &app.client_addresses);
-    let roles = roles.iter().map(AsRef::as_ref);
-    Ok(validation::admit(&app.domain, presented, seen, roles).await?)
+    let roles = demand.roles.iter().map(AsRef::as_ref);
+    let session = validation::admit(&app.domain, presented, seen, roles).await?;
+    if demand.is_unknown {
+        return Err(ApiError::Forbidden(UNKNOWN_DEMAND));
+    }
+    Ok(session)
 }
+
+const UNKNOWN_DEMAND: &str = "the proxy may ask for `role` in its query, and nothing else";
 
 /// Proxies know a refusal by 401 or 403 and take anything else for a failure.
 const TWO_TOKENS: ApiError = ApiError::InvalidToken("the request carries more than one token");
-
-/// The roles that the proxy's configuration asks for. Other parameters are not a typing error in
-/// it: Caddy adds the client's own query where its configuration has none.
-pub(super) fn queried_roles(parts: &Parts) -> Vec<Cow<'_, str>> {
-    let query = parts.uri.query().unwrap_or_default();
-    form_urlencoded::parse(query.as_bytes())
-        .filter_map(|(name, value)| (name == "role").then_some(value))
-        .collect()
-}
