@@ -60,6 +60,22 @@ fn no_password_is_left_in_memory_whichever_way_it_came() {
 }
 
 #[test]
+fn a_password_that_a_browser_sends_on_to_the_internal_listener_is_not_left_there() {
+    let auth = AuthService::with_users();
+    let mut connection = auth.internal.connect();
+    let mut secrets = Vec::new();
+    for (way, path) in [("nginx", "/authz/auth-request"), ("caddy", "/authz/forward-auth")] {
+        let basic = marker(way);
+        connection.send(&Request::get(path).basic(ANN, &basic)).expect(401);
+        // Whatever is sent after it on this connection.
+        connection.send(&Request::get("/livez")).expect(200);
+        secrets.push(Request::encoded_basic(ANN, &basic));
+    }
+    expect_wiped(&auth, &secrets);
+    connection.send(&Request::get("/livez")).expect(200);
+}
+
+#[test]
 fn a_secret_that_is_still_needed_is_found_so_that_the_search_is_one() {
     let key = "nine-tin-whistles-in-a-row";
     let auth = AuthService::launch(&Launch::auth().var("AUTH_INTERNAL_KEY", key));

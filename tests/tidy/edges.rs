@@ -76,6 +76,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tokio",
             "tower-http",
             "users",
+            "wiping-alloc",
         ],
     ),
     (

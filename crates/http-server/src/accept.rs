@@ -135,7 +135,7 @@ impl Accept {
     }
 
     /// Gives a connection to the worker whose turn it is. No password is sent to a reserved listener,
-    /// so what its connections free is not wiped.
+    /// so what its connections free is not wiped, until one comes all the same.
     fn dispatch(&self, tcp: TcpStream, admitted: Admitted) {
         let connections = self.lifecycle.listener_group().connections();
         let Some(worker) = self.lifecycle.next_worker() else {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CONNECTION, EXPECT, HOST, X_CONTENT_TYPE_OPTIONS};
+use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use tower::Service;
@@ -39,6 +39,9 @@ impl hyper::service::Service<Request<Incoming>> for RouterService {
 
     fn call(&self, request: Request<Incoming>) -> ResponseFuture {
         self.activity.enter(Phase::Busy);
+        if carries_password(&request) {
+            wiping_alloc::wipe_freed();
+        }
         if self.activity.malformed_head() || !one_host(&request) {
             return self.respond(State::Refused(StatusCode::BAD_REQUEST));
         }
@@ -70,6 +73,14 @@ impl RouterService {
         let request = request.map(|incoming| Body::new(timed(incoming)));
         (request, Some(rest))
     }
+}
+
+/// Browsers send a site's Basic credentials to whatever is behind it, and proxies pass them on.
+fn carries_password(request: &Request<Incoming>) -> bool {
+    let is_basic = |value: &HeaderValue| {
+        value.as_bytes().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Basic"))
+    };
+    request.headers().get_all(AUTHORIZATION).iter().any(is_basic)
 }
 
 /// HTTP/1.1 wants exactly one `Host` ([RFC 9112 §3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).

@@ -80,27 +80,43 @@ impl Drop for Sparing {
     }
 }
 
+/// What this thread frees from now on is wiped. Within a future of [`spare_freed`] that holds for the
+/// rest of its life: for when a password comes where none was to be expected.
+pub fn wipe_freed() {
+    WIPES.set(true);
+}
+
+/// Does `work`, and wipes what it frees, wherever that is: for what may repeat a secret in the text of
+/// an error.
+pub fn wiping<T>(work: impl FnOnce() -> T) -> T {
+    let _before = Sparing { before: WIPES.replace(true) };
+    work()
+}
+
 /// The same future, during whose polls, and when it is dropped, nothing is wiped: for what handles no
-/// password.
+/// password, unless it calls [`wipe_freed`].
 pub fn spare_freed<F: Future<Output = ()>>(future: F) -> SpareFreed<F> {
-    SpareFreed { future: Some(Box::pin(future)) }
+    SpareFreed { future: Some(Box::pin(future)), wipes: false }
 }
 
 /// What [`spare_freed`] makes.
 pub struct SpareFreed<F> {
     /// None once it has ended.
     future: Option<Pin<Box<F>>>,
+    /// Whether it is to be spared no longer.
+    wipes: bool,
 }
 
 impl<F: Future<Output = ()>> Future for SpareFreed<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let _sparing = Sparing::begin();
+        let _sparing = (!self.wipes).then(Sparing::begin);
         let Some(future) = &mut self.future else {
             return Poll::Ready(());
         };
         let polled = future.as_mut().poll(cx);
+        self.wipes = WIPES.get();
         if polled.is_ready() {
             self.future = None;
         }
@@ -110,7 +126,7 @@ impl<F: Future<Output = ()>> Future for SpareFreed<F> {
 
 impl<F> Drop for SpareFreed<F> {
     fn drop(&mut self) {
-        let _sparing = Sparing::begin();
+        let _sparing = (!self.wipes).then(Sparing::begin);
         self.future = None;
     }
 }
@@ -150,6 +166,36 @@ mod tests {
             assert_eq!((polled.take(), dropped.take()), (Some(false), Some(false)), "{ends}");
             assert!(WIPES.get());
         }
+    }
+
+    #[test]
+    fn what_comes_to_handle_a_password_is_wiped_to_its_end_and_work_that_may_repeat_a_secret() {
+        let (later, dropped) = (Cell::new(None), Cell::new(None));
+        let held = Seen(&dropped);
+        let within = async {
+            let _held = held;
+            assert_eq!(wiping(|| WIPES.get()), true);
+            assert!(!WIPES.get());
+            wipe_freed();
+            let mut pending = true;
+            std::future::poll_fn(|_| {
+                let first = std::mem::take(&mut pending);
+                if first { Poll::Pending } else { Poll::Ready(()) }
+            })
+            .await;
+            later.set(Some(WIPES.get()));
+            std::future::pending::<()>().await;
+        };
+        let mut spared = Box::pin(spare_freed(within));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(spared.as_mut().poll(&mut cx).is_pending());
+        assert!(spared.as_mut().poll(&mut cx).is_pending());
+        drop(spared);
+        assert_eq!((later.take(), dropped.take()), (Some(true), Some(true)));
+        // It is its own affair alone.
+        let mut other = Box::pin(spare_freed(async { later.set(Some(WIPES.get())) }));
+        assert!(other.as_mut().poll(&mut cx).is_ready());
+        assert_eq!(later.take(), Some(false));
     }
 
     #[test]

@@ -134,8 +134,11 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiErro
 pub(crate) fn any_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     // Keeping track of the path costs more than the reading, and is of use to nobody while all is
     // well. Text is checked all at once, and not each string of it again.
-    let read = std::str::from_utf8(bytes).ok().and_then(|text| serde_json::from_str(text).ok());
-    read.map_or_else(|| named(bytes), Ok)
+    // serde repeats in the text of its error what stood in a wrong field.
+    wiping_alloc::wiping(|| {
+        let read = std::str::from_utf8(bytes).ok().and_then(|text| serde_json::from_str(text).ok());
+        read.map_or_else(|| named(bytes), Ok)
+    })
 }
 
 fn named<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
@@ -152,7 +155,7 @@ fn named<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
 
 /// Reads a form; a field that is named twice is an error.
 pub(crate) fn form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_urlencoded::from_bytes(bytes).or_else(|_| named_in_form(bytes))
+    wiping_alloc::wiping(|| serde_urlencoded::from_bytes(bytes).or_else(|_| named_in_form(bytes)))
 }
 
 fn named_in_form<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
