@@ -187,6 +187,10 @@ impl SessionStore for MeteredStore {
         self.store.outlives_process()
     }
 
+    fn is_shared(&self) -> bool {
+        self.store.is_shared()
+    }
+
     async fn identity(&self) -> Result<Option<Uuid>, StoreError> {
         self.store.identity().await
     }

@@ -83,7 +83,9 @@ pub(crate) async fn open(
         store
     });
     let store = Arc::new(MeteredStore::new(backend.sessions, Arc::clone(clock), &figures));
-    let sessions = Sessions::new(store, Arc::clone(clock), config.lifetimes, config.binding);
+    let database = users.identity().await.map_err(Lagging::from)?;
+    let sessions = Sessions::new(store, Arc::clone(clock), config.lifetimes, config.binding)
+        .owned_by(database);
     let endings = follow_up(&users, &sessions).await?;
     let domain = Domain {
         sessions,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clock::Clock;
 use uuid::Uuid;
 
+use crate::lease::Lease;
 use crate::{
     Binding, ClientDigest, Dead, Ending, Gate, Insertion, Intent, Issued, Kind, Lifetimes, Login,
     Mint, NewSession, Outcome, Presented, Rotation, SecretDigest, SeenAt, Session, SessionError,
@@ -37,6 +38,8 @@ pub struct Sessions {
     lifetimes: Lifetimes,
     binding: Binding,
     gate: Gate,
+    /// Where other processes keep sessions in the same store.
+    lease: Option<Arc<Lease>>,
 }
 
 impl Sessions {
@@ -48,7 +51,7 @@ impl Sessions {
         binding: Binding,
     ) -> Self {
         let random = Arc::new(system_randomness);
-        Self { store, clock, random, lifetimes, binding, gate: Gate::default() }
+        Self { store, clock, random, lifetimes, binding, gate: Gate::default(), lease: None }
     }
 
     /// The same engine with another source of randomness.
@@ -151,8 +154,8 @@ impl Sessions {
         if batch.is_empty() {
             return Vec::new();
         }
-        if !self.gate.is_open() {
-            return batch.iter().map(|_| Err(Gate::refusal())).collect();
+        if let Err(refusal) = self.admit().await {
+            return batch.iter().map(|_| Err(refusal.clone())).collect();
         }
         let mut outcomes = self.store.touch(batch).await;
         let is_bound = self.binding.ip || self.binding.user_agent;
@@ -192,9 +195,7 @@ impl Sessions {
         role: Option<usize>,
         seen: &SeenAt,
     ) -> Result<Rotation, SessionError> {
-        if !self.gate.is_open() {
-            return Err(Gate::refusal().into());
-        }
+        self.admit().await?;
         let (token, digest) = self.new_token(presented.id)?;
         let client = ClientDigest::of(seen);
         let mut verdict = self.store.rotate(&presented, digest, role, client).await?;
@@ -286,10 +287,7 @@ impl Sessions {
         &self,
         draft: impl Fn(SessionId, SecretDigest) -> NewSession + Send + Sync,
     ) -> Result<Issued, SessionError> {
-        // The store may have been given to another users' database, which lacks this user.
-        if !self.gate.is_open() {
-            return Err(Gate::refusal().into());
-        }
+        self.admit().await?;
         // An id is 74 random bits and a date: a second try is already a broken source.
         for _ in 0..4 {
             let mut random = [0; 10];
@@ -298,6 +296,7 @@ impl Sessions {
             let (token, digest) = self.new_token(id)?;
             match self.store.insert(&draft(id, digest), self.lifetimes.max_per_subject).await? {
                 Insertion::Created { session, ended } => {
+                    self.undo_unless_ours(session.id).await?;
                     return Ok(Issued { token, session, ended });
                 }
                 Insertion::Refused(dead) => return Err(SessionError::Dead(dead)),
@@ -374,6 +373,7 @@ fn no_answer() -> StoreError {
 mod many;
 #[cfg(test)]
 mod mints;
+mod ownership;
 #[cfg(test)]
 mod reuse;
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod engine;
 mod expiry;
 mod gate;
 mod issue;
+mod lease;
 mod redis_connection;
 mod session;
 mod store;
@@ -33,6 +34,7 @@ pub use binding::{Binding, ClientDigest, SeenAt, network};
 pub use engine::{RandomSource, Sessions};
 pub use gate::Gate;
 pub use issue::{Issued, Lifetimes, Login, Mint, Rotation, SessionError};
+pub use lease::Owner;
 pub use redis_connection::{InvalidRedisAddress, RedisAddress, RedisConnection, RedisOptions};
 pub use session::{
     Dead, Intent, Kind, NewSession, Origin, Presented, Session, Subject, Transport, Verdict,

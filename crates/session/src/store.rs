@@ -203,13 +203,18 @@ pub trait SessionStore: Send + Sync + 'static {
     /// remember what the operations below are about.
     fn outlives_process(&self) -> bool;
 
+    /// Whether other processes may keep sessions in it at the same time.
+    fn is_shared(&self) -> bool;
+
     /// The id of the users' database that its sessions belong to, if it was given one.
     async fn identity(&self) -> Result<Option<Uuid>, StoreError>;
 
     /// Gives it the id of a users' database if it has none; the one that it has then.
     async fn adopt(&self, id: Uuid) -> Result<Uuid, StoreError>;
 
-    /// Gives it another id, and forgets its bookmark: for when all of its sessions have ended.
+    /// Gives it another id, and forgets its bookmark. What was inserted before it is shown to a scan
+    /// that begins after it, so that a look at [`identity`](Self::identity) after an insert tells
+    /// whether the new session ends with the others.
     async fn reassign(&self, id: Uuid) -> Result<(), StoreError>;
 
     /// Names the history of what it keeps. Under another name it may lack what was done before, as

@@ -15,6 +15,7 @@ pub struct SlowLink {
     /// Where it listens on loopback.
     pub port: u16,
     stopped: Arc<AtomicBool>,
+    cut: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -25,11 +26,13 @@ impl SlowLink {
         listener.set_nonblocking(true).expect("the listener can be polled");
         let own = listener.local_addr().expect("it is bound").port();
         let stopped = Arc::new(AtomicBool::new(false));
-        let stop = Arc::clone(&stopped);
+        let cut = Arc::new(AtomicBool::new(false));
+        let (stop, is_cut) = (Arc::clone(&stopped), Arc::clone(&cut));
         let thread = thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 match listener.accept() {
-                    Ok((stream, _)) => pass_on(&stream, port, delay),
+                    Ok(_) if is_cut.load(Ordering::Relaxed) => {}
+                    Ok((stream, _)) => pass_on(&stream, port, delay, &is_cut),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         thread::sleep(Duration::from_millis(1));
                     }
@@ -37,7 +40,17 @@ impl SlowLink {
                 }
             }
         });
-        Self { port: own, stopped, thread: Some(thread) }
+        Self { port: own, stopped, cut, thread: Some(thread) }
+    }
+
+    /// Lets nothing through, and closes each connection that something is sent on.
+    pub fn cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets through what is connected from now on.
+    pub fn mend(&self) {
+        self.cut.store(false, Ordering::Relaxed);
     }
 }
 
@@ -52,17 +65,17 @@ impl Drop for SlowLink {
 }
 
 /// Both ways of one connection, each ending with its source.
-fn pass_on(client: &TcpStream, port: u16, delay: Duration) {
+fn pass_on(client: &TcpStream, port: u16, delay: Duration, cut: &Arc<AtomicBool>) {
     client.set_nonblocking(false).expect("a blocking connection");
     client.set_nodelay(true).expect("no delay but ours");
     let server = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");
     server.set_nodelay(true).expect("no delay but ours");
     let copy = |stream: &TcpStream| stream.try_clone().expect("a second handle");
-    pump(copy(client), copy(&server), delay);
-    pump(copy(&server), copy(client), Duration::ZERO);
+    pump(copy(client), copy(&server), delay, Arc::clone(cut));
+    pump(copy(&server), copy(client), Duration::ZERO, Arc::clone(cut));
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
+fn pump(mut from: TcpStream, mut to: TcpStream, delay: Duration, cut: Arc<AtomicBool>) {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut buffer = vec![0; 1 << 16];
@@ -75,7 +88,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream, delay: Duration) {
     thread::spawn(move || {
         for (due, bytes) in receiver {
             thread::sleep(due.saturating_duration_since(now()));
-            if to.write_all(&bytes).is_err() {
+            if cut.load(Ordering::Relaxed) || to.write_all(&bytes).is_err() {
                 break;
             }
         }

@@ -4,8 +4,8 @@ use tempfile::TempDir;
 
 use super::nodes::Site;
 use crate::harness::{
-    ANN, AuthService, DEMO, LONG_PASSWORD, Launch, Output, PATIENCE, Redis, eventually, is_alive,
-    query,
+    ANN, AuthService, DEMO, LONG_PASSWORD, Launch, Output, PATIENCE, Redis, Request, SlowLink,
+    eventually, is_alive, query,
 };
 
 fn home() -> TempDir {
@@ -137,6 +137,68 @@ fn a_node_whose_store_was_given_to_another_database_lets_nobody_in() {
     });
     let foreign = AuthService::launch(&other).token();
     node.ask(&serde_json::json!({"token": foreign})).expect_problem(503, "unavailable");
+}
+
+/// Logs in at a node until it says that it is not ready, which may never succeed; after that it says
+/// nothing of a token of the other database either.
+fn expect_nobody_gets_in(node: &AuthService, foreign: &str) {
+    let login = serde_json::json!({"username": DEMO.0, "password": DEMO.1});
+    eventually("not ready", PATIENCE, || {
+        let answer = node.public.send(Request::post("/login").json(&login));
+        assert_eq!(answer.status, 503, "a session beside another database's: {answer:?}");
+        let ready = node.public.get("/readyz");
+        (ready.status == 503 && ready.text().contains("session endings")).then_some(())
+    });
+    node.ask(&serde_json::json!({"token": foreign})).expect_problem(503, "unavailable");
+}
+
+#[test]
+fn a_node_that_was_cut_off_while_its_store_was_given_away_opens_no_session() {
+    let Some(site) = Site::open() else { return };
+    let link = SlowLink::to(site.redis.port, std::time::Duration::ZERO);
+    let through = format!("redis://127.0.0.1:{}", link.port);
+    let node = AuthService::launch(&site.node().var("AUTH_SESSION_STORE", through));
+    node.token();
+    let home = home();
+    let other = elsewhere(&site, &home);
+    other.run();
+    link.cut();
+    assert_eq!(adopt(&other, &["--yes"], "").code, Some(0));
+    let new = AuthService::launch(&other);
+    let foreign = new.token();
+    link.mend();
+    expect_nobody_gets_in(&node, &foreign);
+    assert_eq!(site.redis.sessions(), 1);
+    assert!(is_alive(&new.validate(&foreign)));
+}
+
+#[test]
+fn a_node_whose_store_was_emptied_and_taken_by_another_database_opens_no_session() {
+    let Some(site) = Site::open() else { return };
+    let node = AuthService::launch(&site.node());
+    node.token();
+    let home = home();
+    let other = elsewhere(&site, &home);
+    other.run();
+    let new = id_of(&home.path().join("users.db"));
+    site.redis.cli(&["FLUSHALL"]);
+    site.redis.cli(&["SET", "known:database", &new]);
+    let login = serde_json::json!({"username": DEMO.0, "password": DEMO.1});
+    node.public.send(Request::post("/login").json(&login)).expect_problem(503, "unavailable");
+    assert_eq!(site.redis.sessions(), 0);
+}
+
+#[test]
+fn who_takes_a_store_without_an_id_first_compares_its_sessions_with_its_users() {
+    let Some(site) = Site::open() else { return };
+    let node = AuthService::launch(&site.node());
+    let token = node.token();
+    drop(node);
+    site.redis.cli(&["DEL", "known:database", "known:endings"]);
+    let home = home();
+    let new = AuthService::launch(&elsewhere(&site, &home));
+    assert!(!is_alive(&new.validate(&token)));
+    assert_eq!(site.redis.sessions(), 0);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -14,14 +13,11 @@ use users::{Directory, OpenError};
 
 use super::{backup, output};
 use crate::backend::Backend;
-use crate::config::{Config, SessionBackend};
+use crate::config::Config;
 use crate::start::OpenFailure;
 
 /// What `AUTH_SESSION_STORE` must be for these commands.
 pub(super) const ACCEPTED: &str = "sqlite:PATH, redis://…, rediss://… or redis-cluster://… here: sessions in memory end with their service";
-
-/// A service looks each second whose store it is, and takes no longer than another for it.
-const NOTICED_WITHIN: Duration = Duration::from_millis(2500);
 
 /// The subcommand and its own.
 pub(super) fn command() -> Command {
@@ -57,7 +53,6 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
         error => OpenFailure::Users(error).into(),
     })?;
     let id = directory.identity().await?;
-    let is_shared = matches!(config.session_store, SessionBackend::Redis { .. });
     let mut backend = Backend::open(config.session_store, &clock, Box::new(|_| {})).await?;
     let tasks = TaskTracker::new();
     let stop_writing = backend.write_beside(&tasks);
@@ -71,11 +66,9 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
     let sessions = Sessions::new(backend.sessions, clock, config.lifetimes, config.binding);
     let mut ended = sessions.end_everybody(None).await?;
     store.reassign(id).await?;
-    if is_shared {
-        // A service that still runs for the other database opens sessions until it looks again.
-        tokio::time::sleep(NOTICED_WITHIN).await;
-        ended += sessions.end_everybody(None).await?;
-    }
+    // A service that still runs for the other database asks whose store it is after each session
+    // that it opens: what it opened before it could see the new one is there by now.
+    ended += sessions.end_everybody(None).await?;
     stop_writing.cancel();
     tasks.close();
     tasks.wait().await;

@@ -9,7 +9,7 @@ mod position;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use session::{Cursor, Ending, Page, SessionId, Sessions, StoreError};
+use session::{Cursor, Ending, Owner, Page, SessionId, Sessions, StoreError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use users::{Directory, KEPT_ENDINGS, SessionEnding, UsersError};
@@ -29,6 +29,8 @@ pub(crate) struct Endings {
     database: Uuid,
     /// The last ending that was carried out; none where that is not known.
     last: Option<Position>,
+    /// Whether nobody can tell whose sessions there are, so that each is compared with its user.
+    compares: bool,
 }
 
 /// Why the endings could not be followed.
@@ -83,10 +85,11 @@ impl Endings {
     /// The sessions belong to another database, or one of the two does not answer.
     pub(crate) async fn new(users: Directory, sessions: Sessions) -> Result<Self, Lagging> {
         let database = users.identity().await?;
-        let mut endings = Self { users, sessions, database, last: None };
+        let mut endings = Self { users, sessions, database, last: None, compares: false };
         if endings.outlives_process() {
             endings.belong_to_us().await?;
             let bookmark = endings.sessions.store().bookmark().await?;
+            endings.compares |= bookmark.is_none();
             let history = endings.sessions.store().history().await;
             let last = bookmark.as_deref().and_then(Position::read);
             endings.last = last.filter(|last| last.history == history);
@@ -108,8 +111,11 @@ impl Endings {
         sessions: Sessions,
     ) -> Result<(), Lagging> {
         let database = users.identity().await?;
-        let endings = Self { users, sessions, database, last: None };
-        endings.belong_to_us().await?;
+        let sessions = sessions.owned_by(database);
+        if let Owner::Other(theirs) = sessions.owner().await? {
+            return Err(ForeignSessions { theirs, ours: database }.into());
+        }
+        let endings = Self { users, sessions, database, last: None, compares: false };
         let after = last.map_or(0, |last| last.seq + 1);
         let news = endings.read(after).await?;
         Ok(endings.carry_out(&newest_of_each(&news)).await?)
@@ -137,11 +143,7 @@ impl Endings {
     /// Carries out what is new, and lets people in from then on.
     pub(crate) async fn catch_up(&mut self) -> Result<(), Lagging> {
         if self.outlives_process() {
-            self.belong_to_us().await.inspect_err(|error| {
-                if matches!(error, Lagging::Foreign(_)) {
-                    self.sessions.gate().close();
-                }
-            })?;
+            self.belong_to_us().await?;
         }
         // Named before anything is carried out: what a server loses that takes over later was
         // carried out under this name, or under none.
@@ -149,13 +151,15 @@ impl Endings {
         let news = self.news(history.as_deref()).await?;
         let newest = news.endings.first().copied();
         self.carry_out(&newest_of_each(&news.endings)).await?;
-        if news.incomplete {
+        if news.incomplete || self.compares {
             self.compare().await?;
+            self.compares = false;
         }
         self.sessions.gate().open();
         match newest {
             Some(newest) => self.write_down(Position::of(newest, history)).await,
             None if news.incomplete => self.last = None,
+            None if self.last.is_none() => self.write_down(Position::beginning(history)).await,
             None => {}
         }
         Ok(())
@@ -165,12 +169,19 @@ impl Endings {
         self.sessions.store().outlives_process()
     }
 
-    /// That the sessions belong to our database; those that belong to none do from now on.
-    async fn belong_to_us(&self) -> Result<(), Lagging> {
-        let store = self.sessions.store();
-        let theirs = match store.identity().await? {
-            Some(theirs) => theirs,
-            None => store.adopt(self.database).await?,
+    /// That the sessions belong to our database; those that belong to none do from now on. Where
+    /// they were not ours, nobody is let in until each has been compared with its user: another
+    /// database's node may have opened them meanwhile.
+    async fn belong_to_us(&mut self) -> Result<(), Lagging> {
+        let owner = self.sessions.owner().await?;
+        if owner == Owner::Us {
+            return Ok(());
+        }
+        self.sessions.gate().close();
+        self.compares = true;
+        let theirs = match owner {
+            Owner::Other(theirs) => theirs,
+            _ => self.sessions.store().adopt(self.database).await?,
         };
         if theirs == self.database {
             return Ok(());
@@ -182,7 +193,9 @@ impl Endings {
     /// the database has had another history since.
     async fn news(&self, history: Option<&str>) -> Result<News, UsersError> {
         let last = self.last.as_ref();
-        if let Some(last) = last.filter(|last| last.is_of(history, self.outlives_process())) {
+        let usable =
+            |last: &&Position| !last.is_beginning() && last.is_of(history, self.outlives_process());
+        if let Some(last) = last.filter(usable) {
             let mut endings = self.read(last.seq).await?;
             if endings.pop_if(|oldest| last.is(oldest)).is_some() {
                 return Ok(News { endings, incomplete: false });
@@ -224,7 +237,7 @@ impl Endings {
     /// Compares all sessions there are with their users: ends those of a generation that is over, of
     /// one that the database does not know, and of users that there are no more.
     async fn compare(&self) -> Result<(), Lagging> {
-        tracing::info!("comparing all sessions with their users: older changes are not known");
+        tracing::info!("comparing all sessions with their users: earlier changes are not known");
         let mut outdated: HashMap<Uuid, Outdated> = HashMap::new();
         let mut next = Some(Cursor::START);
         while let Some(cursor) = next {

@@ -12,7 +12,7 @@ use crate::{MemoryStore, Origin, Subject};
 
 pub(super) const S: Duration = Duration::from_secs(1);
 
-fn lifetimes() -> Lifetimes {
+pub(super) fn lifetimes() -> Lifetimes {
     Lifetimes {
         token: (30 * S, 600 * S),
         cookie: (3600 * S, 7200 * S),

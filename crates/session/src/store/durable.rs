@@ -303,6 +303,10 @@ impl SessionStore for DurableStore {
         true
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn identity(&self) -> Result<Option<Uuid>, StoreError> {
         Ok(self.condition.about.lock().identity)
     }

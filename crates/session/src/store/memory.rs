@@ -254,6 +254,10 @@ impl SessionStore for MemoryStore {
         false
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn identity(&self) -> Result<Option<Uuid>, StoreError> {
         Ok(None)
     }

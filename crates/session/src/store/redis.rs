@@ -268,6 +268,10 @@ impl SessionStore for RedisStore {
         true
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     async fn identity(&self) -> Result<Option<Uuid>, StoreError> {
         self.read_identity().await
     }

@@ -20,6 +20,16 @@ impl Position {
         Self { seq, user: user_id, generation, history }
     }
 
+    /// Before the first ending, where there was none yet.
+    pub(super) fn beginning(history: Option<String>) -> Self {
+        Self { seq: 0, user: Uuid::nil(), generation: 0, history }
+    }
+
+    /// Whether it is before the first ending.
+    pub(super) const fn is_beginning(&self) -> bool {
+        self.seq == 0
+    }
+
     /// Whether it is this ending: in a database that was restored, another one may have its number.
     pub(super) fn is(&self, ending: &SessionEnding) -> bool {
         (self.seq, self.user, self.generation) == (ending.seq, ending.user_id, ending.generation)
@@ -69,6 +79,9 @@ mod tests {
         let written = position(Some("8371b4,fb73")).written().unwrap();
         assert_eq!(Position::read(&written), Some(position(Some("8371b4,fb73"))));
         assert_eq!(position(None).written(), None);
+        let beginning = Position::beginning(Some("8371b4".to_owned()));
+        assert_eq!(Position::read(&beginning.written().unwrap()), Some(beginning.clone()));
+        assert!(beginning.is_beginning() && !position(None).is_beginning());
         for none in [
             "",
             "7",

@@ -208,6 +208,10 @@ impl SessionStore for Broken {
         self.inner.outlives_process()
     }
 
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
     async fn identity(&self) -> Result<Option<Uuid>, StoreError> {
         self.inner.identity().await
     }

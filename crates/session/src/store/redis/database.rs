@@ -33,13 +33,12 @@ impl RedisStore {
         self.read_identity().await?.ok_or_else(reply::unreadable)
     }
 
-    /// Stores the id whatever there is, without what was followed of another database.
+    /// Stores the id whatever there is, without what was followed of another database. A replica
+    /// that takes over must not bring back the old one.
     pub(super) async fn replace_identity(&self, id: Uuid) -> Result<(), StoreError> {
         self.connection.run_one(ScriptCall::command("DEL", BOOKMARK)).await?;
-        self.connection
-            .run_one(ScriptCall::command("SET", IDENTITY).arg(id.to_string()))
-            .await
-            .map(|_| ())
+        let call = ScriptCall::command("SET", IDENTITY).arg(id.to_string());
+        self.connection.run_one_durably(call).await.map(|_| ())
     }
 
     pub(super) async fn read_bookmark(&self) -> Result<Option<String>, StoreError> {
