@@ -4,6 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "tidy/alerts.rs"]
+mod alerts;
+#[path = "tidy/dashboard.rs"]
+mod dashboard;
 #[path = "tidy/edges.rs"]
 mod edges;
 #[path = "tidy/files.rs"]

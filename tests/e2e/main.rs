@@ -42,6 +42,7 @@ mod malformed_requests;
 mod masked_urls;
 mod metrics;
 mod minting;
+mod monitoring;
 mod nonsense_settings;
 mod object_bodies;
 mod optional_credentials;
