@@ -1,7 +1,6 @@
 //! The service through its router, with an auth service that does what a test says.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
 
 mod auth;
 mod data;

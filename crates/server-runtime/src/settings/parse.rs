@@ -8,13 +8,22 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 /// How the text of a setting is read, and how that is said.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Parser<T> {
     /// What it takes, for `--help` and for errors: "a duration such as 30s".
     pub accepted: &'static str,
     /// Its meaning; `None` for what it does not take.
     pub parse: fn(&str) -> Option<T>,
 }
+
+/// Whatever `T` is: a derived one would ask that of `T`.
+impl<T> Clone for Parser<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Parser<T> {}
 
 impl<T> Parser<T> {
     /// A parser that takes what `accepted` says.
