@@ -10,7 +10,7 @@ use http::header::HOST;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedHosts {
     any: bool,
-    named: Vec<Host<String>>,
+    named: Vec<Host<Vec<u8>>>,
 }
 
 /// A host: read for each request without copying its name, and kept where it is named.
@@ -25,10 +25,10 @@ enum Host<N> {
 impl AllowedHosts {
     /// Reads hosts without ports, separated by commas; `*` stands for any.
     pub fn parse(text: &str) -> Option<Self> {
-        let items: Option<Vec<Option<Host<String>>>> = text
+        let items: Option<Vec<Option<Host<Vec<u8>>>>> = text
             .split(',')
-            .map(|item| match item.trim() {
-                "*" => Some(None),
+            .map(|item| match item.trim().as_bytes() {
+                b"*" => Some(None),
                 item => Host::read(item).map(|host| Some(host.to_owned())),
             })
             .collect();
@@ -39,7 +39,8 @@ impl AllowedHosts {
     /// The same, and the host of a URL of ours.
     #[must_use]
     pub fn with_host(mut self, host: Option<&str>) -> Self {
-        self.named.extend(host.and_then(Host::read).map(|host| host.to_owned()));
+        let host = host.and_then(|host| Host::read(host.as_bytes()));
+        self.named.extend(host.map(|host| host.to_owned()));
         self
     }
 
@@ -52,28 +53,30 @@ impl AllowedHosts {
     }
 
     fn has(&self, authority: &[u8]) -> bool {
-        let host = std::str::from_utf8(authority).ok().and_then(without_port).and_then(Host::read);
-        host.is_some_and(|host| host.is_local() || self.named.iter().any(|named| host.is(named)))
+        Host::read(without_port(authority))
+            .is_some_and(|host| host.is_local() || self.named.iter().any(|named| host.is(named)))
     }
 }
 
-impl<'a> Host<&'a str> {
+impl<'a> Host<&'a [u8]> {
     /// Reads a host without a port: a name, an IPv4 address, an IPv6 one in brackets.
-    fn read(text: &'a str) -> Option<Self> {
-        if let Some(inner) = text.strip_prefix('[') {
-            let ip: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
+    fn read(text: &'a [u8]) -> Option<Self> {
+        let ip = |text| std::str::from_utf8(text).ok();
+        if let Some(inner) = text.strip_prefix(b"[") {
+            let ip: Ipv6Addr = ip(inner.strip_suffix(b"]")?)?.parse().ok()?;
             return Some(Self::Ip(IpAddr::V6(ip).to_canonical()));
         }
-        let text = text.strip_suffix('.').unwrap_or(text);
-        if let Ok(ip) = text.parse::<Ipv4Addr>() {
+        let text = text.strip_suffix(b".").unwrap_or(text);
+        if text.first()?.is_ascii_digit()
+            && let Some(Ok(ip)) = ip(text).map(str::parse::<Ipv4Addr>)
+        {
             return Some(Self::Ip(ip.into()));
         }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        let name = !text.is_empty() && text.bytes().all(plain);
-        name.then_some(Self::Name(text))
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+        text.iter().all(plain).then_some(Self::Name(text))
     }
 
-    fn is(&self, named: &Host<String>) -> bool {
+    fn is(&self, named: &Host<Vec<u8>>) -> bool {
         match (self, named) {
             (Self::Ip(ip), Host::Ip(named)) => ip == named,
             (Self::Name(name), Host::Name(named)) => name.eq_ignore_ascii_case(named),
@@ -81,7 +84,7 @@ impl<'a> Host<&'a str> {
         }
     }
 
-    fn to_owned(&self) -> Host<String> {
+    fn to_owned(&self) -> Host<Vec<u8>> {
         match self {
             Self::Ip(ip) => Host::Ip(*ip),
             Self::Name(name) => Host::Name((*name).to_owned()),
@@ -91,19 +94,16 @@ impl<'a> Host<&'a str> {
     fn is_local(&self) -> bool {
         match self {
             Self::Ip(ip) => ip.is_loopback(),
-            Self::Name(name) => name.eq_ignore_ascii_case("localhost"),
+            Self::Name(name) => name.eq_ignore_ascii_case(b"localhost"),
         }
     }
 }
 
-/// The host of an authority that has no user information.
-fn without_port(authority: &str) -> Option<&str> {
-    let end = authority.rfind(']').map_or(0, |at| at + 1);
-    let (host, port) = match authority[end..].find(':') {
-        Some(at) => (&authority[..end + at], &authority[end + at + 1..]),
-        None => (authority, ""),
-    };
-    port.bytes().all(|byte| byte.is_ascii_digit()).then_some(host)
+/// The host of an authority that has no user information; what cannot be a port stays with it, and
+/// makes it none.
+fn without_port(authority: &[u8]) -> &[u8] {
+    let digits = authority.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    authority[..authority.len() - digits].strip_suffix(b":").unwrap_or(authority)
 }
 
 #[cfg(test)]
