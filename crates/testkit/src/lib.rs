@@ -3,6 +3,10 @@
 //! business. No crate depends on it outside of its tests.
 
 #![expect(clippy::missing_panics_doc, reason = "a fixture that cannot go on fails its test")]
+#![expect(clippy::unwrap_used, reason = "the same")]
+#![expect(clippy::missing_errors_doc, reason = "each error is the operating system's own")]
+#![expect(clippy::return_self_not_must_use, reason = "requests and answers are built in one go")]
+#![expect(clippy::disallowed_methods, reason = "a fake's tasks end with its test's runtime")]
 #![expect(clippy::print_stderr, reason = "the log of a failed test and why one was skipped")]
 
 mod answer;
