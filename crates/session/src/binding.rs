@@ -56,9 +56,9 @@ impl ClientDigest {
     }
 
     pub(crate) const fn from_bytes(bytes: [u8; 8]) -> Self {
-        let [a, b, c, d, e, f, g, h] = bytes;
-        let network = u32::from_be_bytes([a, b, c, d]);
-        Self { network, user_agent: u32::from_be_bytes([e, f, g, h]) }
+        let [n0, n1, n2, n3, a0, a1, a2, a3] = bytes;
+        let network = u32::from_be_bytes([n0, n1, n2, n3]);
+        Self { network, user_agent: u32::from_be_bytes([a0, a1, a2, a3]) }
     }
 
     pub(crate) const fn to_bytes(self) -> [u8; 8] {
