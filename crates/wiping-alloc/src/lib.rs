@@ -174,7 +174,7 @@ mod tests {
         let held = Seen(&dropped);
         let within = async {
             let _held = held;
-            assert_eq!(wiping(|| WIPES.get()), true);
+            assert!(wiping(|| WIPES.get()));
             assert!(!WIPES.get());
             wipe_freed();
             let mut pending = true;

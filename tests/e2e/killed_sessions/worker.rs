@@ -1,5 +1,7 @@
 //! One connection's worth of minting, using, rotating, ending and storing, until the service is gone.
 
+#![expect(clippy::option_option, reason = "the outer one: the service is gone")]
+
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::SeqCst;
 

@@ -89,5 +89,6 @@ fn configuration(auth: u16, business: u16) -> String {
 
 /// As a form wants it.
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    let encoded: Vec<String> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    encoded.concat()
 }

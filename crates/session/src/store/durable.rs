@@ -58,6 +58,11 @@ pub struct DurableStore {
     history: String,
 }
 
+#[expect(clippy::disallowed_methods, reason = "it names a history, and nothing is timed by it")]
+fn new_history() -> String {
+    Uuid::now_v7().to_string()
+}
+
 /// A session file, opened: what is served, and what must run for that.
 pub struct Opened {
     /// The sessions.
@@ -90,7 +95,7 @@ impl DurableStore {
         let mut about = load::about(&mut file).await?;
         let now_ms = i64::try_from(memory.moment().as_millis()).unwrap_or(i64::MAX);
         let known = load::addresses(&mut file, now_ms).await?;
-        let history = about.history.get_or_insert_with(|| Uuid::now_v7().to_string()).clone();
+        let history = about.history.get_or_insert_with(new_history).clone();
         memory.changes().push(Change::Described(HISTORY, Some(history.clone())));
         if found != load::Found::default() {
             tracing::info!(

@@ -57,7 +57,9 @@ impl<'a> Rows<'a> {
     /// The rows of these changes, which were made in this order.
     pub(super) fn of(changes: &'a [Change]) -> Self {
         let mut rows = Self::default();
-        changes.iter().for_each(|change| rows.add(change));
+        for change in changes {
+            rows.add(change);
+        }
         rows
     }
 

@@ -59,6 +59,7 @@ impl Machine {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the handle is kept, and a kill aborts by it")]
 async fn start(path: &Path, clock: &ManualClock) -> Result<Running, SessionFileError> {
     let observe = Box::new(|_| {});
     let time = Arc::new(clock.clone());

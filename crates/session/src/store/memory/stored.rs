@@ -179,7 +179,9 @@ fn text(out: &mut Vec<u8>, text: &str) {
 
 fn optional_text(out: &mut Vec<u8>, optional: Option<&str>) {
     out.push(u8::from(optional.is_some()));
-    optional.into_iter().for_each(|present| text(out, present));
+    if let Some(present) = optional {
+        text(out, present);
+    }
 }
 
 fn checksum(id: SessionId, record: &[u8]) -> [u8; 4] {
@@ -192,6 +194,7 @@ fn checksum(id: SessionId, record: &[u8]) -> [u8; 4] {
 /// What is left to be read.
 struct Reader<'a>(&'a [u8]);
 
+#[expect(clippy::option_option, reason = "unreadable, absent or there: the outer one is for `?`")]
 impl<'a> Reader<'a> {
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (array, rest) = self.0.split_first_chunk()?;

@@ -1,6 +1,9 @@
 //! Figures of the durable store, on this machine's disk:
 //! `SESSIONS=1000000 cargo test --release -p session durable::tests::measure -- --ignored --nocapture`.
 
+#![expect(clippy::disallowed_methods, reason = "what is measured here is real time")]
+#![expect(clippy::cast_precision_loss, reason = "a figure for people")]
+
 use std::time::Instant;
 
 use clock::SystemClock;

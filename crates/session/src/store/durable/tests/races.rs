@@ -10,6 +10,8 @@
 //! | value × rotate | both stand |
 //! | sweep × use | what was used in time lives, what was not is gone |
 
+#![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
+
 use super::*;
 use crate::store::conformance::{Client, Held, end_of, fresh_digest, held, someone, use_of};
 use crate::{Kind, NewSession, Presented, Verdict};

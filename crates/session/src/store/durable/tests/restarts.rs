@@ -178,7 +178,7 @@ async fn addresses_stay_known_and_counts_begin_anew() {
 async fn the_database_that_it_belongs_to_and_its_history_outlive_a_kill() {
     let machine = Machine::new();
     let running = machine.start().await;
-    let id = Uuid::now_v7();
+    let id = Uuid::from_u128(7);
     running.store.adopt(id).await.unwrap();
     running.store.set_bookmark("7").await.unwrap();
     let history = running.store.history().await;
