@@ -73,12 +73,17 @@ impl Seeded {
             }
             Some(Fault::EndsLate) => self.delay_ends(taken),
             Some(Fault::OverwritesAtTicks) => {
-                self.copies = std::mem::take(&mut self.looked_at);
                 let used = taken.changes.iter().filter_map(|change| match change {
                     Change::Used(id, ..) => Some((*id, memory.standing(*id)?)),
                     _ => None,
                 });
-                self.looked_at.extend(used);
+                let used: Vec<(SessionId, Standing)> = used.collect();
+                // Between two ticks there are commits without uses.
+                self.copies = if used.is_empty() {
+                    Vec::new()
+                } else {
+                    std::mem::replace(&mut self.looked_at, used)
+                };
             }
         }
     }
