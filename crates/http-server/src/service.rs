@@ -39,7 +39,7 @@ impl hyper::service::Service<Request<Incoming>> for RouterService {
 
     fn call(&self, request: Request<Incoming>) -> ResponseFuture {
         self.activity.enter(Phase::Busy);
-        if carries_password(&request) {
+        if wiping_alloc::spares_freed() && carries_password(&request) {
             wiping_alloc::wipe_freed();
         }
         if self.activity.malformed_head() || !one_host(&request) {

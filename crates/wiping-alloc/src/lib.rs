@@ -86,6 +86,12 @@ pub fn wipe_freed() {
     WIPES.set(true);
 }
 
+/// Whether what this thread frees now is not wiped: only there [`wipe_freed`] changes anything.
+#[must_use]
+pub fn spares_freed() -> bool {
+    !WIPES.get()
+}
+
 /// Does `work`, and wipes what it frees, wherever that is: for what may repeat a secret in the text of
 /// an error.
 pub fn wiping<T>(work: impl FnOnce() -> T) -> T {
