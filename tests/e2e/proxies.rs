@@ -4,8 +4,8 @@
 mod application;
 mod caddy;
 mod check;
-mod doors;
 mod forged;
+mod forward_auth;
 mod front;
 mod large_heads;
 mod nginx;

@@ -95,7 +95,7 @@ impl AuthService {
         self.process.keep_secret(password);
         let body = json!({"username": user, "password": password});
         let answer = self.public.send(Request::post("/login").json(&body));
-        self.keep_token_secret(&answer);
+        self.keep_answered_secret(&answer);
         answer
     }
 
@@ -126,7 +126,7 @@ impl AuthService {
     /// The answer to `POST /tokens`.
     pub fn try_mint(&self, token: &str, body: &Value) -> Answer {
         let answer = self.public.send(Request::post("/tokens").bearer(token).json(body));
-        self.keep_token_secret(&answer);
+        self.keep_answered_secret(&answer);
         answer
     }
 
@@ -172,10 +172,10 @@ impl AuthService {
     }
 
     /// Tokens must never stand in the output, whole or as the secret part alone.
-    fn keep_token_secret(&self, answer: &Answer) {
+    fn keep_answered_secret(&self, answer: &Answer) {
         let answer: Option<Value> = serde_json::from_slice(&answer.body).ok();
         if let Some(token) = answer.as_ref().and_then(|answer| answer["token"].as_str()) {
-            self.process.keep_secret(token.get(26..58).unwrap_or(token));
+            self.process.keep_token_secret(token);
         }
     }
 }

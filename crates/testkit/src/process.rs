@@ -86,6 +86,11 @@ impl Process {
         }
     }
 
+    /// The secret part of a token must never stand in the output, whole or alone.
+    pub fn keep_token_secret(&self, token: &str) {
+        self.keep_secret(token.get(26..58).unwrap_or(token));
+    }
+
     /// Its number in the system.
     pub fn id(&self) -> u32 {
         self.child.id()

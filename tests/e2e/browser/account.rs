@@ -189,7 +189,7 @@ fn a_token_is_shown_once() {
         assert!(!page.contains("<b>"), "{page}");
         let at = page.find("rfl_").expect("the token");
         let token = &page[at..at + 64];
-        auth.keep_secret(&token[26..58]);
+        auth.keep_token_secret(token);
         let account = visitor.get("/account").expect(200).text();
         assert!(!account.contains(&token[26..58]));
         assert!(account.contains("Not used yet"), "{account}");

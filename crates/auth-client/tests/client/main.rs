@@ -8,7 +8,7 @@ mod batches;
 mod calls;
 mod crowds;
 #[cfg(feature = "axum")]
-mod doors;
+mod layer_and_extractor;
 mod leaving;
 mod resilience;
 mod values;

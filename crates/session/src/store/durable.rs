@@ -277,10 +277,12 @@ impl SessionStore for DurableStore {
     }
 
     async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError> {
-        once_written!(promises, {
-            let _ = &mut promises;
-            self.memory.values_of(id)
-        })
+        loop {
+            match self.memory.values_of(id) {
+                Ok(values) => return Ok(values),
+                Err(batch) => drop(batch.written().await),
+            }
+        }
     }
 
     async fn write_value(

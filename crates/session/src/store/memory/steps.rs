@@ -11,11 +11,11 @@ use super::MemoryStore;
 use super::flags::{ENDING, WRITING, WRITING_VALUES};
 use super::journal::{BeforeWrite, Change, Part};
 use super::key::Key;
+use super::lock_batch::LOCKS_AT_ONCE;
 use super::promises::{OrWait, Promises};
 use super::record::Record;
 use super::shard::Shard;
 use super::stored;
-use super::together::TOGETHER;
 use crate::{
     ClientDigest, Condition, Dead, Ending, Intent, NewSession, Presented, SecretDigest, Session,
     SessionId, ValueChange, ValueWrite, Values, Verdict,
@@ -156,7 +156,7 @@ impl MemoryStore {
         let left = |record: &Record| (record.subject.id, Key::of(record.id));
         let left: Vec<(Uuid, Key)> = records.iter().map(left).collect();
         records.clear();
-        left.chunks(TOGETHER).for_each(|few| self.subjects.leave_few(few));
+        left.chunks(LOCKS_AT_ONCE).for_each(|few| self.subjects.leave_few(few));
     }
 
     /// The ids that a subject's key stands for.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::key::Key;
 use super::keys::Keys;
-use super::together::Locked;
+use super::lock_batch::Locked;
 use crate::Subject;
 
 const SHARDS: usize = 1024;

@@ -7,10 +7,10 @@ use super::dates::Now;
 use super::flags::{ENDING, USED, WRITING};
 use super::journal::{Batch, Change, Part};
 use super::key::Key;
+use super::lock_batch::{LOCKS_AT_ONCE, Locked};
 use super::record::Record;
 use super::shard::Shard;
 use super::steps::live;
-use super::together::{Locked, TOGETHER};
 use super::{MemoryStore, Written};
 use crate::{Intent, Kind, Outcome, Presented, StoreError, Verdict};
 
@@ -39,7 +39,7 @@ impl MemoryStore {
         let outcomes = Vec::with_capacity(batch.len());
         let touched = Touched { outcomes, ..Touched::default() };
         let mut answers = Answers { touched, ended: Vec::new(), written: self.written.as_ref() };
-        for few in batch.chunks(TOGETHER) {
+        for few in batch.chunks(LOCKS_AT_ONCE) {
             match few {
                 [presented] => self.touch_alone(presented, &mut answers),
                 _ => self.touch_few(few, &mut answers),

@@ -28,6 +28,14 @@ fn present(store: &DurableStore, presented: Presented) -> JoinHandle<bool> {
     })
 }
 
+/// Rotates a session's token on a task of its own.
+fn rotate(store: &DurableStore, old: Held, new: Held) -> JoinHandle<Verdict> {
+    let store = store.clone();
+    tokio::spawn(async move {
+        store.rotate(&use_of(old), new.digest, None, Client::BOB.digest()).await.unwrap()
+    })
+}
+
 async fn open(running: &Running, kind: Kind) -> Held {
     running.fixture.insert(&running.fixture.ending(kind, 1000)).await
 }
@@ -71,10 +79,7 @@ async fn rotate_and_end() {
         for _ in 0..SESSIONS {
             let old = open(&running, Kind::Sliding).await;
             let new = Held { id: old.id, digest: fresh_digest() };
-            let store = running.store.clone();
-            let rotating = tokio::spawn(async move {
-                store.rotate(&use_of(old), new.digest, None, Client::BOB.digest()).await.unwrap()
-            });
+            let rotating = rotate(&running.store, old, new);
             assert!(present(&running.store, end_of(old)).await.unwrap());
             rotating.await.unwrap();
             tokens.extend([old, new]);
@@ -161,10 +166,7 @@ async fn value_and_rotate() {
         for _ in 0..SESSIONS {
             let old = open(&running, Kind::Sliding).await;
             let new = Held { id: old.id, digest: fresh_digest() };
-            let store = running.store.clone();
-            let rotating = tokio::spawn(async move {
-                store.rotate(&use_of(old), new.digest, None, Client::BOB.digest()).await.unwrap()
-            });
+            let rotating = rotate(&running.store, old, new);
             let put = ValueChange::Put("7".into());
             let written = running.store.write_value(old.id, "k", put, Condition::None).await;
             assert_eq!(written.unwrap(), ValueWrite::Put(1));

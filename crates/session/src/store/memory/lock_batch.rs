@@ -9,24 +9,24 @@ use parking_lot::{Mutex, MutexGuard};
 
 /// How many locks are held at once. With more, calls stand in each other's way more often, and the
 /// processor does not look further ahead than this anyway.
-pub(super) const TOGETHER: usize = 8;
+pub(super) const LOCKS_AT_ONCE: usize = 8;
 
 /// The locked parts.
 pub(super) struct Locked<'a, T> {
     /// The parts' numbers in ascending order, some of them more than once.
-    numbers: [usize; TOGETHER],
+    numbers: [usize; LOCKS_AT_ONCE],
     /// The part of each number, where that stands first.
-    parts: [Option<MutexGuard<'a, T>>; TOGETHER],
+    parts: [Option<MutexGuard<'a, T>>; LOCKS_AT_ONCE],
 }
 
 impl<'a, T> Locked<'a, T> {
-    /// Locks no more than [`TOGETHER`] of `all` parts. A number may come more than once.
+    /// Locks no more than [`LOCKS_AT_ONCE`] of `all` parts. A number may come more than once.
     ///
     /// INVARIANT: nothing takes one part's lock while it holds another's, but for this, which takes
     /// them in ascending order: no two calls wait for each other.
     pub(super) fn of(all: &'a [Mutex<T>], wanted: impl ExactSizeIterator<Item = usize>) -> Self {
-        debug_assert!(wanted.len() <= TOGETHER, "{} at once", wanted.len());
-        let mut numbers = [usize::MAX; TOGETHER];
+        debug_assert!(wanted.len() <= LOCKS_AT_ONCE, "{} at once", wanted.len());
+        let mut numbers = [usize::MAX; LOCKS_AT_ONCE];
         numbers.iter_mut().zip(wanted).for_each(|(number, wanted)| *number = wanted);
         numbers.sort_unstable();
         let parts = std::array::from_fn(|at| {

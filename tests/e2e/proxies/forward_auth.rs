@@ -1,12 +1,12 @@
-//! The doors, asked directly.
+//! The forward-auth endpoints, asked directly.
 
 use serde_json::json;
 
 use super::IDENTITY;
 use crate::harness::{ANN, Answer, AuthService, BOB, DEMO, LONG_PASSWORD, Launch, Request};
 
-/// Each door, open to whoever has a live session.
-const DOORS: [&str; 8] = [
+/// Each endpoint, open to whoever has a live session.
+const ENDPOINTS: [&str; 8] = [
     "/authz/auth-request",
     "/authz/forward-auth",
     "/authz/ext-authz",
@@ -17,8 +17,8 @@ const DOORS: [&str; 8] = [
     "/authz/ext-authz-role/admin/a/../b?role=user",
 ];
 
-/// Each door, asking for a role.
-fn role_doors(role: &str) -> [String; 5] {
+/// Each endpoint, asking for a role.
+fn role_endpoints(role: &str) -> [String; 5] {
     [
         format!("/authz/auth-request?role={role}"),
         format!("/authz/forward-auth?role={role}"),
@@ -36,14 +36,14 @@ fn ask(auth: &AuthService, request: Request) -> Answer {
 fn every_door_lets_a_live_session_pass_with_any_method() {
     let auth = AuthService::start();
     let token = auth.token();
-    for door in DOORS {
+    for endpoint in ENDPOINTS {
         for method in ["GET", "HEAD", "POST", "OPTIONS", "DELETE", "PROPFIND", "REINFLATE"] {
-            let answer = ask(&auth, Request::new(method, door).token(&token)).expect(200);
-            assert!(answer.body.is_empty(), "{door} {answer:?}");
-            assert_eq!(answer.header("cache-control"), Some("no-store"), "{door}");
+            let answer = ask(&auth, Request::new(method, endpoint).token(&token)).expect(200);
+            assert!(answer.body.is_empty(), "{endpoint} {answer:?}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{endpoint}");
             for name in IDENTITY {
                 let values = answer.all(name);
-                assert!(values.len() == 1 && !values[0].is_empty(), "{door}: {answer:?}");
+                assert!(values.len() == 1 && !values[0].is_empty(), "{endpoint}: {answer:?}");
             }
         }
     }
@@ -53,8 +53,8 @@ fn every_door_lets_a_live_session_pass_with_any_method() {
 fn a_body_that_a_proxy_passes_on_changes_nothing() {
     let auth = AuthService::start();
     let token = auth.token();
-    for door in DOORS {
-        let question = || Request::post(door).body("application/json", "{\"token\":");
+    for endpoint in ENDPOINTS {
+        let question = || Request::post(endpoint).body("application/json", "{\"token\":");
         ask(&auth, question().token(&token)).expect(200);
         ask(&auth, question()).expect(401);
     }
@@ -64,9 +64,9 @@ fn a_body_that_a_proxy_passes_on_changes_nothing() {
 fn no_door_wants_a_key() {
     let auth = AuthService::launch(&Launch::auth().var("AUTH_INTERNAL_KEY", "0123456789abcdef"));
     let token = auth.token();
-    for door in DOORS {
-        ask(&auth, Request::get(door).bearer(&token)).expect(200);
-        ask(&auth, Request::get(door)).expect_problem(401, "missing_token");
+    for endpoint in ENDPOINTS {
+        ask(&auth, Request::get(endpoint).bearer(&token)).expect(200);
+        ask(&auth, Request::get(endpoint)).expect_problem(401, "missing_token");
     }
     ask(&auth, Request::post("/introspect").form("token=x")).expect(401);
 }
@@ -74,13 +74,13 @@ fn no_door_wants_a_key() {
 #[test]
 fn a_use_at_any_door_re_inflates() {
     let auth = AuthService::start();
-    for door in DOORS {
+    for endpoint in ENDPOINTS {
         let token = auth.token();
-        ask(&auth, Request::get(door).token(&token)).expect(200);
-        assert_eq!(auth.look_at(&token)["session"]["refresh_count"], 1, "{door}");
+        ask(&auth, Request::get(endpoint).token(&token)).expect(200);
+        assert_eq!(auth.look_at(&token)["session"]["refresh_count"], 1, "{endpoint}");
         let once = auth.mint(&token, &json!({"kind": "single_use"}));
-        ask(&auth, Request::get(door).token(&once)).expect(200);
-        ask(&auth, Request::get(door).token(&once)).expect_problem(401, "invalid_token");
+        ask(&auth, Request::get(endpoint).token(&once)).expect(200);
+        ask(&auth, Request::get(endpoint).token(&once)).expect_problem(401, "invalid_token");
     }
 }
 
@@ -90,29 +90,32 @@ fn what_is_no_live_token_is_401_at_every_door() {
     let token = auth.token();
     let dead = auth.token();
     auth.logout(&dead);
-    for door in DOORS {
-        ask(&auth, Request::get(door))
+    for endpoint in ENDPOINTS {
+        ask(&auth, Request::get(endpoint))
             .expect_problem(401, "missing_token")
             .expect_challenge("Bearer realm=\"reinflate\"");
         for request in [
-            Request::get(door).token(&dead),
-            Request::get(door).token("nonsense"),
-            Request::get(door).token(""),
-            Request::get(door).token(&token).token(&token),
-            Request::get(door).bearer(&token).bearer(&token),
-            Request::get(door).token(&token).bearer(&dead),
-            Request::get(door).token(&token).header("Authorization", "Basic eDp5").bearer(&token),
-            Request::get(door).header("Token", b"\xff\xfe"),
+            Request::get(endpoint).token(&dead),
+            Request::get(endpoint).token("nonsense"),
+            Request::get(endpoint).token(""),
+            Request::get(endpoint).token(&token).token(&token),
+            Request::get(endpoint).bearer(&token).bearer(&token),
+            Request::get(endpoint).token(&token).bearer(&dead),
+            Request::get(endpoint)
+                .token(&token)
+                .header("Authorization", "Basic eDp5")
+                .bearer(&token),
+            Request::get(endpoint).header("Token", b"\xff\xfe"),
         ] {
             ask(&auth, request)
                 .expect_problem(401, "invalid_token")
                 .expect_challenge_error("invalid_token");
         }
         let cookies = format!("reinflate={token}; reinflate={dead}");
-        ask(&auth, Request::get(door).header("Cookie", cookies))
+        ask(&auth, Request::get(endpoint).header("Cookie", cookies))
             .expect_problem(401, "missing_token");
-        let query = if door.contains('?') { "&token=" } else { "?token=" };
-        ask(&auth, Request::get(&format!("{door}{query}{token}")))
+        let query = if endpoint.contains('?') { "&token=" } else { "?token=" };
+        ask(&auth, Request::get(&format!("{endpoint}{query}{token}")))
             .expect_problem(401, "missing_token");
     }
 }
@@ -125,26 +128,26 @@ fn a_role_is_the_one_that_the_session_acts_in() {
     let login = json!({"username": DEMO.0, "password": DEMO.1, "role": "user"});
     let acting = auth.public.send(Request::post("/login").json(&login)).expect(200).json();
     let acting = acting["token"].as_str().unwrap();
-    for door in role_doors("admin") {
-        ask(&auth, Request::get(&door).token(&admin)).expect(200);
+    for endpoint in role_endpoints("admin") {
+        ask(&auth, Request::get(&endpoint).token(&admin)).expect(200);
         for token in [ann.as_str(), acting] {
-            ask(&auth, Request::get(&door).token(token))
+            ask(&auth, Request::get(&endpoint).token(token))
                 .expect_problem(403, "forbidden")
                 .expect_challenge_error("insufficient_scope");
         }
-        ask(&auth, Request::get(&door)).expect(401);
+        ask(&auth, Request::get(&endpoint)).expect(401);
     }
-    for door in role_doors("user") {
-        ask(&auth, Request::get(&door).token(&ann)).expect(200);
-        ask(&auth, Request::get(&door).token(&admin)).expect(403);
+    for endpoint in role_endpoints("user") {
+        ask(&auth, Request::get(&endpoint).token(&ann)).expect(200);
+        ask(&auth, Request::get(&endpoint).token(&admin)).expect(403);
     }
     for role in ["Admin", "admin%20", "%61dmin%00", "admin,user", "%ff", "..", "adminx", "*"] {
-        for door in role_doors(role) {
-            ask(&auth, Request::get(&door).token(&admin)).expect(403);
+        for endpoint in role_endpoints(role) {
+            ask(&auth, Request::get(&endpoint).token(&admin)).expect(403);
         }
     }
-    for door in ["/authz/auth-request?role=", "/authz/forward-auth?role=admin&role=user"] {
-        ask(&auth, Request::get(door).token(&admin)).expect(403);
+    for endpoint in ["/authz/auth-request?role=", "/authz/forward-auth?role=admin&role=user"] {
+        ask(&auth, Request::get(endpoint).token(&admin)).expect(403);
     }
 }
 
@@ -152,7 +155,7 @@ fn a_role_is_the_one_that_the_session_acts_in() {
 fn a_parameter_that_is_not_known_lets_nobody_pass() {
     let auth = AuthService::start();
     let token = auth.token();
-    for door in ["/authz/auth-request", "/authz/forward-auth"] {
+    for endpoint in ["/authz/auth-request", "/authz/forward-auth"] {
         for query in [
             "Role=admin",
             "roles=admin",
@@ -162,12 +165,12 @@ fn a_parameter_that_is_not_known_lets_nobody_pass() {
             "scope=a",
             "external=true",
         ] {
-            let request = Request::get(&format!("{door}?{query}"));
+            let request = Request::get(&format!("{endpoint}?{query}"));
             ask(&auth, request.clone().token(&token)).expect_problem(403, "forbidden");
             ask(&auth, request).expect_problem(401, "missing_token");
         }
         for query in ["?", "?&", "?role=admin", "?%72ole=admin&"] {
-            ask(&auth, Request::get(&format!("{door}{query}")).token(&token)).expect(200);
+            ask(&auth, Request::get(&format!("{endpoint}{query}")).token(&token)).expect(200);
         }
     }
 }
@@ -205,18 +208,18 @@ fn a_name_is_told_in_printable_ascii() {
 #[test]
 fn nginx_gets_no_redirect_and_the_others_do() {
     let auth = AuthService::start();
-    let browser = |door: &str| {
-        Request::get(door)
+    let browser = |endpoint: &str| {
+        Request::get(endpoint)
             .header("Accept", "text/html")
             .header("Host", "app.example.com")
             .header("X-Forwarded-Proto", "https")
             .header("X-Forwarded-Host", "app.example.com")
             .header("X-Forwarded-Uri", "/a?b")
     };
-    for door in DOORS {
-        let answer = ask(&auth, browser(door));
-        assert_eq!(answer.header("cache-control"), Some("no-store"), "{door}");
-        if door == "/authz/auth-request" {
+    for endpoint in ENDPOINTS {
+        let answer = ask(&auth, browser(endpoint));
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{endpoint}");
+        if endpoint == "/authz/auth-request" {
             let answer = answer.expect(401);
             assert_eq!(answer.header("location"), None);
             assert!(
@@ -231,7 +234,7 @@ fn nginx_gets_no_redirect_and_the_others_do() {
             );
             assert!(answer.body.is_empty());
         }
-        let script = browser(door).header("X-Requested-With", "XMLHttpRequest");
+        let script = browser(endpoint).header("X-Requested-With", "XMLHttpRequest");
         assert_eq!(ask(&auth, script).expect(401).header("location"), None);
     }
 }
@@ -248,10 +251,10 @@ fn a_bound_session_is_held_to_the_client_that_a_trusted_proxy_names() {
         let answer = auth.public.send(request.basic(DEMO.0, DEMO.1)).expect(200).json();
         answer["token"].as_str().unwrap().to_owned()
     };
-    for door in DOORS {
+    for endpoint in ENDPOINTS {
         for (ip, agent) in [("198.51.100.7", "kettle/1.0"), ("203.0.113.9", "teapot/2.0")] {
             let token = login(&trusting);
-            let question = || Request::get(door).token(&token);
+            let question = || Request::get(endpoint).token(&token);
             ask(&trusting, from(question(), "203.0.113.9", "kettle/1.0")).expect(200);
             ask(&trusting, from(question(), ip, agent)).expect_problem(401, "invalid_token");
             ask(&trusting, from(question(), "203.0.113.9", "kettle/1.0")).expect(401);
@@ -259,7 +262,7 @@ fn a_bound_session_is_held_to_the_client_that_a_trusted_proxy_names() {
     }
     let wary = AuthService::launch(&launch);
     let token = login(&wary);
-    let claimed = from(Request::get(DOORS[0]).token(&token), "198.51.100.7", "kettle/1.0");
+    let claimed = from(Request::get(ENDPOINTS[0]).token(&token), "198.51.100.7", "kettle/1.0");
     ask(&wary, claimed).expect(200);
 }
 
@@ -267,7 +270,7 @@ fn a_bound_session_is_held_to_the_client_that_a_trusted_proxy_names() {
 fn the_doors_are_on_the_internal_listener_only() {
     let auth = AuthService::start();
     let token = auth.token();
-    for door in DOORS.into_iter().chain(["/authz/check"]) {
-        auth.public.send(Request::get(door).token(&token)).expect_problem(404, "not_found");
+    for endpoint in ENDPOINTS.into_iter().chain(["/authz/check"]) {
+        auth.public.send(Request::get(endpoint).token(&token)).expect_problem(404, "not_found");
     }
 }
