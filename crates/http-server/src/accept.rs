@@ -221,7 +221,7 @@ impl Accept {
 /// last accept and the end of the socket: the kernel would reset such a connection, perhaps with its
 /// request under way. A client whose packet is dropped sends it again and finds the port closed.
 #[cfg(target_os = "linux")]
-fn drop_new_handshakes(socket: &TcpListener) {
+pub(crate) fn drop_new_handshakes(socket: &TcpListener) {
     use socket2::{SockFilter, SockRef};
 
     const LOAD_BYTE: u16 = 0x30;
@@ -240,7 +240,7 @@ fn drop_new_handshakes(socket: &TcpListener) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn drop_new_handshakes(_: &TcpListener) {}
+pub(crate) fn drop_new_handshakes(_: &TcpListener) {}
 
 /// A connection to serve, and what counts it until its end.
 struct Admitted {

@@ -277,3 +277,60 @@ async fn no_request_fails_in_a_drain_under_load() {
         assert_eq!(load_until_the_end(life, 16).await, 0, "round {round}");
     }
 }
+
+/// Connects and sends a request until it is refused. Returns how many connections were made and then
+/// closed without an answer.
+fn connect_until_refused(addr: SocketAddr) -> usize {
+    use std::io::{Read as _, Write as _};
+    let mut unanswered = 0;
+    while let Ok(mut tcp) = std::net::TcpStream::connect_timeout(&addr, HANDSHAKE) {
+        let mut first = [0];
+        let sent = tcp.write_all(b"GET /ok HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        unanswered += usize::from(sent.and_then(|()| tcp.read_exact(&mut first)).is_err());
+    }
+    unanswered
+}
+
+/// More than a handshake takes here, and less than the second after which a client tries it again.
+const HANDSHAKE: Duration = Duration::from_millis(100);
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_socket_that_is_about_to_close_completes_no_new_handshake_and_keeps_what_it_accepted() {
+    use std::io::{Read as _, Write as _};
+    let socket = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let addr = socket.local_addr().unwrap();
+    let mut client = std::net::TcpStream::connect_timeout(&addr, HANDSHAKE).unwrap();
+    accept::drop_new_handshakes(&socket);
+    let error = std::net::TcpStream::connect_timeout(&addr, HANDSHAKE).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    let mut accepted = socket.accept().await.unwrap().0.into_std().unwrap();
+    accepted.set_nonblocking(false).unwrap();
+    client.write_all(b"x").unwrap();
+    let mut byte = [0];
+    accepted.read_exact(&mut byte).unwrap();
+    assert_eq!(byte, *b"x");
+}
+
+/// `cargo test --package http-server --lib reset_when -- --ignored`: without the filter of new
+/// handshakes it failed in three runs of three, with 6 to 28 connections.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it takes half a minute to meet the moment reliably"]
+async fn no_client_whose_handshake_was_completed_is_reset_when_the_listener_closes() {
+    let mut unanswered = 0;
+    for _ in 0..200 {
+        let server = Server::start(patient()).await;
+        let addr = server.addr;
+        let clients: Vec<_> = (0..24)
+            .map(|_| tokio::task::spawn_blocking(move || connect_until_refused(addr)))
+            .collect();
+        assert_eq!(server.connect().await.get("/ok").await.body, "ok");
+        let running = spawn_run(&server.life);
+        server.life.drain();
+        for client in clients {
+            unanswered += client.await.unwrap();
+        }
+        running.await.unwrap();
+    }
+    assert_eq!(unanswered, 0, "connections without an answer, in 200 ends");
+}
