@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::SessionBackend;
-use crate::start::OpenFailure;
+use crate::open_failure::OpenFailure;
 
 /// How many counts of failed logins are kept in memory.
 const ATTEMPTS_KEPT: usize = 250_000;

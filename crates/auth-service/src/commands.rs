@@ -14,7 +14,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::users::OpenError;
 use clap::{ArgMatches, Command};
 use clock::SystemClock;
 use server_runtime::process::{self, Failure, Outcome, Program};
@@ -23,8 +22,8 @@ use server_runtime::{BadSetting, Lifecycle, Listener, Settings};
 
 use crate::config::settings::{DATABASE_URL, SESSION_STORE, TABLE};
 use crate::config::{Config, SessionBackend};
+use crate::open_failure::OpenFailure;
 use crate::service::Service;
-use crate::start::OpenFailure;
 
 /// Runs the `auth-service` binary: reads the command line and the environment, does what they say
 /// and gives the exit code.
@@ -103,7 +102,7 @@ impl Program for AuthService {
         let (public, internal) = (self.config.public_addr, self.config.internal_addr);
         let service = Service::open(self.config, Arc::new(SystemClock::new()), lifecycle)
             .await
-            .map_err(|error| Failure::with_code(exit_code(&error), error))?;
+            .map_err(|error| Failure::with_code(error.exit_code(), error))?;
         let public = Listener::bind("public", public).await?;
         let internal = Listener::bind("internal", internal).await?.with_reserve();
         service.serve(public, internal, lifecycle);
@@ -113,22 +112,6 @@ impl Program for AuthService {
 
 /// The failure of a command, which may be that of a store that it opened.
 fn command_failed(error: &anyhow::Error) -> Failure {
-    let code = error.downcast_ref().map_or(1, exit_code);
+    let code = error.downcast_ref().map_or(1, OpenFailure::exit_code);
     Failure::with_code(code, format_args!("{error:#}"))
-}
-
-/// A setting that is wrong, or a store that is out of reach.
-const fn exit_code(error: &OpenFailure) -> u8 {
-    match error {
-        OpenFailure::Users(OpenError::Setting(_)) => BadSetting::EXIT_CODE,
-        OpenFailure::Users(
-            OpenError::Missing(_)
-            | OpenError::Unreachable(_)
-            | OpenError::Migration(_)
-            | OpenError::SameName(_),
-        )
-        | OpenFailure::Sessions(_)
-        | OpenFailure::SessionFile(_)
-        | OpenFailure::Foreign(_) => 1,
-    }
 }

@@ -13,6 +13,7 @@ mod config;
 mod http;
 mod metered_store;
 mod metrics;
+mod open_failure;
 mod operations;
 mod service;
 mod start;
@@ -22,7 +23,7 @@ mod warnings;
 
 pub use commands::main;
 pub use config::{AttemptRates, Config, Secret, SessionBackend, settings};
+pub use open_failure::OpenFailure;
 pub use operations::endings::ForeignSessions;
 pub use service::Service;
-pub use start::OpenFailure;
 pub use users::{DEMO_EMAIL, DEMO_PASSWORD};

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::http::app::App;
 use crate::http::router;
 use crate::metrics::AuthMetrics;
+use crate::open_failure::OpenFailure;
 use crate::operations::Domain;
 use crate::operations::endings::Endings;
 use crate::{start, warnings};
@@ -42,7 +43,7 @@ impl Service {
         config: Config,
         clock: Arc<dyn Clock>,
         lifecycle: &Lifecycle,
-    ) -> Result<Self, start::OpenFailure> {
+    ) -> Result<Self, OpenFailure> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let figures = AuthMetrics::register(&metrics);
         let opened = start::open(&config, &clock, figures, lifecycle).await?;

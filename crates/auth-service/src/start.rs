@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use clock::Clock;
 use server_runtime::Lifecycle;
-use session::{SessionFileError, Sessions, StoreError};
+use session::Sessions;
 use users::{Directory, OpenError, UsersError};
 
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::metered_store::MeteredStore;
 use crate::metrics::AuthMetrics;
+use crate::open_failure::OpenFailure;
 use crate::operations::Domain;
 use crate::operations::endings::{Endings, ForeignSessions, Lagging};
 use crate::operations::throttle::Throttle;
@@ -21,33 +22,6 @@ use crate::operations::throttle::Throttle;
 const CATCHING_UP: Duration = Duration::from_secs(2);
 /// The pause after a try that failed.
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
-
-/// A store could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenFailure {
-    /// The users' one.
-    #[error(transparent)]
-    Users(#[from] OpenError),
-    /// The sessions' one.
-    #[error("the session store cannot be reached: {}", .0.0)]
-    Sessions(#[from] StoreError),
-    /// The sessions' file.
-    #[error(transparent)]
-    SessionFile(#[from] SessionFileError),
-    /// The two do not belong to each other.
-    #[error(transparent)]
-    Foreign(#[from] ForeignSessions),
-}
-
-impl From<Lagging> for OpenFailure {
-    fn from(error: Lagging) -> Self {
-        match error {
-            Lagging::Users(error) => OpenError::Unreachable(error.to_string()).into(),
-            Lagging::Store(error) => error.into(),
-            Lagging::Foreign(error) => error.into(),
-        }
-    }
-}
 
 /// What was opened.
 pub(crate) struct Opened {

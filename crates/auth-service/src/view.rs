@@ -9,8 +9,6 @@ use auth_api_types::{
 use session::{Dead, Session, SessionId, Subject};
 use users::User;
 
-use crate::http::error::seconds_up;
-
 /// A session as it is shown; `caller` where it may stand among others.
 pub(crate) fn session(session: &Session, caller: Option<SessionId>) -> SessionView<'_> {
     SessionView {
@@ -33,6 +31,11 @@ pub(crate) fn session(session: &Session, caller: Option<SessionId>) -> SessionVi
         user_agent: session.origin.user_agent.as_deref().map(Cow::Borrowed),
         current: caller.map(|caller| caller == session.id),
     }
+}
+
+/// Whole seconds, rounded up.
+pub(crate) fn seconds_up(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 /// The reply that hands a token out; without one where it goes into a cookie.

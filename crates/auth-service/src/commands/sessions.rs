@@ -14,7 +14,7 @@ use users::{Directory, OpenError};
 use super::{backup, output};
 use crate::backend::Backend;
 use crate::config::Config;
-use crate::start::OpenFailure;
+use crate::open_failure::OpenFailure;
 
 /// What `AUTH_SESSION_STORE` must be for these commands.
 pub(super) const ACCEPTED: &str = "sqlite:PATH, redis://…, rediss://… or redis-cluster://… here: sessions in memory end with their service";

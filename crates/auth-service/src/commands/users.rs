@@ -19,8 +19,8 @@ use users::{
 use super::{import, output, password};
 use crate::backend::Backend;
 use crate::config::{Config, SessionBackend};
+use crate::open_failure::OpenFailure;
 use crate::operations::endings::Endings;
-use crate::start::OpenFailure;
 use crate::view;
 
 const PAGE: u32 = 500;

@@ -140,7 +140,7 @@ impl ApiError {
             Self::TooLarge { limit } => format!("at most {limit} bytes are taken"),
             Self::MediaType { wanted } => format!("send the body as {wanted}"),
             Self::TooMany { retry_after } => {
-                format!("too many attempts: again in {} s", seconds_up(*retry_after))
+                format!("too many attempts: again in {} s", view::seconds_up(*retry_after))
             }
             Self::Internal => "this is a defect of the service; the x-request-id header names the \
                 request in its logs"
@@ -175,17 +175,12 @@ impl ApiError {
         };
         match self {
             Self::TooMany { retry_after } => {
-                problem.with_retry_after(seconds_up(*retry_after).max(1))
+                problem.with_retry_after(view::seconds_up(*retry_after).max(1))
             }
             Self::Unavailable(_) => problem.with_retry_after(RETRY_UNAVAILABLE_SECONDS),
             _ => problem,
         }
     }
-}
-
-/// Whole seconds, rounded up.
-pub(crate) fn seconds_up(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 impl IntoResponse for ApiError {
