@@ -76,11 +76,11 @@ fn lengths(buffer: &[u8]) -> Option<(usize, usize)> {
     Some((head, length.trim().parse().unwrap()))
 }
 
-/// Has every thread ask, by so many callers at once, until all have asked `count` times.
-fn ask(client: &AuthClient, count: u64) -> Duration {
+/// Validates `count` times by each caller of each thread, and returns how long that took.
+fn run(client: &AuthClient, count: u64) -> Duration {
     let barrier = std::sync::Barrier::new(THREADS + 1);
     std::thread::scope(|threads| {
-        let asking: Vec<_> = (0..THREADS)
+        let running: Vec<_> = (0..THREADS)
             .map(|_| {
                 threads.spawn(|| {
                     let runtime = runtime();
@@ -104,7 +104,7 @@ fn ask(client: &AuthClient, count: u64) -> Duration {
         barrier.wait();
         #[expect(clippy::disallowed_methods, reason = "a bench measures the system's time")]
         let began = Instant::now();
-        for thread in asking {
+        for thread in running {
             thread.join().unwrap();
         }
         began.elapsed()
@@ -118,7 +118,7 @@ fn validate(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("validate");
     group.throughput(Throughput::Elements(THREADS as u64 * CALLERS));
     group.bench_function("two threads, 32 callers each", |bench| {
-        bench.iter_custom(|count| ask(&client, count));
+        bench.iter_custom(|count| run(&client, count));
     });
     group.finish();
 }

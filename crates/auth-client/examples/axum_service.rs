@@ -34,11 +34,11 @@ fn routes(client: AuthClient) -> Router {
 }
 
 async fn greet(Authenticated(session): Authenticated) -> String {
-    let left = session.expires_in;
-    format!("Hello {}, your session lives for another {left} s.\n", session.user.username)
+    let seconds = session.expires_in;
+    format!("Hello {}, your session lives for another {seconds} s.\n", session.user.username)
 }
 
-/// The layer has asked already: the extractor takes its answer, and the token is used once.
+/// The layer has validated the token: the extractor takes its session, and the token is used once.
 async fn greet_admin(Authenticated(session): Authenticated) -> String {
     format!("Hello {}, you act as {}.\n", session.user.username, session.role)
 }

@@ -36,13 +36,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (stream, _) = listener.accept().await?;
         let service = TowerToHyperService::new(service.clone());
         tokio::spawn(async move {
-            // A connection that breaks concerns nobody else.
+            // A connection that fails concerns no other.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-/// Reached with a live session only, which the layer has put beside the request.
+/// Reached with a live session only, which the layer has added to the request's extensions.
 async fn greet(request: Request<Incoming>) -> Answer {
     let name =
         request.extensions().get::<SessionView<'static>>().map(|session| &session.user.username);

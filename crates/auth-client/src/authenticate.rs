@@ -1,5 +1,5 @@
-//! From a request to its session: find the token, ask, refuse. What the extractor and the layer
-//! both stand on.
+//! From a request to its session: find the token, validate it, refuse. The extractor and the layer
+//! are both built on it.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -10,30 +10,30 @@ use auth_http::client_address::{TrustedProxies, X_FORWARDED_FOR, user_agent};
 use auth_http::credential::{Carried, other_cookie};
 use http::request::Parts;
 
-use crate::{Answer, AuthClient, AuthClientOptions, Question, Refusal, Tell};
+use crate::{Answer, AuthClient, AuthClientOptions, ClientFields, Question, Refusal};
 
-/// How a request is read.
-pub(crate) struct Reading {
+/// Reads the token and what goes with it from a request.
+pub(crate) struct RequestReader {
     cookie_name: String,
-    /// Whether the log has told of a cookie of another name.
-    warned: AtomicBool,
-    tell: Tell,
+    /// Whether a cookie of another name was logged.
+    warned_of_cookie: AtomicBool,
+    client_fields: ClientFields,
     proxies: TrustedProxies,
-    /// Whether it was logged that somebody who is not believed names clients.
-    unbelieved: AtomicBool,
+    /// Whether it was logged that a peer that is no trusted proxy sends `X-Forwarded-For`.
+    warned_of_untrusted: AtomicBool,
     peer: fn(&Parts) -> Option<IpAddr>,
     request_id: fn(&Parts) -> Option<&str>,
     traceparent: fn(&Parts) -> Option<&str>,
 }
 
-impl Reading {
+impl RequestReader {
     pub(crate) fn new(options: AuthClientOptions) -> Self {
         Self {
             cookie_name: options.cookie_name,
-            warned: AtomicBool::new(false),
-            tell: options.tell,
+            warned_of_cookie: AtomicBool::new(false),
+            client_fields: options.client_fields,
             proxies: TrustedProxies { networks: options.trusted_proxies, header: X_FORWARDED_FOR },
-            unbelieved: AtomicBool::new(false),
+            warned_of_untrusted: AtomicBool::new(false),
             peer: options.peer,
             request_id: options.request_id,
             traceparent: options.traceparent,
@@ -49,15 +49,15 @@ impl Reading {
         let token = Carried::find(&parts.headers, &self.cookie_name);
         let token = token.map_err(|_| Refusal::TwoTokens)?;
         if token.is_none() {
-            self.warn_of_another_name(parts);
+            self.warn_of_other_cookie(parts);
         }
         token.map(Carried::to_text).ok_or(Refusal::NoToken)
     }
 
     /// Once, since anybody may send such a cookie.
-    fn warn_of_another_name(&self, parts: &Parts) {
+    fn warn_of_other_cookie(&self, parts: &Parts) {
         if let Some(found) = other_cookie(&parts.headers, &self.cookie_name)
-            && !self.warned.swap(true, Ordering::Relaxed)
+            && !self.warned_of_cookie.swap(true, Ordering::Relaxed)
         {
             let expected = self.cookie_name.as_str();
             tracing::warn!(
@@ -78,26 +78,29 @@ impl Reading {
     }
 
     fn client(&self, parts: &Parts) -> Option<Client> {
-        if self.tell == Tell::default() {
+        if self.client_fields == ClientFields::default() {
             return None;
         }
         let address = |peer| {
-            self.warn_unless_believed(peer, parts);
+            self.warn_of_untrusted_proxy(peer, parts);
             self.proxies.client(peer, &parts.headers).to_string()
         };
         Some(Client {
-            ip: (self.peer)(parts).filter(|_| self.tell.ip).map(address),
-            user_agent: self.tell.user_agent.then(|| user_agent(&parts.headers).into_owned()),
+            ip: (self.peer)(parts).filter(|_| self.client_fields.ip).map(address),
+            user_agent: self
+                .client_fields
+                .user_agent
+                .then(|| user_agent(&parts.headers).into_owned()),
         })
     }
 }
 
-impl Reading {
+impl RequestReader {
     /// Logs once that a client's address came from a peer that is no trusted proxy.
-    fn warn_unless_believed(&self, peer: IpAddr, parts: &Parts) {
-        if !self.unbelieved.load(Ordering::Relaxed)
+    fn warn_of_untrusted_proxy(&self, peer: IpAddr, parts: &Parts) {
+        if !self.warned_of_untrusted.load(Ordering::Relaxed)
             && self.proxies.is_named_by_stranger(peer, &parts.headers)
-            && !self.unbelieved.swap(true, Ordering::Relaxed)
+            && !self.warned_of_untrusted.swap(true, Ordering::Relaxed)
         {
             let peer = peer.to_canonical();
             tracing::warn!(%peer, "X-Forwarded-For came from a peer that is no trusted proxy: it is not \
@@ -107,7 +110,7 @@ impl Reading {
 }
 
 impl AuthClient {
-    /// The live session of the token that the request carries; asking is a use of the token.
+    /// The live session of the token that the request carries; this is a use of the token.
     ///
     /// # Errors
     ///
@@ -117,14 +120,14 @@ impl AuthClient {
     ///
     /// As of [`AuthClient::validate`].
     pub async fn authenticate(&self, parts: &Parts) -> Result<SessionView<'static>, Refusal> {
-        let reading = self.reading();
-        let token = reading.token(parts)?;
+        let reader = self.reader();
+        let token = reader.token(parts)?;
         let question = Question {
             token: &token,
             touch: true,
-            client: reading.client(parts),
-            request_id: (reading.request_id)(parts),
-            traceparent: (reading.traceparent)(parts),
+            client: reader.client(parts),
+            request_id: (reader.request_id)(parts),
+            traceparent: (reader.traceparent)(parts),
         };
         match self.validate(question).await? {
             Answer::Alive(session) => Ok(session),

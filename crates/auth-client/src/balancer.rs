@@ -1,4 +1,4 @@
-//! Several URLs as one service: which of them is asked next.
+//! Several URLs as one service: which of them gets the next request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,21 +11,22 @@ use crate::upstream::{Lease, Upstream};
 pub(crate) struct Balancer {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     dispatch: Arc<Dispatch>,
-    turn: AtomicUsize,
+    /// Where the round robin stands.
+    next: AtomicUsize,
 }
 
 impl Balancer {
     pub(crate) fn new(upstreams: Vec<Arc<Upstream>>, dispatch: Arc<Dispatch>) -> Self {
-        Self { upstreams, dispatch, turn: AtomicUsize::new(0) }
+        Self { upstreams, dispatch, next: AtomicUsize::new(0) }
     }
 
-    /// The least busy of those that are available and not in `tried`; of equals, in turn. One that
-    /// is draining comes last: what is sent to it as its listener closes is held up, or lost.
+    /// The least busy of those that are available and not in `tried`; of equals, round robin. One
+    /// that is draining comes last: what is sent to it as its listener closes is delayed, or lost.
     ///
-    /// Each breaker is asked here, once; its epoch goes along with the lease.
+    /// Each breaker is read here, once; its epoch is part of the lease.
     pub(crate) fn pick(&self, tried: &[Arc<Upstream>]) -> Option<Lease> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.upstreams.len();
-        let (later, first) = self.upstreams.split_at(turn);
+        let start = self.next.fetch_add(1, Ordering::Relaxed) % self.upstreams.len();
+        let (later, first) = self.upstreams.split_at(start);
         let mut best: Option<((bool, usize), Epoch, &Arc<Upstream>)> = None;
         for upstream in first.iter().chain(later) {
             let (epoch, draining) = (upstream.admit(), upstream.is_draining());

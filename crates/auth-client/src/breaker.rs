@@ -1,7 +1,7 @@
-//! Whether one URL is worth asking: a circuit breaker, fed with outcomes and the time.
+//! Whether one URL is available: a circuit breaker, fed with outcomes and the time.
 //!
-//! It knows nothing of requests. While it is open nobody is sent there but the probe, which is how
-//! it closes again. Its whole state is one number, so that threads that only ask share no lock.
+//! It knows nothing of requests. While it is open only the probe is sent there, and a reply to the
+//! probe closes it. Its whole state is one number, so that threads that only read share no lock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,10 +50,10 @@ impl Breaker {
         (!state.open).then_some(Epoch(state.epoch))
     }
 
-    /// Records an answer. Returns for how long the breaker was open if this closed it.
+    /// Records a reply. Returns for how long the breaker was open if this closed it.
     ///
-    /// An answer closes it whenever it was asked for: a service that hung and goes on answers
-    /// what it was asked before.
+    /// A reply closes it also if its request was sent before it opened: a service that hung and
+    /// recovers replies to old requests first.
     pub(crate) fn record_success(&self, now: Moment) -> Option<Duration> {
         let before = self.change(|state| {
             // Most of the time nothing changes, and nothing is written.
@@ -78,7 +78,7 @@ impl Breaker {
             if failures < THRESHOLD {
                 return Some(State { failures, ..state });
             }
-            // Before it is seen to be open: whoever closes it reads this.
+            // Stored before the breaker is seen to be open: the thread that closes it reads this.
             self.opened_at_ms.store(milliseconds(now), Ordering::Release);
             Some(State { epoch: state.epoch + 1, failures: 0, open: true })
         });

@@ -1,4 +1,4 @@
-//! The client itself: one question within its budget, by way of the URLs that answer.
+//! The client itself: one question within its budget, at whichever URL answers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use reqwest::RequestBuilder;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-use crate::authenticate::Reading;
+use crate::authenticate::RequestReader;
 use crate::balancer::Balancer;
 use crate::breaker::Epoch;
 use crate::dispatch::Dispatch;
+use crate::session_locks::SessionLocks;
 use crate::stats::Counts;
 use crate::transport::{Reply, Transport};
-use crate::turns::Turns;
 use crate::upstream::{Lease, Upstream};
 use crate::{
     Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, Stats, UpstreamStats, probe,
 };
 
-/// Longer ones are told to be malformed without being sent anywhere. A token has 64 characters.
+/// Longer ones count as malformed and are not sent. A token has 64 characters.
 const MAX_TOKEN: usize = 4096;
 
-/// Asks the auth service. Clones are cheap and share everything.
+/// Validates tokens at the auth service. Clones are cheap and share everything.
 #[derive(Clone)]
 pub struct AuthClient {
     inner: Arc<Inner>,
@@ -34,14 +34,14 @@ pub struct AuthClient {
 struct Inner {
     balancer: Balancer,
     dispatch: Arc<Dispatch>,
-    /// Questions in here at all: in flight or waiting.
+    /// Questions that the client holds: in flight or waiting.
     admitted: Semaphore,
     /// Questions in flight.
     in_flight: Semaphore,
     counts: Counts,
-    reading: Reading,
-    /// Of the changes of sessions' values.
-    turns: Turns,
+    reader: RequestReader,
+    /// Serialises the changes of one session's values.
+    session_locks: SessionLocks,
 }
 
 impl AuthClient {
@@ -68,15 +68,15 @@ impl AuthClient {
             admitted: Semaphore::new(options.max_in_flight.saturating_add(options.max_waiting)),
             in_flight: Semaphore::new(options.max_in_flight),
             counts: Counts::default(),
-            reading: Reading::new(options),
-            turns: Turns::default(),
+            reader: RequestReader::new(options),
+            session_locks: SessionLocks::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Asks whether the token is alive; a use of it, unless the question says otherwise.
+    /// Validates the token; a use of it, unless the question says otherwise.
     ///
-    /// The question is asked a second time only where the first try cannot have reached a service.
+    /// The question is sent a second time only where the first try cannot have reached a service.
     ///
     /// # Errors
     ///
@@ -89,15 +89,15 @@ impl AuthClient {
         let outcome = if question.token.len() > MAX_TOKEN {
             Ok(Answer::Dead(Reason::Malformed))
         } else {
-            self.inner.ask(&question).await
+            self.inner.validate(&question).await
         };
         self.inner.counts.count(&outcome);
         outcome
     }
 
-    /// Whether an auth service answers questions at the moment: it is asked one.
+    /// Whether an auth service answers at the moment: one question is sent to find out.
     pub async fn ready(&self) -> bool {
-        self.inner.ask(&probe::question()).await.is_ok()
+        self.inner.validate(&probe::question()).await.is_ok()
     }
 
     /// What the client has seen so far.
@@ -109,12 +109,12 @@ impl AuthClient {
         });
         Stats {
             validations: self.inner.counts.read(),
-            batches: self.inner.dispatch.sizes.read(),
+            batches: self.inner.dispatch.batch_counts.read(),
             upstreams: upstreams.collect(),
         }
     }
 
-    /// One request about a session's value, within the budget, by way of the URLs that answer.
+    /// One request about a session's value, within the budget, at whichever URL answers.
     pub(crate) async fn exchange_value<T>(
         &self,
         request: impl Fn(&Transport, &Upstream) -> RequestBuilder + Sync,
@@ -125,11 +125,11 @@ impl AuthClient {
             let request = request(dispatch.transport(), &upstream);
             async move { dispatch.exchange_value(&upstream, epoch, request, judge).await }
         };
-        self.inner.by_any(exchange).await
+        self.inner.within_budget(exchange).await
     }
 
-    pub(crate) fn turns(&self) -> &Turns {
-        &self.inner.turns
+    pub(crate) fn session_locks(&self) -> &SessionLocks {
+        &self.inner.session_locks
     }
 
     /// The whole budget of one request to the auth service, or of one change of a value.
@@ -137,21 +137,21 @@ impl AuthClient {
         self.inner.dispatch.budget
     }
 
-    pub(crate) fn reading(&self) -> &Reading {
-        &self.inner.reading
+    pub(crate) fn reader(&self) -> &RequestReader {
+        &self.inner.reader
     }
 }
 
 impl Inner {
-    async fn ask(&self, question: &Question<'_>) -> Result<Answer, AuthUnavailable> {
-        let ask = |upstream: Arc<Upstream>, epoch| async move {
-            self.dispatch.ask(&upstream, epoch, question).await
+    async fn validate(&self, question: &Question<'_>) -> Result<Answer, AuthUnavailable> {
+        let attempt = |upstream: Arc<Upstream>, epoch| async move {
+            self.dispatch.validate(&upstream, epoch, question).await
         };
-        self.by_any(ask).await
+        self.within_budget(attempt).await
     }
 
-    /// Has it done within the budget, by way of the URLs that answer.
-    async fn by_any<T, F>(
+    /// Admits the attempt, waits for a slot if it must, and makes it within the budget.
+    async fn within_budget<T, F>(
         &self,
         attempt: impl Fn(Arc<Upstream>, Epoch) -> F,
     ) -> Result<T, AuthUnavailable>
@@ -164,21 +164,21 @@ impl Inner {
         let _in_flight = if let Ok(permit) = self.in_flight.try_acquire() {
             permit
         } else {
-            let permit = self.permit_by(deadline).await.ok_or(AuthUnavailable::Overloaded)?;
+            let permit = self.acquire_until(deadline).await.ok_or(AuthUnavailable::Overloaded)?;
             // The breaker may have opened meanwhile.
             lease = self.balancer.pick(&[]).ok_or(AuthUnavailable::BreakerOpen)?;
             permit
         };
-        self.by_each(attempt, lease, deadline).await
+        self.with_failover(attempt, lease, deadline).await
     }
 
     /// A permit for a question in flight, once another question has ended.
-    async fn permit_by(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+    async fn acquire_until(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
         timeout_at(deadline, self.in_flight.acquire()).await.ok()?.ok()
     }
 
-    /// Goes to another URL only where the one before cannot have received anything.
-    async fn by_each<T, F>(
+    /// Tries another URL only where the one before cannot have received anything.
+    async fn with_failover<T, F>(
         &self,
         attempt: impl Fn(Arc<Upstream>, Epoch) -> F,
         mut lease: Lease,
@@ -190,7 +190,7 @@ impl Inner {
         let mut tried = Vec::new();
         loop {
             let attempt = attempt(Arc::clone(&lease.upstream), lease.epoch);
-            let why = match self.in_time(&lease, attempt, deadline).await {
+            let why = match self.before_deadline(&lease, attempt, deadline).await {
                 Err(why @ (AuthUnavailable::Unreachable | AuthUnavailable::BreakerOpen)) => why,
                 done => return done,
             };
@@ -200,7 +200,7 @@ impl Inner {
         }
     }
 
-    async fn in_time<T>(
+    async fn before_deadline<T>(
         &self,
         lease: &Lease,
         attempt: impl Future<Output = Result<T, AuthUnavailable>>,
@@ -208,8 +208,8 @@ impl Inner {
     ) -> Result<T, AuthUnavailable> {
         let Ok(outcome) = timeout_at(deadline, attempt).await else {
             let why = AuthUnavailable::TimedOut;
-            // A caller that waited in vain shows that a service hangs, unless it answers others.
-            if !lease.others_were_answered() {
+            // A caller that timed out shows that the service hangs, unless it answered others.
+            if !lease.has_answered_others() {
                 self.dispatch.record_failure(&lease.upstream, lease.epoch, why);
             }
             return Err(why);

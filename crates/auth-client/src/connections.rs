@@ -1,9 +1,8 @@
-//! The connections that calls take: kept for the next call, and given up all at once when a service
-//! says that it goes away.
+//! The pool of connections: reused from request to request, and replaced as a whole when a service
+//! starts to drain.
 //!
-//! INVARIANT: a connection that a leaving service keeps open for a while is not used any more. It
-//! would be ended at its other end, at the very moment perhaps when a call is written to it, and
-//! nobody could tell whether that call had been received.
+//! INVARIANT: a connection to a draining service is not reused. The service may close it just as a
+//! request is written to it, and then the client cannot know whether that request was received.
 
 use std::time::Duration;
 
@@ -12,51 +11,53 @@ use reqwest::Client;
 
 use crate::{AuthClientOptions, SetupError};
 
-/// How long an unused connection is kept: well below what servers keep one for, so that it is
-/// hardly ever the server that ends it, at the very moment when we write to it.
+/// How long an idle connection stays open: well below the idle timeout of servers, so that it is
+/// hardly ever the server that closes it, just as a request is written to it.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// The connections of one shard.
 pub(crate) struct Connections {
-    recipe: Recipe,
+    config: PoolConfig,
     http: RwLock<Client>,
 }
 
-/// What connections are made by.
-struct Recipe {
+/// How a pool is set up.
+struct PoolConfig {
     connect_timeout: Option<Duration>,
-    most_idle: usize,
+    max_idle: usize,
     /// No URL is an `https` one.
-    plain: bool,
+    plaintext_only: bool,
 }
 
 impl Connections {
     pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
         // An error only says that the process has chosen a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let recipe = Recipe {
+        let config = PoolConfig {
             connect_timeout: connect_timeout(options),
-            most_idle: options.max_in_flight,
-            plain: options.urls.iter().all(|url| url.scheme() == "http"),
+            max_idle: options.max_in_flight,
+            plaintext_only: options.urls.iter().all(|url| url.scheme() == "http"),
         };
-        Ok(Self { http: RwLock::new(recipe.client()?), recipe })
+        Ok(Self { http: RwLock::new(config.client()?), config })
     }
 
-    /// What takes one of them for a request.
+    /// The HTTP client that takes one of them for a request.
     pub(crate) fn client(&self) -> Client {
         self.http.read().clone()
     }
 
-    /// Gives up those that are not in use. What is under way keeps its own to its end.
+    /// Drops the idle ones. A request in flight has its own to its end.
     pub(crate) fn renew(&self) {
-        match self.recipe.client() {
+        match self.config.client() {
             Ok(client) => *self.http.write() = client,
-            Err(error) => tracing::warn!(%error, "connections are kept that were to be given up"),
+            Err(error) => {
+                tracing::warn!(%error, "the connections to a draining auth service could not be replaced");
+            }
         }
     }
 }
 
-impl Recipe {
+impl PoolConfig {
     fn client(&self) -> reqwest::Result<Client> {
         let mut builder = Client::builder()
             .http1_only()
@@ -67,12 +68,12 @@ impl Recipe {
             .tcp_nodelay(true)
             .tcp_keepalive(IDLE)
             .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(self.most_idle);
+            .pool_max_idle_per_host(self.max_idle);
         if let Some(timeout) = self.connect_timeout {
             builder = builder.connect_timeout(timeout);
         }
-        if self.plain {
-            // Then the system's root certificates need neither be there nor be read.
+        if self.plaintext_only {
+            // No root certificates are needed, and the system may have none.
             builder = builder.tls_certs_only([]);
         }
         builder.build()

@@ -1,5 +1,5 @@
-//! How questions are sent: each in a request of its own, or those that come while a request is in
-//! flight together in the next one; and what the outcome says of the service.
+//! How questions are sent: each in a request of its own, or batched, so that those that arrive while
+//! a request is in flight share the next one; and what an outcome means for the breaker.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,9 +9,9 @@ use batching::{Batcher, Limits};
 use reqwest::RequestBuilder;
 
 use crate::breaker::Epoch;
-use crate::message::{Call, MAX_WEIGHT, Message};
-use crate::stats::Sizes;
-use crate::transport::{Answers, Reply, Transport};
+use crate::message::{MAX_WEIGHT, Message, ValidateRequest};
+use crate::stats::BatchCounts;
+use crate::transport::{Reply, Transport, Verdicts};
 use crate::upstream::Upstream;
 use crate::{Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, probe, shard};
 
@@ -22,14 +22,14 @@ pub(crate) type Outcome = Result<Answer, AuthUnavailable>;
 /// not keep those who come later from being answered in time.
 const OVERDUE: u32 = 10;
 
-/// What all URLs are asked by.
+/// Sends to every URL.
 pub(crate) struct Dispatch {
     /// One for each shard.
     transports: Box<[Arc<Transport>]>,
     pub(crate) budget: Duration,
-    /// Batches in flight to each URL from each shard; none where each question goes alone.
+    /// Batches in flight to each URL from each shard; none where each question is sent alone.
     batches_in_flight: usize,
-    pub(crate) sizes: Sizes,
+    pub(crate) batch_counts: BatchCounts,
 }
 
 impl Dispatch {
@@ -41,7 +41,7 @@ impl Dispatch {
                 .collect::<Result<_, _>>()?,
             budget: options.timeout,
             batches_in_flight: if options.batching { batches_in_flight } else { 0 },
-            sizes: Sizes::default(),
+            batch_counts: BatchCounts::default(),
         })
     }
 
@@ -50,7 +50,7 @@ impl Dispatch {
         &self.transports[shard::of_this_thread(self.transports.len())]
     }
 
-    /// One batcher a shard, for the questions to this URL; none where each question goes alone.
+    /// One batcher a shard, for the questions to this URL; none where each question is sent alone.
     pub(crate) fn batchers(
         self: &Arc<Self>,
         upstream: &Weak<Upstream>,
@@ -68,7 +68,7 @@ impl Dispatch {
                 async move {
                     match upstream {
                         Some(upstream) => dispatch.send_batch(&upstream, batch).await,
-                        // The client is gone, and nobody waits.
+                        // The client was dropped, so no caller waits.
                         None => Vec::new(),
                     }
                 }
@@ -78,7 +78,7 @@ impl Dispatch {
         (0..shards).map(batcher).collect()
     }
 
-    /// Asks this URL once.
+    /// Sends one question to this URL, once.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Dispatch {
     /// # Cancel safety
     ///
     /// A dropped call may or may not have been received. It affects no other.
-    pub(crate) async fn ask(
+    pub(crate) async fn validate(
         self: &Arc<Self>,
         upstream: &Arc<Upstream>,
         epoch: Epoch,
@@ -96,11 +96,11 @@ impl Dispatch {
     ) -> Outcome {
         let message = Message::new(question)?;
         let Some(batcher) = upstream.batcher() else {
-            let sent = self.send(upstream, epoch, Call::alone(message)).await?;
+            let sent = self.send(upstream, epoch, ValidateRequest::single(message)).await?;
             return sent.into_iter().next().flatten().ok_or(AuthUnavailable::Unclear);
         };
         let weight = message.weight();
-        // Abandoned by a worker that ended: nobody knows whether it was received.
+        // The worker ended before it replied: the question may or may not have been received.
         batcher.request(message, weight).await.unwrap_or(Err(AuthUnavailable::Broken))
     }
 
@@ -125,7 +125,7 @@ impl Dispatch {
         let questions = batch.len();
         // The breaker may have opened while they waited.
         let outcome = match upstream.admit() {
-            Some(epoch) => self.send(upstream, epoch, Call::of(batch)).await,
+            Some(epoch) => self.send(upstream, epoch, ValidateRequest::from_messages(batch)).await,
             None => Err(AuthUnavailable::BreakerOpen),
         };
         match outcome {
@@ -141,18 +141,18 @@ impl Dispatch {
         self: &Arc<Self>,
         upstream: &Arc<Upstream>,
         epoch: Epoch,
-        call: Call,
+        request: ValidateRequest,
     ) -> Result<Vec<Option<Answer>>, AuthUnavailable> {
-        self.sizes.count(call.questions);
-        let outcome = self.transport().send(upstream, call).await;
-        let Answers { each, last } = self.record_outcome(upstream, epoch, outcome)?;
-        if upstream.set_draining(last) {
+        self.batch_counts.count(request.questions);
+        let outcome = self.transport().send(upstream, request).await;
+        let Verdicts { verdicts, closes } = self.record_outcome(upstream, epoch, outcome)?;
+        if upstream.set_draining(closes) {
             for transport in &self.transports {
                 transport.renew();
             }
             self.start_probe(upstream);
         }
-        Ok(each)
+        Ok(verdicts)
     }
 
     /// Records how a request ended.
@@ -169,7 +169,7 @@ impl Dispatch {
         outcome
     }
 
-    /// Records a failure. If it opened the breaker, those who wait may go elsewhere.
+    /// Records a failure. If it opened the breaker, waiting questions fail over to other URLs.
     pub(crate) fn record_failure(
         self: &Arc<Self>,
         upstream: &Arc<Upstream>,
@@ -177,12 +177,12 @@ impl Dispatch {
         why: AuthUnavailable,
     ) {
         if upstream.record_failure(epoch, why.as_str()) {
-            upstream.turn_away_waiting();
+            upstream.fail_waiting();
             self.start_probe(upstream);
         }
     }
 
-    /// Starts the probe of a URL that is avoided, unless it is running.
+    /// Starts the probe of a URL that needs one, unless it is running.
     #[expect(
         clippy::disallowed_methods,
         reason = "the upstream holds the handle, and aborts the task"
@@ -190,7 +190,7 @@ impl Dispatch {
     pub(crate) fn start_probe(self: &Arc<Self>, upstream: &Arc<Upstream>) {
         upstream.probe_with(|running| {
             let (upstream, transport) = (Arc::clone(upstream), Arc::clone(self.transport()));
-            tokio::spawn(probe::until_answered(upstream, transport, self.budget, running))
+            tokio::spawn(probe::run(upstream, transport, self.budget, running))
         });
     }
 }

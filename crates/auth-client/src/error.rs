@@ -1,21 +1,21 @@
-//! What keeps a question from being answered. None of it says anything about the token.
+//! Why a question was not answered. None of it says anything about the token.
 
 /// No clear yes and no clear no came back: "don't know".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum AuthUnavailable {
-    /// Too many questions are under way already; this one was not sent.
-    #[error("too many validations are under way")]
+    /// Too many questions are in flight or waiting; this one was not sent.
+    #[error("too many validations are in flight or waiting")]
     Overloaded,
-    /// No auth service has answered lately; this question was not sent.
-    #[error("no auth service has answered lately")]
+    /// The circuit breaker of every auth service is open; this question was not sent.
+    #[error("the circuit breaker of every auth service is open")]
     BreakerOpen,
     /// No auth service could be connected to; this question was not received.
     #[error("no auth service could be reached")]
     Unreachable,
-    /// The time for the answer was up.
+    /// The budget was spent before a reply came.
     #[error("no auth service answered in time")]
     TimedOut,
-    /// The connection ended before the answer did.
+    /// The connection ended before the reply did.
     #[error("the connection to the auth service broke")]
     Broken,
     /// What came back was neither a clear yes nor a clear no.
@@ -38,7 +38,7 @@ impl AuthUnavailable {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Overloaded => "overloaded",
-            Self::BreakerOpen => "left_out",
+            Self::BreakerOpen => "breaker_open",
             Self::Unreachable => "unreachable",
             Self::TimedOut => "timed_out",
             Self::Broken => "broken",

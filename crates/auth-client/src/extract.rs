@@ -7,12 +7,13 @@ use http::request::Parts;
 
 use crate::{AuthClient, Refusal};
 
-/// The live session that a request belongs to. A handler that takes it is reached by no other.
+/// The live session that a request belongs to. A handler that takes it is reached by no other
+/// request.
 ///
-/// Where [`RequireSession`](crate::RequireSession) stands before the route, it has asked already:
-/// its answer is taken.
+/// Behind [`RequireSession`](crate::RequireSession) the token is not validated again: the session
+/// that the layer found is taken.
 ///
-/// INVARIANT: one request is one use of its token, whatever stands on its way.
+/// INVARIANT: one request is one use of its token, however many layers and extractors it passes.
 #[derive(Clone, Debug)]
 pub struct Authenticated(pub SessionView<'static>);
 

@@ -84,7 +84,7 @@ where
 impl RequireSession {
     async fn admit(&self, parts: &http::request::Parts) -> Result<SessionView<'static>, Refusal> {
         let session = match parts.extensions.get::<SessionView<'static>>() {
-            // Another of these stands before this one, and has asked.
+            // An outer layer has validated the token already.
             Some(session) => session.clone(),
             None => self.client.authenticate(parts).await?,
         };

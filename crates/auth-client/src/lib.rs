@@ -1,19 +1,18 @@
-//! Asks the auth service whether a token is alive: the one way from a service behind the door to
-//! the service that keeps the sessions.
+//! Asks the auth service whether a session token is alive.
 //!
-//! [`AuthClient::validate`] asks about one token. An [`Answer`] is a clear yes or a clear no;
-//! whatever else happens is [`AuthUnavailable`], "don't know", which must lead neither to data nor
-//! to a refusal of the token, but to a 503. Nothing is cached: each question is asked anew.
+//! [`AuthClient::validate`] validates one token. An [`Answer`] is a clear yes or a clear no;
+//! everything else is [`AuthUnavailable`], "don't know", which must lead neither to data nor to a
+//! refusal of the token, but to a 503. Nothing is cached: every question is sent.
 //!
-//! Questions that come while a call to the auth service is under way leave together in the next
-//! one: each with an answer, a deadline and a fate of its own, and none answered by a call that
-//! had left before it came. One that comes while nothing is under way leaves at once, alone.
+//! Questions that arrive while a request to the auth service is in flight are batched in the next
+//! one. Each has an answer and a deadline of its own, and none is answered by a request that was
+//! sent before it arrived. A question that arrives while nothing is in flight is sent at once, alone.
 //!
-//! Around it stand [`AuthClient::authenticate`], which takes the token from a request by the rules
-//! of [`credential`], the tower layer [`RequireSession`], and, with the feature `axum`, the
-//! extractor `Authenticated`. What they refuse with is a [`Refusal`].
+//! On top of it stand [`AuthClient::authenticate`], which takes the token from a request by the
+//! rules of [`credential`], the tower layer [`RequireSession`], and, with the feature `axum`, the
+//! extractor `Authenticated`. They refuse a request with a [`Refusal`].
 //!
-//! [`AuthClient::values`] is what a service keeps in the session over several requests.
+//! [`AuthClient::values`] reads and writes the values that a service stores in a session.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,10 +43,10 @@ mod options;
 mod probe;
 mod question;
 mod refusal;
+mod session_locks;
 mod shard;
 mod stats;
 mod transport;
-mod turns;
 mod upstream;
 mod values;
 
@@ -59,7 +58,7 @@ pub use error::{AuthUnavailable, SetupError};
 #[cfg(feature = "axum")]
 pub use extract::Authenticated;
 pub use layer::{RequireSession, RequireSessionService};
-pub use options::{AuthClientOptions, InternalKey, Tell, parse_base_url};
+pub use options::{AuthClientOptions, ClientFields, InternalKey, parse_base_url};
 pub use question::{Answer, Question};
 pub use refusal::Refusal;
 pub use reqwest::Url;

@@ -1,7 +1,7 @@
-//! A question in the form in which it travels, and the call that takes one or many of them.
+//! A question as JSON, and the HTTP request that carries one or many of them.
 //!
-//! Each question is written once, by who asks it, before it meets any other: what cannot be
-//! written fails there, and what was written cannot make the others' call unreadable.
+//! Each caller serialises its own question before the questions are joined: one that cannot be
+//! serialised fails for its caller alone, and none can make the body of the others unreadable.
 
 use auth_api_types::Client;
 use bytes::Bytes;
@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use crate::{AuthUnavailable, Question};
 
-/// The most bytes of a call's body: as many as the auth service reads.
+/// The most bytes of a request's body: as many as the auth service reads.
 pub(crate) const MAX_BODY: usize = 128 * 1024;
 
 const OPEN: &[u8] = br#"{"tokens":["#;
 const CLOSE: &[u8] = b"]}";
 
-/// One question, in one buffer: its JSON, then what becomes headers where it travels alone.
+/// One question in one buffer: its JSON, then the headers that it has when it is sent alone.
 pub(crate) struct Message {
     bytes: Vec<u8>,
     json: usize,
@@ -36,7 +36,7 @@ struct Item<'a> {
 }
 
 impl Message {
-    /// Writes the question down.
+    /// Serialises the question.
     ///
     /// # Errors
     ///
@@ -71,19 +71,19 @@ impl Message {
     }
 }
 
-/// The most that the questions of one batch weigh: the first has no comma before it.
+/// The greatest weight of one batch's questions: the first has no comma before it.
 pub(crate) const MAX_WEIGHT: usize = MAX_BODY - OPEN.len() - CLOSE.len() + 1;
 
-/// One call: the body, and the headers of a question that travels alone.
-pub(crate) struct Call {
+/// One request to the auth service: its body, and the headers of a question that is sent alone.
+pub(crate) struct ValidateRequest {
     pub(crate) body: Bytes,
     pub(crate) headers: [(&'static str, Option<HeaderValue>); 2],
     pub(crate) questions: usize,
 }
 
-impl Call {
-    /// The call of one question.
-    pub(crate) fn alone(mut message: Message) -> Self {
+impl ValidateRequest {
+    /// The request of one question.
+    pub(crate) fn single(mut message: Message) -> Self {
         let headers = [
             ("x-request-id", header(&message.bytes[message.json..message.request_id])),
             ("traceparent", header(&message.bytes[message.request_id..])),
@@ -92,11 +92,11 @@ impl Call {
         Self { body: message.bytes.into(), headers, questions: 1 }
     }
 
-    /// The call of these questions. A header cannot name the requests and traces of many: each
+    /// The request of these questions. A header cannot name the requests and traces of many: each
     /// item has its request's id, and the traces end here.
-    pub(crate) fn of(messages: Vec<Message>) -> Self {
+    pub(crate) fn from_messages(messages: Vec<Message>) -> Self {
         let messages = match <[Message; 1]>::try_from(messages) {
-            Ok([message]) => return Self::alone(message),
+            Ok([message]) => return Self::single(message),
             Err(messages) => messages,
         };
         let items: usize = messages.iter().map(|message| message.json + 1).sum();
@@ -134,8 +134,9 @@ mod tests {
     fn whatever_a_token_holds_a_call_stays_readable_and_each_item_itself() {
         let tokens =
             ["", "\"", "\\", "\0\u{1}\u{7f}", "]}", "\"},{", "ä\u{2028}😀\u{fffd}", "\r\n"];
-        let call = Call::of(tokens.iter().map(|token| message(token)).collect());
-        let body: serde_json::Value = serde_json::from_slice(&call.body).unwrap();
+        let request =
+            ValidateRequest::from_messages(tokens.iter().map(|token| message(token)).collect());
+        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
         let items: Vec<_> = body["tokens"]
             .as_array()
             .unwrap()
@@ -150,18 +151,22 @@ mod tests {
         for length in [500, 4096, 40_000] {
             let weight = message(&"x".repeat(length)).weight();
             let fit = MAX_WEIGHT / weight;
-            let call = |count| Call::of((0..count).map(|_| message(&"x".repeat(length))).collect());
-            assert!(call(fit).body.len() <= MAX_BODY, "{length}");
-            assert!(call(fit + 1).body.len() > MAX_BODY, "{length}");
+            let request = |count| {
+                ValidateRequest::from_messages(
+                    (0..count).map(|_| message(&"x".repeat(length))).collect(),
+                )
+            };
+            assert!(request(fit).body.len() <= MAX_BODY, "{length}");
+            assert!(request(fit + 1).body.len() > MAX_BODY, "{length}");
         }
     }
 
     #[test]
     fn the_longest_question_travels_alone_and_a_longer_one_not_at_all() {
-        let around = message("").json;
-        let longest = message(&"x".repeat(MAX_BODY - around));
-        assert_eq!(Call::of(vec![longest]).body.len(), MAX_BODY);
-        let longer = "x".repeat(MAX_BODY - around + 1);
+        let overhead = message("").json;
+        let max_bytes = message(&"x".repeat(MAX_BODY - overhead));
+        assert_eq!(ValidateRequest::from_messages(vec![max_bytes]).body.len(), MAX_BODY);
+        let longer = "x".repeat(MAX_BODY - overhead + 1);
         assert!(Message::new(&Question::new(&longer)).is_err());
     }
 }

@@ -23,30 +23,29 @@ pub struct AuthClientOptions {
     pub key: Option<InternalKey>,
     /// The whole budget of one validation, waiting and second tries included.
     pub timeout: Duration,
-    /// How many questions may be under way at once.
+    /// How many questions may be in flight at once.
     pub max_in_flight: usize,
     /// How many more may wait for one of those to end.
     pub max_waiting: usize,
-    /// Whether questions that come while a call is under way leave together in the next one;
-    /// otherwise each has a call of its own.
+    /// Whether questions that arrive while a request is in flight share the next one; otherwise each
+    /// has a request of its own.
     pub batching: bool,
     /// How many such batches may be in flight at once to each URL, at least one. One that takes
     /// longer than a tenth of the budget no longer counts.
     pub batches_in_flight: usize,
-    /// How many threads ask that have a runtime each: so many shards there are, each with a queue,
-    /// batches and connections of its own, and a thread keeps to one. One where threads share a
-    /// runtime.
+    /// How many threads with a runtime each use the client. There are as many shards, each with a
+    /// queue, batches and connections of its own, and a thread always uses the same one. 1 where
+    /// all threads share one runtime.
     pub shards: usize,
     /// The one cookie that may hold a token: the name that the auth service sets
     /// (`AUTH_COOKIE_NAME`). Whoever may set a cookie of a weaker name, as a sub-domain may without
     /// a prefix, must not be believed in its place.
     pub cookie_name: String,
-    /// What the auth service is told of the client.
-    pub tell: Tell,
+    /// What the auth service learns about the client.
+    pub client_fields: ClientFields,
     /// The proxies that may name the client's address in `X-Forwarded-For`.
     pub trusted_proxies: Vec<IpNet>,
-    /// What the log is to say of a status that is no answer, where it says more than that: what it
-    /// most likely comes of.
+    /// The most likely cause of a status that is no answer, for the log.
     pub hint: fn(u16) -> Option<&'static str>,
     /// Where a request keeps the address of its connection's other end.
     pub peer: fn(&Parts) -> Option<IpAddr>,
@@ -58,8 +57,8 @@ pub struct AuthClientOptions {
 }
 
 impl AuthClientOptions {
-    /// The defaults: a budget of one second, 1,024 questions under way and as many waiting, the
-    /// strictest of the auth service's cookie names, and nothing told of the client.
+    /// The defaults: a budget of one second, 1,024 questions in flight and as many waiting, the
+    /// strictest of the auth service's cookie names, and nothing about the client.
     pub fn new(urls: Vec<Url>) -> Self {
         Self {
             urls,
@@ -71,7 +70,7 @@ impl AuthClientOptions {
             batches_in_flight: 2,
             shards: 1,
             cookie_name: HOST_COOKIE.to_owned(),
-            tell: Tell::default(),
+            client_fields: ClientFields::default(),
             trusted_proxies: Vec::new(),
             hint,
             peer: |_| None,
@@ -140,28 +139,28 @@ impl InternalKey {
     }
 }
 
-/// What the auth service is told of the client that a token came from.
+/// What the auth service learns about the client that a token came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tell {
+pub struct ClientFields {
     /// Its address.
     pub ip: bool,
     /// Its user agent.
     pub user_agent: bool,
 }
 
-impl FromStr for Tell {
+impl FromStr for ClientFields {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut tell = Self::default();
+        let mut client_fields = Self::default();
         for word in text.split(',').map(str::trim) {
             match word {
-                "ip" => tell.ip = true,
-                "user-agent" => tell.user_agent = true,
+                "ip" => client_fields.ip = true,
+                "user-agent" => client_fields.user_agent = true,
                 _ => return Err("any of `ip`, `user-agent`, separated by commas"),
             }
         }
-        Ok(tell)
+        Ok(client_fields)
     }
 }
 
@@ -178,9 +177,9 @@ mod tests {
 
     #[test]
     fn what_is_told_is_named_by_words() {
-        assert_eq!("ip".parse(), Ok(Tell { ip: true, user_agent: false }));
-        assert_eq!("user-agent, ip".parse(), Ok(Tell { ip: true, user_agent: true }));
-        assert!("ip,mac".parse::<Tell>().is_err());
-        assert!("".parse::<Tell>().is_err());
+        assert_eq!("ip".parse(), Ok(ClientFields { ip: true, user_agent: false }));
+        assert_eq!("user-agent, ip".parse(), Ok(ClientFields { ip: true, user_agent: true }));
+        assert!("ip,mac".parse::<ClientFields>().is_err());
+        assert!("".parse::<ClientFields>().is_err());
     }
 }

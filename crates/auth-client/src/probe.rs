@@ -1,5 +1,5 @@
-//! Asking a URL whose breaker is open, or that others are preferred to because it is draining, whether
-//! it answers again as it should, so that no caller has to find out.
+//! The probe: asks a URL whose breaker is open, or that is draining, whether it answers again, so
+//! that no caller's request is spent on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::Question;
-use crate::message::{Call, Message};
+use crate::message::{Message, ValidateRequest};
 use crate::transport::Transport;
 use crate::upstream::{ProbeRunning, Upstream};
 
-/// A well-formed token that nobody has: the question takes the whole way, down to the store.
-pub(crate) const NOBODYS_TOKEN: &str =
+/// A well-formed token that opens no session: the question is looked up in the store.
+pub(crate) const PROBE_TOKEN: &str =
     "rfl_0000000000000000000000000000000000000000000000000000002Gb14b";
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -21,24 +21,24 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The question that changes nothing, whatever the answer.
 pub(crate) fn question() -> Question<'static> {
-    Question { touch: false, ..Question::new(NOBODYS_TOKEN) }
+    Question { touch: false, ..Question::new(PROBE_TOKEN) }
 }
 
-/// Probes until the URL is not avoided any more, and again where it was avoided anew meanwhile.
+/// Probes until the URL needs it no more, and again where it came to need it meanwhile.
 ///
 /// # Cancel safety
 ///
 /// It may be dropped at any time: what it learns is recorded in one step, and another may run then.
-pub(crate) async fn until_answered(
+pub(crate) async fn run(
     upstream: Arc<Upstream>,
     transport: Arc<Transport>,
     budget: Duration,
     mut running: ProbeRunning,
 ) {
     loop {
-        ask_until_answered(&upstream, &transport, budget).await;
+        probe_until_answered(&upstream, &transport, budget).await;
         drop(running);
-        // Whoever had it avoided just before saw that a probe was running, and started none.
+        // A failure that was recorded just before saw a probe running, and started none.
         match upstream.claim_probe() {
             Some(claimed) => running = claimed,
             None => return,
@@ -48,14 +48,14 @@ pub(crate) async fn until_answered(
 
 /// Asks, one question at a time and with growing pauses, until there is a clear answer that is not
 /// the last one on its connection.
-async fn ask_until_answered(upstream: &Upstream, transport: &Transport, budget: Duration) {
+async fn probe_until_answered(upstream: &Upstream, transport: &Transport, budget: Duration) {
     let mut pause = FIRST_PAUSE;
-    while upstream.is_avoided() {
+    while upstream.needs_probe() {
         if let Ok(message) = Message::new(&question()) {
-            let sent = transport.send(upstream, Call::alone(message));
+            let sent = transport.send(upstream, ValidateRequest::single(message));
             if let Ok(Ok(answers)) = timeout(budget.min(LONGEST_WAIT), sent).await {
                 upstream.record_success();
-                if !answers.last {
+                if !answers.closes {
                     upstream.set_draining(false);
                     return;
                 }
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn nobodys_token_is_well_formed() {
         const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        let (head, checksum) = NOBODYS_TOKEN.split_at(58);
+        let (head, checksum) = PROBE_TOKEN.split_at(58);
         let mut sum = crc32fast::hash(head.as_bytes()) as usize;
         let mut digits = [0; 6];
         for digit in digits.iter_mut().rev() {

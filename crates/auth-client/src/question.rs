@@ -1,4 +1,4 @@
-//! What is asked about a token, and what is answered.
+//! The validation of one token as its caller sees it: the question, and the answer.
 
 use std::fmt;
 
@@ -11,16 +11,16 @@ pub struct Question<'a> {
     pub token: &'a str,
     /// Whether this is a use, which re-inflates the session, or only a look.
     pub touch: bool,
-    /// Where the request came from, if the auth service is to be told.
+    /// Where the request came from, if the auth service is to learn it.
     pub client: Option<Client>,
     /// The id of the request that the token came with, for the logs of both services.
     pub request_id: Option<&'a str>,
-    /// The trace that the request belongs to, as its W3C header says it.
+    /// The trace that the request belongs to, as in its W3C header.
     pub traceparent: Option<&'a str>,
 }
 
 impl<'a> Question<'a> {
-    /// A use of the token, of which nothing else is told.
+    /// A use of the token, with nothing about the client.
     pub const fn new(token: &'a str) -> Self {
         Self { token, touch: true, client: None, request_id: None, traceparent: None }
     }

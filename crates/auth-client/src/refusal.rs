@@ -1,4 +1,4 @@
-//! Why a request is not let through, and how that is answered.
+//! Why a request is refused, and the response to it.
 
 use auth_api_types::{ErrorCode, Reason};
 use auth_http::{Challenge, Problem, describe};
@@ -7,7 +7,7 @@ use http::Response;
 
 use crate::AuthUnavailable;
 
-/// Why a request is not let through. Each has one [`ErrorCode`], which has one status.
+/// Why a request is refused. Each has one [`ErrorCode`], which has one status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Two different tokens, or one header given twice.
@@ -24,7 +24,7 @@ pub enum Refusal {
     /// A session that acts in another role.
     #[error("the session does not act in the role that this needs")]
     WrongRole,
-    /// Nobody knows whether the token is alive.
+    /// It could not be found out whether the token is alive.
     #[error("the session cannot be checked at the moment: try again")]
     Unavailable(#[from] AuthUnavailable),
 }

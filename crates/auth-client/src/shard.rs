@@ -1,5 +1,5 @@
 //! Which shard a thread uses. A process whose threads have a runtime each has as many shards as
-//! threads: a thread then asks, sends and reads the answer by itself, and wakes no other for it.
+//! threads: a thread then queues, sends and reads the reply by itself, and wakes no other for it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -12,7 +12,7 @@ pub struct Stats {
     /// How many validations ended how: `alive`, one of the reasons of a dead token, or one of the
     /// names of [`AuthUnavailable`].
     pub validations: Vec<(&'static str, u64)>,
-    /// How many calls held how many questions.
+    /// How many requests held how many questions.
     pub batches: BatchSizes,
     /// The URLs.
     pub upstreams: Vec<UpstreamStats>,
@@ -23,43 +23,43 @@ pub struct Stats {
 pub struct UpstreamStats {
     /// The URL's scheme, host and port.
     pub name: String,
-    /// How many questions to it wait or are under way.
+    /// How many questions to it wait or are in flight.
     pub in_flight: usize,
     /// Whether its circuit breaker is open: it failed, and has not answered the probe since.
     pub breaker_open: bool,
 }
 
-/// How many calls held how many questions.
+/// How many requests held how many questions.
 #[derive(Clone, Debug)]
 pub struct BatchSizes {
-    /// The most questions that each step counts, and how many calls are of it and of no step
-    /// before.
+    /// For each step the most questions of a request that it counts, and how many requests it
+    /// counted that no smaller step does.
     pub steps: Vec<(usize, u64)>,
-    /// The questions of all calls.
+    /// The questions of all requests.
     pub questions: u64,
 }
 
 const STEPS: [usize; 11] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
 #[derive(Default)]
-pub(crate) struct Sizes {
-    calls: [AtomicU64; STEPS.len()],
+pub(crate) struct BatchCounts {
+    requests: [AtomicU64; STEPS.len()],
     questions: AtomicU64,
 }
 
-impl Sizes {
+impl BatchCounts {
     pub(crate) fn count(&self, questions: usize) {
         let step = STEPS.partition_point(|most| *most < questions);
-        if let Some(calls) = self.calls.get(step).or(self.calls.last()) {
-            calls.fetch_add(1, Ordering::Relaxed);
+        if let Some(count) = self.requests.get(step).or(self.requests.last()) {
+            count.fetch_add(1, Ordering::Relaxed);
         }
         self.questions.fetch_add(questions as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn read(&self) -> BatchSizes {
-        let calls = self.calls.iter().map(|calls| calls.load(Ordering::Relaxed));
+        let requests = self.requests.iter().map(|count| count.load(Ordering::Relaxed));
         BatchSizes {
-            steps: STEPS.into_iter().zip(calls).collect(),
+            steps: STEPS.into_iter().zip(requests).collect(),
             questions: self.questions.load(Ordering::Relaxed),
         }
     }

@@ -1,8 +1,8 @@
-//! One call over HTTP: sent once, its answer read with a limit and judged.
+//! One request over HTTP: sent once, its reply read with a limit and judged.
 //!
 //! INVARIANT: nothing here, and nothing below, repeats a request that may have been received. The
-//! HTTP client's own retries are off; what is left is its pool taking another connection where
-//! the one it took had ended before anything of the request was written to it.
+//! HTTP client's own retries are off. Its pool may still take another connection, but only where
+//! the first one had closed before any byte of the request was written to it.
 
 use auth_api_types::Results;
 use bytes::{Bytes, BytesMut};
@@ -13,11 +13,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::connections::Connections;
-use crate::message::Call;
+use crate::message::ValidateRequest;
 use crate::upstream::Upstream;
 use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, SetupError};
 
-/// The longest answer that is read, and how much longer it may be for each further question. One
+/// The longest reply that is read, and how much longer it may be for each further question. One
 /// verdict has a few hundred bytes.
 const MAX_ANSWER: usize = 256 * 1024;
 const MAX_FURTHER: usize = 8 * 1024;
@@ -30,12 +30,12 @@ pub(crate) struct Transport {
     hint: fn(u16) -> Option<&'static str>,
 }
 
-/// What a call was answered.
-pub(crate) struct Answers {
-    /// For each question, in order; none where the service did not know it.
-    pub(crate) each: Vec<Option<Answer>>,
-    /// Whether the service wants no further call on this connection: most likely it goes away.
-    pub(crate) last: bool,
+/// What a validation request was answered.
+pub(crate) struct Verdicts {
+    /// For each question, in order; `None` where the service could not tell.
+    pub(crate) verdicts: Vec<Option<Answer>>,
+    /// Whether the reply carries `Connection: close`: most likely the service is draining.
+    pub(crate) closes: bool,
 }
 
 /// A reply, read to its end.
@@ -45,8 +45,8 @@ pub(crate) struct Reply {
     body: Bytes,
 }
 
-/// Whose values are asked for, and on behalf of which request.
-pub(crate) struct Carrier<'a> {
+/// The session whose values are read or written, and the request on whose behalf that is done.
+pub(crate) struct RequestContext<'a> {
     /// The value of `Authorization`.
     pub(crate) token: HeaderValue,
     pub(crate) request_id: Option<&'a str>,
@@ -68,8 +68,8 @@ impl Transport {
         self.connections.renew();
     }
 
-    /// Sends a call once. There is an answer for each question, in order, or none where the
-    /// service did not know it; at least one is there.
+    /// Sends a validation request once. The verdicts come in the order of the questions; one is
+    /// `None` where the service could not tell. At least one is there.
     ///
     /// # Errors
     ///
@@ -77,32 +77,32 @@ impl Transport {
     pub(crate) async fn send(
         &self,
         upstream: &Upstream,
-        call: Call,
-    ) -> Result<Answers, AuthUnavailable> {
+        validate: ValidateRequest,
+    ) -> Result<Verdicts, AuthUnavailable> {
         let mut headers = self.headers.clone();
-        for (name, value) in call.headers {
+        for (name, value) in validate.headers {
             if let Some(value) = value {
                 headers.insert(name, value);
             }
         }
         let request = self.connections.client().post(upstream.validate.clone());
-        let request = request.headers(headers).body(call.body);
-        let questions = call.questions;
-        let longest = MAX_ANSWER + (questions - 1) * MAX_FURTHER;
-        Self::exchange(request, longest, |reply| {
-            self.explain(upstream, reply.status.as_u16());
-            let each = judge(reply.json()?, questions)?;
-            let last = says_close(&reply.headers);
-            each.iter().any(Option::is_some).then_some(Answers { each, last })
+        let request = request.headers(headers).body(validate.body);
+        let questions = validate.questions;
+        let max_bytes = MAX_ANSWER + (questions - 1) * MAX_FURTHER;
+        Self::exchange(request, max_bytes, |reply| {
+            self.log_hint(upstream, reply.status.as_u16());
+            let verdicts = judge(reply.json()?, questions)?;
+            let closes = is_connection_close(&reply.headers);
+            verdicts.iter().any(Option::is_some).then_some(Verdicts { verdicts, closes })
         })
         .await
     }
 
-    /// Says in the log what a refusal most likely comes of, once until the service has answered
-    /// again after its breaker was open.
-    fn explain(&self, upstream: &Upstream, status: u16) {
+    /// Logs the most likely cause of a refusal, once until the service has answered again after its
+    /// breaker was open.
+    fn log_hint(&self, upstream: &Upstream, status: u16) {
         if let Some(hint) = (self.hint)(status)
-            && upstream.is_news(status)
+            && upstream.is_unlogged(status)
         {
             let upstream = &upstream.name;
             tracing::warn!(upstream, "the auth service answered {status}: {hint}");
@@ -110,13 +110,18 @@ impl Transport {
     }
 
     /// A request about a value of the session that `token` opens, ready to be sent.
-    pub(crate) fn value(&self, method: Method, url: Url, carrier: &Carrier<'_>) -> RequestBuilder {
+    pub(crate) fn value(
+        &self,
+        method: Method,
+        url: Url,
+        context: &RequestContext<'_>,
+    ) -> RequestBuilder {
         let mut request = self.connections.client().request(method, url);
-        request = request.header(AUTHORIZATION, carrier.token.clone());
+        request = request.header(AUTHORIZATION, context.token.clone());
         if let Some(key) = &self.key {
             request = request.header("x-internal-key", key.plain());
         }
-        pass_on(request, carrier.request_id, carrier.traceparent)
+        pass_on(request, context.request_id, context.traceparent)
     }
 
     /// Sends a request about a value once, and judges its reply.
@@ -138,11 +143,11 @@ impl Transport {
     /// [`AuthUnavailable::Unreachable`] where the request cannot have been received.
     async fn exchange<T>(
         request: RequestBuilder,
-        longest: usize,
+        max_bytes: usize,
         judge: impl FnOnce(&Reply) -> Option<T>,
     ) -> Result<T, AuthUnavailable> {
         let response = request.send().await.map_err(|error| failure(&error))?;
-        let reply = read(response, longest).await?;
+        let reply = read(response, max_bytes).await?;
         let status = reply.status;
         judge(&reply).ok_or_else(|| {
             tracing::debug!(%status, "the auth service gave no clear answer");
@@ -180,15 +185,15 @@ fn failure(error: &reqwest::Error) -> AuthUnavailable {
     failure
 }
 
-/// Reads the answer to its end, also one that is of no use, so that its connection can be.
-async fn read(mut response: Response, longest: usize) -> Result<Reply, AuthUnavailable> {
+/// Reads the reply to its end, also one that is of no use, so that its connection can be reused.
+async fn read(mut response: Response, max_bytes: usize) -> Result<Reply, AuthUnavailable> {
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-    let mut body = BytesMut::with_capacity(announced.unwrap_or_default().min(longest));
+    let mut body = BytesMut::with_capacity(announced.unwrap_or_default().min(max_bytes));
     while let Some(part) = response.chunk().await.map_err(|error| failure(&error))? {
-        if body.len() + part.len() > longest {
-            tracing::debug!(%status, "the auth service's answer is too long");
+        if body.len() + part.len() > max_bytes {
+            tracing::debug!(%status, "the auth service's reply is too long");
             return Err(AuthUnavailable::Unclear);
         }
         body.extend_from_slice(&part);
@@ -204,17 +209,17 @@ impl Reply {
     }
 }
 
-/// The answers, if there are as many as questions: otherwise nobody knows whose they are.
+/// The verdicts, if there are as many as questions: otherwise they cannot be matched to them.
 fn judge(body: &[u8], questions: usize) -> Option<Vec<Option<Answer>>> {
-    // All of it is checked to be text at once, and not each string of it again.
+    // The whole body is checked to be UTF-8 once, instead of each string in it.
     let body = std::str::from_utf8(body).ok()?;
     if questions == 1 {
         return Some(vec![Answer::read(serde_json::from_str(body).ok()?)]);
     }
     let answers: Vec<_> = match serde_json::from_str::<Results<'static>>(body) {
         Ok(all) => all.results.into_iter().map(Answer::read).collect(),
-        // One that cannot be read is no answer to its own question, and nothing to the others.
-        Err(_) => serde_json::from_str::<Unread<'_>>(body)
+        // A verdict that cannot be parsed leaves its own question unanswered, and no other.
+        Err(_) => serde_json::from_str::<RawResults<'_>>(body)
             .ok()?
             .results
             .into_iter()
@@ -224,14 +229,14 @@ fn judge(body: &[u8], questions: usize) -> Option<Vec<Option<Answer>>> {
     (answers.len() == questions).then_some(answers)
 }
 
-/// The answers to a batch, each only known to be JSON.
+/// The verdicts of a batch, each not parsed beyond being JSON.
 #[derive(Deserialize)]
-struct Unread<'a> {
+struct RawResults<'a> {
     #[serde(borrow)]
     results: Vec<&'a RawValue>,
 }
 
-fn says_close(headers: &HeaderMap) -> bool {
+fn is_connection_close(headers: &HeaderMap) -> bool {
     headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 

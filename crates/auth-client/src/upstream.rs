@@ -18,17 +18,16 @@ use crate::{AuthUnavailable, SetupError, shard};
 
 /// One URL.
 pub(crate) struct Upstream {
-    /// Where questions go.
+    /// Where questions are sent.
     pub(crate) validate: Url,
-    /// How it is called in logs and metrics.
+    /// Its name in logs and metrics.
     pub(crate) name: String,
     clock: Arc<dyn Clock>,
-    /// One a shard; none where each question goes alone.
+    /// One a shard; none where each question is sent alone.
     batchers: Box<[Batcher<Message, Outcome>]>,
     in_flight: AtomicUsize,
     answered: AtomicU64,
-    /// Whether its last answer said that it is the last on its connection. While it does, others
-    /// are preferred.
+    /// Whether its last reply carried `Connection: close`. While it does, others are preferred.
     draining: AtomicBool,
     /// Whether there are no others.
     alone: bool,
@@ -75,7 +74,7 @@ impl Upstream {
         }))
     }
 
-    /// Where the value under this key is kept, in the session of the token that goes with it.
+    /// The URL of the value under this key, in the session of the token that is sent with it.
     pub(crate) fn value(&self, key: &str) -> Url {
         let mut url = self.validate.clone();
         let path = url.path().strip_suffix(VALIDATE_TOKEN).unwrap_or_default();
@@ -89,7 +88,7 @@ impl Upstream {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Lets a question go there, unless the breaker is open.
+    /// Admits a question, unless the breaker is open.
     pub(crate) fn admit(&self) -> Option<Epoch> {
         self.breaker.admit()
     }
@@ -101,7 +100,7 @@ impl Upstream {
         Lease { upstream: Arc::clone(self), epoch, answered }
     }
 
-    /// The batcher of this thread's shard; none where each question goes alone.
+    /// The batcher of this thread's shard; none where each question is sent alone.
     pub(crate) fn batcher(&self) -> Option<&Batcher<Message, Outcome>> {
         match self.batchers.len() {
             0 => None,
@@ -109,7 +108,7 @@ impl Upstream {
         }
     }
 
-    /// Records that it answered.
+    /// Records a reply.
     pub(crate) fn record_success(&self) {
         self.answered.fetch_add(1, Ordering::Relaxed);
         if let Some(after) = self.breaker.record_success(self.now()) {
@@ -119,7 +118,7 @@ impl Upstream {
         }
     }
 
-    /// Records that it did not answer. Returns whether that opened the breaker.
+    /// Records a failure. Returns whether that opened the breaker.
     pub(crate) fn record_failure(&self, epoch: Epoch, why: &'static str) -> bool {
         let opened = self.breaker.record_failure(epoch, self.now());
         if opened {
@@ -128,35 +127,36 @@ impl Upstream {
         opened
     }
 
-    /// Whether it has said that it is draining, and has not answered otherwise since.
+    /// Whether its last reply said that it is draining.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Records whether its answer was the last on its connection. Returns whether it began to
-    /// drain with it.
-    pub(crate) fn set_draining(&self, last: bool) -> bool {
+    /// Records whether a reply carried `Connection: close`. Returns whether it is the first such
+    /// reply in a row.
+    pub(crate) fn set_draining(&self, is_draining: bool) -> bool {
         // Most of the time nothing changes, and nothing is written.
-        self.draining.load(Ordering::Relaxed) != last
-            && self.draining.swap(last, Ordering::Relaxed) != last
-            && last
+        self.draining.load(Ordering::Relaxed) != is_draining
+            && self.draining.swap(is_draining, Ordering::Relaxed) != is_draining
+            && is_draining
     }
 
-    /// Whether a refusal with this status has yet to be logged since it last came back: where only
-    /// some requests are refused, each of them is no news.
-    pub(crate) fn is_news(&self, status: u16) -> bool {
+    /// Whether no refusal with this status was logged since the breaker last closed. Records it as
+    /// logged: where only some requests are refused, one line says it.
+    pub(crate) fn is_unlogged(&self, status: u16) -> bool {
         self.logged_status.swap(status, Ordering::Relaxed) != status
     }
 
-    /// Sends everybody who waits elsewhere: nothing of their questions has left.
-    pub(crate) fn turn_away_waiting(&self) {
+    /// Fails all waiting questions with `BreakerOpen`, so that their callers try other URLs: none of
+    /// them was sent.
+    pub(crate) fn fail_waiting(&self) {
         for batcher in &self.batchers {
             batcher.respond_to_waiting(|| Err(AuthUnavailable::BreakerOpen));
         }
     }
 
-    /// Whether callers may all go elsewhere, so that nobody sees when it answers as it should.
-    pub(crate) fn is_avoided(&self) -> bool {
+    /// Whether callers may all use other URLs, so that none of them notices when it recovers.
+    pub(crate) fn needs_probe(&self) -> bool {
         self.admit().is_none() || (self.is_draining() && !self.alone)
     }
 
@@ -165,22 +165,22 @@ impl Upstream {
         self.probing.load(Ordering::Relaxed)
     }
 
-    /// The right to probe, where the URL is avoided and nobody has it.
+    /// The right to probe, where a probe is needed and none is running.
     pub(crate) fn claim_probe(self: &Arc<Self>) -> Option<ProbeRunning> {
-        // Both this and its end read and write in one step: either whoever has the URL avoided
-        // finds no probe, or the probe that ends finds the URL avoided.
-        let claimed = self.is_avoided() && !self.probing.swap(true, Ordering::AcqRel);
+        // The claim and its release are atomic swaps: either the caller finds no probe running and
+        // starts one, or the ending probe sees that another is needed.
+        let claimed = self.needs_probe() && !self.probing.swap(true, Ordering::AcqRel);
         claimed.then(|| ProbeRunning(Arc::clone(self)))
     }
 
-    /// Runs the probe that `start` spawns, unless one is running or the URL is not avoided.
+    /// Runs the probe that `start` spawns, unless one is running or none is needed.
     pub(crate) fn probe_with(self: &Arc<Self>, start: impl FnOnce(ProbeRunning) -> JoinHandle<()>) {
         if let Some(running) = self.claim_probe() {
             *self.probe.lock() = Some(start(running));
         }
     }
 
-    /// Ends all tasks, for when nobody will ask again.
+    /// Aborts all tasks, for when the client is dropped.
     pub(crate) fn stop(&self) {
         self.batchers.iter().for_each(Batcher::stop);
         if let Some(task) = self.probe.lock().take() {
@@ -193,7 +193,8 @@ impl Upstream {
     }
 }
 
-/// A question in flight. A caller that goes away drops it, which counts neither way.
+/// A question in flight. A caller that is cancelled drops it, which counts neither as a success nor
+/// as a failure.
 pub(crate) struct Lease {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) epoch: Epoch,
@@ -201,8 +202,8 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Whether the service has answered anybody since the question was in flight.
-    pub(crate) fn others_were_answered(&self) -> bool {
+    /// Whether the service has answered any question since this one was admitted.
+    pub(crate) fn has_answered_others(&self) -> bool {
         self.upstream.answered.load(Ordering::Relaxed) != self.answered
     }
 }
@@ -239,11 +240,11 @@ mod tests {
 
     #[test]
     fn a_base_url_may_have_a_path() {
-        for (base, asks) in [
+        for (base, validate) in [
             ("http://10.0.0.1:8081", "http://10.0.0.1:8081/validateToken"),
             ("https://gate/auth/", "https://gate/auth/validateToken"),
         ] {
-            assert_eq!(upstream(base).ok().map(|u| u.validate.to_string()).unwrap(), asks);
+            assert_eq!(upstream(base).ok().map(|u| u.validate.to_string()).unwrap(), validate);
         }
     }
 
@@ -266,23 +267,23 @@ mod tests {
     #[test]
     fn a_refusal_is_news_once_until_it_comes_after_a_recovery() {
         let upstream = upstream("http://h:1").ok().unwrap();
-        assert!(upstream.is_news(401) && !upstream.is_news(401));
+        assert!(upstream.is_unlogged(401) && !upstream.is_unlogged(401));
         upstream.record_success();
-        assert!(!upstream.is_news(401), "some requests are refused, and others not");
+        assert!(!upstream.is_unlogged(401), "some requests are refused, and others not");
         let epoch = upstream.admit().unwrap();
         while !upstream.record_failure(epoch, "unclear") {}
-        assert!(!upstream.is_news(401));
+        assert!(!upstream.is_unlogged(401));
         upstream.record_success();
-        assert!(upstream.is_news(401));
+        assert!(upstream.is_unlogged(401));
     }
 
     #[test]
     fn one_that_is_draining_is_avoided_where_there_are_others_and_asked_where_there_are_none() {
         for alone in [false, true] {
             let upstream = upstream_among(alone, "http://h:1").ok().unwrap();
-            assert!(!upstream.is_avoided());
+            assert!(!upstream.needs_probe());
             upstream.set_draining(true);
-            assert_eq!(upstream.is_avoided(), !alone);
+            assert_eq!(upstream.needs_probe(), !alone);
         }
     }
 

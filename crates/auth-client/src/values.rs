@@ -1,6 +1,5 @@
-//! What a service keeps in a user's session over several requests: read and written with the
-//! user's own token. Each value has a version, so that of two writers neither overwrites the other
-//! unseen.
+//! Values that a service stores in a user's session, read and written with the user's own token.
+//! Each value has a version, so that no writer overwrites another's change unseen.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
@@ -12,18 +11,19 @@ use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::transport::{Carrier, Reply};
+use crate::transport::{Reply, RequestContext};
 use crate::{AuthClient, AuthUnavailable, Refusal};
 
-/// How often a value is read and written that others keep changing meanwhile.
+/// How often an update is tried while others change the value in between.
 const TRIES: u32 = 4;
 /// The longest pause before the second try; before each further one it is twice that.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
-/// The values of the session that one request belongs to. Every call here is a use of its token.
+/// The values of the session that one request belongs to. Every request for them is a use of its
+/// token.
 pub struct SessionValues<'a> {
     client: &'a AuthClient,
-    carrier: Carrier<'a>,
+    context: RequestContext<'a>,
 }
 
 /// A value as it stood, and the version that it then had.
@@ -38,31 +38,31 @@ pub struct Versioned<T> {
 /// Why a value was not read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValuesError {
-    /// The token opens nothing, or nobody knows.
+    /// The token opens no session, or the auth service could not say.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// This kind of session keeps nothing: it ended with this very use.
-    #[error("a session of this kind keeps no values")]
-    NotKept,
-    /// The session would keep more than it may.
-    #[error("the session keeps no more than it does")]
+    /// This kind of session stores no values: it ended with this very use.
+    #[error("a session of this kind stores no values")]
+    Unsupported,
+    /// The session's values would exceed their size limit.
+    #[error("the session has no room for more values")]
     TooLarge,
     /// It was changed meanwhile, or is there already.
     #[error("the value was changed meanwhile")]
     Changed,
-    /// What is stored is something else than what is asked for.
+    /// The stored value does not have the requested type.
     #[error("the value is of another type")]
     WrongType,
 }
 
 /// A clear reply.
-enum Said {
+enum ValueReply {
     Found(Versioned<Vec<u8>>),
     Absent,
     Written,
     Changed,
     TooLarge,
-    NotKept,
+    Unsupported,
     Dead,
 }
 
@@ -73,17 +73,17 @@ impl AuthClient {
     ///
     /// [`Refusal::NoToken`], [`Refusal::TwoTokens`], or [`Refusal::Dead`] for what can be none.
     pub fn values<'a>(&'a self, parts: &'a Parts) -> Result<SessionValues<'a>, Refusal> {
-        let reading = self.reading();
-        let token = reading.token(parts)?;
+        let reader = self.reader();
+        let token = reader.token(parts)?;
         let mut token = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| Refusal::Dead(Reason::Malformed))?;
         token.set_sensitive(true);
-        let carrier = Carrier {
+        let context = RequestContext {
             token,
-            request_id: reading.request_id(parts),
-            traceparent: reading.traceparent(parts),
+            request_id: reader.request_id(parts),
+            traceparent: reader.traceparent(parts),
         };
-        Ok(SessionValues { client: self, carrier })
+        Ok(SessionValues { client: self, context })
     }
 }
 
@@ -98,12 +98,12 @@ impl SessionValues<'_> {
         key: &str,
     ) -> Result<Option<Versioned<T>>, ValuesError> {
         match self.send(Method::GET, key, None, None).await? {
-            Said::Found(found) => {
+            ValueReply::Found(found) => {
                 let value = serde_json::from_slice(&found.value);
                 let value = value.map_err(|_| ValuesError::WrongType)?;
                 Ok(Some(Versioned { value, version: found.version }))
             }
-            Said::Absent => Ok(None),
+            ValueReply::Absent => Ok(None),
             other => Err(other.into_error()),
         }
     }
@@ -113,8 +113,8 @@ impl SessionValues<'_> {
     ///
     /// # Errors
     ///
-    /// `Changed` if that is not so any more. Of `Refused` with [`Refusal::Unavailable`] nobody
-    /// knows whether it was written.
+    /// `Changed` if that is not so any more. After `Refused` with [`Refusal::Unavailable`] it may or
+    /// may not have been written.
     pub async fn put<T: Serialize + Sync>(
         &self,
         key: &str,
@@ -123,14 +123,14 @@ impl SessionValues<'_> {
     ) -> Result<(), ValuesError> {
         let body = serde_json::to_vec(value).map_err(|_| ValuesError::WrongType)?;
         match self.send(Method::PUT, key, Some(body), read).await? {
-            Said::Written => Ok(()),
+            ValueReply::Written => Ok(()),
             other => Err(other.into_error()),
         }
     }
 
     /// Reads the value under `key`, changes it, and writes it; again from the start, after a pause,
     /// where another process wrote in between. What was written comes back. All of it takes no
-    /// longer than one validation may. Changes of one session are made one at a time.
+    /// longer than one validation may. Changes of one session are serialised.
     ///
     /// # Errors
     ///
@@ -145,9 +145,9 @@ impl SessionValues<'_> {
         T: DeserializeOwned + Serialize + Send + Sync,
     {
         let change = async {
-            let turns = self.client.turns();
-            let turn = turns.wait(self.carrier.token.as_bytes()).await;
-            let _turn = turn.ok_or(Refusal::Unavailable(AuthUnavailable::Overloaded))?;
+            let session_locks = self.client.session_locks();
+            let guard = session_locks.lock(self.context.token.as_bytes()).await;
+            let _guard = guard.ok_or(Refusal::Unavailable(AuthUnavailable::Overloaded))?;
             self.read_and_write(key, change).await
         };
         let done = tokio::time::timeout(self.client.budget(), change).await;
@@ -186,14 +186,14 @@ impl SessionValues<'_> {
         key: &str,
         body: Option<Vec<u8>>,
         read: Option<&HeaderValue>,
-    ) -> Result<Said, ValuesError> {
+    ) -> Result<ValueReply, ValuesError> {
         let body = body.map(bytes::Bytes::from);
-        let said = self
+        let reply = self
             .client
             .exchange_value(
                 |transport, upstream| {
                     let request =
-                        transport.value(method.clone(), upstream.value(key), &self.carrier);
+                        transport.value(method.clone(), upstream.value(key), &self.context);
                     let Some(body) = body.clone() else {
                         return request;
                     };
@@ -203,22 +203,22 @@ impl SessionValues<'_> {
                     };
                     request.header(CONTENT_TYPE, "application/json").body(body)
                 },
-                Said::read,
+                ValueReply::read,
             )
             .await;
-        said.map_err(|unavailable| ValuesError::Refused(unavailable.into()))
+        reply.map_err(|unavailable| ValuesError::Refused(unavailable.into()))
     }
 }
 
-/// By chance, so that those who were in each other's way are not again.
+/// Random, so that writers that conflicted do not conflict again.
 fn pause_before(attempt: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(1 << (attempt - 1));
+    let max_bytes = FIRST_PAUSE.saturating_mul(1 << (attempt - 1));
     let chance = RandomState::new().hash_one(attempt);
-    let micros = u64::try_from(longest.as_micros()).unwrap_or(u64::MAX).max(1);
+    let micros = u64::try_from(max_bytes.as_micros()).unwrap_or(u64::MAX).max(1);
     Duration::from_micros(chance % micros)
 }
 
-impl Said {
+impl ValueReply {
     fn read(reply: &Reply) -> Option<Self> {
         Some(match reply.status {
             StatusCode::OK => Self::Found(Versioned {
@@ -229,19 +229,19 @@ impl Said {
             StatusCode::NOT_FOUND => Self::Absent,
             StatusCode::PRECONDITION_FAILED => Self::Changed,
             StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge,
-            StatusCode::FORBIDDEN => Self::NotKept,
+            StatusCode::FORBIDDEN => Self::Unsupported,
             StatusCode::UNAUTHORIZED => Self::Dead,
             _ => return None,
         })
     }
 
-    /// What it means where it is no answer to what was asked.
+    /// What it means where it does not answer the request.
     fn into_error(self) -> ValuesError {
         match self {
             Self::Dead => ValuesError::Refused(Refusal::Dead(Reason::Unknown)),
             Self::Changed => ValuesError::Changed,
             Self::TooLarge => ValuesError::TooLarge,
-            Self::NotKept => ValuesError::NotKept,
+            Self::Unsupported => ValuesError::Unsupported,
             Self::Found(_) | Self::Absent | Self::Written => {
                 ValuesError::Refused(crate::AuthUnavailable::Unclear.into())
             }

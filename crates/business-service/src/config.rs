@@ -102,7 +102,7 @@ fn read_auth(settings: &Settings, public_url: &Url) -> Result<AuthClientOptions,
         timeout: settings.get(&settings::AUTH_TIMEOUT)?,
         batching: batches_in_flight > 0,
         batches_in_flight,
-        tell: settings.get(&settings::AUTH_CLIENT)?.unwrap_or_default(),
+        client_fields: settings.get(&settings::AUTH_CLIENT)?.unwrap_or_default(),
         trusted_proxies: settings.get(&settings::TRUSTED_PROXIES)?.unwrap_or_default(),
         cookie_name,
         peer,
@@ -145,7 +145,7 @@ fn strictest_name(url: &Url) -> &'static str {
 mod tests {
     use std::ffi::OsString;
 
-    use auth_client::Tell;
+    use auth_client::ClientFields;
 
     use super::*;
 
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(config.auth.timeout, Duration::from_secs(1));
         assert!(config.auth.batching);
         assert_eq!(config.auth.batches_in_flight, 2);
-        assert_eq!(config.auth.tell, Tell::default());
+        assert_eq!(config.auth.client_fields, ClientFields::default());
         assert_eq!(config.auth.cookie_name, "__Host-reinflate");
         assert_eq!(config.login_url.as_str(), "http://localhost:8080/login");
     }
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(config.addr.to_string(), "0.0.0.0:5000");
         assert_eq!(config.auth.urls.len(), 2);
         assert_eq!(config.auth.timeout, Duration::from_millis(300));
-        assert_eq!(config.auth.tell, Tell { ip: true, user_agent: true });
+        assert_eq!(config.auth.client_fields, ClientFields { ip: true, user_agent: true });
         assert_eq!(config.auth.trusted_proxies.len(), 2);
         assert_eq!(config.auth.cookie_name, "sid");
         assert!(!format!("{config:?}").contains("geheim"));

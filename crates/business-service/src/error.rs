@@ -109,7 +109,7 @@ fn unreadable(rejection: &FormRejection) -> Problem {
 fn not_kept(error: ValuesError) -> Problem {
     let code = match error {
         ValuesError::Refused(refusal) => return refused(refusal),
-        ValuesError::NotKept => ErrorCode::Forbidden,
+        ValuesError::Unsupported => ErrorCode::Forbidden,
         ValuesError::TooLarge => ErrorCode::PayloadTooLarge,
         ValuesError::Changed => ErrorCode::Conflict,
         ValuesError::WrongType => ErrorCode::Internal,

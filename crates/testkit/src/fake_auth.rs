@@ -1,22 +1,22 @@
 //! Auth services of a test's own, on raw sockets, so that they can break HTTP's rules: one that
 //! does the same to every request, one whose every answer is given by the test.
 
-mod by_call;
+mod interactive;
 mod scripted;
 
-pub use by_call::{Call, Service, alive, dead, token};
-pub use scripted::{Act, Upstream, no, nobody, yes};
+pub use interactive::{Exchange, Service, alive, dead, token};
+pub use scripted::{Act, Upstream, no, unreachable, yes};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-/// A session as the wire has it, with a field that no client knows.
+/// A session as JSON, with a field that no client knows.
 pub const SESSION: &str = r#"{"id":"01935a3e-0000-7000-8000-000000000000","kind":"sliding","transport":"bearer",
 "user":{"id":"01935a3e-0000-7000-8000-000000000001","username":"ann@example.com","roles":["admin","user"]},
 "role":"admin","name":null,"created_at":"2026-11-20T12:00:00.000Z","last_used_at":"2026-11-20T12:00:07.120Z",
 "expires_at":"2026-11-20T12:00:37.120Z","expires_in":30,"absolute_expires_at":"2026-11-21T00:00:00.000Z",
 "refresh_count":3,"ip":null,"user_agent":null,"an_unknown_field":[]}"#;
 
-/// The bytes of an answer.
+/// The bytes of a response.
 pub fn http(status: &str, content_type: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}",

@@ -1,6 +1,8 @@
 //! The extractor and the layer: what they take, what they refuse, and that one request is one use.
 
-use auth_client::{AuthClient, AuthClientOptions, Authenticated, Refusal, RequireSession, Tell};
+use auth_client::{
+    AuthClient, AuthClientOptions, Authenticated, ClientFields, Refusal, RequireSession,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
@@ -32,7 +34,7 @@ fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
 
 #[tokio::test]
 async fn both_doors_refuse_alike() {
-    let upstream = Upstream::that(no("expired")).await;
+    let upstream = Upstream::start(no("expired")).await;
     let client = client(&[&upstream]);
     let layered = Router::new()
         .route("/", get(async || "reached"))
@@ -45,24 +47,24 @@ async fn both_doors_refuse_alike() {
         let two = send(&router, &[("token", "T"), ("authorization", "Bearer U")]).await;
         assert_eq!(two.status(), StatusCode::BAD_REQUEST);
 
-        upstream.goes_on_with(no("expired"));
+        upstream.set_act(no("expired"));
         let dead = send(&router, &[("cookie", "__Host-reinflate=T")]).await;
         assert_eq!(dead.status(), StatusCode::UNAUTHORIZED);
         assert!(header(&dead, "www-authenticate").unwrap().contains(r#"error="invalid_token""#));
 
-        upstream.goes_on_with(Act::Reset);
+        upstream.set_act(Act::Reset);
         let unknown = send(&router, &[("token", "T")]).await;
         assert_eq!(unknown.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(header(&unknown, "retry-after"), Some("1"));
 
-        upstream.goes_on_with(yes());
+        upstream.set_act(yes());
         assert_eq!(send(&router, &[("token", "T")]).await.status(), StatusCode::OK);
     }
 }
 
 #[tokio::test]
 async fn a_layer_and_an_extractor_on_one_way_are_one_use() {
-    let upstream = Upstream::that(yes()).await;
+    let upstream = Upstream::start(yes()).await;
     let client = client(&[&upstream]);
     let router = by_extractor(client.clone())
         .layer(RequireSession::new(client.clone()))
@@ -73,7 +75,7 @@ async fn a_layer_and_an_extractor_on_one_way_are_one_use() {
 
 #[tokio::test]
 async fn a_session_that_acts_in_another_role_is_forbidden() {
-    let upstream = Upstream::that(yes()).await;
+    let upstream = Upstream::start(yes()).await;
     let router = by_extractor(client(&[&upstream]))
         .layer(RequireSession::new(client(&[&upstream])).with_role("user"));
     let refused = send(&router, &[("token", "T")]).await;
@@ -83,7 +85,7 @@ async fn a_session_that_acts_in_another_role_is_forbidden() {
 
 #[tokio::test]
 async fn a_handler_may_take_the_refusal_instead() {
-    let upstream = Upstream::that(no("revoked")).await;
+    let upstream = Upstream::start(no("revoked")).await;
     let answer = async |outcome: Result<Authenticated, Refusal>| match outcome {
         Ok(_) => "in".to_owned(),
         Err(refusal) => refusal.code().as_str().to_owned(),
@@ -95,7 +97,7 @@ async fn a_handler_may_take_the_refusal_instead() {
 
 #[tokio::test]
 async fn the_service_is_told_of_the_client_what_was_chosen() {
-    let upstream = Upstream::that(yes()).await;
+    let upstream = Upstream::start(yes()).await;
     let agent = "x".repeat(300);
     let headers: &[(&str, &str)] = &[
         ("token", "T"),
@@ -103,12 +105,12 @@ async fn the_service_is_told_of_the_client_what_was_chosen() {
         ("x-forwarded-for", "6.6.6.6, 203.0.113.9"),
         ("x-request-id", "r-1"),
     ];
-    for (tell, expected) in [
+    for (client_fields, expected) in [
         ("ip", r#""client":{"ip":"203.0.113.9"},"#.to_owned()),
         ("user-agent", format!(r#""client":{{"user_agent":"{}"}},"#, "x".repeat(256))),
     ] {
         let options = AuthClientOptions {
-            tell: tell.parse().unwrap(),
+            client_fields: client_fields.parse().unwrap(),
             trusted_proxies: vec!["127.0.0.0/8".parse().unwrap()],
             peer: |_| Some([127, 0, 0, 1].into()),
             ..options(&[&upstream])
@@ -117,12 +119,12 @@ async fn the_service_is_told_of_the_client_what_was_chosen() {
         let body = format!(r#"{{"token":"T",{expected}"request_id":"r-1"}}"#);
         assert_eq!(upstream.count(&body), 1, "{:?}", upstream.requests_with(""));
     }
-    assert_eq!(options(&[]).tell, Tell::default());
+    assert_eq!(options(&[]).client_fields, ClientFields::default());
 }
 
 #[tokio::test]
 async fn a_request_id_that_the_service_would_refuse_is_not_passed_on() {
-    let upstream = Upstream::that(yes()).await;
+    let upstream = Upstream::start(yes()).await;
     let router = by_extractor(client(&[&upstream]));
     let long = "x".repeat(129);
     for bad in ["", "a b", "ä", &long] {

@@ -1,15 +1,15 @@
-//! The client against an auth service that does what a script says.
+//! The client against fake auth services.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
 
 mod answers;
+mod batch_requests;
 mod batches;
-mod calls;
-mod crowds;
+mod concurrency;
+mod draining;
 #[cfg(feature = "axum")]
 mod layer_and_extractor;
-mod leaving;
 mod resilience;
 mod values;
 
@@ -35,7 +35,7 @@ fn client(upstreams: &[&Upstream]) -> AuthClient {
     client_with(options(upstreams))
 }
 
-/// One call for each question.
+/// Without batching: one request for each question.
 fn one_by_one(upstreams: &[&Upstream]) -> AuthClient {
     client_with(AuthClientOptions { batching: false, ..options(upstreams) })
 }

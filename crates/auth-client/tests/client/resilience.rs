@@ -1,4 +1,4 @@
-//! An auth service that is gone, hangs, or is overrun, and its return.
+//! An auth service that is down, hangs, or is overrun, and its return.
 
 use std::time::Duration;
 
@@ -8,19 +8,19 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{BUDGET, client, client_with, one_by_one, options};
-use testkit::fake_auth::{Act, Upstream, nobody, yes};
+use testkit::fake_auth::{Act, Upstream, unreachable, yes};
 
 const AT_ONCE: Duration = Duration::from_millis(50);
 const SLACK: Duration = Duration::from_millis(100);
 
-async fn ask(client: &AuthClient) -> Result<Answer, AuthUnavailable> {
+async fn validate(client: &AuthClient) -> Result<Answer, AuthUnavailable> {
     client.validate(Question::new("T")).await
 }
 
-/// Asks until the answer is yes, and says how long that took.
+/// Validates until the answer is yes, and returns how long that took.
 async fn until_alive(client: &AuthClient) -> Duration {
     let started = Instant::now();
-    while !matches!(ask(client).await, Ok(Answer::Alive(_))) {
+    while !matches!(validate(client).await, Ok(Answer::Alive(_))) {
         assert!(started.elapsed() < Duration::from_secs(5), "it does not come back");
         sleep(Duration::from_millis(5)).await;
     }
@@ -37,7 +37,7 @@ async fn crowd(
         let client = client.clone();
         crowd.spawn(async move {
             let started = Instant::now();
-            (ask(&client).await, started.elapsed())
+            (validate(&client).await, started.elapsed())
         });
     }
     crowd.join_all().await
@@ -45,7 +45,7 @@ async fn crowd(
 
 #[tokio::test]
 async fn a_hung_service_costs_the_budget_and_then_nothing() {
-    let upstream = Upstream::that(Act::Hang).await;
+    let upstream = Upstream::start(Act::Hang).await;
     let client = one_by_one(&[&upstream]);
     for (outcome, took) in crowd(&client, 100).await {
         assert_eq!(outcome, Err(AuthUnavailable::TimedOut));
@@ -59,7 +59,7 @@ async fn a_hung_service_costs_the_budget_and_then_nothing() {
     // What came in meanwhile were probes, one after the other.
     assert_eq!(upstream.count("\"T\""), 100);
 
-    upstream.goes_on_with(yes());
+    upstream.set_act(yes());
     let healed = until_alive(&client).await;
     assert!(healed < BUDGET + Duration::from_millis(600), "{healed:?}");
 }
@@ -67,7 +67,7 @@ async fn a_hung_service_costs_the_budget_and_then_nothing() {
 #[tokio::test]
 async fn a_service_that_hangs_in_the_middle_of_batches_costs_the_budget_and_then_nothing() {
     for batches_in_flight in [1, 2, 4] {
-        let upstream = Upstream::that(Act::Hang).await;
+        let upstream = Upstream::start(Act::Hang).await;
         let client = client_with(AuthClientOptions { batches_in_flight, ..options(&[&upstream]) });
         for (outcome, took) in crowd(&client, 100).await {
             assert_eq!(outcome, Err(AuthUnavailable::TimedOut));
@@ -78,10 +78,10 @@ async fn a_service_that_hangs_in_the_middle_of_batches_costs_the_budget_and_then
             assert!(took < AT_ONCE, "{took:?}");
         }
         let uses = upstream.requests_with("\"T\"");
-        let uses: usize = uses.iter().map(|call| call.matches("\"T\"").count()).sum();
-        assert_eq!(uses, 100, "each question is asked once");
+        let uses: usize = uses.iter().map(|exchange| exchange.matches("\"T\"").count()).sum();
+        assert_eq!(uses, 100, "each question is sent once");
 
-        upstream.goes_on_with(yes());
+        upstream.set_act(yes());
         let healed = until_alive(&client).await;
         assert!(healed < BUDGET + Duration::from_millis(600), "{healed:?}");
     }
@@ -89,22 +89,22 @@ async fn a_service_that_hangs_in_the_middle_of_batches_costs_the_budget_and_then
 
 #[tokio::test]
 async fn a_service_that_is_gone_is_refused_at_once_and_back_within_a_second() {
-    let gone = nobody().await;
-    let client = client(&[&gone]);
+    let down = unreachable().await;
+    let client = client(&[&down]);
     for _ in 0..100 {
         let started = Instant::now();
-        let outcome = ask(&client).await;
+        let outcome = validate(&client).await;
         assert!(started.elapsed() < AT_ONCE);
         assert!(
             matches!(outcome, Err(AuthUnavailable::Unreachable | AuthUnavailable::BreakerOpen)),
             "{outcome:?}"
         );
     }
-    assert_eq!(ask(&client).await, Err(AuthUnavailable::BreakerOpen));
+    assert_eq!(validate(&client).await, Err(AuthUnavailable::BreakerOpen));
     // Long enough for the probe's pauses to have grown to their longest.
     sleep(Duration::from_millis(1300)).await;
 
-    let address = gone.url.strip_prefix("http://").unwrap();
+    let address = down.url.strip_prefix("http://").unwrap();
     let _back = Upstream::on(TcpListener::bind(address).await.unwrap(), yes());
     let healed = until_alive(&client).await;
     assert!(healed < Duration::from_secs(1), "{healed:?}");
@@ -112,28 +112,28 @@ async fn a_service_that_is_gone_is_refused_at_once_and_back_within_a_second() {
 
 #[tokio::test]
 async fn one_of_two_that_hangs_is_soon_left_out_and_taken_back() {
-    let (well, ill) = (Upstream::that(yes()).await, Upstream::that(Act::Hang).await);
-    let client = one_by_one(&[&well, &ill]);
+    let (healthy, failing) = (Upstream::start(yes()).await, Upstream::start(Act::Hang).await);
+    let client = one_by_one(&[&healthy, &failing]);
     let failed = crowd(&client, 100).await.iter().filter(|(outcome, _)| outcome.is_err()).count();
-    assert_eq!(failed, ill.count("\"T\""), "only what it was asked may fail");
+    assert_eq!(failed, failing.count("\"T\""), "only what was sent to it may fail");
     for (outcome, took) in crowd(&client, 100).await {
         assert!(matches!(outcome, Ok(Answer::Alive(_))), "{outcome:?}");
         assert!(took < BUDGET, "{took:?}");
     }
-    let asked = ill.count("\"T\"");
-    ill.goes_on_with(yes());
+    let before = failing.count("\"T\"");
+    failing.set_act(yes());
     timeout(Duration::from_secs(2), async {
-        while ill.count("\"T\"") == asked {
-            ask(&client).await.unwrap();
+        while failing.count("\"T\"") == before {
+            validate(&client).await.unwrap();
         }
     })
     .await
-    .expect("it is not taken back");
+    .expect("its breaker closes in time");
 }
 
 #[tokio::test]
 async fn past_what_may_be_under_way_and_wait_questions_are_shed_at_once() {
-    let upstream = Upstream::that(Act::Hang).await;
+    let upstream = Upstream::start(Act::Hang).await;
     let small = AuthClientOptions { max_in_flight: 2, max_waiting: 3, ..options(&[&upstream]) };
     let client = client_with(small);
     let outcomes = crowd(&client, 20).await;
@@ -147,36 +147,36 @@ async fn past_what_may_be_under_way_and_wait_questions_are_shed_at_once() {
 
 #[tokio::test]
 async fn callers_that_go_away_give_back_their_places_and_count_for_nothing() {
-    let upstream = Upstream::that(Act::Hang).await;
+    let upstream = Upstream::start(Act::Hang).await;
     let small = AuthClientOptions { max_in_flight: 2, max_waiting: 0, ..options(&[&upstream]) };
     let client = client_with(small);
     for _ in 0..20 {
-        assert!(timeout(Duration::from_millis(5), ask(&client)).await.is_err());
+        assert!(timeout(Duration::from_millis(5), validate(&client)).await.is_err());
     }
-    upstream.goes_on_with(yes());
-    assert!(matches!(ask(&client).await, Ok(Answer::Alive(_))));
+    upstream.set_act(yes());
+    assert!(matches!(validate(&client).await, Ok(Answer::Alive(_))));
     assert!(!client.stats().upstreams[0].breaker_open);
 }
 
 #[tokio::test]
 async fn a_token_that_breaks_its_own_question_does_not_break_the_others() {
-    let upstream = Upstream::that(Act::Reset).await;
+    let upstream = Upstream::start(Act::Reset).await;
     let client = client(&[&upstream]);
     for _ in 0..5 {
-        assert_eq!(ask(&client).await, Err(AuthUnavailable::Broken));
+        assert_eq!(validate(&client).await, Err(AuthUnavailable::Broken));
     }
-    upstream.goes_on_with(yes());
+    upstream.set_act(yes());
     let healed = until_alive(&client).await;
     assert!(healed < Duration::from_millis(250), "the first probe comes at once: {healed:?}");
 }
 
 #[tokio::test]
 async fn nothing_goes_on_once_the_client_is_dropped() {
-    let gone = nobody().await;
+    let down = unreachable().await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
-    let client = client(&[&gone]);
-    while ask(&client).await != Err(AuthUnavailable::BreakerOpen) {}
+    let client = client(&[&down]);
+    while validate(&client).await != Err(AuthUnavailable::BreakerOpen) {}
     assert!(tasks() > before, "nothing is probed");
     drop(client);
     timeout(Duration::from_secs(2), async {
@@ -190,13 +190,13 @@ async fn nothing_goes_on_once_the_client_is_dropped() {
 
 #[tokio::test]
 async fn every_outcome_is_counted() {
-    let upstream = Upstream::that(yes()).await;
+    let upstream = Upstream::start(yes()).await;
     let client = client(&[&upstream]);
-    ask(&client).await.unwrap();
-    upstream.goes_on_with(testkit::fake_auth::no("revoked"));
-    ask(&client).await.unwrap();
-    upstream.goes_on_with(Act::Reset);
-    ask(&client).await.unwrap_err();
+    validate(&client).await.unwrap();
+    upstream.set_act(testkit::fake_auth::no("revoked"));
+    validate(&client).await.unwrap();
+    upstream.set_act(Act::Reset);
+    validate(&client).await.unwrap_err();
     let counted: Vec<_> =
         client.stats().validations.into_iter().filter(|(_, count)| *count > 0).collect();
     assert_eq!(counted, [("alive", 1), ("revoked", 1), ("broken", 1)]);

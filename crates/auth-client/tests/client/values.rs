@@ -53,15 +53,15 @@ async fn a_change_that_somebody_else_was_faster_than_is_made_again() {
         ("GET /session/data/k ", None, found(7, "41")),
         ("PUT /session/data/k ", Some("if-match: \"7\""), bare("204 No Content")),
     ] {
-        let call = service.call().await;
-        assert!(call.request.starts_with(line), "{}", call.request);
+        let exchange = service.next_exchange().await;
+        assert!(exchange.request.starts_with(line), "{}", exchange.request);
         for header in
             ["authorization: Bearer T", "x-internal-key: internal-key", "x-request-id: r-1"]
         {
-            assert!(call.has_header(header), "{header}: {}", call.request);
+            assert!(exchange.has_header(header), "{header}: {}", exchange.request);
         }
-        assert!(condition.is_none_or(|header| call.has_header(header)), "{}", call.request);
-        call.say(&answer);
+        assert!(condition.is_none_or(|header| exchange.has_header(header)), "{}", exchange.request);
+        exchange.reply(&answer);
     }
     assert_eq!(updating.await.unwrap(), Ok(42));
 }
@@ -70,18 +70,18 @@ async fn a_change_that_somebody_else_was_faster_than_is_made_again() {
 async fn who_is_never_fast_enough_gives_up_after_a_handful_of_tries() {
     let service = Service::new().await;
     let client = client_with(options(&service));
-    let calls = Arc::<AtomicUsize>::default();
-    let count = Arc::clone(&calls);
-    let _listening = service.deals(move |call| {
+    let exchanges = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&exchanges);
+    let _listening = service.handle_with(move |exchange| {
         count.fetch_add(1, SeqCst);
-        let reads = call.request.starts_with("GET");
+        let reads = exchange.request.starts_with("GET");
         let answer = if reads { found(1, "1") } else { bare("412 Precondition Failed") };
-        call.say(&answer);
+        exchange.reply(&answer);
     });
     let parts = parts(&[("token", "T")]);
     let updated = client.values(&parts).unwrap().update("k", |_: Option<u64>| 1).await;
     assert_eq!(updated, Err(ValuesError::Changed));
-    assert_eq!(calls.load(SeqCst), 8, "four times read and written");
+    assert_eq!(exchanges.load(SeqCst), 8, "four times read and written");
 }
 
 #[tokio::test]
@@ -98,25 +98,25 @@ async fn one_sessions_changes_go_one_at_a_time_and_leave_room_for_others() {
         })
     };
     let greedy: Vec<_> = (0..100).map(|_| update("greedy")).collect();
-    let first = service.call().await;
+    let first = service.next_exchange().await;
     assert!(first.has_header("authorization: Bearer greedy"), "{}", first.request);
-    // What is too much is refused at once, and has sent nothing.
+    // Those over the limit are refused at once, and sent nothing.
     let mut refused = 0;
     while refused < 92 {
         tokio::task::yield_now().await;
         refused = greedy.iter().filter(|change| change.is_finished()).count();
     }
     let other = update("other");
-    let of_other = service.call().await;
+    let of_other = service.next_exchange().await;
     assert!(of_other.has_header("authorization: Bearer other"), "{}", of_other.request);
-    for call in [first, of_other] {
-        call.say(&bare("404 Not Found"));
+    for exchange in [first, of_other] {
+        exchange.reply(&bare("404 Not Found"));
     }
     // From here on each is answered in turn: 8 reads and 8 writes of the one, 1 of each of the other.
     for _ in 0..(16 + 2 - 2) {
-        let call = service.call().await;
-        let reads = call.request.starts_with("GET");
-        call.say(&if reads { bare("404 Not Found") } else { bare("204 No Content") });
+        let exchange = service.next_exchange().await;
+        let reads = exchange.request.starts_with("GET");
+        exchange.reply(&if reads { bare("404 Not Found") } else { bare("204 No Content") });
     }
     assert_eq!(other.await.unwrap(), Ok(1));
     let overloaded = ValuesError::Refused(Refusal::Unavailable(AuthUnavailable::Overloaded));
@@ -138,7 +138,7 @@ async fn each_answer_means_one_thing() {
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1\r\n\r\n1";
     for (answer, error) in [
         (bare("401 Unauthorized"), ValuesError::Refused(Refusal::Dead(Reason::Unknown))),
-        (bare("403 Forbidden"), ValuesError::NotKept),
+        (bare("403 Forbidden"), ValuesError::Unsupported),
         (bare("413 Content Too Large"), ValuesError::TooLarge),
         (found(1, "\"text\""), ValuesError::WrongType),
         (bare("204 No Content"), unclear()),
@@ -149,8 +149,8 @@ async fn each_answer_means_one_thing() {
     ] {
         let service = Service::new().await;
         let client = client_with(options(&service));
-        let said = answer.clone();
-        let _listening = service.deals(move |call| call.say(&said));
+        let reply = answer.clone();
+        let _listening = service.handle_with(move |exchange| exchange.reply(&reply));
         let parts = parts(&[("token", "T")]);
         let read = client.values(&parts).unwrap().get::<u64>("k").await;
         assert_eq!(read, Err(error), "{answer}");

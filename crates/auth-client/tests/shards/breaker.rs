@@ -1,59 +1,61 @@
-//! A service that does not answer is not asked by any shard, and taken back by all.
+//! The breaker is shared: it opens for all shards, and closes for all.
 
 use auth_client::AuthUnavailable;
 
-use crate::crew::{Hand, alone, client, first_calls, tokens, until, until_waiting, user};
+use crate::threads::{
+    RuntimeThread, alone, client, first_exchanges, tokens, until, until_waiting, user,
+};
 use testkit::fake_auth::Service;
 
-const CREW: usize = 3;
-/// So many failures without an answer in between leave a service out.
-const TOO_OFTEN: usize = 5;
+const THREADS: usize = 3;
+/// So many failures in a row open the breaker.
+const THRESHOLD: usize = 5;
 
 #[tokio::test]
 async fn failures_in_one_lane_turn_away_those_who_wait_in_every_lane() {
     let _alone = alone().await;
     let mut service = Service::new().await;
-    let client = client(&service.url, CREW, 1);
-    let crew = Hand::several(CREW);
-    let mut first = first_calls(&crew, &client, &mut service).await;
+    let client = client(&service.url, THREADS, 1);
+    let threads = RuntimeThread::start_several(THREADS);
+    let mut first = first_exchanges(&threads, &client, &mut service).await;
     let mut waiting = Vec::new();
-    for hand in &crew[1..] {
-        waiting.extend(hand.asks_each(&client, &tokens("waits", 4)).await);
+    for thread in &threads[1..] {
+        waiting.extend(thread.validate_in_order(&client, &tokens("waits", 4)).await);
     }
-    // Each of these calls is reset; the last one opens the breaker.
-    let (mut asked, mut call) = first.remove(0);
-    for nth in 1..=TOO_OFTEN {
-        drop(call);
-        assert_eq!(asked.await.unwrap(), Err(AuthUnavailable::Broken));
-        assert_eq!(client.stats().upstreams[0].breaker_open, nth == TOO_OFTEN);
-        if nth == TOO_OFTEN {
+    // Each of these requests is reset; the last one opens the breaker.
+    let (mut pending, mut exchange) = first.remove(0);
+    for nth in 1..=THRESHOLD {
+        drop(exchange);
+        assert_eq!(pending.await.unwrap(), Err(AuthUnavailable::Broken));
+        assert_eq!(client.stats().upstreams[0].breaker_open, nth == THRESHOLD);
+        if nth == THRESHOLD {
             break;
         }
-        asked = crew[0].asks(&client, "again");
-        call = service.call().await;
+        pending = threads[0].validate(&client, "again");
+        exchange = service.next_exchange().await;
     }
-    for asked in waiting {
-        assert_eq!(asked.await.unwrap(), Err(AuthUnavailable::BreakerOpen));
+    for pending in waiting {
+        assert_eq!(pending.await.unwrap(), Err(AuthUnavailable::BreakerOpen));
     }
-    // Those whose calls are under way still wait for their answers.
-    until_waiting(&client, CREW - 1).await;
-    let probe = service.call().await;
-    for hand in &crew {
-        let asked = hand.asks(&client, "meanwhile").await.unwrap();
-        assert_eq!(asked, Err(AuthUnavailable::BreakerOpen));
+    // Those whose requests are in flight still wait for their answers.
+    until_waiting(&client, THREADS - 1).await;
+    let probe = service.next_exchange().await;
+    for thread in &threads {
+        let pending = thread.validate(&client, "meanwhile").await.unwrap();
+        assert_eq!(pending, Err(AuthUnavailable::BreakerOpen));
     }
     assert!(service.is_idle(), "there is one probe for all shards");
 
-    // An answer to any of them ends it for all.
-    for (asked, call) in first {
-        call.all_alive();
-        assert!(user(asked).await.starts_with("first-"));
+    // An answer to any of them closes the breaker for all.
+    for (pending, exchange) in first {
+        exchange.all_alive();
+        assert!(user(pending).await.starts_with("first-"));
         assert!(!client.stats().upstreams[0].breaker_open);
     }
-    for (nth, hand) in crew.iter().enumerate() {
-        let asked = hand.asks(&client, &nth.to_string());
-        service.call().await.all_alive();
-        assert_eq!(user(asked).await, nth.to_string());
+    for (nth, thread) in threads.iter().enumerate() {
+        let pending = thread.validate(&client, &nth.to_string());
+        service.next_exchange().await.all_alive();
+        assert_eq!(user(pending).await, nth.to_string());
     }
     drop(probe);
 }
@@ -62,28 +64,28 @@ async fn failures_in_one_lane_turn_away_those_who_wait_in_every_lane() {
 async fn a_probe_whose_thread_ended_is_taken_over_by_another() {
     let _alone = alone().await;
     let mut service = Service::new().await;
-    let client = client(&service.url, CREW, 1);
-    let mut crew = Hand::several(CREW);
-    for (asked, call) in first_calls(&crew, &client, &mut service).await {
-        call.all_alive();
-        user(asked).await;
+    let client = client(&service.url, THREADS, 1);
+    let mut threads = RuntimeThread::start_several(THREADS);
+    for (pending, exchange) in first_exchanges(&threads, &client, &mut service).await {
+        exchange.all_alive();
+        user(pending).await;
     }
-    let prober = crew.remove(0);
-    for _ in 0..TOO_OFTEN {
-        let asked = prober.asks(&client, "T");
-        drop(service.call().await);
-        assert_eq!(asked.await.unwrap(), Err(AuthUnavailable::Broken));
+    let prober = threads.remove(0);
+    for _ in 0..THRESHOLD {
+        let pending = prober.validate(&client, "T");
+        drop(service.next_exchange().await);
+        assert_eq!(pending.await.unwrap(), Err(AuthUnavailable::Broken));
     }
-    let probe = service.call().await;
-    prober.leaves();
+    let probe = service.next_exchange().await;
+    prober.stop();
     probe.until_given_up().await;
-    let asked = crew[0].asks(&client, "T").await.unwrap();
-    assert_eq!(asked, Err(AuthUnavailable::BreakerOpen));
-    let probe = service.call().await;
+    let pending = threads[0].validate(&client, "T").await.unwrap();
+    assert_eq!(pending, Err(AuthUnavailable::BreakerOpen));
+    let probe = service.next_exchange().await;
     assert!(client.stats().upstreams[0].breaker_open);
     probe.all_alive();
-    until(|| !client.stats().upstreams[0].breaker_open, "it is not taken back").await;
-    let asked = crew[1].asks(&client, "T");
-    service.call().await.all_alive();
-    assert_eq!(user(asked).await, "T");
+    until(|| !client.stats().upstreams[0].breaker_open, "the breaker closes in time").await;
+    let pending = threads[1].validate(&client, "T");
+    service.next_exchange().await.all_alive();
+    assert_eq!(user(pending).await, "T");
 }

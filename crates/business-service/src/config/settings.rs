@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use auth_client::{InternalKey, Tell, Url, parse_base_url};
+use auth_client::{ClientFields, InternalKey, Url, parse_base_url};
 use ipnet::IpNet;
 use server_runtime::AllowedHosts;
 use server_runtime::hosts::HOSTS;
@@ -61,7 +61,7 @@ server_runtime::settings_table! {
     .with_flag("auth-calls")
     .with_default("2")
     .with_note("of each thread");
-    AUTH_CLIENT: Optional<Tell> = Setting::new(
+    AUTH_CLIENT: Optional<ClientFields> = Setting::new(
         "BUSINESS_AUTH_CLIENT",
         Parser::new("any of ip, user-agent, separated by commas", |text| text.parse().ok()),
         "What the auth service is told of the client, for sessions that are bound to it",

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::Value;
-use testkit::fake_auth::{Call, SESSION, Service, dead, http, token};
+use testkit::fake_auth::{Exchange, SESSION, Service, dead, http, token};
 
 /// How it does.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Mood {
-    Well,
+pub(crate) enum Health {
+    Healthy,
     /// It answers with this status, whatever it is asked.
     Broken(u16),
     /// It never answers.
@@ -22,53 +22,58 @@ pub(crate) struct Auth {
 }
 
 struct Inner {
-    mood: Mood,
+    health: Health,
     username: String,
     questions: Vec<Value>,
     /// What will never be answered.
-    hung: Vec<Call>,
+    unanswered: Vec<Exchange>,
 }
 
 impl Auth {
     pub(crate) async fn start() -> Self {
         let username = "ann@example.com".to_owned();
-        let inner = Inner { mood: Mood::Well, username, questions: vec![], hung: vec![] };
+        let inner =
+            Inner { health: Health::Healthy, username, questions: vec![], unanswered: vec![] };
         let state = Arc::new(Mutex::new(inner));
-        let asked = Arc::clone(&state);
-        let url = Service::new().await.deals(move |call| answer(&mut asked.lock(), call));
+        let state_of_service = Arc::clone(&state);
+        let url = Service::new()
+            .await
+            .handle_with(move |exchange| answer(&mut state_of_service.lock(), exchange));
         Self { url, state }
     }
 
-    pub(crate) fn is(&self, mood: Mood) {
-        self.state.lock().mood = mood;
+    pub(crate) fn set_health(&self, health: Health) {
+        self.state.lock().health = health;
     }
 
-    pub(crate) fn calls_the_user(&self, username: &str) {
+    pub(crate) fn set_username(&self, username: &str) {
         username.clone_into(&mut self.state.lock().username);
     }
 
     /// The questions about this token so far.
-    pub(crate) fn asked_about(&self, token: &str) -> Vec<Value> {
+    pub(crate) fn questions_about(&self, token: &str) -> Vec<Value> {
         let inner = self.state.lock();
         inner.questions.iter().filter(|question| question["token"] == token).cloned().collect()
     }
 }
 
-fn answer(auth: &mut Inner, call: Call) {
-    auth.questions.extend(call.items());
-    match auth.mood {
-        Mood::Well => call.judge(|question| verdict(auth, &token(question))),
-        Mood::Broken(status) => call.say(&http(&format!("{status} Broken"), "text/plain", "")),
-        Mood::Hung => auth.hung.push(call),
+fn answer(auth: &mut Inner, exchange: Exchange) {
+    auth.questions.extend(exchange.items());
+    match auth.health {
+        Health::Healthy => exchange.judge(|question| verdict(auth, &token(question))),
+        Health::Broken(status) => {
+            exchange.reply(&http(&format!("{status} Broken"), "text/plain", ""));
+        }
+        Health::Hung => auth.unanswered.push(exchange),
     }
 }
 
-fn verdict(auth: &Inner, asked: &str) -> String {
-    match asked {
+fn verdict(auth: &Inner, token: &str) -> String {
+    match token {
         "alive" => {
             let mut session: Value = serde_json::from_str(SESSION).unwrap();
             session["user"]["username"] = auth.username.as_str().into();
-            let uses = auth.questions.iter().filter(|question| question["token"] == asked);
+            let uses = auth.questions.iter().filter(|question| question["token"] == token);
             session["refresh_count"] = uses.count().into();
             format!("{{\"authenticated\":true,\"session\":{session}}}")
         }

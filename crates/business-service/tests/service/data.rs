@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::auth::Mood;
+use crate::auth::Health;
 use crate::{ALIVE, Service, header, json as body, text};
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn a_live_session_gets_its_own_data_and_each_request_is_one_use() {
         assert_eq!(data["session"]["refresh_count"], uses);
         assert_eq!(data["session"]["expires_in"], 30);
     }
-    assert_eq!(service.auth.asked_about("alive").len(), 3);
+    assert_eq!(service.auth.questions_about("alive").len(), 3);
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn without_a_live_session_nobody_gets_in() {
             assert!(!problem.to_string().contains("made-up"));
         }
     }
-    assert_eq!(service.auth.asked_about("alive").len(), 0);
+    assert_eq!(service.auth.questions_about("alive").len(), 0);
 }
 
 #[tokio::test]
@@ -73,13 +73,13 @@ async fn a_token_in_the_query_is_never_read() {
 #[tokio::test]
 async fn where_nobody_knows_the_answer_is_503_and_nothing_else() {
     let service = Service::start().await;
-    for mood in [Mood::Broken(500), Mood::Broken(401), Mood::Broken(200), Mood::Hung] {
-        service.auth.is(mood);
+    for health in [Health::Broken(500), Health::Broken(401), Health::Broken(200), Health::Hung] {
+        service.auth.set_health(health);
         for path in ["/data", "/protected-resource", "/dashboard", "/protected"] {
-            let asked = tokio::time::Instant::now();
+            let started = tokio::time::Instant::now();
             let response = service.get(path, &[ALIVE]).await;
-            assert!(asked.elapsed() < Duration::from_millis(600), "{mood:?}");
-            assert_eq!(response.status(), 503, "{mood:?}");
+            assert!(started.elapsed() < Duration::from_millis(600), "{health:?}");
+            assert_eq!(response.status(), 503, "{health:?}");
             assert_eq!(header(&response, "retry-after"), "1");
             assert_eq!(header(&response, "www-authenticate"), "");
             assert_eq!(body(response).await["code"], "unavailable");
@@ -101,11 +101,14 @@ async fn head_is_answered_like_get_without_a_body() {
 async fn the_auth_service_is_told_of_the_client_only_where_that_is_set() {
     let service = Service::start().await;
     service.get("/data", &[ALIVE, ("user-agent", "curl/8.5")]).await;
-    assert_eq!(service.auth.asked_about("alive")[0].get("client"), None);
+    assert_eq!(service.auth.questions_about("alive")[0].get("client"), None);
 
     let service = Service::with(&[("BUSINESS_AUTH_CLIENT", "user-agent")]).await;
     service.get("/data", &[ALIVE, ("user-agent", "curl/8.5")]).await;
-    assert_eq!(service.auth.asked_about("alive")[0]["client"], json!({"user_agent": "curl/8.5"}));
+    assert_eq!(
+        service.auth.questions_about("alive")[0]["client"],
+        json!({"user_agent": "curl/8.5"})
+    );
 }
 
 #[tokio::test]
@@ -113,12 +116,12 @@ async fn the_requests_id_is_passed_on() {
     let service = Service::start().await;
     let response = service.get("/data", &[ALIVE, ("x-request-id", "r-1")]).await;
     assert_eq!(header(&response, "x-request-id"), "r-1");
-    assert_eq!(service.auth.asked_about("alive")[0]["request_id"], "r-1");
+    assert_eq!(service.auth.questions_about("alive")[0]["request_id"], "r-1");
 
     let response = service.get("/data", &[ALIVE]).await;
     let made = header(&response, "x-request-id").to_owned();
     assert!(!made.is_empty());
-    assert_eq!(service.auth.asked_about("alive")[1]["request_id"], made.as_str());
+    assert_eq!(service.auth.questions_about("alive")[1]["request_id"], made.as_str());
 }
 
 #[tokio::test]

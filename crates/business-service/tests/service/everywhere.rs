@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::auth::Mood;
+use crate::auth::Health;
 use crate::{ALIVE, BROWSER, Service, header, json, send, text};
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn an_unknown_path_and_an_unknown_method_are_told_as_such() {
             assert_eq!(json(response).await["code"], "method_not_allowed");
         }
     }
-    assert_eq!(service.auth.asked_about("alive").len(), 0);
+    assert_eq!(service.auth.questions_about("alive").len(), 0);
     let page = service.get("/nothing", &[BROWSER]).await;
     assert!(header(&page, "content-type").starts_with("text/html"));
 }
@@ -44,12 +44,12 @@ async fn it_is_ready_while_an_auth_service_answers_and_it_is_not_told_to_end() {
         });
         assert!(changed.await.is_ok(), "not {status}: {why}");
     };
-    for mood in [Mood::Broken(503), Mood::Hung] {
-        let why = format!("{mood:?}");
-        service.auth.is(mood);
+    for health in [Health::Broken(503), Health::Hung] {
+        let why = format!("{health:?}");
+        service.auth.set_health(health);
         becomes(503, &why).await;
         assert_eq!(service.get("/livez", &[]).await.status(), 200);
-        service.auth.is(Mood::Well);
+        service.auth.set_health(Health::Healthy);
         becomes(200, &why).await;
     }
     service.lifecycle.drain();
@@ -62,7 +62,7 @@ async fn the_metrics_say_how_validations_end_and_whose_breaker_is_open() {
     let service = Service::start().await;
     service.get("/data", &[ALIVE]).await;
     service.get("/data", &[("token", "expired")]).await;
-    service.auth.is(Mood::Broken(500));
+    service.auth.set_health(Health::Broken(500));
     for _ in 0..6 {
         service.get("/data", &[ALIVE]).await;
     }
@@ -73,7 +73,7 @@ async fn the_metrics_say_how_validations_end_and_whose_breaker_is_open() {
         "auth_client_validations_total{result=\"revoked\"} 0\n".to_owned(),
         "auth_client_validations_total{result=\"unclear\"} 5\n".to_owned(),
         "auth_client_batch_size_bucket{le=\"+Inf\"} 7\n".to_owned(),
-        "auth_client_validations_total{result=\"left_out\"} 1\n".to_owned(),
+        "auth_client_validations_total{result=\"breaker_open\"} 1\n".to_owned(),
         format!("auth_client_breaker_open{{upstream=\"{}\"}} 1\n", service.auth.url),
         "http_server_request_duration_seconds_count{".to_owned(),
         "build_info".to_owned(),

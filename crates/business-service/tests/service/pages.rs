@@ -1,6 +1,6 @@
 //! The pages: what they show, how they are protected, and the way to the login.
 
-use crate::auth::Mood;
+use crate::auth::Health;
 use crate::{ALIVE, BROWSER, Service, header, text};
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_live_session_sees_its_dashboard() {
 #[tokio::test]
 async fn whatever_a_user_is_called_is_text() {
     let service = Service::start().await;
-    service.auth.calls_the_user("<script>alert('1')</script>&\"@example.com");
+    service.auth.set_username("<script>alert('1')</script>&\"@example.com");
     for path in ["/dashboard", "/protected"] {
         let page = text(service.get(path, &[ALIVE, BROWSER]).await).await;
         assert!(
@@ -63,7 +63,7 @@ async fn what_a_login_would_not_help_is_no_redirect() {
     let service = Service::start().await;
     let two = service.get("/dashboard", &[BROWSER, ("token", "a"), ALIVE]).await;
     assert_eq!(two.status(), 400);
-    service.auth.is(Mood::Broken(500));
+    service.auth.set_health(Health::Broken(500));
     let unknown = service.get("/dashboard", &[BROWSER, ALIVE]).await;
     assert_eq!(unknown.status(), 503);
     assert!(header(&unknown, "content-type").starts_with("text/html"));

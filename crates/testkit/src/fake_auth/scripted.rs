@@ -1,4 +1,4 @@
-//! An auth service that does the same to every request, until it is told something else.
+//! An auth service that does the same to every request, until the test sets another act.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use super::{SESSION, json, read_request};
 #[derive(Clone)]
 pub enum Act {
     /// Writes these bytes and waits for the next request.
-    Say(String),
+    Reply(String),
     /// Writes these bytes and ends the connection.
-    SayAndClose(String),
+    ReplyAndClose(String),
     /// Writes these bytes one by one, slowly.
     Drip(String),
     /// Ends the connection with a reset.
@@ -24,7 +24,7 @@ pub enum Act {
     Hang,
 }
 
-/// It, until it is dropped.
+/// A fake auth service. Dropped, it stops.
 pub struct Upstream {
     /// Where it listens.
     pub url: String,
@@ -35,7 +35,7 @@ pub struct Upstream {
 
 impl Upstream {
     /// One on a port of its own.
-    pub async fn that(act: Act) -> Self {
+    pub async fn start(act: Act) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         Self::on(listener, act)
     }
@@ -50,7 +50,7 @@ impl Upstream {
     }
 
     /// Does this to all requests that arrive from now on.
-    pub fn goes_on_with(&self, act: Act) {
+    pub fn set_act(&self, act: Act) {
         *self.act.lock() = act;
     }
 
@@ -71,9 +71,9 @@ impl Drop for Upstream {
     }
 }
 
-/// An address where nobody listens.
-pub async fn nobody() -> Upstream {
-    let upstream = Upstream::that(Act::Hang).await;
+/// An upstream on whose port nothing listens any more.
+pub async fn unreachable() -> Upstream {
+    let upstream = Upstream::start(Act::Hang).await;
     upstream.task.abort();
     while !upstream.task.is_finished() {
         tokio::task::yield_now().await;
@@ -95,8 +95,8 @@ async fn converse(mut stream: TcpStream, requests: Requests, act: Arc<Mutex<Act>
         requests.lock().push(request);
         let act = act.lock().clone();
         let written = match act {
-            Act::Say(bytes) => stream.write_all(bytes.as_bytes()).await,
-            Act::SayAndClose(bytes) => {
+            Act::Reply(bytes) => stream.write_all(bytes.as_bytes()).await,
+            Act::ReplyAndClose(bytes) => {
                 let _ = stream.write_all(bytes.as_bytes()).await;
                 return;
             }
@@ -121,12 +121,12 @@ async fn drip(stream: &mut TcpStream, bytes: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Says that the token is alive.
+/// Replies that the token is alive.
 pub fn yes() -> Act {
-    Act::Say(json(&format!(r#"{{"authenticated":true,"session":{SESSION}}}"#)))
+    Act::Reply(json(&format!(r#"{{"authenticated":true,"session":{SESSION}}}"#)))
 }
 
-/// Says that the token is dead.
+/// Replies that the token is dead.
 pub fn no(reason: &str) -> Act {
-    Act::Say(json(&format!(r#"{{"authenticated":false,"reason":"{reason}"}}"#)))
+    Act::Reply(json(&format!(r#"{{"authenticated":false,"reason":"{reason}"}}"#)))
 }

@@ -10,10 +10,10 @@ use tokio::sync::{Mutex, MutexGuard, oneshot};
 use tokio::task::{JoinHandle as Task, yield_now};
 use tokio::time::timeout;
 
-use testkit::fake_auth::{Call, Service};
+use testkit::fake_auth::{Exchange, Service};
 
 /// Long enough for nothing here to be overdue.
-const PATIENT: Duration = Duration::from_secs(20);
+const LONG_BUDGET: Duration = Duration::from_secs(20);
 
 pub(crate) type Outcome = Result<Answer, AuthUnavailable>;
 
@@ -24,10 +24,10 @@ pub(crate) async fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().await
 }
 
-/// A client of this service with so many shards, of so many calls each.
+/// A client of this service with so many shards, each with so many batches in flight.
 pub(crate) fn client(url: &str, shards: usize, batches_in_flight: usize) -> AuthClient {
     let options = AuthClientOptions {
-        timeout: PATIENT,
+        timeout: LONG_BUDGET,
         max_in_flight: 4096,
         batches_in_flight,
         shards,
@@ -36,53 +36,53 @@ pub(crate) fn client(url: &str, shards: usize, batches_in_flight: usize) -> Auth
     AuthClient::new(options, Arc::new(clock::SystemClock::new())).unwrap()
 }
 
-/// A thread that runs what it is given until it is told to end.
-pub(crate) struct Hand {
+/// A thread with a runtime of its own, which runs what it is given until it is stopped.
+pub(crate) struct RuntimeThread {
     handle: Handle,
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Hand {
-    pub(crate) fn hired() -> Self {
+impl RuntimeThread {
+    pub(crate) fn start() -> Self {
         let runtime = runtime();
         let handle = runtime.handle().clone();
-        let (end, told) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
         let thread = std::thread::spawn(move || {
-            let _ = runtime.block_on(told);
+            let _ = runtime.block_on(ended);
         });
         Self { handle, end: Some(end), thread: Some(thread) }
     }
 
-    /// So many of them, not one of which has asked yet.
-    pub(crate) fn several(count: usize) -> Vec<Self> {
-        (0..count).map(|_| Self::hired()).collect()
+    /// So many of them, none of which has a shard yet.
+    pub(crate) fn start_several(count: usize) -> Vec<Self> {
+        (0..count).map(|_| Self::start()).collect()
     }
 
-    pub(crate) fn runs<T: Send + 'static>(
+    pub(crate) fn spawn<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Task<T> {
         self.handle.spawn(work)
     }
 
-    pub(crate) fn asks(&self, client: &AuthClient, token: &str) -> Task<Outcome> {
+    pub(crate) fn validate(&self, client: &AuthClient, token: &str) -> Task<Outcome> {
         let (client, token) = (client.clone(), token.to_owned());
-        self.runs(async move { client.validate(Question::new(&token)).await })
+        self.spawn(async move { client.validate(Question::new(&token)).await })
     }
 
-    /// Asks one after the other, each in its place before the next.
-    pub(crate) async fn asks_each(
+    /// Validates one token after the other, each queued before the next is sent.
+    pub(crate) async fn validate_in_order(
         &self,
         client: &AuthClient,
         tokens: &[String],
     ) -> Vec<Task<Outcome>> {
-        let (mut asked, before) = (Vec::new(), waiting(client));
+        let (mut pending, before) = (Vec::new(), waiting(client));
         for token in tokens {
-            asked.push(self.asks(client, token));
-            until_waiting(client, before + asked.len()).await;
+            pending.push(self.validate(client, token));
+            until_waiting(client, before + pending.len()).await;
         }
-        asked
+        pending
     }
 
     /// How many tasks it still has.
@@ -91,20 +91,20 @@ impl Hand {
     }
 
     /// Ends with its runtime and all that runs on it.
-    pub(crate) fn leaves(mut self) {
+    pub(crate) fn stop(mut self) {
         self.end();
     }
 
     fn end(&mut self) {
         drop(self.end.take());
         if let Some(thread) = self.thread.take() {
-            // What it panicked of has been printed.
+            // A panic of it was printed.
             let _ = thread.join();
         }
     }
 }
 
-impl Drop for Hand {
+impl Drop for RuntimeThread {
     fn drop(&mut self) {
         self.end();
     }
@@ -114,20 +114,20 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Each of the crew asks once and takes a shard by that, one after the other. Their calls are left
-/// under way.
-pub(crate) async fn first_calls(
-    crew: &[Hand],
+/// Each thread validates one token and takes a shard by that, one after the other. Their requests
+/// stay in flight.
+pub(crate) async fn first_exchanges(
+    threads: &[RuntimeThread],
     client: &AuthClient,
     service: &mut Service,
-) -> Vec<(Task<Outcome>, Call)> {
+) -> Vec<(Task<Outcome>, Exchange)> {
     let mut first = Vec::new();
-    for (nth, hand) in crew.iter().enumerate() {
+    for (nth, thread) in threads.iter().enumerate() {
         let token = format!("first-{nth}");
-        let asked = hand.asks(client, &token);
-        let call = service.call().await;
-        assert_eq!(call.tokens(), [token]);
-        first.push((asked, call));
+        let pending = thread.validate(client, &token);
+        let exchange = service.next_exchange().await;
+        assert_eq!(exchange.tokens(), [token]);
+        first.push((pending, exchange));
     }
     first
 }
@@ -137,7 +137,7 @@ pub(crate) fn waiting(client: &AuthClient) -> usize {
 }
 
 pub(crate) async fn until_waiting(client: &AuthClient, questions: usize) {
-    until(|| waiting(client) == questions, "a question gets lost").await;
+    until(|| waiting(client) == questions, "a question is lost").await;
 }
 
 pub(crate) async fn until(reached: impl Fn() -> bool, otherwise: &str) {
@@ -146,11 +146,11 @@ pub(crate) async fn until(reached: impl Fn() -> bool, otherwise: &str) {
             yield_now().await;
         }
     };
-    timeout(PATIENT, there).await.expect(otherwise);
+    timeout(LONG_BUDGET, there).await.expect(otherwise);
 }
 
-pub(crate) async fn user(asked: Task<Outcome>) -> String {
-    match timeout(PATIENT, asked).await.expect("an answer in time").unwrap() {
+pub(crate) async fn user(pending: Task<Outcome>) -> String {
+    match timeout(LONG_BUDGET, pending).await.expect("an answer in time").unwrap() {
         Ok(Answer::Alive(session)) => session.user.username.into_owned(),
         other => panic!("not alive: {other:?}"),
     }

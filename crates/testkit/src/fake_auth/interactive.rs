@@ -1,4 +1,4 @@
-//! An auth service whose every answer is given by the test, call by call.
+//! An auth service whose test receives each request and decides each reply.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use tokio::time::timeout;
 
 use super::{SESSION, json, read_request};
 
-/// So long a test waits for what has to come.
+/// How long a test waits for something that must happen.
 const SOON: Duration = Duration::from_secs(10);
 
-/// It, until it is dropped.
+/// A fake auth service. Dropped, it stops.
 pub struct Service {
     /// Where it listens.
     pub url: String,
-    calls: mpsc::UnboundedReceiver<Call>,
+    exchanges: mpsc::UnboundedReceiver<Exchange>,
     task: JoinSet<()>,
 }
 
-/// A call that has arrived and waits for its answer. Dropped, its connection is reset.
-pub struct Call {
-    /// Head and body.
+/// A request that has arrived and waits for its reply. Dropped, its connection is reset.
+pub struct Exchange {
+    /// Head and body of the request.
     pub request: String,
     answer: oneshot::Sender<String>,
 }
@@ -34,41 +34,44 @@ impl Service {
     pub async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let (arrived, calls) = mpsc::unbounded_channel();
+        let (arrived, exchanges) = mpsc::unbounded_channel();
         let mut task = JoinSet::new();
         task.spawn(accept(listener, arrived));
-        Self { url, calls, task }
+        Self { url, exchanges, task }
     }
 
-    /// The next call.
-    pub async fn call(&mut self) -> Call {
-        timeout(SOON, self.calls.recv()).await.expect("no call comes").expect("it listens")
+    /// The next request that arrives.
+    pub async fn next_exchange(&mut self) -> Exchange {
+        timeout(SOON, self.exchanges.recv())
+            .await
+            .expect("a request arrives in time")
+            .expect("it listens")
     }
 
-    /// Whether no call has come that was not taken.
+    /// Whether no request has arrived that the test has not taken.
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty()
+        self.exchanges.is_empty()
     }
 
     /// Answers by itself from now on: each item with the verdict that `judge` gives it.
-    pub fn judges(self, judge: impl Fn(&Value) -> String + Send + 'static) -> String {
-        self.deals(move |call| call.judge(&judge))
+    pub fn judge_with(self, judge: impl Fn(&Value) -> String + Send + 'static) -> String {
+        self.handle_with(move |exchange| exchange.judge(&judge))
     }
 
-    /// Deals with each call by itself from now on.
-    pub fn deals(self, deal: impl Fn(Call) + Send + 'static) -> String {
-        let Self { url, mut calls, task } = self;
+    /// Handles each request with `handle` from now on.
+    pub fn handle_with(self, handle: impl Fn(Exchange) + Send + 'static) -> String {
+        let Self { url, mut exchanges, task } = self;
         tokio::spawn(async move {
             let _listening = task;
-            while let Some(call) = calls.recv().await {
-                deal(call);
+            while let Some(exchange) = exchanges.recv().await {
+                handle(exchange);
             }
         });
         url
     }
 }
 
-impl Call {
+impl Exchange {
     fn body(&self) -> &str {
         self.request.split_once("\r\n\r\n").expect("it was read whole").1
     }
@@ -96,7 +99,7 @@ impl Call {
         }
     }
 
-    /// The tokens that it asks about.
+    /// The tokens in it.
     pub fn tokens(&self) -> Vec<String> {
         self.items().iter().map(token).collect()
     }
@@ -107,28 +110,28 @@ impl Call {
         if self.body().starts_with("{\"tokens\"") {
             self.results(&verdicts);
         } else {
-            self.say(&json(&verdicts[0]));
+            self.reply(&json(&verdicts[0]));
         }
     }
 
-    /// Says that each token is alive, and names it.
+    /// Replies that each token is alive, with the token as the user's name.
     pub fn all_alive(self) {
         self.judge(|item| alive(&token(item)));
     }
 
     /// Answers with these verdicts.
     pub fn results(self, verdicts: &[String]) {
-        self.say(&json(&format!("{{\"results\":[{}]}}", verdicts.join(","))));
+        self.reply(&json(&format!("{{\"results\":[{}]}}", verdicts.join(","))));
     }
 
     /// Answers with these bytes.
-    pub fn say(self, bytes: &str) {
+    pub fn reply(self, bytes: &str) {
         let _ = self.answer.send(bytes.to_owned());
     }
 
-    /// Waits until the client has given the call up.
+    /// Waits until the client has cancelled the request.
     pub async fn until_given_up(mut self) {
-        timeout(SOON, self.answer.closed()).await.expect("the call goes on");
+        timeout(SOON, self.answer.closed()).await.expect("the request is cancelled in time");
     }
 }
 
@@ -149,17 +152,17 @@ pub fn dead(reason: &str) -> String {
     format!("{{\"authenticated\":false,\"reason\":\"{reason}\"}}")
 }
 
-async fn accept(listener: TcpListener, arrived: mpsc::UnboundedSender<Call>) {
+async fn accept(listener: TcpListener, arrived: mpsc::UnboundedSender<Exchange>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         connections.spawn(converse(stream, arrived.clone()));
     }
 }
 
-async fn converse(mut stream: TcpStream, arrived: mpsc::UnboundedSender<Call>) {
+async fn converse(mut stream: TcpStream, arrived: mpsc::UnboundedSender<Exchange>) {
     while let Some(request) = read_request(&mut stream).await {
         let (answer, given) = oneshot::channel();
-        if arrived.send(Call { request, answer }).is_err() {
+        if arrived.send(Exchange { request, answer }).is_err() {
             return;
         }
         let mut more = [0];

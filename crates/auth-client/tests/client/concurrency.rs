@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::batches::options;
 use crate::client_with;
-use testkit::fake_auth::nobody;
+use testkit::fake_auth::unreachable;
 use testkit::fake_auth::{Service, alive, dead, token};
 
 /// The same numbers in every run.
@@ -28,13 +28,13 @@ impl Dice {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_uses_of_a_single_use_token_exactly_one_succeeds() {
-    for places in [1, 2, 4] {
+    for slots in [1, 2, 4] {
         let used = Mutex::new(HashSet::new());
-        let url = Service::new().await.judges(move |item| {
+        let url = Service::new().await.judge_with(move |item| {
             let token = token(item);
             if used.lock().insert(token.clone()) { alive(&token) } else { dead("revoked") }
         });
-        let client = client_with(options(&url, places));
+        let client = client_with(options(&url, slots));
         for nth in 0..20 {
             let mut crowd = JoinSet::new();
             for _ in 0..64 {
@@ -52,26 +52,27 @@ async fn of_many_uses_of_a_single_use_token_exactly_one_succeeds() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ten_thousand_callers_of_whom_many_leave_get_each_their_own_answer() {
-    for places in [1, 2, 4] {
+    for slots in [1, 2, 4] {
         let uses = Arc::new(Mutex::new(HashMap::<String, usize>::new()));
         let counted = Arc::clone(&uses);
-        let url = Service::new().await.judges(move |item| {
+        let url = Service::new().await.judge_with(move |item| {
             let token = token(item);
             *counted.lock().entry(token.clone()).or_default() += 1;
             alive(&token)
         });
         let client =
-            client_with(AuthClientOptions { max_in_flight: 20_000, ..options(&url, places) });
+            client_with(AuthClientOptions { max_in_flight: 20_000, ..options(&url, slots) });
         let (mut crowd, mut dice) = (JoinSet::new(), Dice(7));
         for nth in 0..10_000 {
             let client = client.clone();
-            let patience = (dice.roll(3) == 0).then(|| Duration::from_micros(dice.roll(20_000)));
+            let cancel_after =
+                (dice.roll(3) == 0).then(|| Duration::from_micros(dice.roll(20_000)));
             crowd.spawn(async move {
                 let token = format!("token-{nth}");
-                let asked = client.validate(Question::new(&token));
-                let outcome = match patience {
-                    Some(patience) => timeout(patience, asked).await.ok(),
-                    None => Some(asked.await),
+                let validation = client.validate(Question::new(&token));
+                let outcome = match cancel_after {
+                    Some(cancel_after) => timeout(cancel_after, validation).await.ok(),
+                    None => Some(validation.await),
                 };
                 match outcome {
                     Some(Ok(Answer::Alive(session))) => {
@@ -93,22 +94,25 @@ async fn ten_thousand_callers_of_whom_many_leave_get_each_their_own_answer() {
         assert!(outcomes.iter().filter(|(_, answered)| *answered).count() > 6000);
         let stats = client.stats();
         assert_eq!(stats.upstreams[0].in_flight, 0);
-        let calls: u64 = stats.batches.steps.iter().map(|(_, calls)| calls).sum();
-        assert!(calls * 4 < stats.batches.questions, "{calls} calls are hardly batches");
+        let exchanges: u64 = stats.batches.steps.iter().map(|(_, exchanges)| exchanges).sum();
+        assert!(
+            exchanges * 4 < stats.batches.questions,
+            "{exchanges} requests for so many questions are hardly batches"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_revocation_that_has_answered_is_seen_by_every_question_that_starts_later() {
     const TOKENS: usize = 200;
-    for places in [1, 2, 4] {
+    for slots in [1, 2, 4] {
         let revoked = Arc::new(Mutex::new(HashSet::<String>::new()));
-        let known = Arc::clone(&revoked);
-        let url = Service::new().await.judges(move |item| {
+        let revoked_tokens = Arc::clone(&revoked);
+        let url = Service::new().await.judge_with(move |item| {
             let token = token(item);
-            if known.lock().contains(&token) { dead("revoked") } else { alive(&token) }
+            if revoked_tokens.lock().contains(&token) { dead("revoked") } else { alive(&token) }
         });
-        let client = client_with(options(&url, places));
+        let client = client_with(options(&url, slots));
         let over = Arc::new(AtomicUsize::new(0));
         let mut crowd = JoinSet::new();
         for nth in 0..32 {
@@ -139,27 +143,27 @@ async fn a_revocation_that_has_answered_is_seen_by_every_question_that_starts_la
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn calls_that_break_or_hang_leave_no_caller_with_a_wrong_answer_or_none() {
-    for places in [1, 2, 4] {
+    for slots in [1, 2, 4] {
         let uses = Arc::new(Mutex::new(HashMap::<String, usize>::new()));
         let (counted, dice) = (Arc::clone(&uses), Mutex::new(Dice(11)));
         let held = Mutex::new(Vec::new());
-        let url = Service::new().await.deals(move |call| {
-            for token in call.tokens() {
+        let url = Service::new().await.handle_with(move |exchange| {
+            for token in exchange.tokens() {
                 *counted.lock().entry(token).or_default() += 1;
             }
             match dice.lock().roll(8) {
-                0 => drop(call),
-                1 => held.lock().push(call),
-                2 => call.results(&[]),
-                _ => call.all_alive(),
+                0 => drop(exchange),
+                1 => held.lock().push(exchange),
+                2 => exchange.results(&[]),
+                _ => exchange.all_alive(),
             }
         });
         let budget = Duration::from_millis(500);
-        let client = client_with(AuthClientOptions { timeout: budget, ..options(&url, places) });
+        let client = client_with(AuthClientOptions { timeout: budget, ..options(&url, slots) });
         let mut crowd = JoinSet::new();
         for nth in 0..64 {
             let client = client.clone();
-            crowd.spawn(async move { persist(&client, nth, budget).await });
+            crowd.spawn(async move { validate_repeatedly(&client, nth, budget).await });
         }
         let counts = crowd.join_all().await;
         let alive: usize = counts.iter().map(|(alive, _)| alive).sum();
@@ -175,21 +179,25 @@ async fn calls_that_break_or_hang_leave_no_caller_with_a_wrong_answer_or_none() 
     }
 }
 
-/// Asks for tokens of its own, one after the other. Says how often it got an answer and how often
-/// none.
-async fn persist(client: &AuthClient, caller: usize, budget: Duration) -> (usize, usize) {
+/// Validates tokens of its own, one after the other. Returns how often it got an answer and how
+/// often none.
+async fn validate_repeatedly(
+    client: &AuthClient,
+    caller: usize,
+    budget: Duration,
+) -> (usize, usize) {
     let (mut alive, mut failed) = (0, 0);
     while alive + failed < 25 {
         let token = format!("token-{caller}-{}", alive + failed);
-        let asked = client.validate(Question::new(&token));
-        let outcome = timeout(budget + Duration::from_millis(300), asked).await;
-        match outcome.expect("a caller is kept past its deadline") {
+        let validation = client.validate(Question::new(&token));
+        let outcome = timeout(budget + Duration::from_millis(300), validation).await;
+        match outcome.expect("a caller waits past its deadline") {
             Ok(Answer::Alive(session)) => {
                 assert_eq!(session.user.username, token);
                 alive += 1;
             }
             Ok(Answer::Dead(reason)) => panic!("{token} is taken for dead: {reason:?}"),
-            // It was not sent: the same one is asked for again, and still used once at most.
+            // It was not sent: the same token is validated again, and still used once at most.
             Err(AuthUnavailable::BreakerOpen) => tokio::time::sleep(Duration::from_millis(5)).await,
             Err(_) => failed += 1,
         }
@@ -201,11 +209,11 @@ async fn persist(client: &AuthClient, caller: usize, budget: Duration) -> (usize
 async fn a_batch_that_cannot_have_been_received_is_asked_elsewhere_and_used_once() {
     let uses = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&uses);
-    let url = Service::new().await.judges(move |item| {
+    let url = Service::new().await.judge_with(move |item| {
         counted.fetch_add(usize::from(item["touch"].is_null()), Ordering::Relaxed);
         alive(&token(item))
     });
-    let down = nobody().await;
+    let down = unreachable().await;
     let urls = vec![down.url.parse().unwrap(), url.parse().unwrap()];
     let client = client_with(AuthClientOptions { urls, ..options(&url, 1) });
     for round in 1..=5 {
