@@ -1,4 +1,4 @@
-//! The service put together, without a socket: what its routers share.
+//! Assembles the service, without a socket: the state that its routers share.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl FromRef<AppState> for AuthClient {
 }
 
 impl App {
-    /// Puts the service together. Nothing is sent to the auth service yet.
+    /// Assembles the service. Nothing is sent to the auth service yet.
     ///
     /// # Errors
     ///
@@ -51,9 +51,9 @@ impl App {
         let client = AuthClient::new(config.auth.clone(), Arc::clone(&clock))?;
         let collector = Box::new(AuthClientMetrics::new(client.clone()));
         metrics.register(|registry| registry.register_collector(collector));
-        let asked = client.clone();
+        let probed = client.clone();
         let readiness = Readiness::new(lifecycle).check("auth-service", move || {
-            let client = asked.clone();
+            let client = probed.clone();
             async move { client.ready().await.then_some(()).ok_or("it gives no answer") }
         });
         let pages = Arc::new(Pages::new(config));

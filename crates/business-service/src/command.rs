@@ -1,4 +1,4 @@
-//! What the binary `business-service` is.
+//! The binary `business-service`: its settings, its listeners.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -25,8 +25,7 @@ struct BusinessService {
 impl Program for BusinessService {
     const NAME: &'static str = "business-service";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const ABOUT: &'static str =
-        "The service behind the door: data that only a live session may see.";
+    const ABOUT: &'static str = "The protected service: data that only a live session may see.";
 
     fn table() -> Vec<Row> {
         settings_table()

@@ -24,7 +24,7 @@ pub struct Config {
     pub addr: SocketAddr,
     /// Where metrics and probes are served.
     pub internal_addr: SocketAddr,
-    /// How the auth service is asked.
+    /// How the client of the auth service is set up.
     pub auth: AuthClientOptions,
     /// Where a browser is sent to log in.
     pub login_url: Url,
@@ -117,7 +117,7 @@ fn peer(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip())
 }
 
-/// What an answer that is none most likely comes of.
+/// The most likely cause of a reply that is no answer.
 fn hint(status: u16) -> Option<&'static str> {
     match status {
         401 => Some("is BUSINESS_AUTH_KEY its AUTH_INTERNAL_KEY?"),
@@ -130,8 +130,8 @@ fn traceparent(trace: &TraceParent) -> Option<&str> {
     trace.header().to_str().ok()
 }
 
-/// The strictest name that browsers take a cookie by at this URL: they keep a Secure one over TLS,
-/// and on hosts of their own machine.
+/// The strictest cookie name that browsers accept at this URL: they store a Secure cookie over TLS,
+/// and from hosts of their own machine.
 fn strictest_name(url: &Url) -> &'static str {
     let local = url.host_str().is_some_and(|host| {
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();

@@ -12,25 +12,25 @@ use crate::notes::NOTE_CHARS;
 /// Why a request got no answer of its own.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// It is not let in.
+    /// It has no live session, or it is not known whether it has one.
     Refused(Refusal),
-    /// Nothing stands at its path.
+    /// Its path is not routed.
     NotFound,
     /// A browser sent it from another site.
     CrossSite,
-    /// It names a host that is none of ours.
+    /// It names a host that this service does not serve.
     Misdirected,
-    /// It announces a longer body than is taken.
+    /// It announces a body over the limit.
     TooLarge,
     /// The form that came with it cannot be read.
     Form(FormRejection),
-    /// What was typed is no note.
-    NoNote,
-    /// The session keeps no note of it.
-    NotKept(ValuesError),
+    /// What was typed is no valid note.
+    InvalidNote,
+    /// The note was not stored.
+    Values(ValuesError),
     /// A defect of ours; logged where it is made.
     Internal,
-    /// Its path knows other methods.
+    /// Its path is routed for other methods only.
     MethodNotAllowed,
 }
 
@@ -43,7 +43,7 @@ impl From<Refusal> for Error {
 impl Error {
     fn problem(self) -> Problem {
         match self {
-            Self::Refused(refusal) => refused(refusal),
+            Self::Refused(refusal) => refusal_problem(refusal),
             Self::CrossSite => {
                 Problem::new(ErrorCode::CrossSiteRequest, "a browser sent this from another site")
             }
@@ -53,12 +53,12 @@ impl Error {
                  BUSINESS_PUBLIC_URL name more",
             ),
             Self::TooLarge => Problem::new(ErrorCode::PayloadTooLarge, "the body is too long"),
-            Self::Form(rejection) => unreadable(&rejection),
-            Self::NoNote => Problem::new(
+            Self::Form(rejection) => form_problem(&rejection),
+            Self::InvalidNote => Problem::new(
                 ErrorCode::Unprocessable,
                 format!("a note has 1 to {NOTE_CHARS} characters, all on one line"),
             ),
-            Self::NotKept(error) => not_kept(error),
+            Self::Values(error) => values_problem(error),
             Self::Internal => Problem::new(
                 ErrorCode::Internal,
                 "this is a defect of the service; its log tells more under the request's id",
@@ -78,9 +78,9 @@ impl IntoResponse for Error {
     }
 }
 
-fn refused(refusal: Refusal) -> Problem {
+fn refusal_problem(refusal: Refusal) -> Problem {
     match refusal {
-        // Said once, by the client, when it began to leave them out.
+        // The client logged it once, when the breaker opened.
         Refusal::Unavailable(AuthUnavailable::BreakerOpen) => {}
         Refusal::Unavailable(why) => {
             tracing::warn!(why = why.as_str(), "a session could not be checked: {why}");
@@ -90,7 +90,7 @@ fn refused(refusal: Refusal) -> Problem {
     refusal.problem()
 }
 
-fn unreadable(rejection: &FormRejection) -> Problem {
+fn form_problem(rejection: &FormRejection) -> Problem {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             Problem::new(ErrorCode::PayloadTooLarge, "the form is too long")
@@ -106,9 +106,9 @@ fn unreadable(rejection: &FormRejection) -> Problem {
     }
 }
 
-fn not_kept(error: ValuesError) -> Problem {
+fn values_problem(error: ValuesError) -> Problem {
     let code = match error {
-        ValuesError::Refused(refusal) => return refused(refusal),
+        ValuesError::Refused(refusal) => return refusal_problem(refusal),
         ValuesError::Unsupported => ErrorCode::Forbidden,
         ValuesError::TooLarge => ErrorCode::PayloadTooLarge,
         ValuesError::Changed => ErrorCode::Conflict,

@@ -1,10 +1,10 @@
-//! The service behind the door: data that only a live session may see.
+//! The protected service: data that only a live session may see.
 //!
-//! It keeps no session and reads no token itself: every request is let in by [`auth_client`], which
-//! asks the auth service anew each time. Where nobody can say whether a token is alive, the answer
-//! is 503, never data.
+//! It stores no session and judges no token itself: every request is validated by [`auth_client`],
+//! which asks the auth service each time. Where it cannot be found out whether a token is alive, the
+//! answer is 503, never data.
 //!
-//! A process of its own goes through [`main`]. A process that joins it with something else takes
+//! A process of its own goes through [`main`]. A process that serves it beside something else takes
 //! [`settings_table`], [`Config::read`] and [`App::build`], and serves the app's routers.
 
 mod app;

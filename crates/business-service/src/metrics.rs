@@ -1,4 +1,4 @@
-//! How asking the auth service goes, as metrics: read from the client when they are asked for.
+//! The auth client's counts as metrics, read from the client at each scrape.
 
 use std::fmt;
 
@@ -41,7 +41,7 @@ impl Collector for AuthClientMetrics {
         encode_gauge(
             &mut encoder,
             "auth_client_in_flight",
-            "How many validations wait for an auth service or are under way to it",
+            "How many validations wait for an auth service or are in flight to it",
             in_flight,
         )
     }
@@ -60,17 +60,17 @@ fn encode_validations(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "a metric is a float; so many questions are never asked"
+    reason = "a metric is a float; there are never so many questions"
 )]
 fn encode_batch_sizes(encoder: &mut DescriptorEncoder<'_>, sizes: &BatchSizes) -> fmt::Result {
-    let help = "How many validations one call to an auth service held";
+    let help = "How many validations one request to an auth service held";
     let name = "auth_client_batch_size";
     let mut histogram = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-    let steps = sizes.steps.iter().map(|(most, calls)| (*most as f64, *calls));
-    // No call holds more than the last step: the exposition format wants this one all the same.
+    let steps = sizes.steps.iter().map(|(most, requests)| (*most as f64, *requests));
+    // No request holds more than the last step, but the exposition format demands this bucket.
     let buckets: Vec<_> = steps.chain([(f64::INFINITY, 0)]).collect();
-    let calls = buckets.iter().map(|(_, calls)| calls).sum();
-    histogram.encode_histogram::<NoLabelSet>(sizes.questions as f64, calls, &buckets, None)
+    let requests = buckets.iter().map(|(_, requests)| requests).sum();
+    histogram.encode_histogram::<NoLabelSet>(sizes.questions as f64, requests, &buckets, None)
 }
 
 fn encode_gauge<'a>(

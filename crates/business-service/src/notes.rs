@@ -1,19 +1,19 @@
-//! The visitor's notes: something that is kept in the session itself from one request to the next.
+//! The visitor's notes: an example of values that are stored in the session itself.
 
 use auth_client::{SessionValues, ValuesError};
 
 /// The longest note, in characters.
 pub(crate) const NOTE_CHARS: usize = 200;
-/// How many notes are kept; the oldest goes first.
-const NOTES_KEPT: usize = 15;
-/// What they are kept under.
+/// How many notes are stored; the oldest is dropped first.
+const MAX_NOTES: usize = 15;
+/// The key of the value that holds them.
 const KEY: &str = "business.notes";
 
-/// A note that may be kept: not empty, not too long, one line.
+/// A note that may be stored: not empty, not too long, one line.
 pub(crate) struct Note(String);
 
 impl Note {
-    /// The note that somebody typed, if it is one.
+    /// The typed text as a note, if it is valid.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = text.trim();
         let fits = (1..=NOTE_CHARS).contains(&text.chars().count());
@@ -25,7 +25,7 @@ impl Note {
 ///
 /// # Errors
 ///
-/// Whatever keeps them from being read.
+/// Why they could not be read.
 pub(crate) async fn list(values: &SessionValues<'_>) -> Result<Vec<String>, ValuesError> {
     let found = values.get::<Vec<String>>(KEY).await?;
     let mut notes = found.map(|found| found.value).unwrap_or_default();
@@ -37,12 +37,12 @@ pub(crate) async fn list(values: &SessionValues<'_>) -> Result<Vec<String>, Valu
 ///
 /// # Errors
 ///
-/// Whatever keeps it from being written.
+/// Why it could not be written.
 pub(crate) async fn add(values: &SessionValues<'_>, note: &Note) -> Result<(), ValuesError> {
     let added = |before: Option<Vec<String>>| {
         let mut notes = before.unwrap_or_default();
         notes.push(note.0.clone());
-        let surplus = notes.len().saturating_sub(NOTES_KEPT);
+        let surplus = notes.len().saturating_sub(MAX_NOTES);
         notes.drain(..surplus);
         notes
     };

@@ -7,8 +7,8 @@ use utoipa::openapi::{Components, ContentBuilder, Info, OpenApi, Ref, RefOr, Res
 pub(crate) fn describe(mut api: OpenApi) -> OpenApi {
     let mut info = Info::new("Reinflate business-service", env!("CARGO_PKG_VERSION"));
     info.description = Some(
-        "Data that only a live session may see. Every request asks the auth service anew, and is \
-         a use of its token."
+        "Data that only a live session may see. Every request is validated by the auth service, \
+         and is a use of its token."
             .to_owned(),
     );
     api.info = info;

@@ -15,12 +15,12 @@ use crate::Config;
 use crate::error::Error;
 use crate::notes::NOTE_CHARS;
 
-/// Where the part of the style sheet stands that differs from page to page.
+/// The path of the part of the style sheet that differs from page to page.
 pub(crate) const COUNTDOWN: &str = "/countdown.css";
-/// Longer times, in seconds, are told and not counted down.
+/// Longer times, in seconds, are shown and not counted down.
 pub(crate) const LONGEST_COUNTDOWN: u64 = 600;
 
-/// What all pages know of the world around them.
+/// What all pages need beside their own data.
 pub(crate) struct Pages {
     login: Url,
     /// Without a slash at its end.
@@ -35,7 +35,7 @@ struct Site {
     logout: String,
 }
 
-/// A page on its way out.
+/// A page as a response.
 pub(crate) struct Page(Response);
 
 #[derive(Template)]
@@ -46,7 +46,7 @@ struct DashboardPage<'a> {
     /// What stands before the `@`: people know themselves by it.
     name: &'a str,
     session: &'a SessionView<'static>,
-    time_left: String,
+    remaining: String,
     ends: String,
 }
 
@@ -56,7 +56,7 @@ struct ProtectedPage<'a> {
     site: &'a Site,
     here: &'static str,
     session: &'a SessionView<'static>,
-    time_left: String,
+    remaining: String,
 }
 
 #[derive(Template)]
@@ -93,7 +93,7 @@ impl Pages {
             name: session.user.username.split('@').next().unwrap_or_default(),
             here: "/dashboard",
             session,
-            time_left: time_left(session),
+            remaining: remaining(session),
             ends: ends.split_once('.').map_or("", |ends| ends.0).replace('T', " ") + " UTC",
         })
     }
@@ -103,7 +103,7 @@ impl Pages {
             site: &self.site,
             here: "/protected",
             session,
-            time_left: time_left(session),
+            remaining: remaining(session),
         })
     }
 
@@ -132,10 +132,10 @@ impl IntoResponse for Page {
 
 /// The style sheet of a countdown that takes so many seconds.
 ///
-/// Browsers may keep even a page that is not to be stored, to show it again by the back button, as
-/// long as no cookie has changed since. Chromium 156 miscounts the changes of a page that the login
-/// has led to from another origin, and would show it after the log-out. With this cookie, which
-/// means nothing, there is always one change too many.
+/// Browsers may keep even a `no-store` page for the back button, as long as no cookie has changed
+/// since. Chromium 156 misses such a change on a page that a login on another origin redirected to,
+/// and would show it after the log-out. This cookie, which means nothing, makes sure that one more
+/// cookie has changed.
 pub(crate) fn countdown(seconds: u64, request: &RequestId) -> Response {
     let css = format!(":root {{ --seconds: {} }}\n", seconds.min(LONGEST_COUNTDOWN));
     let cookie = format!("shown={}; Path=/; HttpOnly; SameSite=Lax; Max-Age=1", request.as_str());
@@ -148,6 +148,6 @@ pub(crate) fn countdown(seconds: u64, request: &RequestId) -> Response {
     response
 }
 
-fn time_left(session: &SessionView<'static>) -> String {
+fn remaining(session: &SessionView<'static>) -> String {
     in_words(Duration::from_secs(session.expires_in))
 }

@@ -1,4 +1,4 @@
-//! The one table of routes, and the one stack of layers around it.
+//! The table of routes, and the layers around it.
 
 use auth_http::cross_site::CrossSiteRule;
 use axum::Router;
@@ -35,13 +35,13 @@ pub(crate) fn public(app: &App) -> Router {
         .route(auth_api_types::paths::OPENAPI, get(openapi))
         .route("/", get(pages::go_to_dashboard));
     let layer = RequestLayer::new(app.metrics(), app.clock().clone());
-    around(router, app.allowed_hosts().cloned(), layer)
+    with_layers(router, app.allowed_hosts().cloned(), layer)
 }
 
 /// Everything on the internal listener.
 pub(crate) fn internal(app: &App) -> Router {
     let routes = app.metrics().routes().merge(app.readiness().routes());
-    around(routes, None, RequestLayer::internal(app.metrics(), app.clock().clone()))
+    with_layers(routes, None, RequestLayer::internal(app.metrics(), app.clock().clone()))
 }
 
 /// The description of the public listener.
@@ -52,7 +52,7 @@ pub(crate) fn openapi(app: &App) -> OpenApi {
 /// The routes that are this service's own.
 pub(crate) fn own(app: &App) -> OpenApiRouter {
     let countdown = Router::new().route(COUNTDOWN, get(pages::show_countdown));
-    // Our pages post to ourselves: no other origin is let in.
+    // These pages post to their own origin: no other one may.
     let rule = CrossSiteRule::new(app.own_origin());
     for_people()
         .layer(cross_site(rule, || Error::CrossSite.into_response()))
@@ -61,15 +61,15 @@ pub(crate) fn own(app: &App) -> OpenApiRouter {
         .with_state(app.state().clone())
 }
 
-/// What programs ask for. It changes nothing, has no body, and says by itself that no cache may keep
-/// it: without layers, since it is what is asked for most.
+/// The routes for programs. They change nothing, take no body, and set `Cache-Control` themselves:
+/// no layers, since they serve most requests.
 fn for_programs() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(data::show_data))
         .routes(routes!(data::show_protected_resource))
 }
 
-/// What people look at. No cache may keep any of it, refusals included.
+/// The routes for people. No cache may store any response of theirs, refusals included.
 fn for_people() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(pages::show_dashboard))
@@ -87,8 +87,8 @@ fn documented(app: &App) -> OpenApiRouter {
     own(app).merge(probes)
 }
 
-/// What every request gets, one that no route takes included.
-fn around(router: Router, hosts: Option<AllowedHosts>, layer: RequestLayer) -> Router {
+/// Adds what every request passes, also one that no route takes.
+fn with_layers(router: Router, hosts: Option<AllowedHosts>, layer: RequestLayer) -> Router {
     let hosts = other_hosts(hosts, || Error::Misdirected.into_response());
     router
         .merge(style_sheet())
@@ -97,7 +97,7 @@ fn around(router: Router, hosts: Option<AllowedHosts>, layer: RequestLayer) -> R
         .layer((layer, Refuse::by(refuse_too_long), hosts))
 }
 
-/// Refuses a request that announces a longer body than is taken, before any of it is read.
+/// Refuses a request that announces a body over the limit, before any of it is read.
 fn refuse_too_long(request: &mut Request) -> Option<Response> {
     let too_long = request.body().size_hint().lower() > BODY_LIMIT as u64;
     too_long.then(|| Error::TooLarge.into_response())

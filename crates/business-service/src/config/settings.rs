@@ -1,4 +1,4 @@
-//! The table of this service's settings: what each is called, what it is for, what it accepts.
+//! The table of this service's settings: their names, what they are for, what they accept.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -53,10 +53,10 @@ server_runtime::settings_table! {
     AUTH_CALLS: Setting<usize> = Setting::new(
         "BUSINESS_AUTH_CALLS",
         Parser::new("a number from 0 to 64", |text| {
-            text.parse().ok().filter(|calls| *calls <= 64)
+            text.parse().ok().filter(|batches| *batches <= 64)
         }),
-        "Calls under way at once to each auth service, which share the validations that come \
-         meanwhile; 0: a call for each validation",
+        "Batches of validations in flight at once to each auth service; 0: a request for each \
+         validation",
     )
     .with_flag("auth-calls")
     .with_default("2")
@@ -64,7 +64,7 @@ server_runtime::settings_table! {
     AUTH_CLIENT: Optional<ClientFields> = Setting::new(
         "BUSINESS_AUTH_CLIENT",
         Parser::new("any of ip, user-agent, separated by commas", |text| text.parse().ok()),
-        "What the auth service is told of the client, for sessions that are bound to it",
+        "What the auth service learns about the client, for sessions that are bound to it",
     )
     .with_flag("auth-client");
     TRUSTED_PROXIES: Optional<Vec<IpNet>> = Setting::new(

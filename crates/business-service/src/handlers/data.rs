@@ -1,4 +1,4 @@
-//! What programs ask for: the caller's own data, as JSON.
+//! The routes for programs: the caller's own data, as JSON.
 
 use std::borrow::Cow;
 
@@ -110,7 +110,7 @@ pub(crate) struct ProtectedResource {
         (status = 200, description = "The caller's own data", body = DataResponse),
         (status = 400, description = "Two tokens", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or one that opens nothing", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nobody knows whether the token is alive", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "It is not known whether the token is alive", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn show_data(caller: Result<Authenticated, Refusal>) -> Result<Response, Error> {
@@ -126,7 +126,7 @@ pub(crate) async fn show_data(caller: Result<Authenticated, Refusal>) -> Result<
         (status = 200, description = "The resource", body = ProtectedResource),
         (status = 400, description = "Two tokens", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No token, or one that opens nothing", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nobody knows whether the token is alive", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "It is not known whether the token is alive", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn show_protected_resource(
@@ -137,7 +137,7 @@ pub(crate) async fn show_protected_resource(
     private(&ProtectedResource { message, user: session.user.username })
 }
 
-/// For the caller alone: no cache keeps it.
+/// For the caller alone: no cache may store it.
 fn private<T: Serialize>(answer: &T) -> Result<Response, Error> {
     private_json(StatusCode::OK, answer).ok_or(Error::Internal)
 }

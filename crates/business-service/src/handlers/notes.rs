@@ -1,4 +1,4 @@
-//! `/notes`: what the visitor wrote, kept in the session.
+//! `/notes`: what the visitor wrote, stored in the session.
 
 use auth_api_types::Problem;
 use auth_client::{Authenticated, Refusal, ValuesError};
@@ -9,7 +9,7 @@ use http::request::Parts;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::pages::turn_away;
+use super::pages::respond_to_refusal;
 use crate::app::AppState;
 use crate::error::Error;
 use crate::notes::{self, Note};
@@ -30,8 +30,8 @@ pub(crate) struct NoteForm {
         (status = 303, description = "A browser without a live session is sent to the login"),
         (status = 400, description = "Two tokens", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "Another client without a live session", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "A single-use session keeps nothing", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nobody knows whether the session is alive", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "A single-use session stores nothing", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "It is not known whether the session is alive", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn show_notes(
@@ -52,15 +52,15 @@ pub(crate) async fn show_notes(
     post, path = "/notes", tag = "pages", security(("cookie" = []), ("bearer" = []), ("token" = [])),
     request_body(content = NoteForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 303, description = "It is kept: on to the page; or, for a browser without a live session, to the login"),
+        (status = 303, description = "It is stored: on to the page; or, for a browser without a live session, to the login"),
         (status = 400, description = "Two tokens, or another form", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "Another client without a live session", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "A single-use session keeps nothing, or another site sent it", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "A single-use session stores nothing, or another site sent it", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Others keep writing at once; with `Retry-After`", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The form is too long, or the session keeps no more", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The form is too long, or the session has no room for it", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is no form", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "That is no note", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nobody knows whether the session is alive, or too many notes of it wait", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "It is not known whether the session is alive, or too many notes of it wait", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn add_note(
@@ -71,7 +71,7 @@ pub(crate) async fn add_note(
 ) -> Result<Redirect, Response> {
     caller.map_err(|refusal| away(&app, refusal, &parts))?;
     let Form(form) = form.map_err(|rejection| Error::Form(rejection).into_response())?;
-    let note = Note::read(&form.note).ok_or_else(|| Error::NoNote.into_response())?;
+    let note = Note::read(&form.note).ok_or_else(|| Error::InvalidNote.into_response())?;
     let values = app.client.values(&parts);
     let values = values.map_err(|refusal| away(&app, refusal, &parts))?;
     let added = notes::add(&values, &note).await;
@@ -82,10 +82,10 @@ pub(crate) async fn add_note(
 fn refused(app: &AppState, error: ValuesError, parts: &Parts) -> Response {
     match error {
         ValuesError::Refused(refusal) => away(app, refusal, parts),
-        other => Error::NotKept(other).into_response(),
+        other => Error::Values(other).into_response(),
     }
 }
 
 fn away(app: &AppState, refusal: Refusal, parts: &Parts) -> Response {
-    turn_away(app, refusal, &parts.headers, &parts.uri)
+    respond_to_refusal(app, refusal, &parts.headers, &parts.uri)
 }

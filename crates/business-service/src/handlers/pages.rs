@@ -1,4 +1,4 @@
-//! What people look at: pages for a live session, and the way to the login for everybody else.
+//! The routes for people: pages for a live session, and a redirect to the login without one.
 
 use auth_api_types::{ErrorCode, Problem};
 use auth_client::{Authenticated, Refusal};
@@ -22,7 +22,7 @@ use crate::page::{self, Page};
         (status = 303, description = "A browser without a live session is sent to the login"),
         (status = 400, description = "Two tokens", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "Another client without a live session", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nobody knows whether the session is alive", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "It is not known whether the session is alive", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn show_dashboard(
@@ -32,7 +32,7 @@ pub(crate) async fn show_dashboard(
     caller: Result<Authenticated, Refusal>,
 ) -> Result<Page, Response> {
     let Authenticated(session) =
-        caller.map_err(|refusal| turn_away(&app, refusal, &headers, &uri))?;
+        caller.map_err(|refusal| respond_to_refusal(&app, refusal, &headers, &uri))?;
     app.pages.dashboard(&session).map_err(IntoResponse::into_response)
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn show_dashboard(
         (status = 303, description = "A browser without a live session is sent to the login"),
         (status = 400, description = "Two tokens", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "Another client without a live session", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nobody knows whether the session is alive", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "It is not known whether the session is alive", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn show_protected(
@@ -54,12 +54,12 @@ pub(crate) async fn show_protected(
     caller: Result<Authenticated, Refusal>,
 ) -> Result<Page, Response> {
     let Authenticated(session) =
-        caller.map_err(|refusal| turn_away(&app, refusal, &headers, &uri))?;
+        caller.map_err(|refusal| respond_to_refusal(&app, refusal, &headers, &uri))?;
     app.pages.protected(&session).map_err(IntoResponse::into_response)
 }
 
-/// A browser that a login would help is sent there; everybody else is told what is wrong.
-pub(super) fn turn_away(
+/// Redirects a browser to the login where that would help; anything else gets the problem.
+pub(super) fn respond_to_refusal(
     app: &AppState,
     refusal: Refusal,
     headers: &HeaderMap,
@@ -84,7 +84,7 @@ pub(crate) struct Countdown {
     seconds: u64,
 }
 
-/// The part of the style sheet that differs from look to look.
+/// The part of the style sheet that differs from view to view.
 pub(crate) async fn show_countdown(
     query: Result<Query<Countdown>, QueryRejection>,
     Extension(request): Extension<RequestId>,

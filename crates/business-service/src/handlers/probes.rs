@@ -13,7 +13,7 @@ pub(crate) async fn show_liveness() -> Response {
     probes::live().await
 }
 
-/// Whether the service is of use: it is, while an auth service answers and it is not told to end.
+/// Whether the service wants requests: while an auth service answers and it is not draining.
 #[utoipa::path(
     get, path = "/readyz", tag = "probes",
     responses(

@@ -6,11 +6,11 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use testkit::fake_auth::{Exchange, SESSION, Service, dead, http, token};
 
-/// How it does.
+/// How the fake service behaves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Health {
     Healthy,
-    /// It answers with this status, whatever it is asked.
+    /// It replies with this status to every request.
     Broken(u16),
     /// It never answers.
     Hung,
@@ -25,7 +25,7 @@ struct Inner {
     health: Health,
     username: String,
     questions: Vec<Value>,
-    /// What will never be answered.
+    /// Requests that never get a reply.
     unanswered: Vec<Exchange>,
 }
 

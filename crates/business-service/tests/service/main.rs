@@ -1,4 +1,4 @@
-//! The service through its router, with an auth service that does what a test says.
+//! The service through its router, with a fake auth service.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -18,7 +18,7 @@ use http::Request;
 use server_runtime::{Lifecycle, Metrics, Settings};
 use tower::ServiceExt;
 
-/// The service and the auth service that it asks.
+/// The service and its fake auth service.
 struct Service {
     auth: Auth,
     app: App,
@@ -86,7 +86,7 @@ async fn json(response: Response) -> serde_json::Value {
     serde_json::from_str(&text(response).await).unwrap()
 }
 
-/// What a browser says it would like to have.
+/// The `Accept` header of a browser.
 const BROWSER: (&str, &str) =
     ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 const ALIVE: (&str, &str) = ("authorization", "Bearer alive");
