@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::Limits;
 
 /// So many requests of callers that went away may stay queued before they are looked for.
-const CANCELLED_KEPT: usize = 64;
+const MAX_CANCELLED: usize = 64;
 
 /// A request, and where its response goes.
 pub(crate) struct Waiter<Req, Resp> {
@@ -84,7 +84,7 @@ impl<Req, Resp> Queue<Req, Resp> {
     /// others have waiting.
     pub(crate) fn record_cancellation(&mut self) {
         self.cancelled += 1;
-        if self.cancelled > CANCELLED_KEPT.max(self.waiting.len() / 2) {
+        if self.cancelled > MAX_CANCELLED.max(self.waiting.len() / 2) {
             self.waiting.retain(|waiter| !waiter.reply.is_closed());
             self.cancelled = 0;
         }
@@ -152,7 +152,7 @@ mod tests {
         for _ in 0..100_000 {
             drop(push(&mut queue, 1));
             queue.record_cancellation();
-            assert!(queue.waiting.len() <= 2 * CANCELLED_KEPT + 2);
+            assert!(queue.waiting.len() <= 2 * MAX_CANCELLED + 2);
         }
         drop(stays);
     }

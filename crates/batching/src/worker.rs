@@ -48,7 +48,7 @@ where
     let responses = loop {
         // Created before the look, so that no cancellation after it is missed.
         let cancelled = shared.cancelled.notified();
-        if nobody_waits(&replies, &mut first_waiting) {
+        if all_cancelled(&replies, &mut first_waiting) {
             return;
         }
         select! {
@@ -64,8 +64,8 @@ where
 }
 
 /// Looks on from the last one that was seen to wait.
-fn nobody_waits<Resp>(replies: &[oneshot::Sender<Resp>], first_waiting: &mut usize) -> bool {
-    let gone = replies[*first_waiting..].iter().take_while(|reply| reply.is_closed()).count();
-    *first_waiting += gone;
+fn all_cancelled<Resp>(replies: &[oneshot::Sender<Resp>], first_waiting: &mut usize) -> bool {
+    let cancelled = replies[*first_waiting..].iter().take_while(|reply| reply.is_closed()).count();
+    *first_waiting += cancelled;
     *first_waiting == replies.len()
 }

@@ -43,20 +43,20 @@ impl std::error::Error for BodyTimedOut {}
 /// Where a body is left by a handler that did not read it to its end.
 #[derive(Debug)]
 pub(crate) struct UnreadBody {
-    left: Mutex<Remainder>,
+    remainder: Mutex<Remainder>,
     /// Whether the client waits for a `100 Continue` before it sends the body.
     expects: bool,
 }
 
 impl UnreadBody {
     pub(crate) fn new(expects: bool) -> Self {
-        Self { left: Mutex::default(), expects }
+        Self { remainder: Mutex::default(), expects }
     }
 
     /// Whether the body is not to be read after an answer with this status: it is too long or of a
     /// wrong type, or reading it would have the client send it in vain.
     pub(crate) fn is_refused(&self, status: StatusCode) -> bool {
-        match (&*self.left.lock(), status) {
+        match (&*self.remainder.lock(), status) {
             (Remainder::Body { .. }, StatusCode::PAYLOAD_TOO_LARGE)
             | (Remainder::Body { begun: false, .. }, StatusCode::UNSUPPORTED_MEDIA_TYPE) => true,
             (Remainder::Body { begun, .. }, _) => self.expects && !begun,
@@ -108,10 +108,10 @@ impl TimedBody {
         Self { incoming: Some(incoming), begun: false, deadline, sleep: None, rest, activity }
     }
 
-    fn over(&mut self, left: Remainder) {
+    fn over(&mut self, remainder: Remainder) {
         self.incoming = None;
         self.answering();
-        *self.rest.left.lock() = left;
+        *self.rest.remainder.lock() = remainder;
     }
 
     /// The handler does not wait for the body any more.
@@ -186,12 +186,12 @@ impl Drop for TimedBody {
     fn drop(&mut self) {
         if let Some(incoming) = self.incoming.take() {
             self.answering();
-            let left = if incoming.is_end_stream() {
+            let remainder = if incoming.is_end_stream() {
                 Remainder::Nothing
             } else {
                 Remainder::Body { incoming, begun: self.begun }
             };
-            *self.rest.left.lock() = left;
+            *self.rest.remainder.lock() = remainder;
         }
     }
 }
@@ -205,9 +205,9 @@ pub(crate) struct BodyDrain {
 
 impl BodyDrain {
     pub(crate) fn poll(&mut self, rest: &UnreadBody, cx: &mut Context<'_>) -> Poll<Reuse> {
-        let mut left = rest.left.lock();
-        let Remainder::Body { incoming, .. } = &mut *left else {
-            let keep = !matches!(*left, Remainder::Broken);
+        let mut remainder = rest.remainder.lock();
+        let Remainder::Body { incoming, .. } = &mut *remainder else {
+            let keep = !matches!(*remainder, Remainder::Broken);
             return Poll::Ready(if keep { Reuse::Keep } else { Reuse::Close });
         };
         if incoming.size_hint().lower() > REST_BYTES as u64 {

@@ -190,13 +190,13 @@ impl Lifecycle {
         shared.last_group.close();
         open += shared.last_group.wait_until_closed(rest.max(IN_FLIGHT_LAST)).await;
         if open > 0 {
-            tracing::warn!(target: PROCESS_LOG_TARGET, left = open, "connections are cut off at the end of the drain");
+            tracing::warn!(target: PROCESS_LOG_TARGET, connections = open, "connections are cut off at the end of the drain");
         }
         shared.stopped.cancel();
         shared.tasks.close();
         if tokio::time::timeout(BACKGROUND, shared.tasks.wait()).await.is_err() {
-            let left = shared.tasks.len();
-            tracing::warn!(target: PROCESS_LOG_TARGET, left, "tasks did not end in time");
+            let tasks = shared.tasks.len();
+            tracing::warn!(target: PROCESS_LOG_TARGET, tasks, "tasks did not end in time");
         }
         tracing::info!(target: PROCESS_LOG_TARGET, "stopped");
     }

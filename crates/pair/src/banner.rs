@@ -111,7 +111,7 @@ mod tests {
             ["in memory", "set AUTH_DATABASE_URL", "users add EMAIL --admin", "start again"];
         let found: Vec<_> = steps.iter().filter_map(|step| memory.find(step)).collect();
         assert!(found.len() == steps.len() && found.is_sorted(), "{memory}");
-        let kept = text(None, false);
-        assert!(kept.contains("users add EMAIL --admin") && !kept.contains("in memory"), "{kept}");
+        let text = text(None, false);
+        assert!(text.contains("users add EMAIL --admin") && !text.contains("in memory"), "{text}");
     }
 }

@@ -20,9 +20,9 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+struct Captured(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Kept {
+impl Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -47,8 +47,8 @@ fn router() -> Router {
 }
 
 /// The lines so far: level and message, and the whole object.
-fn lines(kept: &Kept) -> Vec<(String, Value)> {
-    let bytes = std::mem::take(&mut *kept.0.lock());
+fn lines(captured: &Captured) -> Vec<(String, Value)> {
+    let bytes = std::mem::take(&mut *captured.0.lock());
     let text = String::from_utf8_lossy(&bytes);
     assert!(!text.contains("geheim"), "{text}");
     let lines: Vec<Value> =
@@ -63,8 +63,8 @@ fn lines(kept: &Kept) -> Vec<(String, Value)> {
 
 #[tokio::test]
 async fn an_answer_is_logged_by_its_outcome_with_the_requests_id() {
-    let kept = Kept::default();
-    let writer = kept.clone();
+    let captured = Captured::default();
+    let writer = captured.clone();
     let filter = EnvFilter::new("server_runtime=debug,info");
     telemetry::subscriber(Format::Json, filter, false, move || writer.clone()).init();
     let router = router();
@@ -73,7 +73,7 @@ async fn an_answer_is_logged_by_its_outcome_with_the_requests_id() {
         let request = request.header("authorization", "Bearer geheim").body(Body::empty()).unwrap();
         router.clone().oneshot(request).await.unwrap();
     }
-    let lines = lines(&kept);
+    let lines = lines(&captured);
     let seen: Vec<&str> = lines.iter().map(|(seen, _)| &**seen).collect();
     assert_eq!(seen, ["DEBUG answered", "INFO refused", "INFO from the handler", "ERROR failed"]);
     let answered = &lines[0].1;

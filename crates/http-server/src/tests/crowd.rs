@@ -11,7 +11,7 @@ const ROOM: usize = 8;
 const CROWD: u8 = 2;
 
 /// Nothing times out, and a network never makes room for itself.
-fn full_of_patience() -> Limits {
+fn long_timeouts() -> Limits {
     Limits {
         head_timeout: LONG,
         body_timeout: LONG,
@@ -81,18 +81,18 @@ async fn others_are_served(server: &Server, what: Does) -> Vec<Client> {
 #[tokio::test]
 async fn what_one_network_leaves_incomplete_shuts_out_nobody_else() {
     for does in INCOMPLETE {
-        let server = Server::start(full_of_patience()).await;
+        let server = Server::start(long_timeouts()).await;
         let mut crowd = crowd(&server, does).await;
         others_are_served(&server, does).await;
         // The one that has been incomplete longest was the first to end, and was told why.
-        let told = crowd[0].answer().await.map(|answer| answer.status);
-        assert_eq!(told, (!matches!(does, Does::Nothing)).then_some(503), "{does:?}");
+        let status = crowd[0].answer().await.map(|answer| answer.status);
+        assert_eq!(status, (!matches!(does, Does::Nothing)).then_some(503), "{does:?}");
     }
 }
 
 #[tokio::test]
 async fn idle_connections_of_one_network_shut_out_nobody_else() {
-    let server = Server::start(full_of_patience()).await;
+    let server = Server::start(long_timeouts()).await;
     let mut crowd = crowd(&server, Does::OneRequest).await;
     others_are_served(&server, Does::OneRequest).await;
     crowd[0].is_closed_cleanly().await;
@@ -100,7 +100,7 @@ async fn idle_connections_of_one_network_shut_out_nobody_else() {
 
 #[tokio::test]
 async fn a_crowd_that_comes_back_for_ever_shuts_out_nobody_else() {
-    let server = Server::start(full_of_patience()).await;
+    let server = Server::start(long_timeouts()).await;
     let mut crowd = crowd(&server, Does::HalfAHead).await;
     for last in 3..40 {
         let mut client = server.connect_from(CROWD).await;
@@ -113,7 +113,7 @@ async fn a_crowd_that_comes_back_for_ever_shuts_out_nobody_else() {
 
 #[tokio::test]
 async fn answers_that_nobody_reads_shut_out_nobody_else() {
-    let limits = Limits { evict_after: Duration::from_millis(20), ..full_of_patience() };
+    let limits = Limits { evict_after: Duration::from_millis(20), ..long_timeouts() };
     let server = Server::start(limits).await;
     let mut crowd = Vec::new();
     for _ in 0..ROOM {
@@ -139,7 +139,7 @@ async fn answers_that_nobody_reads_shut_out_nobody_else() {
 
 #[tokio::test]
 async fn what_is_being_answered_is_never_cut_for_others() {
-    let server = Server::start(full_of_patience()).await;
+    let server = Server::start(long_timeouts()).await;
     let mut waiting = Vec::new();
     for _ in 0..ROOM {
         let mut client = server.connect_from(CROWD).await;
@@ -159,7 +159,7 @@ async fn what_is_being_answered_is_never_cut_for_others() {
 
 #[tokio::test]
 async fn everybody_may_be_one_network() {
-    let server = Server::start(full_of_patience()).await;
+    let server = Server::start(long_timeouts()).await;
     // With room for all of them nobody's share counts.
     let mut crowd = crowd(&server, Does::HalfAHead).await;
     for client in &mut crowd {
@@ -169,7 +169,7 @@ async fn everybody_may_be_one_network() {
     // Without, the others of the same network only end once they have kept us waiting for long.
     assert_eq!(server.connect_from(CROWD).await.get("/ok").await.status, 503);
     for does in INCOMPLETE {
-        let limits = Limits { evict_after: Duration::from_millis(20), ..full_of_patience() };
+        let limits = Limits { evict_after: Duration::from_millis(20), ..long_timeouts() };
         let server = Server::start(limits).await;
         let _slow = self::crowd(&server, does).await;
         tokio::time::sleep(Duration::from_millis(30)).await;
@@ -182,7 +182,7 @@ async fn everybody_may_be_one_network() {
 
 #[tokio::test]
 async fn a_larger_network_takes_no_room_of_a_smaller_one() {
-    let server = Server::start(full_of_patience()).await;
+    let server = Server::start(long_timeouts()).await;
     let mut small = server.connect_from(3).await;
     Does::HalfAHead.with(&mut small).await;
     let mut waiting = Vec::new();
@@ -203,7 +203,7 @@ async fn a_larger_network_takes_no_room_of_a_smaller_one() {
 async fn on_other_threads_the_same_holds() {
     for does in INCOMPLETE {
         let life = Lifecycle::new(Duration::ZERO).with_workers(3).unwrap();
-        let server = Server::start_with(full_of_patience(), life).await;
+        let server = Server::start_with(long_timeouts(), life).await;
         let _crowd = crowd(&server, does).await;
         others_are_served(&server, does).await;
     }

@@ -189,7 +189,7 @@ async fn a_head_on_its_way_at_the_end_is_waited_for() {
 async fn what_others_depend_on_serves_until_they_are_done() {
     let life = Lifecycle::with_deadline(Duration::ZERO, LONG);
     let server = Server::start_with(Limits::default(), life.clone()).await;
-    let asked = Server::start_with(Limits::default(), life.closing_last()).await;
+    let draining_server = Server::start_with(Limits::default(), life.closing_last()).await;
     let mut client = server.at_the_gate().await;
     let running = spawn_run(&life);
     life.drain();
@@ -197,24 +197,24 @@ async fn what_others_depend_on_serves_until_they_are_done() {
     while Client::connect(server.addr).await.is_ok() {
         tokio::task::yield_now().await;
     }
-    asked.is_fine().await;
+    draining_server.is_fine().await;
     assert!(!life.closing_last().listener_group().is_closing());
     server.gate.open.add_permits(1);
     assert_eq!(client.answer().await.unwrap().body, "waited");
     running.await.unwrap();
-    assert!(Client::connect(asked.addr).await.is_err());
+    assert!(Client::connect(draining_server.addr).await.is_err());
 }
 
 #[tokio::test]
 async fn what_others_depend_on_has_a_moment_of_its_own_where_they_took_all_the_time() {
     let life = Lifecycle::with_deadline(Duration::ZERO, Duration::from_millis(30));
     let server = Server::start_with(Limits::default(), life.clone()).await;
-    let asked = Server::start_with(Limits::default(), life.closing_last()).await;
-    let (_stuck, mut client) = (server.at_the_gate().await, asked.at_the_gate().await);
+    let draining_server = Server::start_with(Limits::default(), life.closing_last()).await;
+    let (_stuck, mut client) = (server.at_the_gate().await, draining_server.at_the_gate().await);
     let running = spawn_run(&life);
     life.drain();
     life.closing_last().listener_group().closing_token().cancelled().await;
-    asked.gate.open.add_permits(1);
+    draining_server.gate.open.add_permits(1);
     assert_eq!(client.answer().await.unwrap().body, "waited");
     running.await.unwrap();
 }

@@ -21,13 +21,13 @@ impl Settings {
     }
 
     fn misspelt(&self, environment: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> {
-        let known = self.variables();
+        let variables = self.variables();
         let given = environment.filter(|(_, value)| !value.is_empty());
         let names = given.filter_map(|(name, _)| name.into_string().ok());
-        let doubtful = names.filter(|name| name.len() >= SHORTEST && !known.contains(name));
+        let doubtful = names.filter(|name| name.len() >= SHORTEST && !variables.contains(name));
         let mut lines: Vec<String> = doubtful
             .filter_map(|name| {
-                let meant = nearest(&name, &known)?;
+                let meant = nearest(&name, &variables)?;
                 Some(format!("{} is no setting: is {meant} meant?", name.escape_debug()))
             })
             .collect();
@@ -36,8 +36,8 @@ impl Settings {
     }
 }
 
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a String> {
-    let like = known.iter().filter(|other| other.len().abs_diff(name.len()) <= SLIPS);
+fn nearest<'a>(name: &str, variables: &'a [String]) -> Option<&'a String> {
+    let like = variables.iter().filter(|other| other.len().abs_diff(name.len()) <= SLIPS);
     let measured = like.map(|other| (osa_distance(name, other), other));
     measured.filter(|(slips, _)| *slips <= SLIPS).min_by_key(|(slips, _)| *slips).map(|(_, o)| o)
 }
@@ -73,8 +73,8 @@ mod tests {
             ("AUTH_INTERNAL_KEYS", "AUTH_INTERNAL_KEY"),
             ("AUTH_INTERNAL_KEY_FIEL", "AUTH_INTERNAL_KEY_FILE"),
         ] {
-            let told = [format!("{name} is no setting: is {meant} meant?")];
-            assert_eq!(warned_of(name, "geheim"), told);
+            let expected = [format!("{name} is no setting: is {meant} meant?")];
+            assert_eq!(warned_of(name, "geheim"), expected);
         }
     }
 
