@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{
-    AuthService, LONG_PASSWORD, Launch, PATIENCE, Request, eventually, let_time_pass,
+    AuthService, LONG_PASSWORD, Launch, Request, TIMEOUT, eventually, let_time_pass,
 };
 
 /// Everybody in the database, page by page.
@@ -48,7 +48,7 @@ fn create_until_killed(auth: &mut AuthService, round: usize) -> Vec<String> {
         for thread in 0..4 {
             scope.spawn(move || create(thread));
         }
-        eventually("some are created", PATIENCE, || {
+        eventually("some are created", TIMEOUT, || {
             (acknowledged.lock().unwrap().len() > round % 5).then_some(())
         });
         // Another moment in each round: while a password is hashed, or a row written.

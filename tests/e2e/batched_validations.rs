@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{
-    AuthService, BusinessService, Launch, PATIENCE, Request, eventually, now, quiet_port,
+    AuthService, BusinessService, Launch, Request, TIMEOUT, eventually, now, unused_port,
 };
 
 /// Calls that may be under way to the auth service, and threads that serve, in both services.
@@ -189,7 +189,7 @@ impl Drop for Over<'_> {
 
 fn grows(count: &AtomicUsize, of: &str) {
     let before = count.load(Ordering::SeqCst);
-    eventually(&format!("more {of}"), PATIENCE, || {
+    eventually(&format!("more {of}"), TIMEOUT, || {
         (count.load(Ordering::SeqCst) >= before + 50).then_some(())
     });
 }
@@ -197,7 +197,7 @@ fn grows(count: &AtomicUsize, of: &str) {
 /// Waits for the first yes, and fails where it takes too long.
 pub(crate) fn is_back(business: &BusinessService, token: &str) {
     let back = now();
-    eventually("data again", PATIENCE, || match business.data(token).status {
+    eventually("data again", TIMEOUT, || match business.data(token).status {
         200 => Some(()),
         503 => None,
         other => panic!("{other} for a live token"),
@@ -208,7 +208,7 @@ pub(crate) fn is_back(business: &BusinessService, token: &str) {
 #[test]
 fn killed_in_the_middle_of_batches_it_is_503_until_it_is_back() {
     for shape in SHAPES {
-        let port = quiet_port();
+        let port = unused_port();
         let launch = Launch::auth()
             .var("AUTH_INTERNAL_ADDR", format!("127.0.0.1:{port}"))
             .var("WORKERS", shape.1.to_string());

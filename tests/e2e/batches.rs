@@ -8,7 +8,7 @@ use crate::harness::{AuthService, Launch, Request, is_alive, let_time_pass};
 
 #[track_caller]
 fn results(auth: &AuthService, body: &Value) -> Vec<Value> {
-    let answer = auth.ask(body).expect(200).json();
+    let answer = auth.try_validate(body).expect(200).json();
     assert_eq!(answer.as_object().map(serde_json::Map::len), Some(1), "{answer}");
     answer["results"].as_array().expect("results").clone()
 }
@@ -38,16 +38,16 @@ fn a_batch_of_1024_has_each_its_own_answer_in_order() {
     assert_eq!(results.len(), 1024);
     let mut uses = [0, 0, 0];
     for (index, verdict) in results.iter().enumerate() {
-        let place = index % 8;
-        let expected = [0, 2, 4, 7].contains(&place) || index == 6;
+        let column = index % 8;
+        let expected = [0, 2, 4, 7].contains(&column) || index == 6;
         assert_eq!(is_alive(verdict), expected, "at {index}: {verdict}");
-        if let Some(which) = [0, 2, 4, 7].iter().position(|live| *live == place) {
+        if let Some(which) = [0, 2, 4, 7].iter().position(|live| *live == column) {
             let which = which % 3;
             uses[which] += 1;
             let mints = if which == 0 { 2 } else { 0 };
             assert_eq!(verdict["session"]["refresh_count"], uses[which] + mints, "at {index}");
         }
-        match place {
+        match column {
             1 => assert_eq!(verdict["reason"], "malformed"),
             5 => assert_eq!(verdict["reason"], "expired"),
             _ => {}
@@ -91,8 +91,8 @@ fn an_item_may_say_how_it_is_to_be_validated() {
 fn no_token_and_1025_of_them_are_no_batch() {
     let auth = AuthService::start();
     let token = auth.token();
-    auth.ask(&json!({"tokens": []})).expect_problem(400, "invalid_request");
-    auth.ask(&json!({"tokens": vec!["x"; 1025]})).expect_problem(400, "invalid_request");
+    auth.try_validate(&json!({"tokens": []})).expect_problem(400, "invalid_request");
+    auth.try_validate(&json!({"tokens": vec!["x"; 1025]})).expect_problem(400, "invalid_request");
     assert_eq!(results(&auth, &json!({"tokens": vec![&token; 1024]})).len(), 1024);
 }
 
@@ -100,7 +100,7 @@ fn no_token_and_1025_of_them_are_no_batch() {
 fn a_batch_over_128_kib_is_too_large() {
     let auth = AuthService::start();
     let body = json!({"tokens": vec!["x".repeat(129); 1024]});
-    auth.ask(&body).expect_problem(413, "payload_too_large");
+    auth.try_validate(&body).expect_problem(413, "payload_too_large");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn what_stands_beside_a_thousand_tokens_is_not_copied_for_each_of_them() {
         assert_eq!(results(&auth, &body).len(), 1024);
         body["client"] = json!({"ip": long});
         body["request_id"] = json!(null);
-        auth.ask(&body).expect_problem(400, "invalid_request");
+        auth.try_validate(&body).expect_problem(400, "invalid_request");
     }
     let grown = auth.peak_memory_kib() - before;
     assert!(grown < 8 * 1024, "{grown} KiB more");
@@ -132,7 +132,7 @@ fn one_bad_item_spoils_the_question_and_uses_nothing() {
     for bad in
         [json!(7), json!(null), json!([token]), json!({}), json!({"token": token, "touch": 1})]
     {
-        auth.ask(&json!({"tokens": [token, bad]})).expect_problem(400, "invalid_request");
+        auth.try_validate(&json!({"tokens": [token, bad]})).expect_problem(400, "invalid_request");
     }
     let twice = format!(r#"{{"tokens":["{token}",{{"token":"{token}","token":"{token}"}}]}}"#);
     let request = Request::post("/validateToken").body("application/json", twice);

@@ -21,7 +21,7 @@ fn session_from(auth: &AuthService, token: &str, agent: &str) -> Answer {
 }
 
 fn validate_for(auth: &AuthService, token: &str, client: &Value) -> bool {
-    is_alive(&auth.ask(&json!({"token": token, "client": client})).expect(200).json())
+    is_alive(&auth.try_validate(&json!({"token": token, "client": client})).expect(200).json())
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn an_address_that_is_none_is_refused_and_not_taken_for_untold() {
     {
         let item = json!({"token": token, "client": client});
         for body in [item.clone(), json!({"tokens": [item]})] {
-            let answer = auth.ask(&body).expect(answer);
+            let answer = auth.try_validate(&body).expect(answer);
             assert!(answer.status == 200 || answer.text().contains("`client.ip`"), "{answer:?}");
         }
     }
@@ -77,16 +77,17 @@ fn only_what_is_named_binds() {
 #[test]
 fn business_service_tells_what_it_is_set_to_tell() {
     let auth = start("user-agent");
-    let told = Launch::business(auth.internal.port).var("BUSINESS_AUTH_CLIENT", "ip,user-agent");
-    let told = BusinessService::launch(&told);
+    let informed =
+        Launch::business(auth.internal.port).var("BUSINESS_AUTH_CLIENT", "ip,user-agent");
+    let informed = BusinessService::launch(&informed);
     let silent = BusinessService::start(&auth);
     let data = |business: &BusinessService, token: &str, agent: &str| {
         business.public.send(Request::get("/data").bearer(token).header("User-Agent", agent)).status
     };
     let token = login(&auth);
     assert_eq!(data(&silent, &token, ELSEWHERE), 200);
-    assert_eq!(data(&told, &token, HOME), 200);
-    assert_eq!(data(&told, &token, ELSEWHERE), 401);
+    assert_eq!(data(&informed, &token, HOME), 200);
+    assert_eq!(data(&informed, &token, ELSEWHERE), 401);
     assert_eq!(data(&silent, &token, HOME), 401);
 }
 
@@ -96,7 +97,7 @@ fn a_look_from_elsewhere_says_that_it_is_revoked_and_ends_nothing() {
     let token = login(&auth);
     let look = json!({"token": token, "touch": false, "client": {"ip": "203.0.113.9"}});
     for _ in 0..2 {
-        assert_eq!(auth.ask(&look).expect(200).json()["reason"], "revoked");
+        assert_eq!(auth.try_validate(&look).expect(200).json()["reason"], "revoked");
     }
     let checked = Request::get("/authz/check").bearer(&token).header("User-Agent", ELSEWHERE);
     assert_eq!(auth.internal.send(checked).expect(200).json()["decision"]["status"], 401);
@@ -104,7 +105,7 @@ fn a_look_from_elsewhere_says_that_it_is_revoked_and_ends_nothing() {
     // The same as a use is the end of it.
     let used = json!({"token": token, "client": {"ip": "203.0.113.9"}});
     for reason in ["revoked", "unknown"] {
-        assert_eq!(auth.ask(&used).expect(200).json()["reason"], reason);
+        assert_eq!(auth.try_validate(&used).expect(200).json()["reason"], reason);
     }
 }
 
@@ -116,7 +117,8 @@ fn a_session_that_is_ended_within_a_batch_is_over_for_the_rest_of_it() {
     let (home, away) = ("127.0.0.1", "203.0.113.9");
     let batch = [(&token, home), (&token, away), (&token, home), (&other, home), (&token, home)];
     let tokens: Vec<Value> = batch.iter().map(|(token, ip)| seen(token, ip)).collect();
-    let results = auth.ask(&json!({"tokens": tokens})).expect(200).json()["results"].take();
+    let results =
+        auth.try_validate(&json!({"tokens": tokens})).expect(200).json()["results"].take();
     let reasons: Vec<Option<&str>> =
         results.as_array().unwrap().iter().map(|result| result["reason"].as_str()).collect();
     assert_eq!(reasons, [None, Some("revoked"), Some("unknown"), None, Some("unknown")]);

@@ -114,8 +114,8 @@ fn a_browser_without_a_session_is_sent_to_the_login_and_another_client_is_not() 
 #[test]
 fn several_addresses_are_one_service() {
     let auth = AuthService::start();
-    let gone = crate::harness::quiet_port();
-    let urls = format!("http://127.0.0.1:{gone},http://127.0.0.1:{}", auth.internal.port);
+    let closed_port = crate::harness::unused_port();
+    let urls = format!("http://127.0.0.1:{closed_port},http://127.0.0.1:{}", auth.internal.port);
     let launch = Launch::business(0).var("BUSINESS_AUTH_URL", urls);
     let business = BusinessService::launch(&launch);
     let token = auth.token();

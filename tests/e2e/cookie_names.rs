@@ -87,10 +87,10 @@ fn a_cookie_of_another_name_is_told_of_once() {
         business.public.send(with(&format!("reinflate={token}"))).expect(401);
         business.public.send(with(&format!("__Secure-reinflate={token}"))).expect(401);
     }
-    let told = business.log_lines_with(LINE, 1);
-    assert!(told.len() == 1 && told[0].contains("WARN"), "{told:?}");
-    assert!(told[0].contains("\"found\":\"reinflate\""), "{told:?}");
-    assert!(told[0].contains("\"expected\":\"__Host-reinflate\""), "{told:?}");
+    let lines = business.log_lines_with(LINE, 1);
+    assert!(lines.len() == 1 && lines[0].contains("WARN"), "{lines:?}");
+    assert!(lines[0].contains("\"found\":\"reinflate\""), "{lines:?}");
+    assert!(lines[0].contains("\"expected\":\"__Host-reinflate\""), "{lines:?}");
     // Whatever was written to the log since: it is told of once.
     business.public.send(Request::get("/nowhere").header("x-request-id", "the-last-one"));
     business.log_lines_with("the-last-one", 1);

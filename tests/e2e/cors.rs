@@ -24,7 +24,7 @@ fn expect_readable(answer: &Answer, origin: &str) {
 }
 
 /// An answer of each status, and how to get it.
-fn each(auth: &AuthService) -> Vec<(Request, u16)> {
+fn requests(auth: &AuthService) -> Vec<(Request, u16)> {
     let long = "x".repeat(70 * 1024);
     let login = |password: &str| {
         Request::post("/login").json(&json!({"username": DEMO.0, "password": password}))
@@ -54,12 +54,12 @@ fn each(auth: &AuthService) -> Vec<(Request, u16)> {
 #[test]
 fn every_answer_of_what_is_open_can_be_read_by_the_named_origins_and_by_no_other() {
     let auth = AuthService::launch(&launch().var("AUTH_LOGIN_ATTEMPTS", "1/1h"));
-    for (request, status) in each(&auth) {
+    for (request, status) in requests(&auth) {
         let answer = auth.public.send(request.header("Origin", SPA)).expect(status);
         expect_readable(&answer, SPA);
     }
     let auth = AuthService::launch(&launch().var("AUTH_LOGIN_ATTEMPTS", "1/1h"));
-    for (request, _) in each(&auth) {
+    for (request, _) in requests(&auth) {
         let answer = auth.public.send(request.header("Origin", "https://evil.example"));
         let cors = answer.headers.iter().any(|(name, _)| name.starts_with("access-control"));
         assert!(!cors, "{answer:?}");

@@ -2,34 +2,34 @@
 
 use crate::harness::{Answer, AuthService, BusinessService, Listener, Request, is_alive};
 
-struct Doors {
+struct BothServices {
     auth: AuthService,
     business: BusinessService,
 }
 
-impl Doors {
-    fn open() -> Self {
+impl BothServices {
+    fn start() -> Self {
         let auth = AuthService::start();
         let business = BusinessService::start(&auth);
         Self { auth, business }
     }
 
-    /// The answers of a door of each service to the same headers.
-    fn ask(&self, headers: impl Fn(Request) -> Request) -> [Answer; 2] {
-        let ask = |listener: Listener, path: &str| listener.send(headers(Request::get(path)));
-        [ask(self.auth.public, "/session"), ask(self.business.public, "/data")]
+    /// The answers of each service to the same headers.
+    fn send_to_all(&self, headers: impl Fn(Request) -> Request) -> [Answer; 2] {
+        let send = |listener: Listener, path: &str| listener.send(headers(Request::get(path)));
+        [send(self.auth.public, "/session"), send(self.business.public, "/data")]
     }
 
     #[track_caller]
     fn expect(&self, status: u16, headers: impl Fn(Request) -> Request) {
-        for answer in self.ask(headers) {
+        for answer in self.send_to_all(headers) {
             answer.expect(status);
         }
     }
 
     #[track_caller]
     fn expect_problem(&self, status: u16, code: &str, headers: impl Fn(Request) -> Request) {
-        for answer in self.ask(headers) {
+        for answer in self.send_to_all(headers) {
             answer.expect_problem(status, code);
         }
     }
@@ -37,19 +37,19 @@ impl Doors {
 
 #[test]
 fn each_of_the_three_ways_is_good() {
-    let doors = Doors::open();
-    let token = doors.auth.token();
-    doors.expect(200, |request| request.token(&token));
-    doors.expect(200, |request| request.bearer(&token));
-    doors.expect(200, |request| request.cookie(&token));
-    doors.expect(200, |request| request.header("Authorization", format!("bEARER {token}")));
-    doors.expect(200, |request| request.header("ToKeN", &token));
+    let services = BothServices::start();
+    let token = services.auth.token();
+    services.expect(200, |request| request.token(&token));
+    services.expect(200, |request| request.bearer(&token));
+    services.expect(200, |request| request.cookie(&token));
+    services.expect(200, |request| request.header("Authorization", format!("bEARER {token}")));
+    services.expect(200, |request| request.header("ToKeN", &token));
 }
 
 #[test]
 fn no_token_is_a_missing_one() {
-    let doors = Doors::open();
-    for answer in doors.ask(|request| request) {
+    let services = BothServices::start();
+    for answer in services.send_to_all(|request| request) {
         let answer = answer.expect_problem(401, "missing_token");
         let answer = answer.expect_challenge(r#"Bearer realm="reinflate""#);
         assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -58,11 +58,11 @@ fn no_token_is_a_missing_one() {
 
 #[test]
 fn a_dead_token_is_an_invalid_one() {
-    let doors = Doors::open();
-    let dead = doors.auth.token();
-    doors.auth.logout(&dead);
+    let services = BothServices::start();
+    let dead = services.auth.token();
+    services.auth.logout(&dead);
     for token in [dead.as_str(), "nonsense"] {
-        for answer in doors.ask(|request| request.bearer(token)) {
+        for answer in services.send_to_all(|request| request.bearer(token)) {
             let answer = answer.expect_problem(401, "invalid_token");
             let answer = answer.expect_challenge_error("invalid_token");
             let challenge = answer.header("www-authenticate").unwrap();
@@ -74,45 +74,46 @@ fn a_dead_token_is_an_invalid_one() {
 
 #[test]
 fn two_headers_with_different_tokens_and_one_given_twice_are_an_invalid_request() {
-    let doors = Doors::open();
-    let tokens = doors.auth.tokens(2);
-    doors.expect_problem(400, "invalid_request", |request| {
+    let services = BothServices::start();
+    let tokens = services.auth.tokens(2);
+    services.expect_problem(400, "invalid_request", |request| {
         request.token(&tokens[0]).bearer(&tokens[1])
     });
-    doors.expect_problem(400, "invalid_request", |request| request.token("x").bearer(&tokens[1]));
-    doors.expect_problem(400, "invalid_request", |request| {
+    services
+        .expect_problem(400, "invalid_request", |request| request.token("x").bearer(&tokens[1]));
+    services.expect_problem(400, "invalid_request", |request| {
         request.token(&tokens[0]).token(&tokens[0])
     });
-    doors.expect(200, |request| request.token(&tokens[0]).bearer(&tokens[0]));
-    let verdict = doors.auth.look_at(&tokens[1]);
+    services.expect(200, |request| request.token(&tokens[0]).bearer(&tokens[0]));
+    let verdict = services.auth.look_at(&tokens[1]);
     assert_eq!(verdict["session"]["refresh_count"], 0, "what is refused is no use");
 }
 
 #[test]
 fn a_token_in_the_query_is_never_read() {
-    let doors = Doors::open();
-    let token = doors.auth.token();
+    let services = BothServices::start();
+    let token = services.auth.token();
     for name in ["token", "access_token", "Authorization", "reinflate"] {
         let query = format!("?{name}={token}");
-        let session = doors.auth.public.get(&format!("/session{query}"));
+        let session = services.auth.public.get(&format!("/session{query}"));
         session.expect_problem(401, "missing_token");
-        let data = doors.business.public.get(&format!("/data{query}"));
+        let data = services.business.public.get(&format!("/data{query}"));
         data.expect_problem(401, "missing_token");
     }
-    assert_eq!(doors.auth.look_at(&token)["session"]["refresh_count"], 0);
+    assert_eq!(services.auth.look_at(&token)["session"]["refresh_count"], 0);
 }
 
 #[test]
 fn a_value_that_is_no_token_at_all_is_a_refusal_and_no_failure() {
-    let doors = Doors::open();
+    let services = BothServices::start();
     for value in [b"\xff\xfe".as_slice(), b"", b" ", "é".as_bytes(), &[b'x'; 8_000]] {
-        for answer in doors.ask(|request| request.header("token", value)) {
+        for answer in services.send_to_all(|request| request.header("token", value)) {
             assert!(matches!(answer.status, 400 | 401), "{value:?}: {answer:?}");
         }
         let bearer = [b"Bearer ", value].concat();
-        for answer in doors.ask(|request| request.header("Authorization", &bearer)) {
+        for answer in services.send_to_all(|request| request.header("Authorization", &bearer)) {
             assert!(matches!(answer.status, 400 | 401), "{value:?}: {answer:?}");
         }
     }
-    assert!(is_alive(&doors.auth.validate(&doors.auth.token())));
+    assert!(is_alive(&services.auth.validate(&services.auth.token())));
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{
-    Answer, AuthService, Connection, DEMO, Launch, Listener, PATIENCE, Request, eventually,
+    Answer, AuthService, Connection, DEMO, Launch, Listener, Request, TIMEOUT, eventually,
     let_time_pass, now,
 };
 
@@ -132,7 +132,7 @@ fn readers_that_stand_still_cost_little_and_are_closed() {
             reader
         })
         .collect();
-    eventually("all of them are answered", PATIENCE, || {
+    eventually("all of them are answered", TIMEOUT, || {
         let held = untaken(auth.public.port);
         (held.len() == 20 && held.iter().all(|held| *held > 0)).then_some(())
     });

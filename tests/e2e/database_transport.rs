@@ -11,7 +11,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::harness::{
-    AuthService, DEMO, Launch, PATIENCE, Postgres, quiet_port, skip_unless_installed,
+    AuthService, DEMO, Launch, Postgres, TIMEOUT, skip_unless_installed, unused_port,
 };
 
 /// What PostgreSQL's protocol says: `SSLRequest`, and that a password is wanted in clear.
@@ -22,10 +22,10 @@ const PASSWORD_IN_CLEAR: [u8; 9] = [b'R', 0, 0, 0, 8, 0, 0, 0, 3];
 fn greedy_server() -> (u16, mpsc::Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let (heard, got) = mpsc::channel();
+    let (received, got) = mpsc::channel();
     std::thread::spawn(move || {
         for connection in listener.incoming().map_while(Result::ok) {
-            let _gone = heard.send(converse(connection));
+            let _closed = received.send(converse(connection));
         }
     });
     (port, got)
@@ -70,7 +70,7 @@ fn a_server_that_refuses_tls_does_not_get_the_password() {
         let output = launch.arg("users").arg("list").run();
         assert_eq!((output.code, output.lines().len()), (Some(1), 1), "{output:?}");
         assert!(!format!("{output:?}").contains("hunter-secret"), "{output:?}");
-        let got = got.recv_timeout(PATIENCE).unwrap();
+        let got = got.recv_timeout(TIMEOUT).unwrap();
         if in_clear {
             assert!(String::from_utf8_lossy(&got).contains("hunter-secret"), "it was said so");
         } else {
@@ -105,7 +105,7 @@ fn a_server_is_believed_by_a_certificate_of_an_authority_that_was_named() {
         return;
     }
     let certificates = certificates();
-    let port = quiet_port();
+    let port = unused_port();
     let Some(_server) = Postgres::start_with_tls(certificates.path(), port) else { return };
     let authority = certificates.path().join("ca.pem").display().to_string();
     let remote = format!("postgres://postgres@0.0.0.0:{port}/postgres");

@@ -142,8 +142,8 @@ fn what_is_not_seen_in_a_route_is_described_as_well() {
         |path: &str, method: &str| document["paths"][path][method]["parameters"].to_string();
     assert!(document["paths"]["/api/v1/users/me"]["get"]["responses"]["200"].is_object());
     for method in ["get", "head", "post", "put", "patch", "delete", "options"] {
-        let door = &document["paths"]["/authz/ext-authz/{path}"][method];
-        assert!(door["responses"]["200"]["headers"]["Remote-User"].is_object(), "{method}");
+        let endpoint = &document["paths"]["/authz/ext-authz/{path}"][method];
+        assert!(endpoint["responses"]["200"]["headers"]["Remote-User"].is_object(), "{method}");
     }
     for (path, method) in [
         ("/session/data", "get"),
@@ -183,8 +183,8 @@ fn every_route_is_described_or_a_page_s_own() {
         names.map(|rest| rest.split('"').next().unwrap().replace("{*", "{")).collect();
     assert!(routes.len() > 10, "the table of routes was not found");
     for route in &routes {
-        let known = paths.contains(route) || NOT_DESCRIBED.contains(&route.as_str());
-        assert!(known, "{route} is not described");
+        let is_described = paths.contains(route) || NOT_DESCRIBED.contains(&route.as_str());
+        assert!(is_described, "{route} is not described");
     }
     for route in NOT_DESCRIBED {
         assert!(routes.iter().any(|other| other == route), "there is no {route}");

@@ -7,23 +7,23 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::harness::{
-    AuthService, BusinessService, Connection, DEMO, Launch, Listener, PATIENCE, Request,
-    eventually, now,
+    AuthService, BusinessService, Connection, DEMO, Launch, Listener, Request, TIMEOUT, eventually,
+    now,
 };
 
 /// Sends the same request over and over on keep-alive connections, until the service says that
 /// it closes and no longer accepts. Fails where a request that went out was not answered well.
 fn keep_asking(listener: Listener, request: &Request, stopping: &AtomicBool) -> usize {
     let mut answered = 0;
-    let mut kept: Option<Connection> = None;
+    let mut open_connection: Option<Connection> = None;
     loop {
-        let is_new = kept.is_none();
-        let connection = kept.take().map_or_else(|| listener.try_connect(), Ok);
+        let is_new = open_connection.is_none();
+        let connection = open_connection.take().map_or_else(|| listener.try_connect(), Ok);
         match connection.and_then(|mut open| Ok((open.try_send(request)?, open))) {
             Ok((answer, open)) => {
                 let answer = answer.expect(200);
                 answered += 1;
-                kept = (answer.header("connection") != Some("close")).then_some(open);
+                open_connection = (answer.header("connection") != Some("close")).then_some(open);
             }
             // A new connection may have waited in vain for a listener that closed: nobody read
             // its request, and a client is free to ask elsewhere.
@@ -61,7 +61,7 @@ fn auth_service_stops_under_load_without_a_failed_request() {
     let request = Request::post("/validateToken").json(&json!({"token": token}));
     let began = now();
     drain_under_load(auth.internal, &request, || auth.signal("TERM"));
-    assert_eq!(auth.wait_for_end(PATIENCE).code(), Some(0));
+    assert_eq!(auth.wait_for_end(TIMEOUT).code(), Some(0));
     assert!(began.elapsed() >= Duration::from_millis(500), "the delay was not kept");
 }
 
@@ -72,7 +72,7 @@ fn business_service_stops_under_load_without_a_failed_request() {
     let mut business = BusinessService::launch(&launch);
     let request = Request::get("/data").bearer(&auth.token());
     drain_under_load(business.public, &request, || business.signal("TERM"));
-    assert_eq!(business.wait_for_end(PATIENCE).code(), Some(0));
+    assert_eq!(business.wait_for_end(TIMEOUT).code(), Some(0));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn the_pair_in_one_process_stops_under_load_without_a_failed_request() {
         let login = public.send(Request::post("/login").json(&login)).expect(200).json();
         let request = Request::get("/data").bearer(login["token"].as_str().unwrap());
         drain_under_load(business, &request, || pair.signal("TERM"));
-        assert_eq!(pair.wait_for_end(PATIENCE).code(), Some(0));
+        assert_eq!(pair.wait_for_end(TIMEOUT).code(), Some(0));
     }
 }
 
@@ -107,7 +107,7 @@ fn whoever_connects_while_no_other_connection_is_left_is_answered() {
         let listener = business.public;
         let client = thread::spawn(move || ask_on_new_connections(listener));
         business.signal("TERM");
-        assert_eq!(business.wait_for_end(PATIENCE).code(), Some(0));
+        assert_eq!(business.wait_for_end(TIMEOUT).code(), Some(0));
         client.join().unwrap()
     };
     // The last attempt of each is one that nobody takes any more, and costs a second.
@@ -125,13 +125,13 @@ fn whoever_connects_while_no_other_connection_is_left_is_answered() {
 fn while_it_drains_it_is_not_ready_but_serves_and_says_close() {
     let mut auth = AuthService::launch(&Launch::auth().var("DRAIN_DELAY", "20s"));
     let token = auth.token();
-    let mut kept = auth.public.connect();
-    kept.send(&Request::get("/livez")).expect(200);
+    let mut open_connection = auth.public.connect();
+    open_connection.send(&Request::get("/livez")).expect(200);
     auth.signal("TERM");
-    eventually("not ready", PATIENCE, || (auth.public.get("/readyz").status == 503).then_some(()));
+    eventually("not ready", TIMEOUT, || (auth.public.get("/readyz").status == 503).then_some(()));
     auth.internal.get("/livez").expect(200);
     auth.session(&token).expect(200);
-    let last = kept.send(&Request::get("/session").bearer(&token)).expect(200);
+    let last = open_connection.send(&Request::get("/session").bearer(&token)).expect(200);
     assert_eq!(last.header("connection"), Some("close"));
     assert!(auth.is_running());
     auth.signal("TERM");
@@ -156,22 +156,20 @@ fn what_is_in_flight_finishes_after_the_listeners_have_closed() {
     // A request on another connection has gone through: the slow one's head has been read.
     auth.public.get("/livez").expect(200);
     auth.signal("TERM");
-    eventually("the listeners close", PATIENCE, || {
-        auth.public.try_connect().is_err().then_some(())
-    });
+    eventually("the listeners close", TIMEOUT, || auth.public.try_connect().is_err().then_some(()));
     assert!(slow.write(&body.as_bytes()[10..]));
     let answer = slow.read_answer(false).unwrap().expect(200);
     assert_eq!(answer.header("connection"), Some("close"));
-    assert_eq!(auth.wait_for_end(PATIENCE).code(), Some(0));
+    assert_eq!(auth.wait_for_end(TIMEOUT).code(), Some(0));
 }
 
 #[test]
 fn ctrl_c_is_a_signal_to_stop_as_well() {
     for launch in [Launch::auth(), Launch::business(1), Launch::pair()] {
         let mut process = launch.start();
-        process.listener(launch.front_door());
+        process.listener(launch.public_listener());
         process.signal("INT");
-        assert_eq!(process.wait_for_end(PATIENCE).code(), Some(0));
+        assert_eq!(process.wait_for_end(TIMEOUT).code(), Some(0));
     }
 }
 
@@ -184,7 +182,7 @@ fn idle_connections_do_not_hold_up_the_end() {
     }
     let stopped = now();
     auth.signal("TERM");
-    assert_eq!(auth.wait_for_end(PATIENCE).code(), Some(0));
+    assert_eq!(auth.wait_for_end(TIMEOUT).code(), Some(0));
     assert!(stopped.elapsed() < Duration::from_secs(5), "it took {:?}", stopped.elapsed());
 }
 
@@ -196,6 +194,6 @@ fn the_pair_stops_as_one() {
         .map(|name| pair.listener(name))
         .collect();
     pair.signal("TERM");
-    assert_eq!(pair.wait_for_end(PATIENCE).code(), Some(0));
+    assert_eq!(pair.wait_for_end(TIMEOUT).code(), Some(0));
     assert!(listeners.iter().all(|listener| listener.try_connect().is_err()));
 }

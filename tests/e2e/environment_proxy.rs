@@ -1,7 +1,7 @@
 //! A proxy that the environment names sees nothing of ours: no token, no key, no trace.
 
 use crate::harness::{
-    AuthService, BusinessService, FakeServer, Launch, PATIENCE, Request, eventually,
+    AuthService, BusinessService, FakeServer, Launch, Request, TIMEOUT, eventually,
 };
 
 /// How an environment names a proxy, and how it asks Node to take it.
@@ -29,7 +29,7 @@ impl Recorder {
     }
 
     /// How many requests it got.
-    pub(crate) fn heard(&self) -> usize {
+    pub(crate) fn received(&self) -> usize {
         self.0.requests().len()
     }
 
@@ -60,13 +60,13 @@ fn nothing_goes_by_the_environments_proxy() {
     let check = business.var("BUSINESS_ADDR", address).arg("healthcheck").run();
     assert_eq!(check.code, Some(0), "{check:?}");
     for service in ["auth-service", "business-service"] {
-        eventually(&format!("the traces of {service}"), PATIENCE, || {
+        eventually(&format!("the traces of {service}"), TIMEOUT, || {
             let requests = collector.requests();
             let named = |body: &[u8]| String::from_utf8_lossy(body).contains(service);
             requests.iter().any(|(_, body)| named(body)).then_some(())
         });
     }
-    assert_eq!(recorder.heard(), 0, "{:?}", recorder.0.requests());
+    assert_eq!(recorder.received(), 0, "{:?}", recorder.0.requests());
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn both_services_in_one_process_do_without_it_too() {
     let login = Request::post("/login").header("Authorization", BASIC);
     let token = public.send(login).expect(200).json()["token"].as_str().unwrap().to_owned();
     business.send(Request::get("/data").bearer(&token)).expect(200);
-    assert_eq!(recorder.heard(), 0, "{:?}", recorder.0.requests());
+    assert_eq!(recorder.received(), 0, "{:?}", recorder.0.requests());
 }
 
 /// The demo user.

@@ -18,7 +18,7 @@ struct Ann {
     other: String,
 }
 
-fn ask(auth: &AuthService, request: Request, status: u16) {
+fn send(auth: &AuthService, request: Request, status: u16) {
     auth.public.send(request).expect(status);
 }
 
@@ -28,46 +28,46 @@ fn admin(auth: &AuthService) -> String {
 
 fn change(auth: &AuthService, ann: &Ann, body: &Value) {
     let path = format!("/api/v1/users/{}", ann.user);
-    ask(auth, Request::put(&path).bearer(&admin(auth)).json(body), 200);
+    send(auth, Request::put(&path).bearer(&admin(auth)).json(body), 200);
 }
 
 const ENDINGS: [(&str, Ending); 13] = [
     ("logout", |auth, ann| auth.logout(&ann.token)),
     ("revoke", |auth, ann| {
-        ask(auth, Request::post("/revoke").form(&format!("token={}", ann.token)), 200);
+        send(auth, Request::post("/revoke").form(&format!("token={}", ann.token)), 200);
     }),
     ("ended by its id", |auth, ann| {
-        ask(auth, Request::delete(&format!("/sessions/{}", ann.session)).bearer(&ann.other), 204);
+        send(auth, Request::delete(&format!("/sessions/{}", ann.session)).bearer(&ann.other), 204);
     }),
-    ("all ended", |auth, ann| ask(auth, Request::delete("/sessions").bearer(&ann.other), 204)),
+    ("all ended", |auth, ann| send(auth, Request::delete("/sessions").bearer(&ann.other), 204)),
     ("all others ended", |auth, ann| {
-        ask(auth, Request::delete("/sessions?keep=current").bearer(&ann.other), 204);
+        send(auth, Request::delete("/sessions?keep=current").bearer(&ann.other), 204);
     }),
     ("ended by an admin", |auth, ann| {
         let path = format!("/api/v1/users/{}/sessions", ann.user);
-        ask(auth, Request::delete(&path).bearer(&admin(auth)), 204);
+        send(auth, Request::delete(&path).bearer(&admin(auth)), 204);
     }),
     ("everybody's ended", |auth, _| {
-        ask(auth, Request::delete("/api/v1/sessions").bearer(&admin(auth)), 204);
+        send(auth, Request::delete("/api/v1/sessions").bearer(&admin(auth)), 204);
     }),
     ("disabled", |auth, ann| change(auth, ann, &json!({"disabled": true}))),
     ("roles changed", |auth, ann| change(auth, ann, &json!({"roles": ["user", "team"]}))),
     ("deleted", |auth, ann| {
         let path = format!("/api/v1/users/{}", ann.user);
-        ask(auth, Request::delete(&path).bearer(&admin(auth)), 204);
+        send(auth, Request::delete(&path).bearer(&admin(auth)), 204);
     }),
     ("password changed", |auth, ann| {
         let path = format!("/api/v1/users/{}/password", ann.user);
         let body = json!({"current_password": LONG_PASSWORD, "new_password": NEW_PASSWORD});
-        ask(auth, Request::put(&path).bearer(&ann.other).json(&body), 204);
+        send(auth, Request::put(&path).bearer(&ann.other).json(&body), 204);
     }),
     ("password set by an admin", |auth, ann| {
         let path = format!("/api/v1/users/{}/password", ann.user);
         let body = json!({"new_password": NEW_PASSWORD});
-        ask(auth, Request::put(&path).bearer(&admin(auth)).json(&body), 204);
+        send(auth, Request::put(&path).bearer(&admin(auth)).json(&body), 204);
     }),
     ("rotated", |auth, ann| {
-        ask(auth, Request::post("/session/rotate").bearer(&ann.token), 200);
+        send(auth, Request::post("/session/rotate").bearer(&ann.token), 200);
     }),
 ];
 
@@ -80,24 +80,24 @@ fn opened(auth: &AuthService, business: &BusinessService, token: &str) -> Vec<(S
     let form = Request::post("/introspect").form(&format!("token={token}"));
     let introspected = auth.internal.send(form).expect(200).json();
     opened.push(("/introspect".to_owned(), introspected["active"].as_bool().unwrap()));
-    for door in [
+    for path in [
         "/authz/auth-request",
         "/authz/forward-auth",
         "/authz/ext-authz/a",
         "/authz/ext-authz-role/user/a",
         "/session/data",
     ] {
-        for (how, request) in carried(Request::get(door), token) {
+        for (how, request) in carried(Request::get(path), token) {
             let status = auth.internal.send(request).status;
-            assert!([200, 401].contains(&status), "{door} {how}: {status}");
-            opened.push((format!("{door} {how}"), status == 200));
+            assert!([200, 401].contains(&status), "{path} {how}: {status}");
+            opened.push((format!("{path} {how}"), status == 200));
         }
     }
-    for door in ["/session", "/sessions", "/account"] {
-        for (how, request) in carried(Request::get(door), token) {
+    for path in ["/session", "/sessions", "/account"] {
+        for (how, request) in carried(Request::get(path), token) {
             let status = auth.public.send(request).status;
-            assert!([200, 401].contains(&status), "{door} {how}: {status}");
-            opened.push((format!("{door} {how}"), status == 200));
+            assert!([200, 401].contains(&status), "{path} {how}: {status}");
+            opened.push((format!("{path} {how}"), status == 200));
         }
     }
     opened.push(("/data".to_owned(), business.data(token).status == 200));
@@ -130,12 +130,12 @@ fn whatever_ends_a_session_ends_it_at_every_door() {
         let auth = AuthService::with_users();
         let business = BusinessService::start(&auth);
         let ann = ann(&auth);
-        for (door, open) in opened(&auth, &business, &ann.token) {
-            assert!(open, "{door} is closed before: {name}");
+        for (path, open) in opened(&auth, &business, &ann.token) {
+            assert!(open, "{path} is closed before: {name}");
         }
         end(&auth, &ann);
-        for (door, open) in opened(&auth, &business, &ann.token) {
-            assert!(!open, "{door} is open after: {name}");
+        for (path, open) in opened(&auth, &business, &ann.token) {
+            assert!(!open, "{path} is open after: {name}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{AuthService, Launch, PATIENCE, eventually, is_alive, let_time_pass, now};
+use crate::harness::{AuthService, Launch, TIMEOUT, eventually, is_alive, let_time_pass, now};
 
 /// With a short idle time, and no sweeper: the store knows what has expired.
 fn with_ttl(ttl: &str) -> Launch {
@@ -76,7 +76,7 @@ fn looking_at_it_keeps_no_token_alive() {
     let auth = AuthService::launch(&with_ttl("800ms"));
     let token = auth.token();
     let issued = now();
-    eventually("the token dies though it is looked at", PATIENCE, || {
+    eventually("the token dies though it is looked at", TIMEOUT, || {
         let alive = is_alive(&auth.look_at(&token));
         assert!(!alive || issued.elapsed() < Duration::from_millis(1500), "a look kept it alive");
         (!alive).then_some(())
@@ -99,13 +99,16 @@ fn no_token_outlives_its_absolute_end_however_busy_it_is() {
     let before = now();
     let token = auth.token();
     let issued = now();
-    let died = eventually("the token dies though it is used", PATIENCE, || {
-        let asked = now();
+    let died = eventually("the token dies though it is used", TIMEOUT, || {
+        let sent_at = now();
         let verdict = auth.validate(&token);
         if !is_alive(&verdict) {
             return Some(now());
         }
-        assert!(asked.duration_since(issued) < Duration::from_millis(2050), "it outlived its end");
+        assert!(
+            sent_at.duration_since(issued) < Duration::from_millis(2050),
+            "it outlived its end"
+        );
         let session = &verdict["session"];
         assert!(
             session["expires_at"].as_str() <= session["absolute_expires_at"].as_str(),
@@ -142,7 +145,7 @@ fn what_has_expired_leaves_memory_with_the_next_sweep() {
     let launch = with_ttl("400ms").var("AUTH_SWEEP_INTERVAL", "100ms");
     let auth = AuthService::launch(&launch);
     let tokens = auth.tokens(5);
-    eventually("the swept sessions are counted", PATIENCE, || {
+    eventually("the swept sessions are counted", TIMEOUT, || {
         (auth.metric("auth_sessions_swept_total") == Some(5.0)).then_some(())
     });
     assert_eq!(auth.metric("auth_sessions_active"), Some(0.0));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{ANN, AuthService, LONG_PASSWORD, Launch, PATIENCE, Request, eventually, now};
+use crate::harness::{ANN, AuthService, LONG_PASSWORD, Launch, Request, TIMEOUT, eventually, now};
 
 /// Passwords that stand nowhere in a binary, one for each way in.
 fn marker(way: &str) -> String {
@@ -16,7 +16,7 @@ fn marker(way: &str) -> String {
 /// threads come back, a moment after the answer.
 fn expect_wiped(auth: &AuthService, secrets: &[String]) {
     let needles: Vec<&str> = secrets.iter().map(String::as_str).collect();
-    let deadline = now() + PATIENCE;
+    let deadline = now() + TIMEOUT;
     loop {
         let Some(found) = auth.in_memory(&needles) else {
             assert!(std::env::var_os("REQUIRE_ALL").is_none(), "its memory cannot be read");
@@ -26,8 +26,9 @@ fn expect_wiped(auth: &AuthService, secrets: &[String]) {
         if found.iter().all(|count| *count == 0) {
             return;
         }
-        let left: Vec<_> = needles.iter().zip(&found).filter(|(_, count)| **count > 0).collect();
-        assert!(now() < deadline, "still in memory: {left:?}");
+        let remaining: Vec<_> =
+            needles.iter().zip(&found).filter(|(_, count)| **count > 0).collect();
+        assert!(now() < deadline, "still in memory: {remaining:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -79,7 +80,7 @@ fn a_password_that_a_browser_sends_on_to_the_internal_listener_is_not_left_there
 fn a_secret_that_is_still_needed_is_found_so_that_the_search_is_one() {
     let key = "nine-tin-whistles-in-a-row";
     let auth = AuthService::launch(&Launch::auth().var("AUTH_INTERNAL_KEY", key));
-    eventually("the key in memory", PATIENCE, || match auth.in_memory(&[key]) {
+    eventually("the key in memory", TIMEOUT, || match auth.in_memory(&[key]) {
         Some(found) => (found[0] > 0).then_some(()),
         None => Some(()),
     });

@@ -6,7 +6,7 @@ use std::io::Write;
 use serde_json::json;
 
 use crate::harness::{
-    Answer, AuthService, BusinessService, DEMO, Launch, Listener, Request, quiet_port,
+    Answer, AuthService, BusinessService, DEMO, Launch, Listener, Request, unused_port,
 };
 
 const OURS: [&str; 9] = [
@@ -172,7 +172,7 @@ fn the_rule_holds_on_loopback_and_in_demo_mode_and_not_where_port_made_the_addre
             assert_eq!(answer.status, expected, "{address} {demo}");
         }
     }
-    let port = quiet_port().to_string();
+    let port = unused_port().to_string();
     let auth = AuthService::launch(&launch().without("AUTH_PUBLIC_ADDR").var("PORT", port));
     to(auth.public, "x.example", Request::get("/login")).expect(200);
 }

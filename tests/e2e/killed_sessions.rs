@@ -23,12 +23,12 @@ const ROUNDS: usize = 10;
 const ROUNDS_TO_FIND: usize = 12;
 
 /// A service with its sessions and its users in files, which a restart finds again.
-struct Ground {
+struct Check {
     _directory: TempDir,
     launch: Launch,
 }
 
-impl Ground {
+impl Check {
     fn new(fault: Option<&str>) -> Self {
         let directory = TempDir::with_prefix("reinflate-e2e-").unwrap();
         let file = |name: &str| format!("sqlite:{}", directory.path().join(name).display());
@@ -102,7 +102,7 @@ impl Ground {
 fn what_was_answered_before_a_kill_holds_after_it() {
     let rounds = std::env::var("KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
     let rounds = rounds.unwrap_or(ROUNDS);
-    let (wrong, answered) = Ground::new(None).rounds(rounds);
+    let (wrong, answered) = Check::new(None).rounds(rounds);
     assert!(
         wrong.is_empty(),
         "{} in all, among them {:#?}",
@@ -116,7 +116,7 @@ fn what_was_answered_before_a_kill_holds_after_it() {
 /// The fault is found, and it is this that is wrong.
 #[track_caller]
 fn assert_found(fault: &str, words: &[&str]) {
-    let (wrong, _) = Ground::new(Some(fault)).rounds(ROUNDS_TO_FIND);
+    let (wrong, _) = Check::new(Some(fault)).rounds(ROUNDS_TO_FIND);
     let found = wrong.iter().any(|line| words.iter().any(|word| line.contains(word)));
     assert!(found, "{fault}: {wrong:#?}");
 }

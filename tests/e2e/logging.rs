@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    ANN, AuthService, BusinessService, DEMO, LONG_PASSWORD, Launch, PATIENCE, Process, Request,
+    ANN, AuthService, BusinessService, DEMO, LONG_PASSWORD, Launch, Process, Request, TIMEOUT,
     eventually,
 };
 
@@ -20,7 +20,7 @@ fn expect_level(process: &Process, id: &str, level: &str) {
         let rank = |line: Value| LEVELS.iter().position(|level| line["level"] == **level);
         lines.map(|line| rank(line).expect("a known level")).max()
     };
-    eventually(&format!("{id} is logged at {level}"), PATIENCE, || {
+    eventually(&format!("{id} is logged at {level}"), TIMEOUT, || {
         (LEVELS[gravest()?] == level).then_some(())
     });
 }

@@ -42,15 +42,15 @@ fn times(auth: &AuthService, way: Way, names: &[&str], samples: usize) -> Vec<Ve
     for round in 0..=samples {
         for turn in 0..names.len() {
             // Each comes after each of the others equally often.
-            let place = (turn + round) % names.len();
-            let request = way.1(names[place]);
+            let index = (turn + round) % names.len();
+            let request = way.1(names[index]);
             let begun = now();
             let status = connection.send(&request).status;
             let took = begun.elapsed();
-            assert_eq!(status, 401, "{} by {}", names[place], way.0);
+            assert_eq!(status, 401, "{} by {}", names[index], way.0);
             // The first of each warms up.
             if round > 0 {
-                times[place].push(took);
+                times[index].push(took);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::harness::{AuthService, BusinessService, PATIENCE, Request, eventually, is_alive};
+use crate::harness::{AuthService, BusinessService, Request, TIMEOUT, eventually, is_alive};
 
 #[test]
 fn a_logout_is_answered_with_204_whatever_the_token_was() {
@@ -121,7 +121,7 @@ fn no_validation_that_races_with_a_logout_brings_the_session_back() {
         assert_eq!(before.load(Ordering::SeqCst), 24);
         assert!(!is_alive(&auth.look_at(&token)));
     }
-    eventually("no session is left", PATIENCE, || {
+    eventually("no session is left", TIMEOUT, || {
         (auth.metric("auth_sessions_active") == Some(0.0)).then_some(())
     });
 }

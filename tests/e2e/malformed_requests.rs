@@ -127,7 +127,7 @@ fn a_body_shorter_than_announced_is_no_login() {
 /// Sends a byte every half a second until the service has had enough; fails after 15 s.
 fn trickle(mut connection: Connection, byte: u8) -> Duration {
     let began = now();
-    connection.set_patience(Duration::from_millis(500));
+    connection.set_read_timeout(Duration::from_millis(500));
     loop {
         let open = connection.write(&[byte]);
         match connection.read_answer(false) {
@@ -170,9 +170,13 @@ fn heads_and_bodies_that_trickle_are_cut_off_within_15_seconds_and_others_are_se
             .map(|(connection, byte)| scope.spawn(move || trickle(connection, byte)))
             .collect();
         while slow.iter().any(|slow| !slow.is_finished()) {
-            let asked = now();
+            let sent_at = now();
             auth.session(&token).expect(200);
-            assert!(asked.elapsed() < Duration::from_secs(2), "others wait {:?}", asked.elapsed());
+            assert!(
+                sent_at.elapsed() < Duration::from_secs(2),
+                "others wait {:?}",
+                sent_at.elapsed()
+            );
             crate::harness::let_time_pass(Duration::from_millis(100));
         }
         for slow in slow {
@@ -197,9 +201,9 @@ fn a_client_that_hangs_up_half_way_harms_nobody() {
 fn idle_connections_leave_room_for_others() {
     let auth = AuthService::start();
     let idle: Vec<Connection> = (0..300).map(|_| auth.public.connect()).collect();
-    let asked = now();
+    let sent_at = now();
     auth.session(&auth.token()).expect(200);
-    assert!(asked.elapsed() < Duration::from_secs(3));
+    assert!(sent_at.elapsed() < Duration::from_secs(3));
     drop(idle);
 }
 

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::harness::{AuthService, BusinessService, DEMO, PATIENCE, Request, eventually};
+use crate::harness::{AuthService, BusinessService, DEMO, Request, TIMEOUT, eventually};
 
 /// Fails unless the series comes to this value.
 #[track_caller]
 fn expect_metric(auth: &AuthService, series: &str, value: f64) {
-    eventually(&format!("{series} {value}"), PATIENCE, || {
+    eventually(&format!("{series} {value}"), TIMEOUT, || {
         auth.metric(series).is_some_and(|now| (now - value).abs() < 0.5).then_some(())
     });
 }
@@ -68,7 +68,7 @@ fn requests_are_measured_by_method_route_and_status() {
     let token = auth.token();
     auth.session(&token).expect(200);
     auth.public.get("/no/such/path/4711").expect(404);
-    let text = eventually("the requests are measured", PATIENCE, || {
+    let text = eventually("the requests are measured", TIMEOUT, || {
         let text = auth.internal.get("/metrics").expect(200).text();
         let measured = |route: &str, status: &str| {
             text.lines().any(|line| {
@@ -110,11 +110,11 @@ fn a_malformed_token_is_no_operation_of_the_store_at_any_door() {
         let form = format!("token={bad}");
         auth.validate(bad);
         auth.look_at(bad);
-        auth.ask(&json!({"tokens": [bad, bad]})).expect(200);
+        auth.try_validate(&json!({"tokens": [bad, bad]})).expect(200);
         auth.internal.send(Request::post("/introspect").form(&form)).expect(200);
-        for door in ["/authz/auth-request", "/authz/ext-authz/x", "/session/data"] {
-            auth.internal.send(Request::get(door).bearer(bad)).expect(401);
-            auth.internal.send(Request::get(door).cookie(bad)).expect(401);
+        for path in ["/authz/auth-request", "/authz/ext-authz/x", "/session/data"] {
+            auth.internal.send(Request::get(path).bearer(bad)).expect(401);
+            auth.internal.send(Request::get(path).cookie(bad)).expect(401);
         }
         for request in [Request::get("/session"), Request::post("/session/rotate")] {
             auth.public.send(request.clone().token(bad)).expect(401);

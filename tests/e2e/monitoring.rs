@@ -126,17 +126,17 @@ fn a_real_prometheus_has_every_alert_and_something_to_draw_in_every_panel() {
     let services = Services::start();
     let (auth, business) = (services.auth.internal.port, services.business.internal.port);
     let Some(prometheus) = Prometheus::scraping(auth, business) else { return };
-    let known = &exposed(services.auth.internal) | &exposed(services.business.internal);
+    let exposed_metrics = &exposed(services.auth.internal) | &exposed(services.business.internal);
 
     let alerts = prometheus.alerts();
     assert!(alerts.len() >= 15, "{alerts:?}");
     for alert in &alerts {
         let query = alert["query"].as_str().unwrap();
-        let unknown = &metrics_in(query) - &known;
+        let unknown = &metrics_in(query) - &exposed_metrics;
         assert!(unknown.is_empty(), "{}: {unknown:?} in {query}", alert["name"]);
     }
     for (title, query) in dashboard() {
-        let unknown = &metrics_in(&query) - &known;
+        let unknown = &metrics_in(&query) - &exposed_metrics;
         assert!(unknown.is_empty(), "{title}: {unknown:?} in {query}");
         let query = query.replace("$instance", ".*").replace("$__rate_interval", "15s");
         eventually(&format!("{title} has something to draw: {query}"), SCRAPED, || {

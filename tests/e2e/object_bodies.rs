@@ -17,7 +17,7 @@ fn a_list_is_no_question_and_uses_nothing() {
         json!({"tokens": [[once]]}),
         json!({"tokens": [{"token": once, "client": []}]}),
     ] {
-        auth.ask(&body).expect_problem(400, "invalid_request");
+        auth.try_validate(&body).expect_problem(400, "invalid_request");
     }
     assert!(is_alive(&auth.validate(&once)));
 }
@@ -54,7 +54,7 @@ fn a_value_of_a_session_may_be_a_list() {
     let list = json!([1, {"a": []}]);
     let put = Request::put("/session/data/list").bearer(&token).json(&list);
     auth.internal.send(put).expect(204);
-    let kept: Value =
+    let expected: Value =
         auth.internal.send(Request::get("/session/data/list").bearer(&token)).expect(200).json();
-    assert_eq!(kept, list);
+    assert_eq!(expected, list);
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::harness::{
-    Answer, AuthService, BusinessService, Launch, PATIENCE, Request, eventually, now, quiet_port,
+    Answer, AuthService, BusinessService, Launch, Request, TIMEOUT, eventually, now, unused_port,
 };
 
 /// The budget of one validation is a second; the rest is for a busy machine.
@@ -30,16 +30,16 @@ fn with_the_auth_service_killed_the_answer_is_503_for_every_token() {
     business.data(&dead).expect(401);
     auth.kill();
     for token in [&live, &dead, &live] {
-        let asked = now();
+        let sent_at = now();
         expect_unavailable(business.data(token));
-        assert!(asked.elapsed() < BUDGET, "it took {:?}", asked.elapsed());
+        assert!(sent_at.elapsed() < BUDGET, "it took {:?}", sent_at.elapsed());
     }
     business.public.get("/data").expect_problem(401, "missing_token");
 }
 
 #[test]
 fn before_any_auth_service_was_there_the_answer_is_503() {
-    let business = BusinessService::launch(&Launch::business(quiet_port()));
+    let business = BusinessService::launch(&Launch::business(unused_port()));
     expect_unavailable(business.public.send(Request::get("/data").bearer("anything")));
     business.public.get("/livez").expect(200);
     assert_eq!(business.public.get("/readyz").status, 503);
@@ -47,7 +47,7 @@ fn before_any_auth_service_was_there_the_answer_is_503() {
 
 #[test]
 fn after_a_restart_on_the_same_port_it_is_back_within_a_second() {
-    let port = quiet_port();
+    let port = unused_port();
     let launch = Launch::auth().var("AUTH_INTERNAL_ADDR", format!("127.0.0.1:{port}"));
     let mut auth = AuthService::launch(&launch);
     let business = BusinessService::start(&auth);
@@ -61,7 +61,7 @@ fn after_a_restart_on_the_same_port_it_is_back_within_a_second() {
     let auth = AuthService::launch(&launch);
     let new = auth.token();
     let back = now();
-    eventually("data again", PATIENCE, || match business.data(&new).status {
+    eventually("data again", TIMEOUT, || match business.data(&new).status {
         200 => Some(()),
         503 => None,
         other => panic!("{other} for a live token"),
@@ -78,14 +78,14 @@ fn with_the_auth_service_hung_the_answer_is_503_within_the_budget_and_heals() {
     business.data(&token).expect(200);
     auth.hang();
     for _ in 0..3 {
-        let asked = now();
+        let sent_at = now();
         expect_unavailable(business.data(&token));
-        assert!(asked.elapsed() < BUDGET, "it took {:?}", asked.elapsed());
+        assert!(sent_at.elapsed() < BUDGET, "it took {:?}", sent_at.elapsed());
     }
     business.public.get("/livez").expect(200);
     auth.signal("CONT");
     let back = now();
-    eventually("data again", PATIENCE, || match business.data(&token).status {
+    eventually("data again", TIMEOUT, || match business.data(&token).status {
         200 => Some(()),
         503 => None,
         other => panic!("{other} for a live token"),
@@ -101,9 +101,9 @@ fn a_shorter_budget_is_kept() {
     let token = auth.token();
     business.data(&token).expect(200);
     auth.hang();
-    let asked = now();
+    let sent_at = now();
     expect_unavailable(business.data(&token));
-    assert!(asked.elapsed() < Duration::from_millis(900), "it took {:?}", asked.elapsed());
+    assert!(sent_at.elapsed() < Duration::from_millis(900), "it took {:?}", sent_at.elapsed());
     auth.signal("CONT");
 }
 
@@ -142,9 +142,9 @@ fn killed_under_load_it_is_never_200_and_never_401_until_it_is_back() {
 fn readiness_follows_the_auth_service() {
     let mut auth = AuthService::start();
     let business = BusinessService::start(&auth);
-    eventually("ready", PATIENCE, || (business.public.get("/readyz").status == 200).then_some(()));
+    eventually("ready", TIMEOUT, || (business.public.get("/readyz").status == 200).then_some(()));
     auth.kill();
-    eventually("not ready", PATIENCE, || {
+    eventually("not ready", TIMEOUT, || {
         (business.public.get("/readyz").status == 503).then_some(())
     });
     business.public.get("/livez").expect(200);

@@ -6,8 +6,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{
-    Answer, DEMO, Launch, Listener, PATIENCE, Process, Request, eventually, quiet_port,
-    skip_unless_installed,
+    Answer, DEMO, Launch, Listener, Process, Request, TIMEOUT, eventually, skip_unless_installed,
+    unused_port,
 };
 
 fn login(listener: Listener) -> Answer {
@@ -50,7 +50,7 @@ fn what_it_prints_can_be_pasted_into_a_shell() {
     let mut pair = Launch::pair().var("LOG_FORMAT", "pretty").start();
     let business = pair.listener("business");
     pair.listener("public");
-    let lines = eventually("two curl lines", PATIENCE, || {
+    let lines = eventually("two curl lines", TIMEOUT, || {
         let printed = printed(&pair);
         let lines = printed.lines().filter(|line| line.contains("curl ")).map(str::trim);
         let lines: Vec<String> = lines.map(str::to_owned).collect();
@@ -67,7 +67,7 @@ fn what_it_prints_can_be_pasted_into_a_shell() {
 
 #[test]
 fn with_a_platforms_port_both_are_behind_one_door() {
-    let port = quiet_port();
+    let port = unused_port();
     let launch = Launch::pair()
         .without("AUTH_PUBLIC_ADDR")
         .without("BUSINESS_ADDR")
@@ -75,34 +75,35 @@ fn with_a_platforms_port_both_are_behind_one_door() {
         .var("AUTH_DEMO", "true")
         .var("AUTH_ALLOWED_ORIGINS", "https://spa.example");
     let mut pair = launch.start();
-    let door = pair.listener("public");
-    assert_eq!(door.port, port);
-    let said = printed(&pair);
-    assert!(said.contains(&format!("listening on http://0.0.0.0:{port} (public)")), "{said}");
-    assert!(!said.contains("(business)"), "{said}");
-    let token = token(door);
-    door.send(Request::get("/data").bearer(&token)).expect(200);
-    door.send(Request::get("/session").bearer(&token)).expect(200);
-    door.get("/readyz").expect(200);
-    door.get("/livez").expect(200);
-    let paths = door.get("/openapi.json").expect(200).json()["paths"].clone();
+    let listener = pair.listener("public");
+    assert_eq!(listener.port, port);
+    let output = printed(&pair);
+    assert!(output.contains(&format!("listening on http://0.0.0.0:{port} (public)")), "{output}");
+    assert!(!output.contains("(business)"), "{output}");
+    let token = token(listener);
+    listener.send(Request::get("/data").bearer(&token)).expect(200);
+    listener.send(Request::get("/session").bearer(&token)).expect(200);
+    listener.get("/readyz").expect(200);
+    listener.get("/livez").expect(200);
+    let paths = listener.get("/openapi.json").expect(200).json()["paths"].clone();
     for path in ["/login", "/session", "/data", "/protected-resource"] {
         assert!(paths[path].is_object(), "{path}");
     }
     for path in ["/session", "/openapi.json", "/livez"] {
-        let asked = Request::get(path).bearer(&token).header("Origin", "https://spa.example");
-        let allowed = door.send(asked).expect(200);
+        let request = Request::get(path).bearer(&token).header("Origin", "https://spa.example");
+        let allowed = listener.send(request).expect(200);
         let allowed = allowed.header("access-control-allow-origin");
         assert_eq!(allowed, Some("https://spa.example"), "{path}");
     }
-    door.send(Request::post("/validateToken").json(&json!({"token": token})))
+    listener
+        .send(Request::post("/validateToken").json(&json!({"token": token})))
         .expect_problem(404, "not_found");
-    door.get("/metrics").expect_problem(404, "not_found");
+    listener.get("/metrics").expect_problem(404, "not_found");
 }
 
 #[test]
 fn open_to_the_world_it_has_no_demo_user_unless_told_to() {
-    let port = quiet_port().to_string();
+    let port = unused_port().to_string();
     let open =
         Launch::pair().without("AUTH_PUBLIC_ADDR").without("BUSINESS_ADDR").var("PORT", port);
     let mut pair = open.start();
@@ -110,25 +111,25 @@ fn open_to_the_world_it_has_no_demo_user_unless_told_to() {
     assert!(!printed(&pair).contains(DEMO.1), "a user that is not there is not shown");
     let mut wide = Launch::pair().var("BUSINESS_ADDR", "0.0.0.0:0").start();
     login(wide.listener("public")).expect_problem(401, "invalid_credentials");
-    let mut told = Launch::pair().var("AUTH_DEMO", "false").start();
-    login(told.listener("public")).expect_problem(401, "invalid_credentials");
+    let mut pair = Launch::pair().var("AUTH_DEMO", "false").start();
+    login(pair.listener("public")).expect_problem(401, "invalid_credentials");
 }
 
 #[test]
 fn without_a_demo_user_it_says_how_the_first_one_is_made_where_it_will_be_found() {
     let home = TempDir::with_prefix("reinflate-e2e-").unwrap();
-    let kept = format!("sqlite:{}", home.path().join("users.db").display());
+    let database = format!("sqlite:{}", home.path().join("users.db").display());
     let greeting = |launch: Launch| {
         let mut pair = launch.var("AUTH_DEMO", "false").start();
         pair.listener("public");
-        eventually("a greeting", PATIENCE, || {
+        eventually("a greeting", TIMEOUT, || {
             let text = pair.errors().join("\n");
             text.contains("└").then_some(text)
         })
     };
     let text = greeting(Launch::pair());
     assert!(text.contains("in memory") && text.contains("set AUTH_DATABASE_URL"), "{text}");
-    let text = greeting(Launch::pair().var("AUTH_DATABASE_URL", kept));
+    let text = greeting(Launch::pair().var("AUTH_DATABASE_URL", database));
     assert!(text.contains("users add EMAIL --admin") && !text.contains("in memory"), "{text}");
 }
 
@@ -137,12 +138,12 @@ fn the_walk_with_curl_says_where_no_server_is() {
     if skip_unless_installed("curl") || skip_unless_installed("bash") {
         return;
     }
-    let url = format!("http://127.0.0.1:{}", quiet_port());
+    let url = format!("http://127.0.0.1:{}", unused_port());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/postman/demo.sh");
     let walk = Command::new("bash").arg(script).env("BASE_URL", &url).output().unwrap();
     assert_eq!(walk.status.code(), Some(1), "{walk:?}");
-    let said = String::from_utf8_lossy(&walk.stderr);
-    assert_eq!(said.trim(), format!("demo.sh: no server at {url}: start one with 'cargo run'"));
+    let output = String::from_utf8_lossy(&walk.stderr);
+    assert_eq!(output.trim(), format!("demo.sh: no server at {url}: start one with 'cargo run'"));
     assert!(walk.stdout.is_empty(), "{walk:?}");
 }
 

@@ -41,8 +41,8 @@ fn a_balancers_check_is_a_get_or_a_head_in_either_version_of_http() {
             ] {
                 let bytes = format!("{line}\r\nConnection: close\r\n\r\n");
                 let answer = listener.exchange(bytes.as_bytes());
-                let said = answer.split(' ').nth(1);
-                assert_eq!(said, Some(status), "{line}: {answer}");
+                let code = answer.split(' ').nth(1);
+                assert_eq!(code, Some(status), "{line}: {answer}");
                 let allows = answer.to_lowercase().contains("allow: get");
                 assert_eq!(allows, status == "405", "{line}: {answer}");
             }

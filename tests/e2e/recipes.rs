@@ -70,7 +70,7 @@ fn a_direct_call_protects(kind: &Kind) {
         assert_eq!(away.header("retry-after"), Some("1"));
     }
     service.get("/").expect(401);
-    assert_eq!(recorder.heard(), 0, "the environment's proxy was handed key and token");
+    assert_eq!(recorder.received(), 0, "the environment's proxy was handed key and token");
 }
 
 fn auth_url(auth: &AuthService) -> (&'static str, String) {
@@ -110,7 +110,7 @@ fn what_is_no_answer_is_503(kind: &Kind) {
         service.listener.send(Request::get("/").token("rfl_x")).expect(503);
         assert_eq!(fake.validations().len(), 1, "{head}");
     }
-    assert_eq!(elsewhere.heard(), 0);
+    assert_eq!(elsewhere.received(), 0);
 }
 
 /// What holds for a service that a proxy protects.

@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::harness::{
-    AuthService, BusinessService, FakeServer, Launch, PATIENCE, Request, eventually,
+    AuthService, BusinessService, FakeServer, Launch, Request, TIMEOUT, eventually,
 };
 
 fn ids(auth: &AuthService, given: &str) -> Vec<String> {
@@ -62,11 +62,12 @@ fn the_trace_and_the_id_are_passed_on() {
     let request = Request::get("/data").bearer("x").header("X-Request-Id", "kettle-4712");
     let request = request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
     business.public.send(request).expect(401);
-    let asked = fake.validations();
-    assert_eq!(asked.len(), 1);
-    assert!(asked[0].contains("kettle-4712"), "{}", asked[0]);
-    let passed_on = asked[0].lines().find(|line| line.to_lowercase().starts_with("traceparent:"));
-    assert!(passed_on.is_some_and(|line| line.contains(trace)), "{}", asked[0]);
+    let validations = fake.validations();
+    assert_eq!(validations.len(), 1);
+    assert!(validations[0].contains("kettle-4712"), "{}", validations[0]);
+    let passed_on =
+        validations[0].lines().find(|line| line.to_lowercase().starts_with("traceparent:"));
+    assert!(passed_on.is_some_and(|line| line.contains(trace)), "{}", validations[0]);
 }
 
 /// Has one request wait for an auth service that hangs while another one is answered by the same
@@ -83,7 +84,7 @@ fn interleaved(format: &str) -> [Vec<String>; 2] {
         let waits = Request::get("/data").bearer("x").header("X-Request-Id", "kettle-waits");
         let waiting = scope.spawn(|| business.public.send(waits));
         let under_way = "auth_client_in_flight";
-        eventually("the question is under way", PATIENCE, || {
+        eventually("the question is under way", TIMEOUT, || {
             let metrics = business.internal.get("/metrics").expect(200).text();
             let mut lines = metrics.lines().filter(|line| line.starts_with(under_way));
             lines.any(|line| line.ends_with(" 1")).then_some(())

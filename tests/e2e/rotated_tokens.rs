@@ -7,7 +7,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Answer, AuthService, BusinessService, DEMO, Launch, PATIENCE, Request, eventually, is_alive,
+    Answer, AuthService, BusinessService, DEMO, Launch, Request, TIMEOUT, eventually, is_alive,
 };
 
 const HOME: &str = "kettle/1.0";
@@ -41,24 +41,24 @@ fn rotated(auth: &AuthService) -> (String, String) {
 }
 
 fn validate(auth: &AuthService, item: &Value) -> bool {
-    is_alive(&auth.ask(item).expect(200).json())
+    is_alive(&auth.try_validate(item).expect(200).json())
 }
 
 /// Uses a token at a door as a client of this user agent; whether it let it pass.
-type Door = fn(&Site, &str, &str) -> bool;
+type UsePath = fn(&Site, &str, &str) -> bool;
 
-const USES: [(&str, Door); 11] = [
+const USES: [(&str, UsePath); 11] = [
     ("/validateToken", |site, token, agent| {
         validate(&site.auth, &json!({"token": token, "client": {"user_agent": agent}}))
     }),
     ("a batch", |site, token, agent| {
         let item = json!({"token": token, "client": {"user_agent": agent}});
-        let results = site.auth.ask(&json!({"tokens": [item]})).expect(200).json();
+        let results = site.auth.try_validate(&json!({"tokens": [item]})).expect(200).json();
         is_alive(&results["results"][0])
     }),
     ("a batch with one client", |site, token, agent| {
         let body = json!({"tokens": ["nonsense", token], "client": {"user_agent": agent}});
-        is_alive(&site.auth.ask(&body).expect(200).json()["results"][1])
+        is_alive(&site.auth.try_validate(&body).expect(200).json()["results"][1])
     }),
     ("/authz/auth-request", |site, token, agent| {
         internal(site, "/authz/auth-request", token, agent)
@@ -95,11 +95,11 @@ fn internal(site: &Site, path: &str, token: &str, agent: &str) -> bool {
 #[test]
 fn at_every_door_a_use_by_another_client_is_theft_and_by_the_same_it_is_refused() {
     let site = Site::open();
-    for (name, door) in USES {
+    for (name, use_path) in USES {
         let (old, new) = rotated(&site.auth);
-        assert!(!door(&site, &old, HOME), "{name}: it opened");
+        assert!(!use_path(&site, &old, HOME), "{name}: it opened");
         assert!(is_alive(&site.auth.look_at(&new)), "{name}: within 10 s, from home");
-        assert!(!door(&site, &old, ELSEWHERE), "{name}: it opened elsewhere");
+        assert!(!use_path(&site, &old, ELSEWHERE), "{name}: it opened elsewhere");
         assert!(!is_alive(&site.auth.look_at(&new)), "{name}: the theft was not found out");
     }
 }
@@ -119,7 +119,7 @@ fn a_look_at_the_token_from_before_ends_nothing() {
     let auth = AuthService::start();
     let (old, new) = rotated(&auth);
     let look = json!({"token": old, "touch": false, "client": {"user_agent": ELSEWHERE}});
-    assert_eq!(auth.ask(&look).expect(200).json()["reason"], "unknown");
+    assert_eq!(auth.try_validate(&look).expect(200).json()["reason"], "unknown");
     let form = Request::post("/introspect").form(&format!("token={old}"));
     assert_eq!(auth.internal.send(form).expect(200).json(), json!({"active": false}));
     let check = Request::get("/authz/check").bearer(&old).header("User-Agent", ELSEWHERE);
@@ -133,7 +133,7 @@ fn a_theft_is_told_in_the_audit_log() {
     let (old, _) = rotated(&auth);
     let request = Request::get("/session").bearer(&old).header("User-Agent", ELSEWHERE);
     auth.public.send(request.header("X-Request-Id", "r-theft")).expect(401);
-    let line = eventually("the line", PATIENCE, || {
+    let line = eventually("the line", TIMEOUT, || {
         auth.log().into_iter().find(|line| line["target"] == "audit" && line["reason"] == "reused")
     });
     assert_eq!((&line["event"], &line["request_id"]), (&json!("session_ended"), &json!("r-theft")));

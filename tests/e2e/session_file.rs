@@ -7,7 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{
-    ANN, AuthService, LONG_PASSWORD, Launch, PATIENCE, Request, eventually, is_alive,
+    ANN, AuthService, LONG_PASSWORD, Launch, Request, TIMEOUT, eventually, is_alive,
 };
 
 /// Where a service finds its users and sessions again.
@@ -68,7 +68,7 @@ fn a_restart_logs_nobody_out_and_brings_nobody_back() {
     let again = auth.validate(&stays)["session"]["refresh_count"].as_u64().unwrap();
     assert!(again <= used + 1, "uses are never rounded up");
     auth.signal("TERM");
-    assert!(auth.wait_for_end(PATIENCE).success());
+    assert!(auth.wait_for_end(TIMEOUT).success());
     let auth = AuthService::launch(&site.without_key());
     let after = auth.look_at(&stays)["session"]["refresh_count"].as_u64().unwrap();
     assert_eq!(after, again, "a clean stop writes all uses");
@@ -157,11 +157,11 @@ fn on_a_full_disk_logins_are_503_who_is_in_stays_in_and_it_goes_on_by_itself() {
     let auth = AuthService::launch(&site.without_key().largest_file_kib(SMALL_KIB));
     let token = auth.token();
     let mint = || auth.try_mint(&token, &json!({"kind": "sliding", "name": "x".repeat(60)}));
-    let last = eventually("the disk is full", PATIENCE * 3, || {
+    let last = eventually("the disk is full", TIMEOUT * 3, || {
         (0..50).map(|_| mint()).find(|answer| answer.status != 201)
     });
     last.expect_problem(503, "unavailable");
-    eventually("it stays full", PATIENCE, || (mint().status == 503).then_some(()));
+    eventually("it stays full", TIMEOUT, || (mint().status == 503).then_some(()));
     assert!(is_alive(&auth.validate(&token)), "validations go on");
     let ready = auth.internal.get("/readyz");
     assert_eq!(ready.status, 503, "{ready:?}");
@@ -170,6 +170,6 @@ fn on_a_full_disk_logins_are_503_who_is_in_stays_in_and_it_goes_on_by_itself() {
     let more = format!("--pid={}", auth.id());
     let given = Command::new("prlimit").args([&more, "--fsize=unlimited:unlimited"]).status();
     assert!(given.unwrap().success());
-    eventually("it goes on", PATIENCE, || (mint().status == 201).then_some(()));
+    eventually("it goes on", TIMEOUT, || (mint().status == 201).then_some(()));
     auth.internal.get("/readyz").expect(200);
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{
-    AuthService, BusinessService, DEMO, Launch, Output, Process, Request, quiet_port,
+    AuthService, BusinessService, DEMO, Launch, Output, Process, Request, unused_port,
 };
 
 fn expires_in(launch: &Launch) -> serde_json::Value {
@@ -70,11 +70,11 @@ fn durations_are_written_with_their_unit() {
 
 #[test]
 fn a_platforms_port_opens_the_front_door_to_all() {
-    let port = quiet_port();
+    let port = unused_port();
     let launch = Launch::auth().without("AUTH_PUBLIC_ADDR").var("PORT", port.to_string());
     let auth = AuthService::launch(&launch);
     auth.log_lines_with(&format!("listening on http://0.0.0.0:{port} (public)"), 1);
-    let port = quiet_port();
+    let port = unused_port();
     let launch = Launch::business(auth.internal.port).without("BUSINESS_ADDR");
     let business = BusinessService::launch(&launch.var("PORT", port.to_string()));
     business.log_lines_with(&format!("listening on http://0.0.0.0:{port} (business)"), 1);
@@ -83,7 +83,7 @@ fn a_platforms_port_opens_the_front_door_to_all() {
 
 #[test]
 fn an_address_that_is_set_goes_before_the_platforms_port() {
-    let port = quiet_port();
+    let port = unused_port();
     let auth = AuthService::launch(&Launch::auth().var("PORT", port.to_string()));
     assert_ne!(auth.public.port, port);
 }
@@ -180,10 +180,10 @@ fn the_threads_that_serve_are_a_setting_of_every_process() {
             let line = output.lines().find(|line| line.starts_with("WORKERS="));
             line.expect("it is shown").to_owned()
         };
-        let usual = shown(launch.clone());
-        let usual =
-            usual.strip_prefix("WORKERS=").and_then(|rest| rest.strip_suffix("  # default"));
-        assert!(usual.is_some_and(|count| count.parse::<u16>().is_ok_and(|count| count > 0)));
+        let default = shown(launch.clone());
+        let default =
+            default.strip_prefix("WORKERS=").and_then(|rest| rest.strip_suffix("  # default"));
+        assert!(default.is_some_and(|count| count.parse::<u16>().is_ok_and(|count| count > 0)));
         assert_eq!(shown(launch.clone().var("WORKERS", "256")), "WORKERS=256  # variable");
         let flag = launch.var("WORKERS", "1").arg("--workers").arg("3");
         assert_eq!(shown(flag), "WORKERS=3  # flag");
@@ -217,20 +217,20 @@ fn warnings(process: &Process) -> Vec<String> {
 #[test]
 fn a_variable_that_is_misspelt_is_told_by_name_and_one_of_the_other_service_is_not() {
     let misspelt = [("AUTH_TOKEN_TTLL", "AUTH_TOKEN_TTL"), ("BUSINESS_ADR", "BUSINESS_ADDR")];
-    for (launch, told) in [
+    for (launch, expected) in [
         (Launch::auth(), &misspelt[..1]),
         (Launch::business(1), &misspelt[1..]),
         (Launch::pair(), &misspelt),
     ] {
-        let door = launch.front_door();
+        let listener = launch.public_listener();
         let launch = launch.var("AUTH_TOKEN_TTLL", "geheimnis").var("BUSINESS_ADR", "geheimnis");
         let mut process = launch.var("BUSINESS_LOGIN_URL", "http://localhost:1/login").start();
         process.keep_secret("geheimnis");
-        process.listener(door);
-        let mut said = warnings(&process);
-        said.retain(|line| line.contains("is no setting"));
-        assert_eq!(said.len(), told.len(), "{said:?}");
-        for (line, (name, meant)) in said.iter().zip(told) {
+        process.listener(listener);
+        let mut warned = warnings(&process);
+        warned.retain(|line| line.contains("is no setting"));
+        assert_eq!(warned.len(), expected.len(), "{warned:?}");
+        for (line, (name, meant)) in warned.iter().zip(expected) {
             assert!(line.contains(&format!("{name} is no setting: is {meant} meant?")), "{line}");
         }
     }
@@ -245,14 +245,14 @@ fn what_browsers_or_other_settings_will_undo_is_told_at_the_start() {
         .var("AUTH_REDIS_PASSWORD", "hunter-secret");
     let auth = AuthService::launch(&launch);
     auth.keep_secret("hunter-secret");
-    let said = warnings(&auth).join("\n");
+    let warned = warnings(&auth).join("\n");
     for part in [
         "browsers drop the session cookie",
         "its path is ignored",
         "nothing outlives AUTH_TOKEN_MAX_LIFETIME",
         "AUTH_REDIS_PASSWORD has no effect",
     ] {
-        assert_eq!(said.matches(part).count(), 1, "{part} in\n{said}");
+        assert_eq!(warned.matches(part).count(), 1, "{part} in\n{warned}");
     }
 }
 
@@ -265,6 +265,6 @@ fn settings_that_are_risky_are_logged_as_warnings() {
     assert!(warns(&insecure, "AUTH_COOKIE_SECURE"), "{:?}", insecure.output());
     let open = AuthService::launch(&Launch::auth().var("AUTH_INTERNAL_ADDR", "0.0.0.0:0"));
     assert!(warns(&open, "AUTH_INTERNAL_KEY"), "{:?}", open.output());
-    let quiet = AuthService::start();
-    assert!(!warns(&quiet, "AUTH_INTERNAL_KEY"), "{:?}", quiet.output());
+    let by_default = AuthService::start();
+    assert!(!warns(&by_default, "AUTH_INTERNAL_KEY"), "{:?}", by_default.output());
 }

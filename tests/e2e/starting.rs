@@ -4,7 +4,9 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::harness::{AuthService, BusinessService, Launch, Listener, Output, Process, quiet_port};
+use crate::harness::{
+    AuthService, BusinessService, Launch, Listener, Output, Process, unused_port,
+};
 
 /// Whether a line of the log says exactly this, whatever else it holds.
 fn says(line: &str, message: &str) -> bool {
@@ -62,7 +64,7 @@ fn a_port_in_use_ends_the_start() {
 fn a_database_out_of_reach_ends_the_start_and_its_password_is_not_shown() {
     let nowhere = Launch::auth().var("AUTH_DATABASE_URL", "sqlite:/nonexistent/directory/users.db");
     expect_failure(&nowhere.run(), "/nonexistent/directory/users.db");
-    let postgres = format!("postgres://ann:hunter-secret@127.0.0.1:{}/users", quiet_port());
+    let postgres = format!("postgres://ann:hunter-secret@127.0.0.1:{}/users", unused_port());
     let output = Launch::auth().var("AUTH_DATABASE_URL", postgres).run();
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(!format!("{output:?}").contains("hunter-secret"), "{output:?}");
@@ -143,12 +145,12 @@ fn a_healthcheck_tells_whether_the_described_service_is_ready() {
         .var("BUSINESS_INTERNAL_ADDR", address(business.internal))
         .arg("healthcheck");
     assert_eq!(check_auth.run().code, Some(0));
-    crate::harness::eventually("healthy", crate::harness::PATIENCE, || {
+    crate::harness::eventually("healthy", crate::harness::TIMEOUT, || {
         (check_business.run().code == Some(0)).then_some(())
     });
     auth.kill();
     assert_eq!(check_auth.run().code, Some(1));
-    crate::harness::eventually("not healthy", crate::harness::PATIENCE, || {
+    crate::harness::eventually("not healthy", crate::harness::TIMEOUT, || {
         (check_business.run().code == Some(1)).then_some(())
     });
     business.kill();
@@ -157,7 +159,7 @@ fn a_healthcheck_tells_whether_the_described_service_is_ready() {
 
 #[test]
 fn a_healthcheck_knows_the_port_of_the_platform() {
-    let port = quiet_port();
+    let port = unused_port();
     let launch = Launch::auth().without("AUTH_PUBLIC_ADDR").var("PORT", port.to_string());
     let auth = AuthService::launch(&launch);
     assert_eq!(auth.public.port, port);

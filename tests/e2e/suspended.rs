@@ -1,6 +1,6 @@
 //! A machine that slept: what was to end meanwhile has ended.
 
-use crate::harness::{ANN, AuthService, Clocks, DEMO, Launch, PATIENCE, eventually, is_alive};
+use crate::harness::{ANN, AuthService, Clocks, DEMO, Launch, TIMEOUT, eventually, is_alive};
 
 const WRONG: &str = "ten tired travellers rest";
 
@@ -24,7 +24,7 @@ fn the_sweep_runs_at_once_after_the_sleep_whatever_its_interval() {
     let auth = AuthService::launch(&launch);
     auth.tokens(3);
     clocks.suspend(3600);
-    eventually("what expired is swept", PATIENCE, || {
+    eventually("what expired is swept", TIMEOUT, || {
         (auth.metric("auth_sessions_swept_total")? > 2.5).then_some(())
     });
 }

@@ -9,7 +9,7 @@ use prost::Message as _;
 use serde_json::json;
 
 use crate::harness::{
-    AuthService, BusinessService, DEMO, FakeServer, Launch, PATIENCE, Request, eventually, now,
+    AuthService, BusinessService, DEMO, FakeServer, Launch, Request, TIMEOUT, eventually, now,
 };
 
 const TRACE: [u8; 16] = *b"\x0a\xf7\x65\x19\x16\xcd\x43\xdd\x84\x48\xeb\x21\x1c\x80\x31\x9c";
@@ -48,7 +48,7 @@ impl Collector {
 
     /// The span of this service that has this name, once it is there.
     fn span(&self, service: &str, name: &str) -> Span {
-        eventually(&format!("{name} of {service}"), PATIENCE, || {
+        eventually(&format!("{name} of {service}"), TIMEOUT, || {
             let mut spans = self.spans().into_iter();
             spans.find(|(of, span)| of == service && span.name == name).map(|(_, span)| span)
         })
@@ -76,20 +76,20 @@ fn a_callers_trace_goes_through_both_services() {
     let request = Request::get("/data?token=x").bearer(&token).header("x-request-id", "r-1");
     business.public.send(request.header("traceparent", TRACEPARENT)).expect(200);
 
-    let (asked, validated) = (
+    let (requested, validated) = (
         collector.span("shop", "GET /data"),
         collector.span("auth-service", "POST /validateToken"),
     );
-    for span in [&asked, &validated] {
+    for span in [&requested, &validated] {
         assert_eq!(span.trace_id, TRACE);
         assert_eq!(span.kind(), SpanKind::Server);
         assert_eq!(text(&span.attributes, "http.response.status_code"), "200");
         assert!(text(&span.attributes, "http.request.header.x-request-id").contains("\"r-1\""));
         assert!(span.end_time_unix_nano > span.start_time_unix_nano);
     }
-    assert_eq!(asked.parent_span_id, CALLER);
-    assert_eq!(validated.parent_span_id, asked.span_id);
-    assert_eq!(text(&asked.attributes, "http.route"), "/data");
+    assert_eq!(requested.parent_span_id, CALLER);
+    assert_eq!(validated.parent_span_id, requested.span_id);
+    assert_eq!(text(&requested.attributes, "http.route"), "/data");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn nobody_hides_a_request_from_the_traces_at_the_public_edge() {
         // Recorded since its caller's own span was, which is what it says.
         ("auth-service", "POST /validateToken"),
     ] {
-        eventually(&format!("{name} of {service}"), PATIENCE, || {
+        eventually(&format!("{name} of {service}"), TIMEOUT, || {
             (of_trace(service, name) == 3).then_some(())
         });
     }
@@ -171,7 +171,7 @@ fn the_last_spans_are_sent_at_the_end() {
     pair.listener("public").send(Request::post("/login").json(&login)).expect(200);
     assert!(collector.spans().is_empty());
     pair.signal("TERM");
-    assert_eq!(pair.wait_for_end(PATIENCE).code(), Some(0));
+    assert_eq!(pair.wait_for_end(TIMEOUT).code(), Some(0));
     let spans = collector.spans();
     assert!(spans.iter().any(|(of, span)| of == "reinflate" && span.name == "POST /login"));
 }
@@ -185,9 +185,9 @@ fn a_collector_that_is_away_or_silent_costs_the_spans_and_nothing_else() {
             .var("OTEL_BSP_SCHEDULE_DELAY", "50");
         let mut auth = AuthService::launch(&launch);
         auth.session(&auth.token()).expect(200);
-        let told = now();
+        let signalled = now();
         auth.signal("TERM");
-        assert_eq!(auth.wait_for_end(PATIENCE).code(), Some(0));
-        assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+        assert_eq!(auth.wait_for_end(TIMEOUT).code(), Some(0));
+        assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
     }
 }

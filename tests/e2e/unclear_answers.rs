@@ -107,9 +107,9 @@ fn what_is_no_http_or_breaks_off_is_no_answer_and_is_not_asked_again() {
         "SSH-2.0-OpenSSH_9\r\n",
     ] {
         let fake = FakeServer::answering(bytes);
-        let (status, asked) = status(&fake);
+        let (status, requests) = status(&fake);
         assert_eq!(status, 503, "{bytes:?}");
-        assert_eq!(asked, 1, "a single-use token would be used up by a second try: {bytes:?}");
+        assert_eq!(requests, 1, "a single-use token would be used up by a second try: {bytes:?}");
     }
 }
 

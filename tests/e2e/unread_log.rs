@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{
-    AuthService, DEMO, Launch, Listener, PATIENCE, Process, Request, eventually, now, quiet_port,
+    AuthService, DEMO, Launch, Listener, Process, Request, TIMEOUT, eventually, now, unused_port,
 };
 
 /// More lines than a pipe and a queue hold, each as long as a stranger can make it.
@@ -27,7 +27,8 @@ impl Unread {
     /// Starts it with a port for each of these variables, the public listener's first, the one
     /// with the metrics last.
     fn start(mut launch: Launch, addresses: &[&str], with_errors: bool) -> Self {
-        let listeners: Vec<_> = addresses.iter().map(|_| Listener { port: quiet_port() }).collect();
+        let listeners: Vec<_> =
+            addresses.iter().map(|_| Listener { port: unused_port() }).collect();
         for (name, listener) in addresses.iter().zip(&listeners) {
             launch = launch.var(name, format!("127.0.0.1:{}", listener.port));
         }
@@ -35,7 +36,7 @@ impl Unread {
         let stderr = if with_errors { writer.try_clone().unwrap().into() } else { Stdio::piped() };
         let process = launch.start_writing_to(writer.into(), stderr);
         for listener in &listeners {
-            eventually("it listens", PATIENCE, || listener.try_connect().ok());
+            eventually("it listens", TIMEOUT, || listener.try_connect().ok());
         }
         let internal = *listeners.last().unwrap();
         Self { process, reader, listeners, internal }
@@ -66,9 +67,9 @@ impl Unread {
     /// Tells it to end, which it does in time though nobody reads.
     fn end(&mut self) {
         self.process.signal("TERM");
-        let told = now();
-        assert_eq!(self.process.wait_for_end(PATIENCE).code(), Some(0));
-        assert!(told.elapsed() < Duration::from_secs(6), "{:?}", told.elapsed());
+        let signalled = now();
+        assert_eq!(self.process.wait_for_end(TIMEOUT).code(), Some(0));
+        assert!(signalled.elapsed() < Duration::from_secs(6), "{:?}", signalled.elapsed());
     }
 }
 
@@ -79,9 +80,9 @@ fn auth(format: &str) -> Unread {
 
 #[test]
 fn a_log_that_nobody_reads_stops_no_listener_and_no_end() {
-    let asked = AuthService::start();
+    let auth = AuthService::start();
     for format in ["json", "pretty"] {
-        let business = Launch::business(asked.internal.port);
+        let business = Launch::business(auth.internal.port);
         let pair =
             ["AUTH_PUBLIC_ADDR", "BUSINESS_ADDR", "BUSINESS_INTERNAL_ADDR", "AUTH_INTERNAL_ADDR"];
         for (launch, addresses) in [
@@ -123,7 +124,7 @@ fn what_was_not_dropped_comes_out_once_somebody_reads_and_the_rest_is_said_once(
     unread.process.signal("TERM");
     let mut text = String::new();
     unread.reader.read_to_string(&mut text).unwrap();
-    assert_eq!(unread.process.wait_for_end(PATIENCE).code(), Some(0));
+    assert_eq!(unread.process.wait_for_end(TIMEOUT).code(), Some(0));
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let with = |message: &str| {
         let has = |line: &&Value| line["message"].as_str().unwrap_or_default().contains(message);
@@ -131,11 +132,11 @@ fn what_was_not_dropped_comes_out_once_somebody_reads_and_the_rest_is_said_once(
     };
     assert_eq!(with("listening on").len(), 2);
     assert_eq!(with("refused").len() as u64, REFUSED as u64 - dropped);
-    let said = with("log lines were dropped");
-    assert_eq!(said.len(), 1, "{said:?}");
+    let lines = with("log lines were dropped");
+    assert_eq!(lines.len(), 1, "{lines:?}");
     // "draining" may not have fitted either.
-    assert!((dropped..=dropped + 1).contains(&said[0]["other"].as_u64().unwrap()), "{said:?}");
-    assert_eq!(said[0]["audit"], 0);
+    assert!((dropped..=dropped + 1).contains(&lines[0]["other"].as_u64().unwrap()), "{lines:?}");
+    assert_eq!(lines[0]["audit"], 0);
     let audit = lines.iter().position(|line| line["target"] == "audit").expect("audit lines");
     let last_refused = lines.iter().rposition(|line| line["message"] == "refused").unwrap();
     assert_eq!(lines.iter().filter(|line| line["target"] == "audit").count(), 3);
@@ -148,7 +149,7 @@ fn the_last_lines_come_out_where_somebody_reads() {
         let mut process = launch.var("RUST_LOG", "info").start();
         process.listener("public");
         process.signal("TERM");
-        assert_eq!(process.wait_for_end(PATIENCE).code(), Some(0));
+        assert_eq!(process.wait_for_end(TIMEOUT).code(), Some(0));
         let log = process.log();
         assert_eq!(log.last().unwrap()["message"], "stopped", "{log:?}");
     }
@@ -173,19 +174,19 @@ fn a_start_that_fails_still_says_why_in_one_line() {
 
 #[test]
 fn an_output_that_is_full_costs_the_lines_which_are_counted() {
-    let (public, internal) = (Listener { port: quiet_port() }, Listener { port: quiet_port() });
+    let (public, internal) = (Listener { port: unused_port() }, Listener { port: unused_port() });
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let launch = Launch::auth()
         .var("AUTH_PUBLIC_ADDR", format!("127.0.0.1:{}", public.port))
         .var("AUTH_INTERNAL_ADDR", format!("127.0.0.1:{}", internal.port));
     let mut process = launch.start_writing_to(full.into(), Stdio::piped());
-    eventually("it listens", PATIENCE, || internal.try_connect().ok());
-    eventually("lost lines are counted", PATIENCE, || {
+    eventually("it listens", TIMEOUT, || internal.try_connect().ok());
+    eventually("lost lines are counted", TIMEOUT, || {
         let text = internal.get("/metrics").expect(200).text();
         let lost =
             |line: &str| line.starts_with("log_lines_dropped_total") && !line.ends_with(" 0");
         text.lines().any(lost).then_some(())
     });
     process.signal("TERM");
-    assert_eq!(process.wait_for_end(PATIENCE).code(), Some(0));
+    assert_eq!(process.wait_for_end(TIMEOUT).code(), Some(0));
 }

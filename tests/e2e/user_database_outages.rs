@@ -8,7 +8,7 @@ mod postgres;
 use serde_json::json;
 
 use crate::harness::{
-    ANN, Answer, AuthService, BusinessService, LONG_PASSWORD, PATIENCE, Request, eventually,
+    ANN, Answer, AuthService, BusinessService, LONG_PASSWORD, Request, TIMEOUT, eventually,
     is_alive,
 };
 
@@ -64,17 +64,17 @@ impl Site {
     #[track_caller]
     fn recovers(&self) {
         let login = || self.auth.try_login(ANN, LONG_PASSWORD);
-        eventually("logins again", PATIENCE, || match login().status {
+        eventually("logins again", TIMEOUT, || match login().status {
             200 => Some(()),
             503 => None,
             other => panic!("{other} for a right password"),
         });
-        eventually("creations again", PATIENCE, || match self.creation("new@example.com").status {
+        eventually("creations again", TIMEOUT, || match self.creation("new@example.com").status {
             201 => Some(()),
             503 => None,
             other => panic!("{other} for a new name"),
         });
-        eventually("ready again", PATIENCE, || {
+        eventually("ready again", TIMEOUT, || {
             (self.auth.public.get("/readyz").status == 200).then_some(())
         });
         self.sessions_go_on();

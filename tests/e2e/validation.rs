@@ -28,7 +28,7 @@ fn a_dead_token_is_a_no_with_a_reason_and_status_200() {
     let auth = AuthService::start();
     let token = auth.token();
     auth.logout(&token);
-    let answer = auth.ask(&json!({"token": token})).expect(200);
+    let answer = auth.try_validate(&json!({"token": token})).expect(200);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let verdict = answer.json();
     assert_eq!(verdict, json!({"authenticated": false, "reason": verdict["reason"]}));
@@ -41,7 +41,7 @@ fn touch_is_a_use_unless_it_is_false() {
     let token = auth.token();
     let count = |touch: Value| {
         let body = json!({"token": token, "touch": touch});
-        auth.ask(&body).expect(200).json()["session"]["refresh_count"].clone()
+        auth.try_validate(&body).expect(200).json()["session"]["refresh_count"].clone()
     };
     assert_eq!(count(json!(false)), 0);
     assert_eq!(count(json!(true)), 1);
@@ -55,7 +55,7 @@ fn what_it_is_told_about_the_client_and_the_request_is_accepted() {
         "token": auth.token(), "request_id": "kettle-7", "something_new": {"a": [1]},
         "client": {"ip": "203.0.113.9", "user_agent": "kettle/1.0", "something_new": 1}
     });
-    assert!(is_alive(&auth.ask(&body).expect(200).json()));
+    assert!(is_alive(&auth.try_validate(&body).expect(200).json()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! An HTTP answer and the questions that tests ask of it.
+//! An HTTP answer and the assertions that tests make about it.
 
 use std::fmt;
 

@@ -33,7 +33,7 @@ impl AuthService {
         Self::launch(&Launch::auth())
     }
 
-    /// What this launch comes to.
+    /// Starts this launch.
     pub fn launch(launch: &Launch) -> Self {
         let mut process = launch.start();
         let (public, internal) = (process.listener("public"), process.listener("internal"));
@@ -45,7 +45,7 @@ impl AuthService {
         Self::launch_with_users(Launch::auth())
     }
 
-    /// With nobody but the demo user, in a file.
+    /// With the demo user alone, in a file.
     pub fn launch_on_a_file(launch: Launch) -> Self {
         Self::launch_with(launch, &[])
     }
@@ -95,7 +95,7 @@ impl AuthService {
         self.process.keep_secret(password);
         let body = json!({"username": user, "password": password});
         let answer = self.public.send(Request::post("/login").json(&body));
-        self.keep_answered_secret(&answer);
+        self.keep_issued_secret(&answer);
         answer
     }
 
@@ -126,7 +126,7 @@ impl AuthService {
     /// The answer to `POST /tokens`.
     pub fn try_mint(&self, token: &str, body: &Value) -> Answer {
         let answer = self.public.send(Request::post("/tokens").bearer(token).json(body));
-        self.keep_answered_secret(&answer);
+        self.keep_issued_secret(&answer);
         answer
     }
 
@@ -139,17 +139,17 @@ impl AuthService {
     /// The verdict on one token, which is a use of it.
     #[track_caller]
     pub fn validate(&self, token: &str) -> Value {
-        self.ask(&json!({"token": token})).expect(200).json()
+        self.try_validate(&json!({"token": token})).expect(200).json()
     }
 
     /// The verdict on one token without a use of it.
     #[track_caller]
     pub fn look_at(&self, token: &str) -> Value {
-        self.ask(&json!({"token": token, "touch": false})).expect(200).json()
+        self.try_validate(&json!({"token": token, "touch": false})).expect(200).json()
     }
 
     /// The answer to any body at `/validateToken`.
-    pub fn ask(&self, body: &Value) -> Answer {
+    pub fn try_validate(&self, body: &Value) -> Answer {
         self.internal.send(Request::post("/validateToken").json(body))
     }
 
@@ -172,7 +172,7 @@ impl AuthService {
     }
 
     /// Tokens must never stand in the output, whole or as the secret part alone.
-    fn keep_answered_secret(&self, answer: &Answer) {
+    fn keep_issued_secret(&self, answer: &Answer) {
         let answer: Option<Value> = serde_json::from_slice(&answer.body).ok();
         if let Some(token) = answer.as_ref().and_then(|answer| answer["token"].as_str()) {
             self.process.keep_token_secret(token);

@@ -14,12 +14,12 @@ pub struct BusinessService {
 }
 
 impl BusinessService {
-    /// Asking this auth-service, with everything else as it is by default.
+    /// One that uses this auth-service, with everything else as it is by default.
     pub fn start(auth: &AuthService) -> Self {
         Self::launch(&Launch::business(auth.internal.port))
     }
 
-    /// What this launch comes to.
+    /// Starts this launch.
     pub fn launch(launch: &Launch) -> Self {
         let mut process = launch.start();
         let public = process.listener("business");

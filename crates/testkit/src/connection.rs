@@ -1,4 +1,4 @@
-//! A listener of a service and a connection to it: bytes out, answers in.
+//! A listener of a service and a connection to it, for requests and for raw bytes.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use super::{Answer, PATIENCE, Request};
+use super::{Answer, Request, TIMEOUT};
 
 /// Where a service listens, on loopback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Listener {
     /// Where it does not.
     pub fn try_connect(self) -> io::Result<Connection> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        Self::over(TcpStream::connect_timeout(&address, PATIENCE)?, self.port)
+        Self::over(TcpStream::connect_timeout(&address, TIMEOUT)?, self.port)
     }
 
     /// Connects from one of this machine's loopback addresses, which counts as a network of its own,
@@ -57,13 +57,13 @@ impl Listener {
         }
         socket.bind(&from.into()).expect("all of 127.0.0.0/8 is ours");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        socket.connect_timeout(&address.into(), PATIENCE).expect("the listener accepts");
+        socket.connect_timeout(&address.into(), TIMEOUT).expect("the listener accepts");
         Self::over(socket.into(), self.port).expect("timeouts can be set")
     }
 
     fn over(stream: TcpStream, port: u16) -> io::Result<Connection> {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         stream.set_nodelay(true)?;
         Ok(Connection { stream: BufReader::new(stream), port })
     }
@@ -74,10 +74,10 @@ impl Listener {
         let mut connection = self.connect();
         connection.write(bytes);
         let mut answer = Vec::new();
-        connection.set_patience(Duration::from_millis(700));
+        connection.set_read_timeout(Duration::from_millis(700));
         if connection.stream.read_to_end(&mut answer).is_err() {
             connection.finish_writing();
-            connection.set_patience(PATIENCE);
+            connection.set_read_timeout(TIMEOUT);
             answer.extend(connection.read_rest().into_bytes());
         }
         String::from_utf8_lossy(&answer).into_owned()
@@ -117,13 +117,13 @@ impl Connection {
 
     /// Closes our half: nothing more will be sent.
     pub fn finish_writing(&mut self) {
-        // Fails only where the other side is gone, which the reading will show.
+        // Fails only where the other side has closed, which the reading will show.
         let _ = self.stream.get_ref().shutdown(Shutdown::Write);
     }
 
-    /// How long to wait for the next bytes.
-    pub fn set_patience(&mut self, patience: Duration) {
-        self.stream.get_ref().set_read_timeout(Some(patience)).expect("a timeout can be set");
+    /// Sets how long to wait for the next bytes.
+    pub fn set_read_timeout(&mut self, timeout: Duration) {
+        self.stream.get_ref().set_read_timeout(Some(timeout)).expect("a timeout can be set");
     }
 
     /// Everything until the other side closes or resets.

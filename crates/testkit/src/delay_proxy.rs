@@ -1,4 +1,4 @@
-//! A way to another server that takes its time: what is sent arrives a little later, in order.
+//! A TCP proxy with latency: what is sent through it arrives later, in order.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::now;
 
 /// Passes connections on to a port of this machine; each byte to it arrives `delay` later.
-pub struct SlowLink {
+pub struct DelayProxy {
     /// Where it listens on loopback.
     pub port: u16,
     stopped: Arc<AtomicBool>,
@@ -19,8 +19,8 @@ pub struct SlowLink {
     thread: Option<JoinHandle<()>>,
 }
 
-impl SlowLink {
-    /// A way to this port.
+impl DelayProxy {
+    /// A proxy to this port.
     pub fn to(port: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         listener.set_nonblocking(true).expect("the listener can be polled");
@@ -32,7 +32,7 @@ impl SlowLink {
             while !stop.load(Ordering::Relaxed) {
                 match listener.accept() {
                     Ok(_) if is_cut.load(Ordering::Relaxed) => {}
-                    Ok((stream, _)) => pass_on(&stream, port, delay, &is_cut),
+                    Ok((stream, _)) => forward(&stream, port, delay, &is_cut),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         thread::sleep(Duration::from_millis(1));
                     }
@@ -43,18 +43,18 @@ impl SlowLink {
         Self { port: own, stopped, cut, thread: Some(thread) }
     }
 
-    /// Lets nothing through, and closes each connection that something is sent on.
+    /// Forwards nothing from now on, and closes each connection on which something is sent.
     pub fn cut(&self) {
         self.cut.store(true, Ordering::Relaxed);
     }
 
-    /// Lets through what is connected from now on.
+    /// Forwards again what is connected from now on.
     pub fn mend(&self) {
         self.cut.store(false, Ordering::Relaxed);
     }
 }
 
-impl Drop for SlowLink {
+impl Drop for DelayProxy {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -64,8 +64,8 @@ impl Drop for SlowLink {
     }
 }
 
-/// Both ways of one connection, each ending with its source.
-fn pass_on(client: &TcpStream, port: u16, delay: Duration, cut: &Arc<AtomicBool>) {
+/// Both directions of one connection, each ending with its source.
+fn forward(client: &TcpStream, port: u16, delay: Duration, cut: &Arc<AtomicBool>) {
     client.set_nonblocking(false).expect("a blocking connection");
     client.set_nodelay(true).expect("no delay but ours");
     let server = TcpStream::connect(("127.0.0.1", port)).expect("the server accepts");

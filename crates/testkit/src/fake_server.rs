@@ -1,4 +1,4 @@
-//! Something that is asked by our services and answers as a test wants it to.
+//! An HTTP server with one fixed answer, for what our services send requests to.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Answers each request with the same bytes and then closes the connection; remembers the
-/// requests' heads and bodies.
+/// Answers each request with the same bytes and then closes the connection; stores the requests'
+/// heads and bodies.
 pub struct FakeServer {
     /// Where it listens on loopback.
     pub port: u16,
@@ -24,11 +24,11 @@ impl FakeServer {
         listener.set_nonblocking(true).expect("the listener can be polled");
         let port = listener.local_addr().expect("it is bound").port();
         let (requests, stopped) = (Arc::default(), Arc::new(AtomicBool::new(false)));
-        let (heard, stop, bytes) = (Arc::clone(&requests), Arc::clone(&stopped), bytes.into());
+        let (received, stop, bytes) = (Arc::clone(&requests), Arc::clone(&stopped), bytes.into());
         let thread = thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 match listener.accept() {
-                    Ok((stream, _)) => serve(stream, &bytes, &heard),
+                    Ok((stream, _)) => serve(stream, &bytes, &received),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         thread::sleep(Duration::from_millis(2));
                     }
@@ -48,7 +48,7 @@ impl FakeServer {
         ))
     }
 
-    /// The validations that it was asked for so far, probes left out.
+    /// The validation requests so far, without the probes of readiness.
     pub fn validations(&self) -> Vec<String> {
         let requests = self.requests.lock().unwrap();
         let texts = requests.iter().map(|request| String::from_utf8_lossy(request).into_owned());
@@ -70,18 +70,18 @@ impl Drop for FakeServer {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // What it panicked of has been printed; the test fails by the missing answers.
+            // A panic of it was printed; the test fails by the missing answers.
             let _ = thread.join();
         }
     }
 }
 
-fn serve(mut stream: TcpStream, answer: &[u8], heard: &Mutex<Vec<Vec<u8>>>) {
+fn serve(mut stream: TcpStream, answer: &[u8], received: &Mutex<Vec<Vec<u8>>>) {
     stream.set_nonblocking(false).expect("the connection can be waited for");
     stream.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout can be set");
     if let Some(request) = read_request(&mut stream) {
-        heard.lock().unwrap().push(request);
-        // The client may be gone: that is its right.
+        received.lock().unwrap().push(request);
+        // The client may have closed the connection.
         let _ = stream.write_all(answer);
         let _ = stream.shutdown(Shutdown::Both);
     }

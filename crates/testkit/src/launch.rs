@@ -1,4 +1,4 @@
-//! How a binary is started: its arguments, its environment, and nothing of ours beside it.
+//! How a binary is started: its arguments and its environment, and nothing of the test's own.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
 
-use super::{PATIENCE, Process};
+use super::{Process, TIMEOUT};
 
 const AUTH_SERVICE: &str = "auth-service";
 const BUSINESS_SERVICE: &str = "business-service";
@@ -21,11 +21,11 @@ pub struct Launch {
     binary: &'static str,
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
-    /// What a shell does first, which then becomes the binary.
+    /// What a shell does before it executes the binary.
     limits: Option<String>,
 }
 
-/// What a process that has ended leaves behind.
+/// The exit code and the output of a process that has ended.
 #[derive(Debug)]
 pub struct Output {
     /// Its exit code, unless a signal ended it.
@@ -66,7 +66,7 @@ impl Launch {
     }
 
     /// The name of the listener that people use.
-    pub fn front_door(&self) -> &'static str {
+    pub fn public_listener(&self) -> &'static str {
         if self.binary == BUSINESS_SERVICE { "business" } else { "public" }
     }
 
@@ -141,11 +141,11 @@ impl Launch {
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         let mut process = Process::own(child, home);
-        let code = process.wait_for_end(PATIENCE).code();
+        let code = process.wait_for_end(TIMEOUT).code();
         Output { code, stdout: process.output().join("\n"), stderr: process.errors().join("\n") }
     }
 
-    /// The same with this as its standard output, which is not kept.
+    /// The same with this as its standard output, which is not collected.
     pub fn run_writing_to(&self, stdout: Stdio, input: &str) -> Output {
         let (mut command, home) = self.command();
         command.stdin(Stdio::piped()).stdout(stdout);
@@ -192,9 +192,9 @@ fn built(binary: &str) -> PathBuf {
     test.ancestors().nth(2).expect("target/PROFILE/deps/TEST").join(binary)
 }
 
-/// A port that nobody takes by accident: below those that the system hands out, and so is the one
-/// 10,000 above it, which a member of a Redis cluster takes as well.
-pub fn quiet_port() -> u16 {
+/// A free port below the ephemeral range, so that no other process gets it by accident. The port
+/// 10,000 above it, which a member of a Redis cluster uses as well, is free too.
+pub fn unused_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 100).expect("below 100") * 100;
     let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();

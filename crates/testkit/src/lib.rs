@@ -1,6 +1,6 @@
-//! What tests stand on: real processes of ours and of others, fake auth services, a small HTTP
-//! client, waiting with a deadline. It knows how to ask; what the answers should be is the tests'
-//! business. No crate depends on it outside of its tests.
+//! Fixtures of tests: our processes and those of others, fake auth services, a small HTTP client,
+//! waiting with a deadline. It sends requests; what the answers should be is up to the tests. No
+//! crate depends on it outside of its tests.
 
 #![expect(clippy::missing_panics_doc, reason = "a fixture that cannot go on fails its test")]
 #![expect(clippy::unwrap_used, reason = "the same")]
@@ -14,6 +14,7 @@ mod auth;
 mod business;
 mod clocks;
 mod connection;
+mod delay_proxy;
 pub mod fake_auth;
 mod fake_server;
 mod launch;
@@ -21,7 +22,6 @@ mod postgres;
 mod process;
 mod redis;
 mod request;
-mod slow_link;
 mod sqlite;
 mod users;
 mod wait;
@@ -31,15 +31,15 @@ pub use auth::{ANN, AuthService, BOB, DEMO, LONG_PASSWORD, is_alive};
 pub use business::BusinessService;
 pub use clocks::Clocks;
 pub use connection::{Connection, Listener};
+pub use delay_proxy::DelayProxy;
 pub use fake_server::FakeServer;
-pub use launch::{Launch, Output, quiet_port};
+pub use launch::{Launch, Output, unused_port};
 pub use postgres::Postgres;
 pub use process::Process;
 pub use redis::{Redis, redis_cluster};
 pub use request::Request;
-pub use slow_link::SlowLink;
 pub use sqlite::{Held, query};
 pub use users::uuid;
-pub use wait::{PATIENCE, eventually, let_time_pass, now, skip_unless_installed};
+pub use wait::{TIMEOUT, eventually, let_time_pass, now, skip_unless_installed};
 
 use wait::send_signal;

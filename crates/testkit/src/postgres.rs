@@ -1,4 +1,4 @@
-//! A PostgreSQL of a test's own: in a directory of its own, on a socket in it, gone when dropped.
+//! A PostgreSQL of a test's own: in a directory of its own, on a socket in it, stopped when dropped.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{PATIENCE, eventually};
+use super::{TIMEOUT, eventually};
 
-/// A server with one database, for whoever reaches its socket.
+/// A server with one database, open to every user of its socket.
 pub struct Postgres {
     home: TempDir,
     binaries: PathBuf,
@@ -26,7 +26,7 @@ impl Postgres {
         Some(server)
     }
 
-    /// The same on a port of loopback as well, with the `server.crt` and `server.key` of that place.
+    /// The same on a port of loopback as well, with the `server.crt` and `server.key` of that directory.
     pub fn start_with_tls(certificates: &Path, port: u16) -> Option<Self> {
         let binaries = found()?;
         let settings = ["listen_addresses=127.0.0.1".to_owned(), format!("port={port}")];
@@ -73,7 +73,7 @@ impl Postgres {
         postgres.args(["-c", "fsync=off", "-c", "max_connections=200"]);
         postgres.args(self.arguments.iter().flat_map(|setting| ["-c", setting]));
         self.process = Some(postgres.spawn().expect("PostgreSQL starts"));
-        eventually("PostgreSQL is ready", PATIENCE, || {
+        eventually("PostgreSQL is ready", TIMEOUT, || {
             let state = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
             state.lines().nth(7)?.trim().eq("ready").then_some(())
         });
@@ -92,7 +92,7 @@ impl Postgres {
         signal("STOP", &self.processes());
     }
 
-    /// Sets it going again.
+    /// Continues them.
     pub fn thaw(&self) {
         signal("CONT", &self.processes());
     }
@@ -146,10 +146,10 @@ fn binaries() -> Option<PathBuf> {
     let packaged = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let packaged = packaged.map(|version| version.path().join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let has = |place: &Path, name: &str| place.join(name).is_file();
+    let has = |directory: &Path, name: &str| directory.join(name).is_file();
     packaged
         .chain(std::env::split_paths(&path))
-        .find(|place| has(place, "postgres") && has(place, "initdb"))
+        .find(|directory| has(directory, "postgres") && has(directory, "initdb"))
 }
 
 fn is_root() -> bool {
@@ -160,7 +160,7 @@ fn is_root() -> bool {
 fn signal(name: &str, processes: &[u32]) {
     if !processes.is_empty() {
         let ids = processes.iter().map(u32::to_string);
-        let _gone_already = Command::new("kill").arg(format!("-{name}")).args(ids).status();
+        let _has_ended_already = Command::new("kill").arg(format!("-{name}")).args(ids).status();
     }
 }
 

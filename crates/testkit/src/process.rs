@@ -1,4 +1,4 @@
-//! A process of a test: its output is kept, its signals are sent by number, and it does not
+//! A process of a test: its output is collected, signals are sent by its id, and it does not
 //! outlive its owner.
 
 use std::fs;
@@ -12,9 +12,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Listener, PATIENCE, eventually, send_signal};
+use super::{Listener, TIMEOUT, eventually, send_signal};
 
-/// How much of another process's memory is looked at in one go.
+/// How much of another process's memory is read at a time.
 const CHUNK: usize = 1 << 20;
 
 /// A running process. Dropping it kills it, prints its output where the test failed, and fails
@@ -43,7 +43,7 @@ impl Process {
     /// The listener of this name, once the process says that it accepts.
     #[track_caller]
     pub fn listener(&mut self, name: &str) -> Listener {
-        eventually(&format!("listening ({name})"), PATIENCE, || {
+        eventually(&format!("listening ({name})"), TIMEOUT, || {
             let port = self.output().iter().find_map(|line| port_in(line, name));
             let ended = self.child.try_wait().expect("the child is ours");
             assert!(port.is_some() || ended.is_none(), "it ended: {ended:?}");
@@ -71,15 +71,15 @@ impl Process {
     /// The lines of the log that hold this text, once there are `count` of them.
     #[track_caller]
     pub fn log_lines_with(&self, text: &str, count: usize) -> Vec<String> {
-        eventually(&format!("{count} log lines with {text:?}"), PATIENCE, || {
+        eventually(&format!("{count} log lines with {text:?}"), TIMEOUT, || {
             let mut lines = self.output();
             lines.retain(|line| line.contains(text));
             (lines.len() >= count).then_some(lines)
         })
     }
 
-    /// What must never stand in the output; a word so short that it may stand there by chance
-    /// is no secret.
+    /// Declares a secret, which must never stand in the output; a word so short that it may stand
+    /// there by chance is ignored.
     pub fn keep_secret(&self, secret: &str) {
         if secret.len() >= 7 {
             self.secrets.lock().unwrap().push(secret.to_owned());
@@ -101,12 +101,12 @@ impl Process {
         send_signal(signal, self.id());
     }
 
-    /// Stops it in its tracks, as a machine that hangs would; `CONT` sets it going again.
+    /// Stops all its threads, as a machine that hangs would; the signal `CONT` continues it.
     #[track_caller]
     pub fn hang(&self) {
         self.signal("STOP");
         // The signal is sent at once, but each thread stops when it comes to it.
-        eventually("every thread has stopped", PATIENCE, || {
+        eventually("every thread has stopped", TIMEOUT, || {
             let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
             let mut states = threads.map(|thread| {
                 let stat = fs::read_to_string(thread.ok()?.path().join("stat")).ok()?;
@@ -117,7 +117,7 @@ impl Process {
         });
     }
 
-    /// The processor time that it has had so far, in the kernel's ticks of 10 ms.
+    /// The processor time that it has used so far, in the kernel's ticks of 10 ms.
     pub fn processor_ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         let stat = stat.expect("the process runs");
@@ -126,7 +126,7 @@ impl Process {
         after_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
     }
 
-    /// The most memory that it has had at once so far, in KiB.
+    /// Its peak memory so far, in KiB.
     pub fn peak_memory_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("the process runs");
@@ -135,7 +135,7 @@ impl Process {
         peak.and_then(|peak| peak.parse().ok()).expect("a number of kB")
     }
 
-    /// How often each of these stands in its memory; `None` where the system does not let us look.
+    /// How often each of these stands in its memory; `None` where the system does not let us read it.
     pub fn in_memory(&self, needles: &[&str]) -> Option<Vec<usize>> {
         let id = self.id();
         let maps = fs::read_to_string(format!("/proc/{id}/maps")).ok()?;
@@ -147,14 +147,14 @@ impl Process {
             let (start, end) = map.split(' ').next()?.split_once('-')?;
             let address = |text| u64::from_str_radix(text, 16).ok();
             for at in (address(start)?..address(end)?).step_by(CHUNK) {
-                // Where the mapping ends sooner, or is gone by now, less is read.
+                // Where the mapping ends sooner, or was unmapped by now, less is read.
                 let read = memory.read_at(&mut chunk, at).unwrap_or_default();
                 if chunk[..read] == zeros[..read] {
                     continue;
                 }
                 for (needle, found) in needles.iter().zip(&mut found) {
-                    let places = memchr::memmem::find_iter(&chunk[..read], needle.as_bytes());
-                    *found += places.filter(|place| *place < CHUNK).count();
+                    let offsets = memchr::memmem::find_iter(&chunk[..read], needle.as_bytes());
+                    *found += offsets.filter(|offset| *offset < CHUNK).count();
                 }
             }
         }

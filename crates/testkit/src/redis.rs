@@ -7,10 +7,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{PATIENCE, eventually, quiet_port, send_signal, skip_unless_installed};
+use super::{TIMEOUT, eventually, send_signal, skip_unless_installed, unused_port};
 
-/// Starts what its arguments say and prints its process id. When the input ends, kills it, and
-/// removes its directory unless told to keep it.
+/// Runs its arguments as a command and prints its process id. When the input ends, kills it, and
+/// removes its directory unless the input says `keep`.
 const GUARD: &str = r#"dir=$1; shift; "$@" </dev/null >/dev/null 2>&1 & echo $!
     read -r word; kill -9 $! 2>/dev/null; wait; [ "$word" = keep ] || rm -rf "$dir""#;
 /// Makes a server lose nothing when it is killed, as long as the machine lives.
@@ -46,13 +46,13 @@ impl Redis {
         Self::start(&[&DURABLE, arguments].concat())
     }
 
-    /// The same for one that does not answer everybody.
+    /// The same for one that requires a password or TLS, and is not waited for.
     pub fn start_silent(arguments: &[&str]) -> Option<Self> {
         if skip_unless_installed("redis-server") {
             return None;
         }
         let directory = TempDir::with_prefix("reinflate-redis-").expect("a directory").keep();
-        let port = quiet_port();
+        let port = unused_port();
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let running = spawn(port, &arguments, &directory);
         Some(Self { port, arguments, running, directory })
@@ -79,15 +79,15 @@ impl Redis {
         self.cli(&["EVAL", script, "0"]).parse().expect("a number")
     }
 
-    /// The sessions that are not a string of the known form with a time to live.
+    /// The sessions that are not a string of the current format with a time to live.
     pub fn odd_sessions(&self) -> String {
         let script = "local odd = {}
             for _, key in ipairs(redis.call('KEYS', 'session:*')) do
-                local left = redis.call('PTTL', key)
+                local ttl = redis.call('PTTL', key)
                 local whole = redis.call('TYPE', key).ok == 'string'
                     and redis.call('GETRANGE', key, 0, 0) == '\\2' and redis.call('STRLEN', key) > 60
                 -- -2: it expired between the two commands.
-                if left == -1 or left == 0 or left > 0 and not whole then odd[#odd + 1] = key end
+                if ttl == -1 or ttl == 0 or ttl > 0 and not whole then odd[#odd + 1] = key end
             end
             return odd";
         self.cli(&["EVAL", script, "0"])
@@ -116,7 +116,7 @@ impl Redis {
 
     /// Waits until it answers.
     pub fn wait(&self) {
-        eventually("Redis answers", PATIENCE, || (self.cli(&["PING"]) == "PONG").then_some(()));
+        eventually("Redis answers", TIMEOUT, || (self.cli(&["PING"]) == "PONG").then_some(()));
     }
 
     fn end(&mut self, word: &str) {
@@ -149,7 +149,7 @@ pub fn redis_cluster(replicas: usize, arguments: &[&str]) -> Option<Vec<Redis>> 
         .expect("redis-cli runs");
     assert!(created.status.success(), "{created:?}");
     for server in &servers {
-        eventually("the cluster is whole", PATIENCE, || {
+        eventually("the cluster is whole", TIMEOUT, || {
             let info = server.cli(&["CLUSTER", "INFO"]);
             let is_whole = ["cluster_state:ok", "cluster_slots_ok:16384"];
             is_whole.iter().all(|line| info.contains(line)).then_some(())

@@ -1,4 +1,4 @@
-//! An HTTP request as a test wants it on the wire: nothing is added, merged or put right.
+//! An HTTP request exactly as a test writes it: nothing is added, merged or corrected.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! A look into the users' file, and a hand on it, from another process: `sqlite3` must be installed.
+//! Queries and locks on the users' file, from another process: `sqlite3` must be installed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -17,13 +17,13 @@ pub fn query(database: &Path, sql: &str) -> String {
     String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
 }
 
-/// A database that another process keeps to itself, until dropped.
+/// A database that another process has locked, until dropped.
 pub struct Held {
     process: Child,
 }
 
 impl Held {
-    /// Nobody else may write; in WAL mode they may read.
+    /// Locked for writing; in WAL mode others may read.
     #[track_caller]
     pub fn for_writing(database: &Path) -> Self {
         let mut process = Command::new("sqlite3")

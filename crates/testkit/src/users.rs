@@ -35,7 +35,7 @@ impl AuthService {
         self.api("DELETE", path, token, None)
     }
 
-    /// The answer to an admin's wish for a user of this name.
+    /// The answer to an admin's request for a new user of this name.
     pub fn try_create(&self, admin: &str, email: &str) -> Answer {
         let new = json!({"email": email, "password": LONG_PASSWORD});
         self.api("POST", "/users", admin, Some(&new))

@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for something that needs no time of its own, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The present moment: these tests watch real processes in real time.
 #[expect(clippy::disallowed_methods, reason = "real processes cannot be given a manual clock")]

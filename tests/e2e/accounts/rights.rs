@@ -6,7 +6,7 @@ use crate::harness::{Answer, AuthService, DEMO, LONG_PASSWORD, Request, is_alive
 
 const ANN: &str = "ann@example.com";
 const BOB: &str = "bob@example.com";
-const NOBODY: &str = "019a0000-0000-7000-8000-000000000000";
+const UNKNOWN: &str = "019a0000-0000-7000-8000-000000000000";
 const FIELDS: [&str; 8] =
     ["created_at", "disabled", "email", "first_name", "id", "last_name", "roles", "updated_at"];
 
@@ -113,7 +113,7 @@ fn another_users_record_is_not_there_not_even_as_a_difference() {
     let tokens = [auth.login(ANN, LONG_PASSWORD), auth.login_as(DEMO.0, DEMO.1, "user")];
     let bobs = auth.login(BOB, LONG_PASSWORD);
     for token in &tokens {
-        for (there, not_there) in user_requests(&bob).into_iter().zip(user_requests(NOBODY)) {
+        for (there, not_there) in user_requests(&bob).into_iter().zip(user_requests(UNKNOWN)) {
             let ask = |(method, path, body): (&str, String, Option<Value>)| -> Answer {
                 let answer = auth.api(method, &path, token, body.as_ref());
                 answer.expect_problem(404, "not_found").without_id_and_date()
@@ -132,7 +132,7 @@ fn an_admin_is_told_what_is_not_there() {
     let auth = AuthService::start();
     let admin = auth.token();
     for id in [
-        NOBODY,
+        UNKNOWN,
         "nonsense",
         "%00",
         "%FF",

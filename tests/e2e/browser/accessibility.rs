@@ -39,8 +39,8 @@ fn violations(browser: &Chromium, axe: &str) -> Vec<String> {
 
 fn describe(violation: &Value) -> String {
     let nodes = violation["nodes"].as_array().into_iter().flatten();
-    let places: Vec<String> = nodes.map(|node| node["html"].to_string()).collect();
-    format!("{}: {} at {}", violation["id"], violation["help"], places.join(", "))
+    let nodes_found: Vec<String> = nodes.map(|node| node["html"].to_string()).collect();
+    format!("{}: {} at {}", violation["id"], violation["help"], nodes_found.join(", "))
 }
 
 fn too_wide(browser: &Chromium) -> bool {

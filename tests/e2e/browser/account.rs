@@ -141,14 +141,14 @@ fn a_wrong_or_a_weak_password_is_told_on_the_page() {
     let auth = AuthService::with_users();
     let mut visitor = ann(&auth);
     let token = visitor.token().to_owned();
-    for (current, new, told) in [
+    for (current, new, message) in [
         ("wrong", NEW_PASSWORD, "Your present password is another one."),
         (LONG_PASSWORD, "short", "15 characters"),
     ] {
         let fields = [("current_password", current), ("new_password", new)];
         let answer = visitor.post("/account/password", &fields).expect(422);
         let page = answer.text();
-        assert!(page.contains(told), "{page}");
+        assert!(page.contains(message), "{page}");
         assert!(page.contains("Where you are logged in") && !page.contains(new), "{page}");
     }
     assert_eq!(visitor.token(), token);

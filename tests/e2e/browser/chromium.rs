@@ -10,7 +10,7 @@ use thirtyfour::prelude::*;
 use thirtyfour::support::block_on;
 use thirtyfour::{BrowserLogEntry, LoggingPrefsLogLevel};
 
-use crate::harness::{Listener, PATIENCE, eventually, skip_unless_installed};
+use crate::harness::{Listener, TIMEOUT, eventually, skip_unless_installed};
 
 const FLAGS: &[&str] = &[
     "--headless",
@@ -63,7 +63,7 @@ impl Chromium {
             .spawn()
             .expect("chromedriver starts");
         let listener = Listener { port };
-        eventually("chromedriver listens", PATIENCE, || listener.try_connect().ok());
+        eventually("chromedriver listens", TIMEOUT, || listener.try_connect().ok());
         let capabilities = capabilities(&profile, prefs).expect("plain values");
         let url = format!("http://127.0.0.1:{port}");
         let driver = block_on(WebDriver::new(url, capabilities)).expect("the browser starts");
@@ -113,7 +113,7 @@ impl Chromium {
         };
         let page = block_on(pressed)
             .unwrap_or_else(|error| panic!("{selector}: {error}\n{}", self.text()));
-        eventually("another page", PATIENCE, || {
+        eventually("another page", TIMEOUT, || {
             let there = block_on(page.is_present());
             (!there.unwrap_or(false)).then_some(())
         });

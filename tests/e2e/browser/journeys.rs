@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::browser::chromium::{Chromium, skip_without_chromium};
-use crate::harness::{DEMO, Launch, Listener, PATIENCE, Process, eventually, let_time_pass};
+use crate::harness::{DEMO, Launch, Listener, Process, TIMEOUT, eventually, let_time_pass};
 
 /// Both services in one process, as people first meet them.
 struct Pair {
@@ -169,7 +169,7 @@ fn a_session_that_is_left_alone_dies_and_one_that_is_used_does_not() {
     }
     assert!(!browser.text().contains("It has run out"), "{}", browser.text());
     // The page's clock starts after the session's: what has run out for it is over.
-    eventually("the page says that it has run out", PATIENCE, || {
+    eventually("the page says that it has run out", TIMEOUT, || {
         browser.text().contains("It has run out").then_some(())
     });
     browser.press("main button");
@@ -249,11 +249,11 @@ fn the_keyboard_is_enough() {
     browser.keys(tab.value().to_string());
     browser.keys(DEMO.1);
     browser.keys(enter.value().to_string());
-    eventually("the account opens", PATIENCE, || browser.url().ends_with("/account").then_some(()));
+    eventually("the account opens", TIMEOUT, || browser.url().ends_with("/account").then_some(()));
     // The first stop leads past the navigation.
     browser.keys(tab.value().to_string());
     browser.keys(enter.value().to_string());
-    eventually("the content is jumped to", PATIENCE, || {
+    eventually("the content is jumped to", TIMEOUT, || {
         browser.url().ends_with("#main").then_some(())
     });
 }

@@ -3,7 +3,7 @@
 use crate::browser::visitor::Visitor;
 use crate::harness::{ANN, AuthService, BOB, DEMO, LONG_PASSWORD, Launch, is_alive};
 
-const NOBODY: &str = "nobody@example.com";
+const UNKNOWN: &str = "nobody@example.com";
 
 /// The whole `Set-Cookie` of a form login, with `TOKEN` in the place of the token.
 fn cookie_line(launch: &Launch) -> String {
@@ -65,7 +65,7 @@ fn a_wrong_login_shows_the_page_again_and_keeps_the_name() {
     auth.users_command(&["disable", BOB]);
     let mut visitor = Visitor::of(auth.public);
     let mut bodies = Vec::new();
-    for (name, password) in [(ANN, "wrong wrong wrong"), (NOBODY, "x"), (BOB, LONG_PASSWORD)] {
+    for (name, password) in [(ANN, "wrong wrong wrong"), (UNKNOWN, "x"), (BOB, LONG_PASSWORD)] {
         let fields = [("username", name), ("password", password), ("next", "/account?a=1")];
         let answer = visitor.post("/login", &fields).expect(401);
         assert_eq!(answer.all("content-type"), ["text/html; charset=utf-8"]);
@@ -126,9 +126,9 @@ fn a_form_login_ends_the_session_that_it_came_with() {
     assert!(!is_alive(&auth.validate(&planted)));
     assert!(is_alive(&auth.validate(visitor.token())));
 
-    let kept = visitor.token().to_owned();
+    let before = visitor.token().to_owned();
     visitor.post("/login", &[("username", DEMO.0), ("password", "wrong")]).expect(401);
-    assert!(is_alive(&auth.validate(&kept)), "a failed login ends nothing");
+    assert!(is_alive(&auth.validate(&before)), "a failed login ends nothing");
     let elsewhere = auth.token();
     visitor.log_in(DEMO.0, DEMO.1);
     assert!(is_alive(&auth.validate(&elsewhere)), "other sessions live on");

@@ -69,8 +69,8 @@ impl Visitor {
         for line in answer.all("set-cookie") {
             let (name, rest) = line.split_once('=').expect("a cookie");
             let value = rest.split(';').next().unwrap_or_default();
-            let kept = !value.is_empty();
-            self.cookie = kept.then(|| (name.to_owned(), value.to_owned()));
+            let is_set = !value.is_empty();
+            self.cookie = is_set.then(|| (name.to_owned(), value.to_owned()));
         }
         answer
     }

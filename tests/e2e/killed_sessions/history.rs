@@ -54,9 +54,9 @@ impl History {
             }
         }
         for tracked in std::mem::take(&mut self.live) {
-            let asked = now();
+            let sent_at = now();
             let verdict = look(&mut connection, &tracked.token);
-            wrong.extend(tracked.wrong(&verdict, asked));
+            wrong.extend(tracked.wrong(&verdict, sent_at));
             let value = tracked.value.filter(|_| verdict["authenticated"] == true);
             if let Some(value) = value {
                 let get = Request::get("/session/data/k").bearer(&tracked.token);
@@ -73,19 +73,19 @@ impl History {
 
 impl Tracked {
     /// What is wrong with this verdict of a look.
-    fn wrong(&self, verdict: &Value, asked: Instant) -> Option<String> {
+    fn wrong(&self, verdict: &Value, sent_at: Instant) -> Option<String> {
         let id = &self.token[..26];
         let alive = verdict["authenticated"] == true;
-        let sure = asked.duration_since(self.used_from) < SURE_FOR;
+        let sure = sent_at.duration_since(self.used_from) < SURE_FOR;
         if !alive {
             return sure.then(|| format!("{id} was answered to live, and is dead: {verdict}"));
         }
         let session = &verdict["session"];
-        let left = Duration::from_secs(session["expires_in"].as_u64().unwrap_or_default());
-        let most = TTL.saturating_sub(asked.saturating_duration_since(self.used_by)) + EPSILON;
+        let remaining = Duration::from_secs(session["expires_in"].as_u64().unwrap_or_default());
+        let most = TTL.saturating_sub(sent_at.saturating_duration_since(self.used_by)) + EPSILON;
         // Whole seconds are told.
-        if !self.single_use && left > most + Duration::from_secs(1) {
-            return Some(format!("{id} has too long to live: {left:?}, of {most:?} at most"));
+        if !self.single_use && remaining > most + Duration::from_secs(1) {
+            return Some(format!("{id} has too long to live: {remaining:?}, of {most:?} at most"));
         }
         let uses = session["refresh_count"].as_u64().unwrap_or_default();
         (uses > self.uses).then(|| format!("{id} was used {uses} times, of {} at most", self.uses))

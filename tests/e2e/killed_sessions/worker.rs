@@ -72,13 +72,13 @@ impl<'a> Worker<'a> {
         let kind = if single_use { "single_use" } else { "sliding" };
         let ttl = if single_use { "10m".to_owned() } else { format!("{}s", TTL.as_secs()) };
         let body = json!({"kind": kind, "ttl": ttl});
-        let asked = now();
+        let sent_at = now();
         let answer = to.public.try_send(&Request::post("/tokens").bearer(self.login).json(&body));
         let answer = answered(answer)?.expect(201);
         let token = answer.json()["token"].as_str().unwrap().to_owned();
         let used_by = now();
         let tracked =
-            Tracked { token, single_use, used_by, used_from: asked, uses: 0, value: None };
+            Tracked { token, single_use, used_by, used_from: sent_at, uses: 0, value: None };
         history.live.push(tracked);
         Some(None)
     }
@@ -96,7 +96,7 @@ fn use_once(
     history: &mut History,
     mut tracked: Tracked,
 ) -> Option<Option<String>> {
-    let asked = now();
+    let sent_at = now();
     let Some(verdict) = validate(to, &tracked.token) else {
         // It may have been used.
         (tracked.used_by, tracked.uses) = (now(), tracked.uses + 1);
@@ -104,10 +104,10 @@ fn use_once(
         return None;
     };
     if verdict["authenticated"] != true {
-        let idle = asked.duration_since(tracked.used_from) > TTL * 8 / 10;
+        let idle = sent_at.duration_since(tracked.used_from) > TTL * 8 / 10;
         return Some((!idle).then(|| format!("a live session is dead: {verdict}")));
     }
-    (tracked.used_from, tracked.used_by, tracked.uses) = (asked, now(), tracked.uses + 1);
+    (tracked.used_from, tracked.used_by, tracked.uses) = (sent_at, now(), tracked.uses + 1);
     history.live.push(tracked);
     Some(None)
 }
@@ -124,7 +124,7 @@ fn rotate(
     history: &mut History,
     mut tracked: Tracked,
 ) -> Option<Option<String>> {
-    let asked = now();
+    let sent_at = now();
     let request = Request::post("/session/rotate").bearer(&tracked.token);
     let answer = answered(to.public.try_send(&request))?;
     if answer.status != 200 {
@@ -132,7 +132,7 @@ fn rotate(
     }
     let new = answer.json()["token"].as_str().unwrap().to_owned();
     history.dead.push(std::mem::replace(&mut tracked.token, new));
-    (tracked.used_from, tracked.used_by, tracked.uses) = (asked, now(), tracked.uses + 1);
+    (tracked.used_from, tracked.used_by, tracked.uses) = (sent_at, now(), tracked.uses + 1);
     history.live.push(tracked);
     Some(None)
 }
@@ -144,13 +144,13 @@ fn store(
     value: u64,
 ) -> Option<Option<String>> {
     let request = Request::put("/session/data/k").bearer(&tracked.token).json(&json!(value));
-    let asked = now();
+    let sent_at = now();
     let answer = answered(to.internal.try_send(&request));
     // It is a use of the session, too, and may have been one where nothing was answered.
     (tracked.used_by, tracked.uses) = (now(), tracked.uses + 1);
     tracked.value = None;
     if answer.as_ref().is_some_and(|answer| answer.status == 204) {
-        (tracked.used_from, tracked.value) = (asked, Some(value));
+        (tracked.used_from, tracked.value) = (sent_at, Some(value));
     }
     history.live.push(tracked);
     answer.map(|_| None)

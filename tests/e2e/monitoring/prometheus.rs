@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::SCRAPED;
-use crate::harness::{Listener, Request, eventually, quiet_port, skip_unless_installed};
+use crate::harness::{Listener, Request, eventually, skip_unless_installed, unused_port};
 
 /// A running server, killed with its owner.
 pub(super) struct Prometheus {
@@ -26,7 +26,7 @@ impl Prometheus {
         let home = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
         let file = home.path().join("prometheus.yml");
         fs::write(&file, configuration(auth, business)).expect("it can be written");
-        let listener = Listener { port: quiet_port() };
+        let listener = Listener { port: unused_port() };
         let process = Command::new("prometheus")
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", home.path().display()))

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::harness::{Answer, PATIENCE};
+use crate::harness::{Answer, TIMEOUT};
 
 /// Answers 200 with the request as it came; below `/fail`, 500; at a path that ends in `/socket`, 101
 /// whether or not it was asked to, and the same bytes through the tunnel.
 pub(super) struct Application {
     pub(super) port: u16,
-    heard: Arc<AtomicUsize>,
+    received: Arc<AtomicUsize>,
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -23,8 +23,8 @@ impl Application {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         listener.set_nonblocking(true).expect("the listener can be polled");
         let port = listener.local_addr().expect("it is bound").port();
-        let (heard, stopped) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
-        let (count, stop) = (Arc::clone(&heard), Arc::clone(&stopped));
+        let (received, stopped) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let (count, stop) = (Arc::clone(&received), Arc::clone(&stopped));
         let thread = thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 match listener.accept() {
@@ -39,12 +39,12 @@ impl Application {
                 }
             }
         });
-        Self { port, heard, stopped, thread: Some(thread) }
+        Self { port, received, stopped, thread: Some(thread) }
     }
 
     /// How many requests have reached it.
-    pub(super) fn heard(&self) -> usize {
-        self.heard.load(Ordering::SeqCst)
+    pub(super) fn received(&self) -> usize {
+        self.received.load(Ordering::SeqCst)
     }
 }
 
@@ -61,7 +61,7 @@ impl Drop for Application {
 /// One request a connection.
 fn serve(stream: TcpStream, count: &AtomicUsize) {
     stream.set_nonblocking(false).expect("the connection can be waited for");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout can be set");
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -79,13 +79,13 @@ fn serve(stream: TcpStream, count: &AtomicUsize) {
     }
     let target = head.split(' ').nth(1).unwrap_or_default();
     if target.ends_with("/socket") {
-        let asked = head.lines().find_map(|line| {
+        let protocol = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("upgrade").then_some(value.trim())
         });
         let agreed = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: {}\r\nConnection: Upgrade\r\n\r\n",
-            asked.unwrap_or("h2c")
+            protocol.unwrap_or("h2c")
         );
         let _ = stream.get_mut().write_all(&[agreed.as_bytes(), head.as_bytes()].concat());
         return;
@@ -108,13 +108,13 @@ fn serve(stream: TcpStream, count: &AtomicUsize) {
 
 /// A request as the application heard it.
 #[derive(Debug)]
-pub(super) struct Heard {
+pub(super) struct Received {
     pub(super) line: String,
     headers: Vec<(String, String)>,
     pub(super) body: String,
 }
 
-impl Heard {
+impl Received {
     /// What stands in an answer of the application.
     #[track_caller]
     pub(super) fn of(answer: &Answer) -> Self {

@@ -1,6 +1,6 @@
 //! Caddy itself, with the configuration that `auth-service proxy caddy` prints.
 
-use super::application::Heard;
+use super::application::Received;
 use super::front::{AUTH_HOST, CADDY, HOST, Stage};
 use super::{forged, through};
 use crate::harness::Request;
@@ -16,7 +16,7 @@ fn a_live_session_passes_caddy_and_the_application_hears_who_it_is() {
 #[test]
 fn nobody_else_passes_caddy() {
     if let Some(stage) = Stage::set(&CADDY) {
-        through::nobody_else_passes(&stage);
+        through::others_are_refused(&stage);
         through::the_doors_are_not_open_to_clients(&stage);
     }
 }
@@ -72,9 +72,9 @@ fn an_upgrade_passes_caddy_and_other_hop_by_hop_headers_do_not() {
         return;
     };
     let request = || Request::get("/").token(&stage.auth.token());
-    let asked =
+    let request =
         request().header("Connection", "keep-alive, Upgrade").header("Upgrade", "websocket");
-    let heard = Heard::of(&stage.send(asked));
-    assert_eq!(heard.header("upgrade"), "websocket");
-    assert_eq!(heard.header("connection").to_lowercase(), "upgrade");
+    let received = Received::of(&stage.send(request));
+    assert_eq!(received.header("upgrade"), "websocket");
+    assert_eq!(received.header("connection").to_lowercase(), "upgrade");
 }

@@ -1,7 +1,7 @@
 //! What somebody sends who wants to be somebody else.
 
 use super::IDENTITY;
-use super::application::Heard;
+use super::application::Received;
 use super::front::Stage;
 use crate::harness::{ANN, LONG_PASSWORD, Request};
 
@@ -15,23 +15,23 @@ pub(super) fn identity_headers_are_overwritten(stage: &Stage) {
             let request = Request::get("/").token(&ann).header(&spelling, FORGED);
             let twice = request.clone().header(&spelling, "admin").header(name, FORGED);
             for request in [request, twice] {
-                let heard = Heard::of(&stage.send(request));
-                assert_eq!(heard.aliases(name), [name], "{spelling}: {heard:?}");
-                assert!(!heard.header(name).contains("forged"), "{spelling}: {heard:?}");
+                let received = Received::of(&stage.send(request));
+                assert_eq!(received.aliases(name), [name], "{spelling}: {received:?}");
+                assert!(!received.header(name).contains("forged"), "{spelling}: {received:?}");
             }
         }
     }
     let all = spellings("remote-user").into_iter().chain(spellings("x-auth-user-id"));
     let request =
         all.fold(Request::get("/").token(&ann), |request, name| request.header(&name, FORGED));
-    let heard = Heard::of(&stage.send(request));
-    assert_eq!(heard.header("remote-user"), ANN);
-    assert_eq!(heard.aliases("x-auth-user-id"), ["x-auth-user-id"]);
+    let received = Received::of(&stage.send(request));
+    assert_eq!(received.header("remote-user"), ANN);
+    assert_eq!(received.aliases("x-auth-user-id"), ["x-auth-user-id"]);
     // A header that its sender calls hop-by-hop is dropped on the way; ours must not be.
     for name in IDENTITY {
         let connection = format!("keep-alive, {name}");
         let request = Request::get("/").token(&ann).header("Connection", &connection);
-        assert!(!Heard::of(&stage.send(request)).header(name).is_empty());
+        assert!(!Received::of(&stage.send(request)).header(name).is_empty());
     }
 }
 

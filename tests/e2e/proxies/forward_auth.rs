@@ -190,7 +190,7 @@ fn a_name_is_told_in_printable_ascii() {
     let bob = auth.login_answer(BOB, LONG_PASSWORD);
     let path = format!("/api/v1/users/{}", bob["session"]["user"]["id"].as_str().unwrap());
     let bob = bob["token"].as_str().unwrap();
-    for (first, last, told) in [
+    for (first, last, encoded) in [
         (json!("Zoë"), json!("山 100%"), "Zo%C3%AB %E5%B1%B1 100%25"),
         (json!("Bob"), json!(""), "Bob"),
         (json!("a: b"), json!("\"c\""), "a: b \"c\""),
@@ -201,7 +201,7 @@ fn a_name_is_told_in_printable_ascii() {
         auth.public.send(Request::put(&path).bearer(bob).json(&names)).expect(200);
         let token = auth.login(BOB, LONG_PASSWORD);
         let answer = ask(&auth, Request::get("/authz/forward-auth").token(&token)).expect(200);
-        assert_eq!(answer.header("remote-name"), Some(told), "{answer:?}");
+        assert_eq!(answer.header("remote-name"), Some(encoded), "{answer:?}");
     }
 }
 

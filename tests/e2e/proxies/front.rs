@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use super::application::Application;
 use crate::harness::{
-    Answer, AuthService, Launch, Listener, PATIENCE, Request, eventually, quiet_port,
-    skip_unless_installed,
+    Answer, AuthService, Launch, Listener, Request, TIMEOUT, eventually, skip_unless_installed,
+    unused_port,
 };
 
 /// The host that the printed configurations name.
@@ -36,12 +36,12 @@ pub(crate) struct Kind {
 pub(crate) const NGINX: Kind = Kind {
     program: "nginx",
     adapt: |printed, port| {
-        let around = "daemon off;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n\
+        let frame = "daemon off;\npid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\n\
             access_log off;\nclient_body_temp_path body;\nproxy_temp_path proxy;\n\
             fastcgi_temp_path fastcgi;\nuwsgi_temp_path uwsgi;\nscgi_temp_path scgi;\n\
             include site.conf;\n}\n";
         let site = printed.replace("127.0.0.1:8000", &format!("127.0.0.1:{port}"));
-        vec![("nginx.conf", around.to_owned()), ("site.conf", site)]
+        vec![("nginx.conf", frame.to_owned()), ("site.conf", site)]
     },
     arguments: &["-p", ".", "-c", "nginx.conf", "-e", "stderr"],
 };
@@ -49,13 +49,13 @@ pub(crate) const NGINX: Kind = Kind {
 pub(super) const CADDY: Kind = Kind {
     program: "caddy",
     adapt: |printed, port| {
-        let around = "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n";
+        let frame = "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n";
         let hosts = ["app", "auth"].map(|host| format!("\n{host}.example.com {{"));
         let site = hosts.iter().fold(printed.to_owned(), |site, host| {
             let here = host.replace('\n', "\nhttp://").replace(" {", &format!(":{port} {{"));
             site.replace(host, &here)
         });
-        vec![("Caddyfile", format!("{around}{site}"))]
+        vec![("Caddyfile", format!("{frame}{site}"))]
     },
     arguments: &["run", "--config", "Caddyfile", "--adapter", "caddyfile"],
 };
@@ -96,7 +96,7 @@ impl Stage {
         if skip_unless_installed(kind.program) {
             return None;
         }
-        let port = quiet_port();
+        let port = unused_port();
         let launch = Launch::auth()
             .var("AUTH_PUBLIC_URL", format!("http://{HOST}:{port}"))
             .var("AUTH_TRUSTED_PROXIES", "127.0.0.1");
@@ -106,14 +106,14 @@ impl Stage {
         let printed = arguments.iter().fold(proxy, |proxy, more| proxy.arg(*more)).run();
         assert_eq!(printed.code, Some(0), "{printed:?}");
         let mut site = printed.stdout;
-        for (usual, here) in [
+        for (default, here) in [
             (8080, auth.public.port),
             (8081, auth.internal.port),
             (3000, behind.unwrap_or(application.port)),
         ] {
-            let usual = format!("127.0.0.1:{usual}");
-            assert!(site.contains(&usual), "{usual} is missing");
-            site = site.replace(&usual, &format!("127.0.0.1:{here}"));
+            let default = format!("127.0.0.1:{default}");
+            assert!(site.contains(&default), "{default} is missing");
+            site = site.replace(&default, &format!("127.0.0.1:{here}"));
         }
         let home = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
         for (name, text) in (kind.adapt)(&site, port) {
@@ -121,7 +121,7 @@ impl Stage {
         }
         let proxy = start(kind, &home);
         let stage = Self { auth, application, front: Listener { port }, proxy, _home: home };
-        eventually("the proxy accepts", PATIENCE, || stage.front.try_connect().ok());
+        eventually("the proxy accepts", TIMEOUT, || stage.front.try_connect().ok());
         Some(stage)
     }
 
@@ -163,6 +163,6 @@ impl Drop for Stage {
         // nginx's master takes its workers along only where it is asked to end.
         let id = self.proxy.id().to_string();
         let _ = Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &id]).status();
-        eventually("the proxy ends", PATIENCE, || self.proxy.try_wait().expect("it is ours"));
+        eventually("the proxy ends", TIMEOUT, || self.proxy.try_wait().expect("it is ours"));
     }
 }

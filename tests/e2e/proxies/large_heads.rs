@@ -97,7 +97,7 @@ fn of_two_credentials_nginx_passes_on_the_one_that_was_judged() {
 
 #[test]
 fn the_others_ask_with_a_list_too() {
-    const ASKED: [&str; 8] = [
+    const REQUESTED: [&str; 8] = [
         "accept",
         "authorization",
         "cookie",
@@ -113,10 +113,10 @@ fn the_others_ask_with_a_list_too() {
         let list = list.split_once('[').unwrap().1.split_once(']').unwrap().0;
         let mut listed: Vec<&str> = list.split(',').map(str::trim).collect();
         listed.sort_unstable();
-        assert_eq!(listed, ASKED);
+        assert_eq!(listed, REQUESTED);
         assert_eq!(traefik.matches("authrequestheaders: *asked").count(), 1);
         let envoy = super::printed::printed("envoy", more);
-        for header in ASKED.into_iter().filter(|header| *header != "authorization") {
+        for header in REQUESTED.into_iter().filter(|header| *header != "authorization") {
             assert!(envoy.contains(&format!("- {{ exact: {header} }}")), "{header}");
         }
     }

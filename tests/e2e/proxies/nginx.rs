@@ -15,7 +15,7 @@ fn a_live_session_passes_nginx_and_the_application_hears_who_it_is() {
 #[test]
 fn nobody_else_passes_nginx() {
     if let Some(stage) = Stage::set(&NGINX) {
-        through::nobody_else_passes(&stage);
+        through::others_are_refused(&stage);
         through::the_doors_are_not_open_to_clients(&stage);
         for path in ["/.reinflate/any", "/.reinflate/admin"] {
             stage.send(Request::get(path).token(&stage.auth.token())).expect(404);

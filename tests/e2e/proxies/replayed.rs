@@ -27,8 +27,8 @@ fn traefik(method: &str, uri: &str) -> Request {
 
 /// Envoy's `ext_authz` over HTTP: the method itself, the path behind the prefix, the host itself, an
 /// empty body, and of the client's headers those that the configuration allows.
-fn envoy(method: &str, door: &str, path: &str) -> Request {
-    Request::new(method, &format!("{door}{path}"))
+fn envoy(method: &str, endpoint: &str, path: &str) -> Request {
+    Request::new(method, &format!("{endpoint}{path}"))
         .header("Host", "app.example.com")
         .header("Content-Length", "0")
         .header("X-Forwarded-For", "203.0.113.9")
@@ -61,22 +61,26 @@ fn traefik_gets_the_answers_that_it_acts_on() {
 fn envoy_gets_the_answers_that_it_acts_on() {
     let auth = start();
     let token = auth.token();
-    for door in ["/authz/ext-authz", "/authz/ext-authz-role/admin"] {
+    for endpoint in ["/authz/ext-authz", "/authz/ext-authz-role/admin"] {
         for method in ["GET", "POST", "PUT", "DELETE", "PROPFIND"] {
             let answer =
-                auth.internal.send(envoy(method, door, "/a?b=c").cookie(&token)).expect(200);
+                auth.internal.send(envoy(method, endpoint, "/a?b=c").cookie(&token)).expect(200);
             assert!(answer.header("remote-user").is_some() && answer.body.is_empty());
             assert!(
                 auth.internal
-                    .send(envoy(method, door, "/a?b=c"))
+                    .send(envoy(method, endpoint, "/a?b=c"))
                     .expect(401)
                     .header("location")
                     .is_none()
             );
         }
-        let page = envoy("GET", door, "/a?b=c").header(PAGE.0, PAGE.1);
-        assert_eq!(auth.internal.send(page).expect(302).header("location"), Some(LOGIN), "{door}");
-        let page = envoy("POST", door, "/a?b=c").header(PAGE.0, PAGE.1);
+        let page = envoy("GET", endpoint, "/a?b=c").header(PAGE.0, PAGE.1);
+        assert_eq!(
+            auth.internal.send(page).expect(302).header("location"),
+            Some(LOGIN),
+            "{endpoint}"
+        );
+        let page = envoy("POST", endpoint, "/a?b=c").header(PAGE.0, PAGE.1);
         auth.internal.send(page).expect(401);
     }
     auth.internal.send(envoy("GET", "/authz/ext-authz-role/user", "/a").cookie(&token)).expect(403);

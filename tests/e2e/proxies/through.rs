@@ -1,9 +1,9 @@
 //! What holds through every proxy, whichever it is. Each proxy's module runs all of it.
 
 use super::IDENTITY;
-use super::application::Heard;
+use super::application::Received;
 use super::front::{HOST, Stage};
-use crate::harness::{ANN, DEMO, LONG_PASSWORD, PATIENCE, Request, eventually, is_alive};
+use crate::harness::{ANN, DEMO, LONG_PASSWORD, Request, TIMEOUT, eventually, is_alive};
 
 /// A live session passes, with any method, and the application hears who it is.
 pub(super) fn a_live_session_passes(stage: &Stage) {
@@ -18,9 +18,9 @@ pub(super) fn a_live_session_passes(stage: &Stage) {
         ] {
             let request =
                 if method == "GET" { request } else { request.body("text/plain", "hello") };
-            let heard = Heard::of(&stage.send(request));
-            assert!(heard.line.starts_with(&format!("{method} /a/b?c=d%2fe ")), "{heard:?}");
-            assert_eq!(heard.body, if method == "GET" { "" } else { "hello" }, "{method}");
+            let received = Received::of(&stage.send(request));
+            assert!(received.line.starts_with(&format!("{method} /a/b?c=d%2fe ")), "{received:?}");
+            assert_eq!(received.body, if method == "GET" { "" } else { "hello" }, "{method}");
             let expected = [
                 DEMO.0,
                 DEMO.0,
@@ -30,7 +30,7 @@ pub(super) fn a_live_session_passes(stage: &Stage) {
                 session.as_str().unwrap(),
             ];
             for (name, value) in IDENTITY.into_iter().zip(expected) {
-                assert_eq!(heard.header(name), value, "{name}");
+                assert_eq!(received.header(name), value, "{name}");
             }
         }
     }
@@ -52,7 +52,7 @@ pub(super) fn a_request_is_one_use(stage: &Stage) {
 }
 
 /// Without a live session nothing reaches the application.
-pub(super) fn nobody_else_passes(stage: &Stage) {
+pub(super) fn others_are_refused(stage: &Stage) {
     let bearer = "Bearer realm=\"reinflate\"";
     stage.send(Request::get("/")).expect(401).expect_challenge(bearer);
     let token = stage.auth.token();
@@ -69,36 +69,36 @@ pub(super) fn nobody_else_passes(stage: &Stage) {
     for method in ["HEAD", "POST", "OPTIONS", "PROPFIND"] {
         stage.send(Request::new(method, "/")).expect(401);
     }
-    assert_eq!(stage.application.heard(), 0);
+    assert_eq!(stage.application.received(), 0);
 }
 
 /// A browser that goes somewhere is sent to the login, and is to come back.
 pub(super) fn a_browser_is_sent_to_the_login(stage: &Stage) {
     let port = stage.front.port;
     let page = |request: Request| request.header("Accept", "text/html,*/*;q=0.8");
-    let asked = "/a/b?c=d&e=%2f";
+    let target = "/a/b?c=d&e=%2f";
     let next = format!("http%3A%2F%2F{HOST}%3A{port}%2Fa%2Fb%3Fc%3Dd%26e%3D%252f");
     let login = format!("http://{HOST}:{port}/login?next={next}");
     for request in [
-        page(Request::get(asked)),
-        page(Request::new("HEAD", asked)),
-        page(Request::get(asked)).header("Sec-Fetch-Mode", "navigate"),
-        page(Request::get(asked)).cookie("long-gone"),
+        page(Request::get(target)),
+        page(Request::new("HEAD", target)),
+        page(Request::get(target)).header("Sec-Fetch-Mode", "navigate"),
+        page(Request::get(target)).cookie("long-gone"),
     ] {
         let answer = stage.send(request).expect(302);
         assert_eq!(answer.header("location"), Some(login.as_str()), "{answer:?}");
     }
     for request in [
-        page(Request::post(asked)),
-        page(Request::new("PROPFIND", asked)),
-        page(Request::get(asked)).header("Sec-Fetch-Mode", "cors"),
-        page(Request::get(asked)).header("X-Requested-With", "XMLHttpRequest"),
-        Request::get(asked).header("Accept", "application/json"),
+        page(Request::post(target)),
+        page(Request::new("PROPFIND", target)),
+        page(Request::get(target)).header("Sec-Fetch-Mode", "cors"),
+        page(Request::get(target)).header("X-Requested-With", "XMLHttpRequest"),
+        Request::get(target).header("Accept", "application/json"),
     ] {
         let answer = stage.send(request).expect(401);
         assert_eq!(answer.header("location"), None, "{answer:?}");
     }
-    assert_eq!(stage.application.heard(), 0);
+    assert_eq!(stage.application.received(), 0);
 }
 
 /// What wants a role is reached by those who act in it, however its path is written.
@@ -131,9 +131,9 @@ pub(super) fn another_role_is_refused(stage: &Stage) {
     for (token, path) in [(&admin, "/?role=user"), (&ann, "/a?role=admin&x=y"), (&ann, "/?rol")] {
         stage.send(Request::get(path).token(token)).expect(200);
     }
-    let heard = Heard::of(&stage.send(Request::get("/").token(&ann)));
-    assert_eq!(heard.header("remote-groups"), "user");
-    assert_eq!(heard.header("remote-user"), ANN);
+    let received = Received::of(&stage.send(Request::get("/").token(&ann)));
+    assert_eq!(received.header("remote-groups"), "user");
+    assert_eq!(received.header("remote-user"), ANN);
 }
 
 /// Where the auth service does not answer, nothing passes, and nobody is told to log in.
@@ -142,7 +142,7 @@ pub(super) fn an_outage_is_503(mut stage: Stage) {
     stage.send(Request::get("/fail").token(&token)).expect(500);
     // A signal takes effect in its own time.
     let becomes = |status: u16| {
-        eventually(&format!("the answer is {status}"), PATIENCE, || {
+        eventually(&format!("the answer is {status}"), TIMEOUT, || {
             let answer = stage.send(Request::get("/").token(&token));
             assert!([200, 503].contains(&answer.status), "{answer:?}");
             (answer.status == status).then_some(())
@@ -152,22 +152,22 @@ pub(super) fn an_outage_is_503(mut stage: Stage) {
     becomes(503);
     stage.auth.signal("CONT");
     becomes(200);
-    let heard = stage.application.heard();
+    let received = stage.application.received();
     stage.auth.kill();
     let browser = Request::get("/").cookie(&token).header("Accept", "text/html");
     for request in [Request::get("/").token(&token), Request::post("/"), browser] {
         let answer = stage.send(request).expect(503);
         assert_eq!(answer.header("retry-after"), Some("1"), "{answer:?}");
     }
-    assert_eq!(stage.application.heard(), heard);
+    assert_eq!(stage.application.received(), received);
 }
 
 /// The questions themselves are not for clients.
 pub(super) fn the_doors_are_not_open_to_clients(stage: &Stage) {
     let token = stage.auth.token();
     for path in ["/authz/forward-auth", "/validateToken", "/introspect", "/metrics"] {
-        let heard = Heard::of(&stage.send(Request::get(path).token(&token)));
-        assert!(heard.line.starts_with(&format!("GET {path} ")), "{heard:?}");
+        let received = Received::of(&stage.send(Request::get(path).token(&token)));
+        assert!(received.line.starts_with(&format!("GET {path} ")), "{received:?}");
     }
 }
 
@@ -195,8 +195,8 @@ pub(super) fn a_person_logs_in_and_comes_back(stage: &Stage, login_host: &str) {
     let cookie = cookie.split(';').next().unwrap();
 
     let with_cookie = |request: Request| page(request).header("Cookie", cookie);
-    let heard = Heard::of(&stage.send(with_cookie(Request::get("/a?b=c"))));
-    assert_eq!(heard.header("remote-user"), ANN);
+    let received = Received::of(&stage.send(with_cookie(Request::get("/a?b=c"))));
+    assert_eq!(received.header("remote-user"), ANN);
     let account = stage.send_to(login_host, with_cookie(Request::get("/account"))).expect(200);
     assert!(account.text().contains(ANN), "{account:?}");
     let logout = with_cookie(Request::post("/logout")).header("Origin", &origin).form("");

@@ -1,13 +1,13 @@
 //! Upgrades through the printed configurations: a tunnel leads past roles and identity headers, so
 //! that a WebSocket is passed on and nothing else, even to an application that agrees to anything.
 
-use super::application::Heard;
+use super::application::Received;
 use super::front::{AUTH_HOST, CADDY, HOST, Kind, NGINX, Stage};
 use super::printed::printed;
 use crate::harness::{ANN, LONG_PASSWORD, Request};
 
 /// What a client may ask for, and whether it is a WebSocket and that alone.
-const ASKED: [(&[&str], bool); 12] = [
+const REQUESTED: [(&[&str], bool); 12] = [
     (&["websocket"], true),
     (&["WebSocket"], true),
     (&["h2c"], false),
@@ -22,11 +22,11 @@ const ASKED: [(&[&str], bool); 12] = [
     (&["websocketx"], false),
 ];
 
-fn asking(path: &str, token: &str, asked: &[&str]) -> Request {
+fn upgrade_request(path: &str, token: &str, protocols: &[&str]) -> Request {
     let connection = "keep-alive, Upgrade, HTTP2-Settings";
     let request = Request::get(path).token(token).header("Connection", connection);
     let request = request.header("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA");
-    asked.iter().fold(request, |request, asked| request.header("Upgrade", asked))
+    protocols.iter().fold(request, |request, protocol| request.header("Upgrade", protocol))
 }
 
 /// Nobody is tunnelled but for a WebSocket, to an application that answers 101 to anything; whoever
@@ -34,40 +34,46 @@ fn asking(path: &str, token: &str, asked: &[&str]) -> Request {
 fn only_a_websocket_is_passed_on(kind: &Kind) {
     let Some(stage) = Stage::set(kind) else { return };
     let (admin, ann) = (stage.auth.token(), stage.auth.login(ANN, LONG_PASSWORD));
-    for (asked, is_websocket) in ASKED {
-        let tunnelled = stage.tunnel(asking("/socket", &admin, asked));
-        assert_eq!(tunnelled.is_some(), is_websocket, "{asked:?}: {tunnelled:?}");
+    for (protocols, is_websocket) in REQUESTED {
+        let tunnelled = stage.tunnel(upgrade_request("/socket", &admin, protocols));
+        assert_eq!(tunnelled.is_some(), is_websocket, "{protocols:?}: {tunnelled:?}");
         if let Some(head) = tunnelled {
-            let heard = Heard::read(&head);
-            assert_eq!(heard.header("upgrade"), "websocket", "{asked:?}");
-            assert_eq!(heard.header("connection").to_lowercase(), "upgrade", "{asked:?}");
-            assert_eq!(heard.header("remote-groups"), "admin", "{asked:?}");
+            let received = Received::read(&head);
+            assert_eq!(received.header("upgrade"), "websocket", "{protocols:?}");
+            assert_eq!(received.header("connection").to_lowercase(), "upgrade", "{protocols:?}");
+            assert_eq!(received.header("remote-groups"), "admin", "{protocols:?}");
         }
     }
     // Of two, the application hears of one at most.
-    for asked in [&["websocket", "h2c"][..], &["h2c", "websocket"]] {
-        if let Some(head) = stage.tunnel(asking("/socket", &admin, asked)) {
-            assert_eq!(Heard::read(&head).header("upgrade"), "websocket", "{asked:?}");
+    for protocols in [&["websocket", "h2c"][..], &["h2c", "websocket"]] {
+        if let Some(head) = stage.tunnel(upgrade_request("/socket", &admin, protocols)) {
+            assert_eq!(Received::read(&head).header("upgrade"), "websocket", "{protocols:?}");
         }
     }
-    let heard = stage.application.heard();
-    for (asked, _) in ASKED {
+    let received = stage.application.received();
+    for (protocols, _) in REQUESTED {
         for path in ["/socket", "/admin/socket"] {
-            assert!(stage.tunnel(asking(path, "nonsense", asked)).is_none(), "{path} {asked:?}");
+            assert!(
+                stage.tunnel(upgrade_request(path, "nonsense", protocols)).is_none(),
+                "{path} {protocols:?}"
+            );
         }
-        assert!(stage.tunnel(asking("/admin/socket", &ann, asked)).is_none(), "{asked:?}");
+        assert!(
+            stage.tunnel(upgrade_request("/admin/socket", &ann, protocols)).is_none(),
+            "{protocols:?}"
+        );
     }
-    assert_eq!(stage.application.heard(), heard, "nobody else reaches it");
-    assert!(stage.tunnel(asking("/admin/socket", &admin, &["websocket"])).is_some());
+    assert_eq!(stage.application.received(), received, "nobody else reaches it");
+    assert!(stage.tunnel(upgrade_request("/admin/socket", &admin, &["websocket"])).is_some());
 }
 
 /// The pages of the auth service itself are reached without any.
 fn none_is_passed_to_the_auth_service(kind: &Kind) {
     for (stage, host) in [(Stage::set(kind), HOST), (Stage::set_for_domain(kind), AUTH_HOST)] {
         let Some(stage) = stage else { return };
-        for asked in [&["websocket"], &["h2c"]] {
-            let answer = stage.send_to(host, asking("/login", "nonsense", asked));
-            assert!([200, 400].contains(&answer.status), "{asked:?}: {answer:?}");
+        for protocols in [&["websocket"], &["h2c"]] {
+            let answer = stage.send_to(host, upgrade_request("/login", "nonsense", protocols));
+            assert!([200, 400].contains(&answer.status), "{protocols:?}: {answer:?}");
         }
         stage.send_to(host, Request::get("/login")).expect(200);
     }

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::{Listener, PATIENCE, eventually, quiet_port};
+use crate::harness::{Listener, TIMEOUT, eventually, unused_port};
 
 /// Whose recipes, and how to run them.
 pub(super) struct Kind {
@@ -48,13 +48,13 @@ impl Recipe {
         let home = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
         let file = format!("{}_{name}.{}", kind.framework, kind.ending);
         std::fs::write(home.path().join(&file), code(&file)).expect("it can be written");
-        let port = quiet_port();
+        let port = unused_port();
         let mut command = command(program);
         command.arg(&file).current_dir(home.path()).env("PORT", port.to_string());
         command.envs(settings);
         let child = command.stdin(Stdio::null()).spawn().expect("the recipe starts");
         let recipe = Self { listener: Listener { port }, child, _home: home };
-        eventually("the recipe accepts", PATIENCE, || recipe.listener.try_connect().ok());
+        eventually("the recipe accepts", TIMEOUT, || recipe.listener.try_connect().ok());
         Some(recipe)
     }
 }

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::nodes::Site;
 use crate::harness::{
-    ANN, AuthService, DEMO, LONG_PASSWORD, Launch, Output, PATIENCE, Redis, Request, SlowLink,
+    ANN, AuthService, DEMO, DelayProxy, LONG_PASSWORD, Launch, Output, Redis, Request, TIMEOUT,
     eventually, is_alive, query,
 };
 
@@ -70,8 +70,8 @@ fn a_start_beside_the_sessions_of_another_database_is_refused_until_they_are_ado
         expect_refusal(&refused, 1, &[&ours, &id_of(&site.users()), "auth-service sessions adopt"]);
     }
     for input in ["", "n\n", "nonsense\n", "\n"] {
-        let left = adopt(&other, &[], input);
-        assert_eq!(left.code, Some(1), "{left:?}");
+        let refused = adopt(&other, &[], input);
+        assert_eq!(refused.code, Some(1), "{refused:?}");
     }
     // Nothing was changed so far.
     let node = AuthService::launch(&site.node());
@@ -112,7 +112,7 @@ fn a_store_without_an_id_takes_that_of_the_database() {
     let token = node.token();
     // Beneath a node that runs, and at a start.
     site.redis.cli(&["DEL", "known:database"]);
-    eventually("it is there again", PATIENCE, || {
+    eventually("it is there again", TIMEOUT, || {
         (site.redis.cli(&["EXISTS", "known:database"]) == "1").then_some(())
     });
     drop(node);
@@ -131,43 +131,43 @@ fn a_node_whose_store_was_given_to_another_database_lets_nobody_in() {
     let other = elsewhere(&site, &home);
     other.run();
     assert_eq!(adopt(&other, &["--yes"], "").code, Some(0));
-    eventually("not ready", PATIENCE, || {
+    eventually("not ready", TIMEOUT, || {
         let ready = node.public.get("/readyz");
         (ready.status == 503).then(|| assert!(ready.text().contains("session endings")))
     });
     let foreign = AuthService::launch(&other).token();
-    node.ask(&serde_json::json!({"token": foreign})).expect_problem(503, "unavailable");
+    node.try_validate(&serde_json::json!({"token": foreign})).expect_problem(503, "unavailable");
 }
 
 /// Logs in at a node until it says that it is not ready, which may never succeed; after that it says
 /// nothing of a token of the other database either.
-fn expect_nobody_gets_in(node: &AuthService, foreign: &str) {
+fn expect_refused(node: &AuthService, foreign: &str) {
     let login = serde_json::json!({"username": DEMO.0, "password": DEMO.1});
-    eventually("not ready", PATIENCE, || {
+    eventually("not ready", TIMEOUT, || {
         let answer = node.public.send(Request::post("/login").json(&login));
         assert_eq!(answer.status, 503, "a session beside another database's: {answer:?}");
         let ready = node.public.get("/readyz");
         (ready.status == 503 && ready.text().contains("session endings")).then_some(())
     });
-    node.ask(&serde_json::json!({"token": foreign})).expect_problem(503, "unavailable");
+    node.try_validate(&serde_json::json!({"token": foreign})).expect_problem(503, "unavailable");
 }
 
 #[test]
 fn a_node_that_was_cut_off_while_its_store_was_given_away_opens_no_session() {
     let Some(site) = Site::open() else { return };
-    let link = SlowLink::to(site.redis.port, std::time::Duration::ZERO);
-    let through = format!("redis://127.0.0.1:{}", link.port);
+    let proxy = DelayProxy::to(site.redis.port, std::time::Duration::ZERO);
+    let through = format!("redis://127.0.0.1:{}", proxy.port);
     let node = AuthService::launch(&site.node().var("AUTH_SESSION_STORE", through));
     node.token();
     let home = home();
     let other = elsewhere(&site, &home);
     other.run();
-    link.cut();
+    proxy.cut();
     assert_eq!(adopt(&other, &["--yes"], "").code, Some(0));
     let new = AuthService::launch(&other);
     let foreign = new.token();
-    link.mend();
-    expect_nobody_gets_in(&node, &foreign);
+    proxy.mend();
+    expect_refused(&node, &foreign);
     assert_eq!(site.redis.sessions(), 1);
     assert!(is_alive(&new.validate(&foreign)));
 }

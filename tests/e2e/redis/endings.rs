@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::nodes::Site;
 use crate::harness::{
-    ANN, AuthService, BOB, LONG_PASSWORD, Launch, PATIENCE, Request, SlowLink, eventually,
+    ANN, AuthService, BOB, DelayProxy, LONG_PASSWORD, Launch, Request, TIMEOUT, eventually,
     is_alive, now, query,
 };
 
 /// How many endings the database keeps.
-const KEPT: usize = 10_000;
+const MAX_STORED: usize = 10_000;
 const DELAY: Duration = Duration::from_micros(2_500);
 /// What the store remembers of the endings that were carried out.
 const BOOKMARK: &str = "known:endings";
@@ -68,12 +68,12 @@ impl Fixture {
 
     /// Raises a user's generation as a change of the password within this session does, and leaves
     /// it to others to carry that out.
-    fn raise(&self, user: &str, kept: Option<&str>) {
-        let kept = kept.map_or("NULL".to_owned(), |kept| format!("'{kept}'"));
+    fn raise(&self, user: &str, spared: Option<&str>) {
+        let spared = spared.map_or("NULL".to_owned(), |spared| format!("'{spared}'"));
         self.query(&format!(
             "BEGIN; UPDATE users SET generation = generation + 1 WHERE email = '{user}'; \
              INSERT INTO session_endings (user_id, generation, kept_session) \
-             SELECT id, generation, {kept} FROM users WHERE email = '{user}'; COMMIT"
+             SELECT id, generation, {spared} FROM users WHERE email = '{user}'; COMMIT"
         ));
     }
 
@@ -91,7 +91,7 @@ fn dead_once_ready(launch: &Launch, tokens: &[&str]) -> (AuthService, Duration) 
     let node = AuthService::launch(launch);
     let items: Vec<Value> =
         tokens.iter().map(|token| json!({"token": token, "touch": false})).collect();
-    let ask = || node.ask(&json!({"tokens": items}));
+    let ask = || node.try_validate(&json!({"tokens": items}));
     let none_alive = |answer: &crate::harness::Answer| match answer.status {
         503 => true,
         200 => {
@@ -124,18 +124,20 @@ fn ten_thousand_endings_are_carried_out_before_a_node_is_ready() {
     let (ann, bob) = (fixture.tokens(ANN, 3), fixture.tokens(BOB, 3));
     // Ann's is the oldest that is kept, Bob's the newest.
     fixture.users(&["disable", ANN]);
-    fixture.strangers(KEPT - 2);
+    fixture.strangers(MAX_STORED - 2);
     fixture.users(&["disable", BOB]);
-    assert_eq!(fixture.query("SELECT COUNT(*) FROM session_endings"), KEPT.to_string());
+    assert_eq!(fixture.query("SELECT COUNT(*) FROM session_endings"), MAX_STORED.to_string());
     let tokens: Vec<&str> = ann.iter().chain(&bob).map(String::as_str).collect();
-    let (node, near) = dead_once_ready(&fixture.site.node(), &tokens);
+    let (node, without_delay) = dead_once_ready(&fixture.site.node(), &tokens);
     drop(node);
     let revived = revive(&fixture);
-    let slow = SlowLink::to(fixture.site.redis.port, DELAY);
+    let slow = DelayProxy::to(fixture.site.redis.port, DELAY);
     let far = fixture.site.node();
     let far = far.var("AUTH_SESSION_STORE", format!("redis://127.0.0.1:{}", slow.port));
     let (_node, took) = dead_once_ready(&far, &[&revived[0], &revived[1]]);
-    eprintln!("ready after {near:?} with Redis at hand, after {took:?} with {DELAY:?} to it");
+    eprintln!(
+        "ready after {without_delay:?} with Redis at hand, after {took:?} with {DELAY:?} to it"
+    );
     assert!(took < Duration::from_secs(15), "{took:?}");
 }
 
@@ -159,7 +161,7 @@ fn an_ending_that_the_log_no_longer_has_is_carried_out_all_the_same() {
     let demo = fixture.node().token();
     fixture.users(&["disable", ANN]);
     fixture.query(&format!("DELETE FROM users WHERE email = '{BOB}'"));
-    fixture.strangers(KEPT);
+    fixture.strangers(MAX_STORED);
     fixture.query(
         "DELETE FROM session_endings WHERE seq <= (SELECT MAX(seq) FROM session_endings) - 10000",
     );
@@ -183,7 +185,7 @@ fn one_ending_a_user_is_carried_out_and_the_session_that_was_kept_lives() {
         fixture.raise(ANN, Some(&ids[1]));
         fixture.raise(ANN, Some(&ids[1]));
         if pruned {
-            fixture.strangers(KEPT);
+            fixture.strangers(MAX_STORED);
             fixture.raise(ANN, Some(&ids[1]));
         }
         fixture.forget_bookmark();
@@ -232,8 +234,8 @@ fn what_was_carried_out_is_not_repeated_within_one_history_of_redis_and_is_in_an
         fixture.site.redis.wait();
     };
     come_back(&mut fixture);
-    eventually("the node notices", PATIENCE, || {
-        (node.ask(&json!({"token": ann, "touch": false})).json()["authenticated"] == false)
+    eventually("the node notices", TIMEOUT, || {
+        (node.try_validate(&json!({"token": ann, "touch": false})).json()["authenticated"] == false)
             .then_some(())
     });
     drop(node);
@@ -251,7 +253,7 @@ fn what_the_database_no_longer_remembers_is_compared() {
     // Ann's sessions of a generation that the copy will not know, and a change that comes again
     // under a number that was given before.
     fixture.raise(ANN, None);
-    eventually("the node has followed", PATIENCE, || {
+    eventually("the node has followed", TIMEOUT, || {
         fixture.site.redis.cli(&["GET", BOOKMARK]).starts_with("1 ").then_some(())
     });
     let ann = node.login(ANN, LONG_PASSWORD);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::nodes::Site;
 use super::ways::{TlsRedis, on_cluster};
 use crate::harness::{
-    AuthService, DEMO, Launch, PATIENCE, Redis, Request, eventually, is_alive, let_time_pass,
+    AuthService, DEMO, Launch, Redis, Request, TIMEOUT, eventually, is_alive, let_time_pass,
     redis_cluster,
 };
 
@@ -27,7 +27,8 @@ fn first_request(node: &AuthService, token: &str, round: usize) {
         1 => drop(node.session(token).expect(200)),
         2 => drop(node.try_login(DEMO.0, DEMO.1).expect(200)),
         3 => {
-            let both = node.ask(&json!({"tokens": [token, "nonsense", token]})).expect(200);
+            let both =
+                node.try_validate(&json!({"tokens": [token, "nonsense", token]})).expect(200);
             assert_eq!(both.json()["results"][2]["authenticated"], true, "{round}");
         }
         _ => drop(node.internal.send(Request::get("/authz/auth-request").token(token)).expect(200)),
@@ -73,7 +74,7 @@ fn the_first_request_after_an_idle_cut_is_served() {
         // The sweeper and what follows endings would use the connection every second.
         node.hang();
         let clients = || site.redis.cli(&["CLIENT", "LIST"]).lines().count();
-        eventually("the idle connections are cut", PATIENCE, || (clients() == 1).then_some(()));
+        eventually("the idle connections are cut", TIMEOUT, || (clients() == 1).then_some(()));
         node.signal("CONT");
         first_request(&node, &token, round);
     }
@@ -106,11 +107,11 @@ fn what_was_on_its_way_when_the_connection_broke_is_a_503_and_not_repeated() {
         // It has arrived, and is held there until the pause ends.
         assert_eq!(site.redis.cli(&["CLIENT", "PAUSE", "60000", "WRITE"]), "OK");
         thread::scope(|scope| {
-            let asked = scope.spawn(|| node.ask(&json!({ "token": once })));
+            let request = scope.spawn(|| node.try_validate(&json!({ "token": once })));
             let clients = || site.redis.cli(&["CLIENT", "LIST"]);
-            eventually("it is held", PATIENCE, || clients().contains("flags=b").then_some(()));
+            eventually("it is held", TIMEOUT, || clients().contains("flags=b").then_some(()));
             cut(&site.redis);
-            asked.join().unwrap().expect_problem(503, "unavailable");
+            request.join().unwrap().expect_problem(503, "unavailable");
         });
         assert_eq!(site.redis.cli(&["CLIENT", "UNPAUSE"]), "OK");
         let_time_pass(Duration::from_millis(20));

@@ -2,8 +2,8 @@
 //! live token is never refused, whenever it comes.
 
 use super::nodes::Site;
+use crate::batched_validations::{Crowd, SHAPES, business, is_back};
 use crate::harness::{AuthService, BusinessService};
-use crate::shared_calls::{Crowd, SHAPES, business, is_back};
 
 #[test]
 fn a_node_that_is_killed_and_started_again_refuses_no_live_token_and_lets_no_dead_one_in() {

@@ -21,7 +21,7 @@ fn mints_that_are_refused_at_the_limit_end_no_session() {
         // It ends before all that it mints, and so it is the first to go.
         let maker = nodes[0].token();
         let body = json!({"kind": "fixed", "ttl": "1h"});
-        let kept: Vec<String> = (1..LIMIT).map(|_| nodes[1].mint(&maker, &body)).collect();
+        let others: Vec<String> = (1..LIMIT).map(|_| nodes[1].mint(&maker, &body)).collect();
         let mints = thread::scope(|scope| {
             let mint = |at: usize| {
                 let (node, maker, body) = (&nodes[at % 2], &maker, &body);
@@ -32,7 +32,7 @@ fn mints_that_are_refused_at_the_limit_end_no_session() {
         });
         let stood = mints.iter().filter(|answer| answer.status == 201).count();
         assert!(mints.iter().all(|answer| [201, 401].contains(&answer.status)), "{mints:?}");
-        let lost = kept.iter().filter(|token| !is_alive(&nodes[0].look_at(token))).count();
+        let lost = others.iter().filter(|token| !is_alive(&nodes[0].look_at(token))).count();
         assert!(lost < stood, "round {round}: {stood} stood, {lost} others were lost");
         let owner = nodes[0].login(DEMO.0, DEMO.1);
         let listed = nodes[1].public.send(Request::get("/sessions").bearer(&owner)).expect(200);

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{
-    Answer, AuthService, BusinessService, Connection, Launch, PATIENCE, Redis, Request, eventually,
-    quiet_port,
+    Answer, AuthService, BusinessService, Connection, Launch, Redis, Request, TIMEOUT, eventually,
+    unused_port,
 };
 
 /// A Redis, and what every node on it is told.
@@ -57,7 +57,7 @@ impl Site {
 
     /// A node on ports that it keeps when it is started again.
     pub(crate) fn settled_node(&self) -> Launch {
-        let address = || format!("127.0.0.1:{}", quiet_port());
+        let address = || format!("127.0.0.1:{}", unused_port());
         self.node().var("AUTH_PUBLIC_ADDR", address()).var("AUTH_INTERNAL_ADDR", address())
     }
 }
@@ -73,7 +73,7 @@ pub(crate) fn business(nodes: &[&AuthService]) -> BusinessService {
 /// The answer to a request that is made again as long as Redis does not answer in time, as it may on
 /// a busy machine.
 pub(crate) fn insist(connection: &mut Connection, request: &Request) -> Answer {
-    eventually("a definite answer", PATIENCE, || {
+    eventually("a definite answer", TIMEOUT, || {
         let answer = connection.send(request);
         (answer.status != 503).then_some(answer)
     })
@@ -92,7 +92,7 @@ pub(crate) fn mint_many(node: &AuthService, maker: &str, kind: &str, count: usiz
 }
 
 /// Asks for many tokens at once; whether each is alive, `None` where that is not known.
-pub(crate) fn ask_many(connection: &mut Connection, tokens: &[&str]) -> Vec<Option<bool>> {
+pub(crate) fn validate_many(connection: &mut Connection, tokens: &[&str]) -> Vec<Option<bool>> {
     let body = json!({"tokens": tokens});
     let answer = connection.send(&Request::post("/validateToken").json(&body));
     if answer.status == 503 {

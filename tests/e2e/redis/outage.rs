@@ -8,15 +8,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::nodes::{Site, business};
-use crate::harness::{
-    Answer, AuthService, DEMO, PATIENCE, Request, eventually, let_time_pass, now,
-};
+use crate::harness::{Answer, AuthService, DEMO, Request, TIMEOUT, eventually, let_time_pass, now};
 
 /// How long it is away.
 const AWAY: Duration = Duration::from_secs(10);
 
 /// Every door that a token opens.
-fn doors(token: &str) -> Vec<(bool, Request)> {
+fn endpoints(token: &str) -> Vec<(bool, Request)> {
     let form = format!("token={token}");
     vec![
         (false, Request::post("/validateToken").json(&json!({ "token": token }))),
@@ -51,11 +49,14 @@ fn every_door_says_that_it_cannot_tell_and_remembers_everybody() {
     node.logout(&over);
     site.redis.kill();
     for presented in [&token, &over] {
-        for door in doors(presented) {
-            let line =
-                format!("{} {:?}", door.1.method, String::from_utf8_lossy(&door.1.encode(0)));
+        for endpoint in endpoints(presented) {
+            let line = format!(
+                "{} {:?}",
+                endpoint.1.method,
+                String::from_utf8_lossy(&endpoint.1.encode(0))
+            );
             let started = now();
-            let answer = send(&node, door);
+            let answer = send(&node, endpoint);
             assert_eq!(answer.status, 503, "{line}");
             assert!(answer.header("retry-after").is_some(), "{line}");
             assert!(started.elapsed() < Duration::from_millis(1_500), "{line}");
@@ -71,9 +72,7 @@ fn every_door_says_that_it_cannot_tell_and_remembers_everybody() {
     eventually("the node is ready again", Duration::from_secs(1), || {
         (node.internal.get("/readyz").status == 200).then_some(())
     });
-    eventually("data is served again", PATIENCE, || {
-        (data.data(&token).status == 200).then_some(())
-    });
+    eventually("data is served again", TIMEOUT, || (data.data(&token).status == 200).then_some(()));
     data.data(&over).expect_problem(401, "invalid_token");
     assert!(node.is_running());
 }

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::nodes::{Site, business};
-use crate::harness::{AuthService, BusinessService, Launch, PATIENCE, Request, let_time_pass};
+use crate::harness::{AuthService, BusinessService, Launch, Request, TIMEOUT, let_time_pass};
 
 /// Asks for data with live tokens on several connections while `work` is done; how many answers
 /// there were, and those that were not 200.
@@ -14,12 +14,12 @@ fn under_load(
     tokens: &[String],
     work: impl FnOnce(),
 ) -> (usize, Vec<String>) {
-    let (stop, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (stop, requests) = (AtomicBool::new(false), AtomicUsize::new(0));
     let ask = |at: usize| {
         let mut connection = data.public.connect();
         let mut failed = Vec::new();
         while !stop.load(SeqCst) {
-            let turn = asked.fetch_add(1, SeqCst);
+            let turn = requests.fetch_add(1, SeqCst);
             let request = Request::get("/data").bearer(&tokens[(turn + at) % tokens.len()]);
             let answer = connection.send(&request);
             if answer.status != 200 {
@@ -34,7 +34,7 @@ fn under_load(
         stop.store(true, SeqCst);
         asking.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    (asked.load(SeqCst), failed)
+    (requests.load(SeqCst), failed)
 }
 
 fn two(site: &Site) -> ([Launch; 2], [AuthService; 2]) {
@@ -49,21 +49,21 @@ fn a_rolling_restart_of_all_nodes_fails_no_request() {
     let (launches, mut nodes) = two(&site);
     let data = business(&[&nodes[0], &nodes[1]]);
     let tokens: Vec<String> = (0..10).map(|at| nodes[at % 2].token()).collect();
-    let (asked, failed) = under_load(&data, &tokens, || {
+    let (requests, failed) = under_load(&data, &tokens, || {
         for round in 0..4 {
             let_time_pass(Duration::from_millis(700));
             let node = &mut nodes[round % 2];
             node.signal("TERM");
-            assert_eq!(node.wait_for_end(PATIENCE).code(), Some(0));
+            assert_eq!(node.wait_for_end(TIMEOUT).code(), Some(0));
             *node = AuthService::launch(&launches[round % 2]);
             // As one that rolls would: not before it is ready.
             node.internal.get("/readyz").expect(200);
             let_time_pass(Duration::from_millis(1_300));
         }
     });
-    assert_eq!(failed, Vec::<String>::new(), "of {asked}");
-    assert!(asked > 500, "{asked}");
-    eprintln!("{asked} requests during a rolling restart, none failed");
+    assert_eq!(failed, Vec::<String>::new(), "of {requests}");
+    assert!(requests > 500, "{requests}");
+    eprintln!("{requests} requests during a rolling restart, none failed");
 }
 
 #[test]
@@ -72,12 +72,12 @@ fn a_node_that_dies_costs_each_connection_one_request_at_most() {
     let (_, mut nodes) = two(&site);
     let data = business(&[&nodes[0], &nodes[1]]);
     let tokens: Vec<String> = (0..10).map(|at| nodes[at % 2].token()).collect();
-    let (asked, failed) = under_load(&data, &tokens, || {
+    let (requests, failed) = under_load(&data, &tokens, || {
         let_time_pass(Duration::from_secs(1));
         nodes[0].kill();
         let_time_pass(Duration::from_secs(2));
     });
     assert!(failed.len() <= 8, "{failed:?}");
     assert!(failed.iter().all(|failed| failed.starts_with("503")), "{failed:?}");
-    eprintln!("{} of {asked} requests failed when a node died", failed.len());
+    eprintln!("{} of {requests} requests failed when a node died", failed.len());
 }

@@ -12,7 +12,7 @@ use super::truth::no_secret_is_kept;
 use crate::harness::{AuthService, Connection, DEMO, Request, let_time_pass};
 
 /// How long, in seconds; `SOAK_SECONDS` may say another time.
-const USUAL: u64 = 15;
+const DEFAULT_SECONDS: u64 = 15;
 
 /// One client: it logs in, and uses its tokens in every way that there is.
 struct Client<'a> {
@@ -101,7 +101,7 @@ fn after_a_mixed_load_every_session_has_its_end_and_no_secret_is_kept() {
         };
         // At the cap, the ones that would end soonest are those that no client uses any more.
         let running: Vec<_> = (0..3).map(run).collect();
-        let_time_pass(Duration::from_secs(seconds.unwrap_or(USUAL)));
+        let_time_pass(Duration::from_secs(seconds.unwrap_or(DEFAULT_SECONDS)));
         let odd = site.redis.odd_sessions();
         // Before anything fails: the clients are waited for.
         stop.store(true, SeqCst);

@@ -8,15 +8,15 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::nodes::{Site, ask_many, business, insist, mint_many};
+use super::nodes::{Site, business, insist, mint_many, validate_many};
 use crate::harness::{
-    ANN, AuthService, BOB, DEMO, LONG_PASSWORD, PATIENCE, Request, eventually, is_alive, now,
+    ANN, AuthService, BOB, DEMO, LONG_PASSWORD, Request, TIMEOUT, eventually, is_alive, now,
 };
 use crate::rotated_tokens::race;
 
 /// How many tokens are validated and logged out at the same time; `TRUTH_TOKENS` may say another
 /// number.
-const USUAL_TOKENS: usize = 4_000;
+const DEFAULT_TOKENS: usize = 4_000;
 /// How many are asked for in one batch.
 const BATCH: usize = 20;
 
@@ -69,13 +69,13 @@ impl Race {
         let mut choice = Choice(at as u64);
         let count = self.tokens.len();
         while !self.done.load(SeqCst) {
-            let near = self.next.load(SeqCst) + count - 300;
-            let places: Vec<usize> =
-                (0..BATCH).map(|_| (near + choice.below(400)) % count).collect();
-            let batch: Vec<&str> = places.iter().map(|at| self.tokens[*at].as_str()).collect();
+            let start = self.next.load(SeqCst) + count - 300;
+            let indices: Vec<usize> =
+                (0..BATCH).map(|_| (start + choice.below(400)) % count).collect();
+            let batch: Vec<&str> = indices.iter().map(|at| self.tokens[*at].as_str()).collect();
             let started = self.elapsed();
-            for (place, alive) in places.iter().zip(ask_many(&mut connection, &batch)) {
-                let over = self.answered[*place].load(SeqCst) < started;
+            for (index, alive) in indices.iter().zip(validate_many(&mut connection, &batch)) {
+                let over = self.answered[*index].load(SeqCst) < started;
                 assert!(!(over && alive == Some(true)), "alive after its logout");
                 self.seen.fetch_add(usize::from(alive.is_some()), SeqCst);
             }
@@ -87,13 +87,13 @@ impl Race {
         let mut connections = [0, 1].map(|node: usize| self.nodes[node].public.connect());
         let mut choice = Choice(100 + at as u64);
         loop {
-            let place = self.next.fetch_add(1, SeqCst);
-            if place >= self.tokens.len() {
+            let index = self.next.fetch_add(1, SeqCst);
+            if index >= self.tokens.len() {
                 break;
             }
-            let request = Request::post("/logout").bearer(&self.tokens[place]);
+            let request = Request::post("/logout").bearer(&self.tokens[index]);
             insist(&mut connections[choice.below(2)], &request).expect(204);
-            self.answered[place].store(self.elapsed(), SeqCst);
+            self.answered[index].store(self.elapsed(), SeqCst);
         }
     }
 
@@ -102,8 +102,9 @@ impl Race {
         thread::scope(|scope| {
             let validating: Vec<_> =
                 (0..8).map(|at| scope.spawn(move || self.validate(at))).collect();
-            let leaving: Vec<_> = (0..2).map(|at| scope.spawn(move || self.log_out(at))).collect();
-            for thread in leaving {
+            let logging_out: Vec<_> =
+                (0..2).map(|at| scope.spawn(move || self.log_out(at))).collect();
+            for thread in logging_out {
                 thread.join().unwrap();
             }
             self.done.store(true, SeqCst);
@@ -118,8 +119,8 @@ impl Race {
         let mut connection = self.nodes[1].internal.connect();
         for batch in self.tokens.chunks(1_000) {
             let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
-            eventually("a definite answer", PATIENCE, || {
-                let answers = ask_many(&mut connection, &batch);
+            eventually("a definite answer", TIMEOUT, || {
+                let answers = validate_many(&mut connection, &batch);
                 assert!(!answers.contains(&Some(true)), "alive after all logouts");
                 answers.iter().all(|alive| *alive == Some(false)).then_some(())
             });
@@ -143,7 +144,7 @@ fn no_token_is_alive_on_any_node_after_its_logout_was_answered() {
     let count = std::env::var("TRUTH_TOKENS").ok().and_then(|text| text.parse().ok());
     let nodes = site.two_nodes();
     let maker = nodes[0].token();
-    let tokens = mint_on_both(&nodes, &maker, count.unwrap_or(USUAL_TOKENS));
+    let tokens = mint_on_both(&nodes, &maker, count.unwrap_or(DEFAULT_TOKENS));
     // One whose mint was not answered in time, and made again, may live beside them.
     assert!(site.redis.sessions() > tokens.len());
     let race = Race::new(nodes, tokens);

@@ -6,7 +6,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::harness::{
-    AuthService, Launch, Redis, Request, is_alive, quiet_port, redis_cluster, skip_unless_installed,
+    AuthService, Launch, Redis, Request, is_alive, redis_cluster, skip_unless_installed,
+    unused_port,
 };
 
 fn on(redis: &str) -> Launch {
@@ -22,7 +23,7 @@ fn works(node: &AuthService) {
 
 #[test]
 fn a_store_out_of_reach_ends_the_start_with_one_line() {
-    let address = format!("127.0.0.1:{}", quiet_port());
+    let address = format!("127.0.0.1:{}", unused_port());
     for scheme in ["redis", "rediss", "redis-cluster"] {
         let output = on(&format!("{scheme}://ann:hunter-secret@{address}")).run();
         assert_eq!(output.code, Some(1), "{output:?}");
@@ -104,7 +105,7 @@ impl TlsRedis {
 
     /// With this certificate, in a directory whose `redis.pem` is the authority.
     fn with(certificate: &str, key: &str, directory: TempDir) -> Option<Self> {
-        let port = quiet_port().to_string();
+        let port = unused_port().to_string();
         let authority = directory.path().join("redis.pem").display().to_string();
         let redis = Redis::start_durable(&[
             "--tls-port",
@@ -213,8 +214,11 @@ fn a_cluster_of_three_masters_is_one_store() {
     for token in &tokens {
         assert!(is_alive(&nodes[1].validate(token)));
     }
-    let kept: Vec<usize> = servers.iter().map(Redis::sessions).collect();
-    assert!(kept.iter().sum::<usize>() == 9 && kept.iter().all(|kept| *kept < 9), "{kept:?}");
+    let counts: Vec<usize> = servers.iter().map(Redis::sessions).collect();
+    assert!(
+        counts.iter().sum::<usize>() == 9 && counts.iter().all(|count| *count < 9),
+        "{counts:?}"
+    );
     nodes[1].public.send(Request::delete("/sessions").bearer(&tokens[0])).expect(204);
     for token in &tokens {
         assert!(!is_alive(&nodes[0].validate(token)));

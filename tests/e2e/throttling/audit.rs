@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ANN, WRONG, limits};
 use crate::harness::{
-    Answer, AuthService, DEMO, LONG_PASSWORD, Launch, PATIENCE, Request, eventually,
+    Answer, AuthService, DEMO, LONG_PASSWORD, Launch, Request, TIMEOUT, eventually,
 };
 
 const NEW: &str = "eight purple trams ring";
@@ -41,7 +41,7 @@ fn login(auth: &AuthService, id: &str, password: &str) -> Answer {
 /// The one audit line of this event in this request; it says where the request came from.
 #[track_caller]
 fn line(auth: &AuthService, event: &str, request: &str) -> Value {
-    let line = eventually(&format!("{event} of {request} in the log"), PATIENCE, || {
+    let line = eventually(&format!("{event} of {request} in the log"), TIMEOUT, || {
         let mut lines = auth.log();
         lines.retain(|line| line["target"] == "audit" && line["event"] == event);
         lines.retain(|line| line["request_id"] == request);
@@ -65,9 +65,9 @@ fn every_login_is_told_whatever_became_of_it() {
     let (auth, admin, _) = start();
     let ann = Value::from(auth.create(&admin, ANN));
     let answer = login(&auth, "r-login", LONG_PASSWORD).expect(200).json();
-    let told = line(&auth, "login", "r-login");
-    assert_eq!((&told["user_id"], &told["username"]), (&ann, &json!(ANN)));
-    assert_eq!(told["session_id"], answer["session"]["id"]);
+    let logged = line(&auth, "login", "r-login");
+    assert_eq!((&logged["user_id"], &logged["username"]), (&ann, &json!(ANN)));
+    assert_eq!(logged["session_id"], answer["session"]["id"]);
     for n in 0..2 {
         login(&auth, &format!("r-wrong-{n}"), WRONG).expect(401);
         let failed = line(&auth, "login_failed", &format!("r-wrong-{n}"));
@@ -106,15 +106,15 @@ fn every_change_of_an_account_is_told_with_who_made_it() {
         ("sessions_ended", "r-sessions"),
         ("user_deleted", "r-delete"),
     ] {
-        let told = line(&auth, event, id);
-        assert_eq!(told["user_id"], ann, "{told}");
-        assert_eq!((&told["by_user"], &told["by_session"]), by, "{told}");
+        let logged = line(&auth, event, id);
+        assert_eq!(logged["user_id"], ann, "{logged}");
+        assert_eq!((&logged["by_user"], &logged["by_session"]), by, "{logged}");
     }
     assert_eq!(line(&auth, "user_changed", "r-roles")["roles"], "user,team");
     assert_eq!(line(&auth, "user_changed", "r-disable")["disabled"], true);
     send(&auth, "r-all", &admin, "DELETE", "/api/v1/sessions", &Value::Null).expect(204);
-    let told = line(&auth, "all_sessions_ended", "r-all");
-    assert_eq!((&told["by_user"], &told["by_session"]), by, "{told}");
+    let logged = line(&auth, "all_sessions_ended", "r-all");
+    assert_eq!((&logged["by_user"], &logged["by_session"]), by, "{logged}");
 }
 
 #[test]
@@ -136,25 +136,29 @@ fn every_end_of_a_session_is_told_with_where_it_was_asked_for() {
     let answer = send(&auth, "r-rotate", &token, "POST", "/session/rotate", &Value::Null);
     let token = answer.expect(200).json()["token"].as_str().unwrap().to_owned();
     send(&auth, "r-end", &token, "DELETE", &format!("/sessions/{third}"), &Value::Null).expect(204);
-    let told = [
+    let logged = [
         ("logout", "r-logout", &first),
         ("token_revoked", "r-revoke", &second),
         ("session_rotated", "r-rotate", &third),
         ("session_ended", "r-end", &third),
     ];
-    for (event, id, session) in told {
-        let told = line(&auth, event, id);
-        assert_eq!((&told["user_id"], &told["session_id"]), (&ann, &json!(session)), "{told}");
+    for (event, id, session) in logged {
+        let logged = line(&auth, event, id);
+        assert_eq!(
+            (&logged["user_id"], &logged["session_id"]),
+            (&ann, &json!(session)),
+            "{logged}"
+        );
     }
-    let told = line(&auth, "session_ended", "r-end");
-    assert_eq!((&told["by_user"], &told["by_session"]), (&ann, &json!(third)), "{told}");
+    let logged = line(&auth, "session_ended", "r-end");
+    assert_eq!((&logged["by_user"], &logged["by_session"]), (&ann, &json!(third)), "{logged}");
     let (token, fourth) = open();
     send(&auth, "r-mint", &token, "POST", "/tokens", &json!({})).expect(201);
     send(&auth, "r-ends", &token, "DELETE", "/sessions", &Value::Null).expect(204);
     for (event, id) in [("token_minted", "r-mint"), ("sessions_ended", "r-ends")] {
-        let told = line(&auth, event, id);
-        assert_eq!(told["user_id"], ann, "{told}");
-        assert_eq!((&told["by_user"], &told["by_session"]), (&ann, &json!(fourth)), "{told}");
+        let logged = line(&auth, event, id);
+        assert_eq!(logged["user_id"], ann, "{logged}");
+        assert_eq!((&logged["by_user"], &logged["by_session"]), (&ann, &json!(fourth)), "{logged}");
     }
 }
 

@@ -47,9 +47,9 @@ fn all_spellings_and_all_ways_in_are_one_count() {
         },
     ];
     let spellings = [ANN, "ANN@EXAMPLE。COM.", "  Ａnn@Example.Com ", "a\u{ad}nn@example.com "];
-    for known in [true, false] {
+    for exists in [true, false] {
         let auth = AuthService::launch(&limits("8/1h", "0", "0"));
-        if known {
+        if exists {
             auth.create(&auth.token(), ANN);
         }
         let mut statuses = Vec::new();
@@ -57,9 +57,9 @@ fn all_spellings_and_all_ways_in_are_one_count() {
             statuses.push(way(&auth, spellings[n]));
             statuses.push(way(&auth, spellings[(n + 1) % 4]));
         }
-        assert_eq!(statuses, [401; 8], "known: {known}");
+        assert_eq!(statuses, [401; 8], "exists: {exists}");
         for (way, name) in ways.iter().zip(spellings) {
-            assert_eq!(way(&auth, name), 429, "known: {known}");
+            assert_eq!(way(&auth, name), 429, "exists: {exists}");
         }
     }
 }
@@ -75,10 +75,10 @@ fn names_that_exist_and_names_that_do_not_are_throttled_in_the_same_bytes() {
         let answer = auth.try_login(name, WRONG).expect_problem(429, "too_many_requests");
         answer.without_id_and_date()
     };
-    let (known, unknown) = (refused(ANN), refused("nobody@example.com"));
+    let (existing, unknown) = (refused(ANN), refused("nobody@example.com"));
     // The wait is the same but for the second that may have begun between the two.
-    assert_eq!(known.headers.len(), unknown.headers.len());
-    assert_eq!(known.json()["title"], unknown.json()["title"]);
+    assert_eq!(existing.headers.len(), unknown.headers.len());
+    assert_eq!(existing.json()["title"], unknown.json()["title"]);
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn who_hangs_up_has_tried_all_the_same() {
         let mut connection = auth.public.connect();
         connection.write(&request);
         // It was looked at; nobody reads what came of it.
-        crate::harness::eventually("the password is hashed", crate::harness::PATIENCE, || {
+        crate::harness::eventually("the password is hashed", crate::harness::TIMEOUT, || {
             (hashed()? >= before + f64::from(n)).then_some(())
         });
         drop(connection);

@@ -42,11 +42,11 @@ fn whoever_has_a_48_has_ten_times_as_much_and_no_more() {
 #[test]
 fn an_address_from_a_peer_that_is_not_trusted_is_logged_once() {
     let auth = AuthService::launch(&Launch::auth());
-    let asked = |value: &str| {
+    let login_of = |value: &str| {
         auth.public.send(Request::get("/session").bearer("x").header("X-Forwarded-For", value))
     };
-    asked("192.0.2.7").expect(401);
-    asked("192.0.2.8").expect(401);
+    login_of("192.0.2.7").expect(401);
+    login_of("192.0.2.8").expect(401);
     let logged = warnings(&auth, "AUTH_TRUSTED_PROXIES");
     assert_eq!(logged.len(), 1, "{logged:?}");
     assert!(logged[0].contains("127.0.0.1") && !logged[0].contains("192.0.2."), "{logged:?}");

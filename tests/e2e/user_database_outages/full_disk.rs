@@ -12,23 +12,23 @@ use crate::harness::{ANN, AuthService, LONG_PASSWORD, Launch};
 
 /// A small disk, which is taken away when dropped.
 struct SmallDisk {
-    place: TempDir,
+    mount: TempDir,
 }
 
 impl SmallDisk {
     /// `None` where this user may mount nothing.
     fn mount() -> Option<Self> {
-        let place = TempDir::with_prefix("reinflate-e2e-").unwrap();
+        let mount = TempDir::with_prefix("reinflate-e2e-").unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs"])
-            .arg(place.path())
+            .arg(mount.path())
             .output()
             .is_ok_and(|output| output.status.success());
-        mounted.then_some(Self { place })
+        mounted.then_some(Self { mount })
     }
 
     fn path(&self) -> &Path {
-        self.place.path()
+        self.mount.path()
     }
 
     /// Leaves not a byte.

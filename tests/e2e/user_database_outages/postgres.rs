@@ -16,7 +16,7 @@ fn site(server: &Postgres) -> Site {
 /// Each answer in bounded time.
 fn everything_about_users_is_503(site: &Site) {
     std::thread::scope(|scope| {
-        let asked = now();
+        let sent_at = now();
         scope.spawn(|| expect_unavailable(site.auth.try_login(ANN, LONG_PASSWORD)));
         scope
             .spawn(|| expect_unavailable(site.auth.try_login("nobody@example.com", LONG_PASSWORD)));
@@ -26,7 +26,7 @@ fn everything_about_users_is_503(site: &Site) {
         scope.spawn(|| expect_unavailable(site.auth.api_delete("/users/me", &site.ann)));
         scope.spawn(move || {
             site.sessions_go_on();
-            assert!(asked.elapsed() < Duration::from_secs(5), "they waited for the database");
+            assert!(sent_at.elapsed() < Duration::from_secs(5), "they waited for the database");
         });
     });
     assert_eq!(site.auth.public.get("/readyz").status, 503);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::harness::{ANN, DEMO, LONG_PASSWORD, Launch, Output, PATIENCE, Postgres, Process};
+use crate::harness::{ANN, DEMO, LONG_PASSWORD, Launch, Output, Postgres, Process, TIMEOUT};
 
 const NO_USERS: &str = "`auth-service users add EMAIL --admin` makes the first one";
 
@@ -62,7 +62,7 @@ fn after_the_drain_the_file_alone_has_everything() {
         let added = users(&url_of(&path), &["add", ANN], LONG_PASSWORD);
         assert_eq!(added.code, Some(0), "{added:?}");
         process.signal("TERM");
-        assert_eq!(process.wait_for_end(PATIENCE).code(), Some(0));
+        assert_eq!(process.wait_for_end(TIMEOUT).code(), Some(0));
         assert!(!path.with_extension("db-wal").exists());
         copy_has_ann(&path);
     }
@@ -72,7 +72,7 @@ fn after_the_drain_the_file_alone_has_everything() {
 fn a_database_that_is_not_there_is_not_made_by_looking_for_it() {
     let home = home();
     let url = url_of(&home.path().join("users.db"));
-    let told =
+    let warned =
         format!("there is no user database at {url}: set AUTH_DATABASE_URL to the service's");
     for arguments in [
         &["list"][..],
@@ -83,7 +83,7 @@ fn a_database_that_is_not_there_is_not_made_by_looking_for_it() {
         &["roles", ANN, "user"],
         &["delete", ANN],
     ] {
-        expect_refusal(&users(&url, arguments, LONG_PASSWORD), 1, &told);
+        expect_refusal(&users(&url, arguments, LONG_PASSWORD), 1, &warned);
     }
     expect_refusal(&users(&url, &["add", "ann"], ""), 1, "name@domain");
     assert_eq!(home.path().read_dir().unwrap().count(), 0);
@@ -116,21 +116,21 @@ fn a_service_without_users_says_how_the_first_one_is_made() {
     let url = url_of(&home.path().join("users.db"));
     for launch in [Launch::auth(), Launch::pair()] {
         let launch = launch.var("AUTH_DATABASE_URL", &url);
-        let told = warnings(&mut launch.clone().var("AUTH_DEMO", "false").start());
+        let warned = warnings(&mut launch.clone().var("AUTH_DEMO", "false").start());
         let of_users = |lines: &[String]| lines.iter().filter(|l| l.contains(NO_USERS)).count();
-        assert_eq!(of_users(&told), 1, "{told:#?}");
-        let told = warnings(&mut launch.clone().var("AUTH_DEMO", "true").start());
-        assert_eq!(of_users(&told), 0, "there is the demo user: {told:#?}");
-        let told = warnings(&mut launch.clone().var("AUTH_DEMO", "false").start());
-        assert_eq!(of_users(&told), 1, "{} is stored and cannot log in: {told:#?}", DEMO.0);
+        assert_eq!(of_users(&warned), 1, "{warned:#?}");
+        let warned = warnings(&mut launch.clone().var("AUTH_DEMO", "true").start());
+        assert_eq!(of_users(&warned), 0, "there is the demo user: {warned:#?}");
+        let warned = warnings(&mut launch.clone().var("AUTH_DEMO", "false").start());
+        assert_eq!(of_users(&warned), 1, "{} is stored and cannot log in: {warned:#?}", DEMO.0);
     }
     users(&url, &["add", ANN], LONG_PASSWORD);
     let launch = Launch::auth().without("AUTH_DEMO").var("AUTH_DATABASE_URL", &url);
-    let told = warnings(&mut launch.start());
-    assert!(!told.iter().any(|line| line.contains(NO_USERS)), "{told:#?}");
+    let warned = warnings(&mut launch.start());
+    assert!(!warned.iter().any(|line| line.contains(NO_USERS)), "{warned:#?}");
     let memory = Launch::auth().without("AUTH_DEMO");
-    let told = warnings(&mut memory.start());
-    assert!(told.iter().any(|line| line.contains("set AUTH_DATABASE_URL")), "{told:#?}");
+    let warned = warnings(&mut memory.start());
+    assert!(warned.iter().any(|line| line.contains("set AUTH_DATABASE_URL")), "{warned:#?}");
 }
 
 #[test]

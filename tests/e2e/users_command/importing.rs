@@ -211,9 +211,9 @@ fn accounts_that_are_disabled_in_a_column_by_another_writing_come_in_disabled() 
         let file = file(&auth, "near.csv", &text);
         let output = auth.try_users_command(&["import", file.to_str().unwrap()], "");
         assert_eq!((output.code, output.lines().len()), (Some(1), 1), "{output:?}");
-        let told =
+        let message =
             format!("line 1: the column \"{column}\" is not understood: if {meant} is meant");
-        assert!(output.stderr.contains(&told), "{output:?}");
+        assert!(output.stderr.contains(&message), "{output:?}");
     }
     let rows = [
         json!({"E-Mail": "d@example.com", "passwordHash": a, "DISABLED": true, "notes": 1}),

@@ -78,8 +78,8 @@ fn what_was_deleted_is_told_as_deleted() {
     accounts.run(&["add", ANN], LONG_PASSWORD);
     let deleted = accounts.run(&["delete", ANN], "");
     assert!(deleted.stdout.ends_with("  user  deleted  ann@example.com"), "{deleted:?}");
-    let nobody = accounts.run(&["list"], "");
-    assert_eq!((nobody.code, &*nobody.stdout, &*nobody.stderr), (Some(0), "", "no users"));
+    let empty = accounts.run(&["list"], "");
+    assert_eq!((empty.code, &*empty.stdout, &*empty.stderr), (Some(0), "", "no users"));
 }
 
 #[test]

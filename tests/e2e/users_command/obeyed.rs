@@ -14,14 +14,15 @@ const NEW: &str = "eight purple trams ring";
 /// Whether the session is dead for everybody who may ask.
 fn is_dead_everywhere(auth: &AuthService, business: &BusinessService, token: &str) -> bool {
     let form = Request::post("/introspect").form(&format!("token={token}"));
-    let doors =
+    let endpoints =
         ["/authz/auth-request", "/authz/forward-auth", "/authz/ext-authz/a", "/session/data"];
-    let closed = |door: &&str| auth.internal.send(Request::get(door).bearer(token)).status == 401;
+    let closed =
+        |endpoint: &&str| auth.internal.send(Request::get(endpoint).bearer(token)).status == 401;
     !is_alive(&auth.look_at(token))
         && auth.internal.send(form).expect(200).json() == json!({"active": false})
         && business.data(token).status == 401
         && auth.session(token).status == 401
-        && doors.iter().all(closed)
+        && endpoints.iter().all(closed)
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn what_one_node_changes_another_obeys() {
         AuthService::launch(&crate::harness::Launch::auth().var("AUTH_DATABASE_URL", database));
     let admin = auth.token();
     let token = other.login(ANN, LONG_PASSWORD);
-    let kept = other.login(BOB, LONG_PASSWORD);
+    let other_session = other.login(BOB, LONG_PASSWORD);
     let ann = other.look_at(&token)["session"]["user"]["id"].as_str().unwrap().to_owned();
     auth.api_put(&format!("/users/{ann}"), &admin, &json!({"disabled": true})).expect(200);
     eventually("the other node obeys", SOON, || (!is_alive(&other.look_at(&token))).then_some(()));
@@ -120,6 +121,8 @@ fn what_one_node_changes_another_obeys() {
     let change = json!({"current_password": LONG_PASSWORD, "new_password": NEW});
     let own = auth.login(BOB, LONG_PASSWORD);
     auth.api_put("/users/me/password", &own, &change).expect(204);
-    eventually("the other node obeys", SOON, || (!is_alive(&other.look_at(&kept))).then_some(()));
+    eventually("the other node obeys", SOON, || {
+        (!is_alive(&other.look_at(&other_session))).then_some(())
+    });
     assert!(is_alive(&auth.validate(&own)), "the session that changed the password lives on");
 }

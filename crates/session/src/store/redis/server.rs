@@ -5,14 +5,14 @@ use std::sync::{Arc, LazyLock};
 
 use clock::SystemClock;
 pub(crate) use testkit::Redis as Server;
-use testkit::{PATIENCE, eventually, redis_cluster};
+use testkit::{TIMEOUT, eventually, redis_cluster};
 
 use crate::{RedisConnection, RedisOptions};
 
 /// What tests demand that are about no time limit: a busy machine may keep a reply back for longer
 /// than a service would wait for it.
 pub(crate) const PATIENT: RedisOptions =
-    RedisOptions { wait_for_replica: false, response_timeout: PATIENCE };
+    RedisOptions { wait_for_replica: false, response_timeout: TIMEOUT };
 /// How many tests may have a database of their own.
 const DATABASES: i64 = 1024;
 
@@ -45,7 +45,7 @@ pub(crate) async fn connect_with(address: &str, options: RedisOptions) -> RedisC
 /// Looks until it is so.
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    eventually(what, PATIENCE, || is_so().then_some(()));
+    eventually(what, TIMEOUT, || is_so().then_some(()));
 }
 
 /// Three masters that share the slots and go on without one, and so many replicas of each.
