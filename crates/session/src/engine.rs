@@ -154,10 +154,19 @@ impl Sessions {
         if batch.is_empty() {
             return Vec::new();
         }
-        if let Err(refusal) = self.admit().await {
-            return batch.iter().map(|_| Err(refusal.clone())).collect();
+        let refused = |error: StoreError| batch.iter().map(|_| Err(error.clone())).collect();
+        if !self.admits()
+            && let Err(error) = self.admit().await
+        {
+            return refused(error);
         }
         let mut outcomes = self.store.touch(batch).await;
+        // Whose sessions the answer is about is known only if it came before the look ran out.
+        if !self.admits()
+            && let Err(error) = self.admit().await
+        {
+            return refused(error);
+        }
         let is_bound = self.binding.ip || self.binding.user_agent;
         let replaced = |outcome: &Outcome| matches!(outcome, Ok(Verdict::Dead(Dead::Replaced)));
         if is_bound || outcomes.iter().any(replaced) {

@@ -33,18 +33,22 @@ impl Sessions {
         Ok(lease.judge(self.store.identity().await?, began))
     }
 
+    /// Whether tokens may be judged now, as far as is known.
+    pub(super) fn admits(&self) -> bool {
+        let holds = |lease: &Lease| !lease.runs_out() || lease.holds(self.clock.boot_time());
+        self.gate.is_open() && self.lease.as_deref().is_none_or(holds)
+    }
+
     /// Whether tokens may be judged now. The store is only asked where nobody has for a while, as
     /// after it was away: so that the first request that finds it again is answered.
     pub(super) async fn admit(&self) -> Result<(), StoreError> {
+        if self.admits() {
+            return Ok(());
+        }
         if !self.gate.is_open() {
             return Err(Gate::refusal());
         }
-        match &self.lease {
-            Some(lease) if lease.runs_out() && !lease.holds(self.clock.boot_time()) => {
-                self.expect_ours().await
-            }
-            _ => Ok(()),
-        }
+        self.expect_ours().await
     }
 
     /// Ends a session that was opened in a store which is not, or no longer, known to be ours.
@@ -173,6 +177,18 @@ mod tests {
             alive(&sessions, &issued.token).await.is_some(),
             "the first that finds it is let in"
         );
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_came_after_the_look_ran_out_is_not_passed_on() {
+        let Some((sessions, clock)) = shared().await else { return };
+        let issued = sessions.issue(login("192.0.2.1")).await.unwrap();
+        sessions.store().reassign(THEIRS).await.unwrap();
+        let used = sessions.validate_one(presented(&issued.token), SeenAt::default());
+        // The use is on its way before the time passes.
+        let pause = async { clock.advance(Duration::from_secs(2)) };
+        let (used, ()) = tokio::join!(biased; used, pause);
+        assert!(used.is_err(), "{used:?}");
     }
 
     #[tokio::test]
