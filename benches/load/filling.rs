@@ -77,11 +77,11 @@ impl Users {
         ttl: &impl Fn() -> String,
     ) -> Result<Vec<String>> {
         let mut connection = Connection::open(self.address)?;
-        let mut kept = Vec::new();
+        let mut returned = Vec::new();
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             if number >= count {
-                return Ok(kept);
+                return Ok(returned);
             }
             let bearer = format!("Bearer {}", self.tokens[number % self.tokens.len()]);
             let headers = [
@@ -93,7 +93,7 @@ impl Users {
             let answer = connection.send(&request("POST", "/tokens", &headers, &body))?;
             let answer = answer.expect(201)?;
             if number.is_multiple_of(every) {
-                kept.push(answer.text("token")?);
+                returned.push(answer.text("token")?);
             }
             bar.inc(1);
         }

@@ -22,14 +22,14 @@ pub(crate) struct Pair {
 impl Pair {
     /// Starts both, with these tokens alive.
     pub(crate) fn start(starter: Starter<'_>, tokens: &[String]) -> Result<Self> {
-        let environment = environment(&starter.places.scratch)?;
-        let file = starter.places.scratch.join("flask-live.tokens");
+        let environment = environment(&starter.paths.scratch)?;
+        let file = starter.paths.scratch.join("flask-live.tokens");
         write_tokens(&file, tokens)?;
         // The tokens are in one process's memory.
         let tokens = file.to_string_lossy().into_owned();
-        let (auth, asked) = gunicorn(starter, &environment, "auth", 1, ("TOKENS", &tokens))?;
+        let (auth, auth_address) = gunicorn(starter, &environment, "auth", 1, ("TOKENS", &tokens))?;
         let workers = 2 * starter.pinning.visible_cores() + 1;
-        let url = format!("http://{asked}");
+        let url = format!("http://{auth_address}");
         let (business, address) =
             gunicorn(starter, &environment, "business", workers, ("AUTH_URL", &url))?;
         Ok(Self { servers: [business, auth], address })
@@ -47,10 +47,10 @@ fn gunicorn(
     let program = environment.join("bin/gunicorn");
     let mut command = starter.pinning.server(&program.to_string_lossy());
     command.args(["--bind", &address.to_string(), "--workers", &workers.to_string()]);
-    command.arg("--chdir").arg(starter.places.repository.join("benches/yardsticks/flask"));
+    command.arg("--chdir").arg(starter.paths.repository.join("benches/yardsticks/flask"));
     command.arg(format!("{module}:app"));
     command.env("PYTHONDONTWRITEBYTECODE", "1").env(setting.0, setting.1);
-    let log = starter.places.scratch.join(format!("flask-{module}.log"));
+    let log = starter.paths.scratch.join(format!("flask-{module}.log"));
     let mut server = Server::start(command, log)?;
     let hello = crate::http::request("GET", "/", &[], "");
     server.wait(|| Connection::open(address).ok()?.send(&hello).ok())?;

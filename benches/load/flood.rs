@@ -15,7 +15,7 @@ use crate::services::DEMO_LOGIN;
 use crate::watching::{Latency, Timed, between, watch};
 use crate::world::World;
 
-const QUIET: Duration = Duration::from_secs(2);
+const BASELINE: Duration = Duration::from_secs(2);
 const FLOOD: Duration = Duration::from_secs(4);
 const CLIENTS: usize = 64;
 
@@ -46,11 +46,11 @@ fn once(world: &World<'_>, pinning: Pinning) -> Result<Flood> {
     let clock = SystemClock::new();
     let (succeeded, refused) = (AtomicU64::new(0), AtomicU64::new(0));
     let (timed, (began, ended)) = watch(&clock, world.auth.internal, &world.tokens, || {
-        thread::sleep(QUIET);
+        thread::sleep(BASELINE);
         let began = clock.now();
         flood(world.auth.public, &succeeded, &refused)?;
         let ended = clock.now();
-        thread::sleep(QUIET);
+        thread::sleep(BASELINE);
         Ok((began, ended))
     })?;
     let seconds = ended.saturating_sub(began).as_secs_f64();

@@ -15,9 +15,9 @@ pub(crate) fn facts(repository: &Path) -> Vec<(&'static str, String)> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let hypervisor = fs::read_to_string("/proc/cpuinfo")
         .is_ok_and(|text| text.lines().any(|l| l.starts_with("flags") && l.contains("hypervisor")));
-    let place = if hypervisor { ", a virtual machine" } else { "" };
+    let suffix = if hypervisor { ", a virtual machine" } else { "" };
     let mut facts = vec![
-        ("processor", format!("{cpu}, {} cores{place}", cores())),
+        ("processor", format!("{cpu}, {} cores{suffix}", cores())),
         ("memory", memory.map_or_else(String::new, |kib| format!("{} GiB", kib / (1 << 20)))),
         ("kernel", format!("Linux {}", kernel.trim())),
         ("revision", revision(repository)),

@@ -35,7 +35,7 @@ use options::Options;
 use pinning::Pinning;
 use redis::Redis;
 use results::Results;
-use services::{Places, Starter};
+use services::{Paths, Starter};
 use world::World;
 
 /// How many sessions end in the same moment, if so many live.
@@ -48,15 +48,15 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let options = Options::read(&matches)?;
-    let places = Places::find(&options)?;
-    let mut results = Results { left_out: tools::missing(&options)?, ..Results::default() };
-    build_yardsticks(&places)?;
-    measure(&options, &places, &mut results)?;
-    publish(&options, &places, &results)
+    let paths = Paths::find(&options)?;
+    let mut results = Results { missing: tools::missing(&options)?, ..Results::default() };
+    build_yardsticks(&paths)?;
+    measure(&options, &paths, &mut results)?;
+    publish(&options, &paths, &results)
 }
 
-fn measure(options: &Options, places: &Places, results: &mut Results) -> Result<()> {
-    let starter = Starter { places, options, pinning: Pinning::Unpinned };
+fn measure(options: &Options, paths: &Paths, results: &mut Results) -> Result<()> {
+    let starter = Starter { paths, options, pinning: Pinning::Unpinned };
     if options.wants("start") {
         results.starts = starts::measure(starter)?;
     }
@@ -88,13 +88,13 @@ fn measure(options: &Options, places: &Places, results: &mut Results) -> Result<
 
 /// Writes the results, and the document beside the others if the run was a whole one without
 /// failures.
-fn publish(options: &Options, places: &Places, results: &Results) -> Result<()> {
-    let raw = places.scratch.join("results.json");
-    std::fs::write(&raw, serde_json::to_vec_pretty(&results.json(options, places))?)?;
+fn publish(options: &Options, paths: &Paths, results: &Results) -> Result<()> {
+    let raw = paths.scratch.join("results.json");
+    std::fs::write(&raw, serde_json::to_vec_pretty(&results.json(options, paths))?)?;
     progress::say(&format!("written: {}", raw.display()));
     let whole = options.is_whole() && results.failed.is_empty();
-    let directory = if whole { places.repository.join("docs") } else { places.scratch.clone() };
-    let renderer = places.repository.join("benches/load/render.py");
+    let directory = if whole { paths.repository.join("docs") } else { paths.scratch.clone() };
+    let renderer = paths.repository.join("benches/load/render.py");
     let rendered = Command::new("python3").arg(renderer).args([&raw, &directory]).status();
     let rendered = rendered.context("cannot start python3, which draws the results")?;
     ensure!(rendered.success(), "the results could not be drawn");
@@ -103,11 +103,11 @@ fn publish(options: &Options, places: &Places, results: &Results) -> Result<()> 
     Ok(())
 }
 
-fn build_yardsticks(places: &Places) -> Result<()> {
-    let manifest = places.repository.join("benches/yardsticks/Cargo.toml");
+fn build_yardsticks(paths: &Paths) -> Result<()> {
+    let manifest = paths.repository.join("benches/yardsticks/Cargo.toml");
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--release", "--locked", "--manifest-path"]).arg(manifest);
-    command.arg("--target-dir").args(places.release.parent());
+    command.arg("--target-dir").args(paths.release.parent());
     // Cargo tells its children about the package that it runs, and this is another.
     let ours = std::env::vars().filter(|(name, _)| name.starts_with("CARGO_"));
     for (name, _) in

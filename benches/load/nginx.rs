@@ -71,7 +71,7 @@ http {
 
 /// Starts nginx in front of an auth service.
 pub(crate) fn start(starter: Starter<'_>, auth: &AuthService) -> Result<(Server, SocketAddr)> {
-    let directory = starter.places.scratch.join("nginx");
+    let directory = starter.paths.scratch.join("nginx");
     fs::create_dir_all(&directory)?;
     for name in ["data.json", "protected.json"] {
         fs::write(directory.join(name), BODY)?;

@@ -28,13 +28,13 @@ impl Options {
     /// Reads the command line.
     pub(crate) fn read(matches: &ArgMatches) -> Result<Self> {
         let quick = matches.get_flag("quick");
-        let number = |name: &str, usual: u64, quickly: u64| {
-            let usual = if quick { quickly } else { usual };
-            matches.get_one::<u64>(name).copied().unwrap_or(usual)
+        let number = |name: &str, default: u64, quickly: u64| {
+            let default = if quick { quickly } else { default };
+            matches.get_one::<u64>(name).copied().unwrap_or(default)
         };
         let only = texts(matches, "only");
-        if let Some(unknown) = only.iter().find(|name| !is_known(name)) {
-            bail!("nothing is called {unknown}: {}", known().join(", "));
+        if let Some(unknown) = only.iter().find(|name| !is_name(name)) {
+            bail!("nothing is called {unknown}: {}", all_names().join(", "));
         }
         let pinning = matches.get_one::<String>("pinning").map_or("both", String::as_str);
         Ok(Self {
@@ -127,12 +127,12 @@ pub(crate) fn command() -> Command {
 }
 
 /// All names that can be asked for.
-fn known() -> Vec<&'static str> {
+fn all_names() -> Vec<&'static str> {
     ROWS.iter().map(|(name, _)| *name).chain(SECTIONS.iter().copied()).collect()
 }
 
-fn is_known(name: &str) -> bool {
-    known().contains(&name)
+fn is_name(name: &str) -> bool {
+    all_names().contains(&name)
 }
 
 fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {

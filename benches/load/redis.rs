@@ -31,12 +31,12 @@ impl Redis {
         let mut command = starter.pinning.server("redis-server");
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1"]);
         command.args(["--save", "", "--appendonly", "no"]);
-        command.current_dir(&starter.places.scratch);
-        let mut server = Server::start(command, starter.places.scratch.join("redis.log"))?;
+        command.current_dir(&starter.paths.scratch);
+        let mut server = Server::start(command, starter.paths.scratch.join("redis.log"))?;
         server.wait(|| answers(port))?;
         let empty = resident(server.pid())?;
         let url = format!("redis://127.0.0.1:{port}");
-        starter.places.forget_users();
+        starter.paths.forget_users();
         let auth = starter.auth("filling", &url)?;
         let live = starter.options.live;
         let bar = progress::bar(0, "users");

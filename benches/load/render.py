@@ -201,11 +201,11 @@ class Run:
         return "| | |\n| --- | --- |\n" + "".join(f"| {name} | {value} |\n" for name, value in facts)
 
     def document(self, template, notes):
-        left_out = f"Left out in this run: {'; '.join(self.left_out)}." if self.left_out else ""
+        missing = f"Left out in this run: {'; '.join(self.missing)}." if self.missing else ""
         values = {
             "comparison": self.comparison(), "tails": self.tails(), "alone": self.alone(),
             "tables P": self.tables("P"), "tables U": self.tables("U"), "plots": self.plots(),
-            "left out": left_out, "live": grouped(self.live), "in use": grouped(self.in_use),
+            "missing": missing, "live": grouped(self.live), "in use": grouped(self.in_use),
             "rounds": str(self.rounds), "seconds": str(self.seconds), "rate": grouped(self.rate),
             "expiry": self.expired(), "memory": self.memory(), "flood": self.flooded(),
             "starts": self.started(), "machine": self.facts(), "notes": notes,

@@ -12,7 +12,7 @@ use crate::machine;
 use crate::options::Options;
 use crate::rounds::Sample;
 use crate::rows::ROWS;
-use crate::services::Places;
+use crate::services::Paths;
 use crate::starts::Start;
 use crate::watching::{Latency, RATE, Timed, windows};
 
@@ -31,7 +31,7 @@ pub(crate) struct Results {
     pub(crate) floods: Vec<Flood>,
     pub(crate) starts: Vec<Start>,
     /// Rows that are missing, and why.
-    pub(crate) left_out: Vec<String>,
+    pub(crate) missing: Vec<String>,
     /// Measurements that failed.
     pub(crate) failed: Vec<String>,
 }
@@ -39,9 +39,9 @@ pub(crate) struct Results {
 impl Results {
     /// All of it, for `render.py` and for whoever wants to work out something else. Latencies are
     /// microseconds, other times are seconds unless their names say more.
-    pub(crate) fn json(&self, options: &Options, places: &Places) -> Value {
-        let mut machine = machine::facts(&places.repository);
-        let packages = flask::versions(&places.scratch);
+    pub(crate) fn json(&self, options: &Options, paths: &Paths) -> Value {
+        let mut machine = machine::facts(&paths.repository);
+        let packages = flask::versions(&paths.scratch);
         if !packages.is_empty() {
             machine.push(("Python packages", packages));
         }
@@ -56,7 +56,7 @@ impl Results {
             "floods": self.floods.iter().map(flood).collect::<Vec<_>>(),
             "starts": self.starts.iter().map(start).collect::<Vec<_>>(),
             "machine": machine,
-            "left_out": self.left_out,
+            "missing": self.missing,
             "failed": self.failed,
         })
     }

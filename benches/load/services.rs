@@ -16,7 +16,7 @@ use crate::process::Server;
 pub(crate) const DEMO_LOGIN: &str = r#"{"username":"jsf.fusco@gmail.com","password":"postman"}"#;
 
 /// Where programs and files are.
-pub(crate) struct Places {
+pub(crate) struct Paths {
     pub(crate) repository: PathBuf,
     pub(crate) release: PathBuf,
     pub(crate) scratch: PathBuf,
@@ -25,7 +25,7 @@ pub(crate) struct Places {
     pub(crate) pair: PathBuf,
 }
 
-impl Places {
+impl Paths {
     /// The binaries that cargo has just built for us, or those of another directory.
     pub(crate) fn find(options: &Options) -> Result<Self> {
         let built = PathBuf::from(env!("CARGO_BIN_EXE_auth-service"));
@@ -44,7 +44,7 @@ impl Places {
     }
 }
 
-impl Places {
+impl Paths {
     /// The users whose sessions are in Redis.
     fn users(&self) -> PathBuf {
         self.scratch.join("users-of-redis.db")
@@ -75,7 +75,7 @@ pub(crate) struct BusinessService {
 /// Starts services with the same settings.
 #[derive(Clone, Copy)]
 pub(crate) struct Starter<'a> {
-    pub(crate) places: &'a Places,
+    pub(crate) paths: &'a Paths,
     pub(crate) options: &'a Options,
     pub(crate) pinning: Pinning,
 }
@@ -86,7 +86,7 @@ impl Starter<'_> {
         // Sessions that outlive a service belong to users who do.
         let users = match store {
             "memory" => "sqlite::memory:".to_owned(),
-            _ => format!("sqlite:{}", self.places.users().display()),
+            _ => format!("sqlite:{}", self.paths.users().display()),
         };
         let settings = [
             ("AUTH_PUBLIC_ADDR", "127.0.0.1:0"),
@@ -102,20 +102,20 @@ impl Starter<'_> {
             ("AUTH_MINTS_PER_USER", "0"),
             ("AUTH_LOGINS_PER_ADDRESS", "0"),
         ];
-        let mut server = self.start(&self.places.auth, name, &settings)?;
+        let mut server = self.start(&self.paths.auth, name, &settings)?;
         let public = server.address("(public)")?;
         let internal = server.address("(internal)")?;
         server.wait(|| ready(public))?;
         Ok(AuthService { server, public, internal })
     }
 
-    /// The business service that asks this auth service, ready. `calls`: how many calls are under
-    /// way at once, where it is not what the service takes by itself; none is one for each request.
+    /// The business service that uses this auth service, ready. `batches`: how many are in flight at
+    /// once, if not the default; 0 for a request for each validation.
     pub(crate) fn business(
         self,
         name: &str,
         auth: &AuthService,
-        calls: Option<&str>,
+        batches: Option<&str>,
     ) -> Result<BusinessService> {
         let url = format!("http://{}", auth.internal);
         let mut settings = vec![
@@ -123,8 +123,8 @@ impl Starter<'_> {
             ("BUSINESS_INTERNAL_ADDR", "127.0.0.1:0"),
             ("BUSINESS_AUTH_URL", url.as_str()),
         ];
-        settings.extend(calls.map(|calls| ("BUSINESS_AUTH_CALLS", calls)));
-        let mut server = self.start(&self.places.business, name, &settings)?;
+        settings.extend(batches.map(|batches| ("BUSINESS_AUTH_CALLS", batches)));
+        let mut server = self.start(&self.paths.business, name, &settings)?;
         let address = server.address("(business)")?;
         server.wait(|| ready(address))?;
         Ok(BusinessService { server, address })
@@ -134,7 +134,7 @@ impl Starter<'_> {
         let mut command = self.pinning.server(&program.to_string_lossy());
         forget_settings(&mut command);
         command.env("LOG_FORMAT", "json").envs(settings.iter().copied());
-        let ours = if program == self.places.auth { "BUSINESS_" } else { "AUTH_" };
+        let ours = if program == self.paths.auth { "BUSINESS_" } else { "AUTH_" };
         let tried = self.options.settings.iter().filter(|(name, _)| !name.starts_with(ours));
         for (variable, value) in tried {
             // A row that is about a setting keeps it.
@@ -143,7 +143,7 @@ impl Starter<'_> {
             }
         }
         let log = format!("{name}-{}.log", self.pinning.letter());
-        Server::start(command, self.places.scratch.join(log))
+        Server::start(command, self.paths.scratch.join(log))
     }
 }
 

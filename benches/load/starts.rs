@@ -12,7 +12,7 @@ use clock::{Clock, SystemClock};
 use crate::figures::{float, median};
 use crate::pinning::Pinning;
 use crate::process::{Server, resident};
-use crate::services::{Places, Starter, forget_settings, ready};
+use crate::services::{Paths, Starter, forget_settings, ready};
 
 const TIMES: usize = 5;
 /// What a start left behind is done by then.
@@ -31,9 +31,9 @@ pub(crate) struct Start {
 pub(crate) fn measure(starter: Starter<'_>) -> Result<Vec<Start>> {
     let starter = Starter { pinning: Pinning::Unpinned, ..starter };
     let auth = starter.auth("auth-for-starts", "memory")?;
-    let asked = format!("http://{}", auth.internal);
-    let Places { auth, business, pair, .. } = starter.places;
-    let scratch = &starter.places.scratch;
+    let auth_address = format!("http://{}", auth.internal);
+    let Paths { auth, business, pair, .. } = starter.paths;
+    let scratch = &starter.paths.scratch;
     let programs = [
         ("auth-service", auth, "(public)"),
         ("business-service", business, "(business)"),
@@ -41,8 +41,8 @@ pub(crate) fn measure(starter: Starter<'_>) -> Result<Vec<Start>> {
     ];
     // Another directory of binaries need not have all.
     let programs = programs.into_iter().filter(|(_, binary, _)| binary.exists());
-    let measured =
-        programs.map(|(name, binary, listener)| program(name, binary, listener, &asked, scratch));
+    let measured = programs
+        .map(|(name, binary, listener)| program(name, binary, listener, &auth_address, scratch));
     measured.collect()
 }
 
@@ -50,7 +50,7 @@ fn program(
     name: &'static str,
     binary: &Path,
     listener: &str,
-    asked: &str,
+    auth_address: &str,
     scratch: &Path,
 ) -> Result<Start> {
     let clock = SystemClock::new();
@@ -65,7 +65,7 @@ fn program(
             command.env(address, "127.0.0.1:0");
         }
         if name == "business-service" {
-            command.env("BUSINESS_AUTH_URL", asked);
+            command.env("BUSINESS_AUTH_URL", auth_address);
         }
         let began = clock.now();
         let mut server = Server::start(command, scratch.join(format!("{name}-start.log")))?;

@@ -36,14 +36,14 @@ pub(crate) fn missing(options: &Options) -> Result<Vec<String>> {
     if cores() < 2 {
         bail!("servers and generator need a core each");
     }
-    let mut left_out = Vec::new();
+    let mut missing = Vec::new();
     for (command, package, rows) in WANTED {
         let wanted: Vec<&str> = rows.iter().copied().filter(|row| options.wants(row)).collect();
         if !wanted.is_empty() && installed(command).is_none() {
             let rows = wanted.join(", ");
             progress::say(&format!("left out: {rows} ({command}: apt-get install {package})"));
-            left_out.push(format!("{rows}, since {command} was not installed"));
+            missing.push(format!("{rows}, since {command} was not installed"));
         }
     }
-    Ok(left_out)
+    Ok(missing)
 }

@@ -202,7 +202,7 @@ impl<'a> World<'a> {
             Err(error) => {
                 progress::say(&format!("left out: flask: {error:#}"));
                 results
-                    .left_out
+                    .missing
                     .push("the Flask services, whose packages could not be had".to_owned());
             }
         }
@@ -216,11 +216,11 @@ impl<'a> World<'a> {
         program: &str,
         arguments: &[&str],
     ) -> Result<(Server, SocketAddr)> {
-        let places = self.starter.places;
-        let program = places.release.join(program);
+        let paths = self.starter.paths;
+        let program = paths.release.join(program);
         let mut command = self.starter.pinning.server(&program.to_string_lossy());
         command.args(arguments);
-        let mut server = Server::start(command, places.scratch.join(format!("{name}.log")))?;
+        let mut server = Server::start(command, paths.scratch.join(format!("{name}.log")))?;
         let address = server.address("listening")?;
         Ok((server, address))
     }
@@ -234,7 +234,7 @@ impl<'a> World<'a> {
         tokens: &[String],
     ) -> Result<Row> {
         let pids = servers.iter().map(|server| server.pid()).collect();
-        Row::new(name, address, pids, shape, tokens, &self.starter.places.scratch)
+        Row::new(name, address, pids, shape, tokens, &self.starter.paths.scratch)
     }
 
     fn wants(&self, name: &str) -> bool {

@@ -49,7 +49,7 @@ end
 
 /// Writes the script for a shape; the tokens stand in a file, one a line.
 pub(crate) fn write_script(script: &Path, shape: Shape, tokens: &Path) -> Result<()> {
-    let call = match shape {
+    let request = match shape {
         Shape::Get { path, header } => {
             format!("wrk.format(\"GET\", \"{path}\", {{[\"{header}\"] = token}})")
         }
@@ -60,7 +60,7 @@ pub(crate) fn write_script(script: &Path, shape: Shape, tokens: &Path) -> Result
     };
     let init = format!(
         "local requests, at = {{}}, 0\n\nfunction init(_)\n  for token in io.lines(\"{}\") do\n    \
-         requests[#requests + 1] = {call}\n  end\nend\n",
+         requests[#requests + 1] = {request}\n  end\nend\n",
         tokens.display()
     );
     fs::write(script, init + DONE).with_context(|| format!("cannot write {}", script.display()))
