@@ -29,12 +29,12 @@ pub struct Limits {
 pub(crate) type SendBatch<Req, Resp> =
     Box<dyn Fn(Vec<Req>) -> Pin<Box<dyn Future<Output = Vec<Resp>> + Send>> + Send + Sync>;
 
-/// Nobody responds to this request any more: the task that sent it has ended, or there was no
-/// response for it. It may or may not have been received.
+/// There will be no response to this request: the worker that sent it has ended, or the batch had
+/// no response for it. It may or may not have been received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abandoned;
 
-/// Requests that travel in batches.
+/// Sends requests in batches.
 ///
 /// A request that finds an in-flight slot free starts a worker on its own runtime, so that no other
 /// thread is woken for it; the worker ends once nothing waits. A runtime that ends takes its batches
@@ -48,9 +48,9 @@ pub(crate) struct Shared<Req, Resp> {
     pub(crate) limits: Limits,
     pub(crate) send: SendBatch<Req, Resp>,
     pub(crate) queue: Mutex<Queue<Req, Resp>>,
-    /// Tells the batches in flight that a caller has gone away.
+    /// Notifies the batches in flight that a caller was cancelled.
     pub(crate) cancelled: Notify,
-    /// The workers; none once the batcher is gone.
+    /// The workers; `None` once the batcher is stopped.
     workers: Mutex<Option<JoinSet<()>>>,
 }
 
@@ -84,8 +84,8 @@ where
     ///
     /// # Cancel safety
     ///
-    /// A dropped call may or may not have been sent. It affects no other, and a batch that nobody
-    /// waits for any more ends.
+    /// A request whose future is dropped may or may not have been sent. It affects no other, and a
+    /// batch without waiting callers ends.
     pub async fn request(&self, request: Req, weight: usize) -> Result<Resp, Abandoned> {
         let (reply, response) = oneshot::channel();
         let needs_worker = {
@@ -100,7 +100,7 @@ where
         (&mut pending.response).await.map_err(|_| Abandoned)
     }
 
-    /// Responds to everybody whose request has not left: none of these will leave.
+    /// Responds to every request that is queued and not sent yet: none of these will be sent.
     pub fn respond_to_waiting(&self, response: impl Fn() -> Resp) {
         let waiting = self.shared.queue.lock().drain();
         for waiter in waiting {
@@ -110,7 +110,7 @@ where
 }
 
 impl<Req, Resp> Batcher<Req, Resp> {
-    /// Ends all tasks, for when nobody will ask again.
+    /// Ends all workers, for when no further request will come.
     pub fn stop(&self) {
         drop(self.shared.workers.lock().take());
     }
@@ -173,7 +173,7 @@ where
     Req: Send + 'static,
     Resp: Send + 'static,
 {
-    /// Leaves the slot to another worker where requests wait, and frees it where none does.
+    /// Hands the slot to another worker where requests wait, and frees it where none does.
     pub(crate) fn give_up(&mut self) {
         self.is_taken = false;
         let is_wanted = {
@@ -198,8 +198,8 @@ impl<Req, Resp> Drop for Slot<Req, Resp> {
     }
 }
 
-/// What a caller holds while it waits. Dropped before the response, it says so, so that neither
-/// the queue nor a batch is kept for nobody.
+/// What a caller holds while it waits. Dropped before the response, it records the cancellation, so
+/// that neither the queue nor a batch in flight is kept without a caller.
 struct Pending<'a, Req, Resp> {
     shared: &'a Shared<Req, Resp>,
     response: oneshot::Receiver<Resp>,

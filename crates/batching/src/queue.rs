@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::Limits;
 
-/// So many requests of callers that went away may stay queued before they are looked for.
+/// So many requests of cancelled callers may stay queued before they are removed.
 const MAX_CANCELLED: usize = 64;
 
 /// A request, and where its response goes.
@@ -19,7 +19,7 @@ pub(crate) struct Waiter<Req, Resp> {
 /// First come, first served.
 pub(crate) struct Queue<Req, Resp> {
     waiting: VecDeque<Waiter<Req, Resp>>,
-    /// Callers that went away since the last look; some of them may have left in a batch before.
+    /// Callers that were cancelled since the last removal; the requests of some may have been sent.
     cancelled: usize,
     slots_taken: usize,
 }
@@ -51,7 +51,7 @@ impl<Req, Resp> Queue<Req, Resp> {
         self.waiting.is_empty()
     }
 
-    /// The next batch: as many as the limits allow, without those that nobody waits for.
+    /// The next batch: as many as the limits allow, without those of cancelled callers.
     ///
     /// INVARIANT: what has been taken is complete. A request that is pushed later is part of a later
     /// batch, and so its response rests on what the other end knows later.
@@ -74,14 +74,14 @@ impl<Req, Resp> Queue<Req, Resp> {
         batch
     }
 
-    /// Every request, for when none of them is to leave.
+    /// Every request, for when none of them is to be sent.
     pub(crate) fn drain(&mut self) -> VecDeque<Waiter<Req, Resp>> {
         self.cancelled = 0;
         std::mem::take(&mut self.waiting)
     }
 
-    /// Records that a caller went away. What such callers leave behind is bounded by what the
-    /// others have waiting.
+    /// Records that a caller was cancelled. The queued requests of such callers are bounded by those
+    /// of the others.
     pub(crate) fn record_cancellation(&mut self) {
         self.cancelled += 1;
         if self.cancelled > MAX_CANCELLED.max(self.waiting.len() / 2) {

@@ -1,7 +1,7 @@
 //! One worker: takes what waits, sends it as one batch, hands out the responses, and again.
 //!
-//! It is a task of its own, which lives while anything waits: a caller that goes away takes nothing
-//! with it but its own request.
+//! It is a task of its own, which lives while anything waits: a caller that is cancelled cancels only
+//! its own request.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -30,8 +30,8 @@ where
     }
 }
 
-/// Sends one batch and hands each caller its own response. It ends early where nobody waits for it
-/// any more; one that is overdue gives its slot up.
+/// Sends one batch and hands each caller its own response. It ends early where every caller was
+/// cancelled; one that is overdue gives its slot up.
 async fn send<Req, Resp>(batch: Vec<Waiter<Req, Resp>>, slot: &mut Slot<Req, Resp>)
 where
     Req: Send + 'static,
@@ -63,7 +63,7 @@ where
     }
 }
 
-/// Looks on from the last one that was seen to wait.
+/// Continues at the first one that was seen waiting.
 fn all_cancelled<Resp>(replies: &[oneshot::Sender<Resp>], first_waiting: &mut usize) -> bool {
     let cancelled = replies[*first_waiting..].iter().take_while(|reply| reply.is_closed()).count();
     *first_waiting += cancelled;

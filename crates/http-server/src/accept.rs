@@ -197,7 +197,7 @@ impl Accept {
         if self.is_at_its_limit() {
             return evict(Scope::Listener, request);
         }
-        // A right to all open files holds against any share of the others.
+        // Listeners that may use all open files are not bounded by the shares of the others.
         let lesser = EvictionRequest { held: 0, ..request };
         let freed = if self.listener.is_reserved() { evict(Scope::Lesser, lesser) } else { 0 };
         if freed > 0 { freed } else { evict(Scope::Equals, request) }
@@ -264,7 +264,7 @@ fn is_the_clients(error: &io::Error) -> bool {
 }
 
 /// How many of the process's connections there may be when another one is accepted: a quarter is
-/// reserved for the listeners that may take all, so that a crowd at the others cannot close them.
+/// reserved for the listeners that may take all, so that many connections at the others cannot use them up.
 const fn file_share(files: usize, all: bool) -> usize {
     if all { files } else { files - files / 4 }
 }

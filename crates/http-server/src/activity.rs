@@ -1,4 +1,4 @@
-//! What one connection is doing, and how other tasks ask something of it.
+//! What one connection is doing, and how other tasks signal it.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};

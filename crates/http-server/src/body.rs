@@ -40,7 +40,7 @@ impl fmt::Display for BodyTimedOut {
 
 impl std::error::Error for BodyTimedOut {}
 
-/// Where a body is left by a handler that did not read it to its end.
+/// Holds the rest of a body that a handler did not read to its end.
 #[derive(Debug)]
 pub(crate) struct UnreadBody {
     remainder: Mutex<Remainder>,
@@ -196,7 +196,7 @@ impl Drop for TimedBody {
     }
 }
 
-/// Reads what a handler left, so that the next request can follow on the same connection.
+/// Reads what a handler left unread, so that the next request can follow on the same connection.
 #[derive(Default)]
 pub(crate) struct BodyDrain {
     read: usize,

@@ -1,8 +1,8 @@
 //! The threads that serve connections, each with a runtime of its own.
 //!
-//! A connection stays with one thread for life. Nothing of a request goes from core to core, and
-//! no thread looks for the work of another: a service that asks another one on every request is
-//! woken so often that both would cost it more than they gain.
+//! A connection stays on the thread that accepted it. No request moves between cores and no thread
+//! steals work: a service that sends a request to another one on every request is woken so often that
+//! both would cost more than they gain.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};

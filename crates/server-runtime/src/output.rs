@@ -1,10 +1,10 @@
-//! What a command writes to standard output. A result that did not get out is a failure: whoever
-//! redirects it to a file on a full disk must not find exit code 0.
+//! What a command writes to standard output. A result that could not be written is a failure: a
+//! command whose output is redirected to a full disk must not exit with 0.
 
 use std::io::{self, ErrorKind, Write};
 
-/// Writes all of `text` to standard output. Whoever closed the pipe does not want the rest, which is
-/// no failure.
+/// Writes all of `text` to standard output. A reader that closed the pipe does not want the rest,
+/// which is no failure.
 ///
 /// # Errors
 ///

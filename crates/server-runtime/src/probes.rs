@@ -217,7 +217,7 @@ mod tests {
         while checks.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
-        // Those who made it go; the check is left to the others.
+        // The caller that started the check is cancelled; the others still get its result.
         let mut staying = JoinSet::new();
         staying.spawn({
             let ready = ready.clone();

@@ -13,8 +13,8 @@ use tower::{Layer, Service};
 
 use crate::page::STYLE_SHEET;
 
-/// What every host is answered: what whoever runs the process asks, by whatever name it has there,
-/// and how the page of a refusal looks.
+/// The paths that are served whatever host the request names: the probes, which the operator's tools
+/// send by an internal name, and the style sheet of the refusal's page.
 const ALWAYS: [&str; 3] = ["/livez", "/readyz", STYLE_SHEET];
 
 /// A layer that answers by itself what its rule refuses. It neither boxes nor waits, since it
@@ -117,7 +117,7 @@ mod tests {
     }
 
     /// The status of the answer, and how often the handler was called for it.
-    async fn ask<F>(layer: Refuse<F>, request: http::request::Builder) -> (StatusCode, usize)
+    async fn send<F>(layer: Refuse<F>, request: http::request::Builder) -> (StatusCode, usize)
     where
         F: Fn(&mut Request) -> Option<Response> + Clone + Send + Sync + 'static,
     {
@@ -147,8 +147,8 @@ mod tests {
         ] {
             let request = || Request::get(path).header("host", host);
             let layer = other_hosts(Some(AllowedHosts::default()), refusal);
-            assert_eq!(ask(layer, request()).await, answer, "{host} {path}");
-            assert_eq!(ask(other_hosts(None, refusal), request()).await, (StatusCode::OK, 1));
+            assert_eq!(send(layer, request()).await, answer, "{host} {path}");
+            assert_eq!(send(other_hosts(None, refusal), request()).await, (StatusCode::OK, 1));
         }
     }
 
@@ -162,7 +162,7 @@ mod tests {
             let rule = CrossSiteRule::new("https://auth.example");
             let rule = rule.with_named(vec!["https://app.example".to_owned()]);
             let request = Request::post("/").header("origin", origin);
-            assert_eq!(ask(cross_site(rule, refusal), request).await, answer, "{origin}");
+            assert_eq!(send(cross_site(rule, refusal), request).await, answer, "{origin}");
         }
     }
 }

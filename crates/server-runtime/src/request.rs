@@ -1,4 +1,4 @@
-//! What every request gets: an id, a line in the log, a place in the metrics.
+//! What every request gets: an id, a line in the log, a count in the metrics.
 //!
 //! One layer instead of five, since it stands in the way of every request. A panic ends here, as
 //! one answer.

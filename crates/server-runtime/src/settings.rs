@@ -41,7 +41,7 @@ pub struct Setting<T, V = T> {
 /// A setting without a default.
 pub type Optional<T> = Setting<T, Option<T>>;
 
-/// What people are told of a setting: all but the type that it is read as.
+/// What the documentation of a setting needs: all but the type that it is read as.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// The environment variable; also the setting's name everywhere.

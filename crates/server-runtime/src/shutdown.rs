@@ -24,8 +24,8 @@ pub struct Signals {
 pub struct Uncaught(std::io::Error);
 
 impl Signals {
-    /// Begins to catch them. A process does so before it listens: whoever has seen it listen may
-    /// send it a signal.
+    /// Begins to catch them. A process does so before it listens, since a supervisor may send a
+    /// signal as soon as it listens.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ use opentelemetry_sdk::trace::{
     Config, SamplingResult, SdkTracer, SdkTracerProvider, ShouldSample,
 };
 
-/// How long one call to the collector may take.
+/// How long one request to the collector may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the end of the process may wait for the last spans to be sent.
 const LAST_EXPORT: Duration = Duration::from_secs(2);

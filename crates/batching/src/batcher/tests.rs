@@ -1,4 +1,4 @@
-//! Who travels with whom, and that nobody is left behind.
+//! Which requests share a batch, and that every one gets its response.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,4 +1,4 @@
-//! The end of a request: its headers, its line in the log, its place in the metrics.
+//! The end of a request: its headers, its line in the log, its count in the metrics.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -101,7 +101,7 @@ pub fn parse_or_exit(command: Command) -> ArgMatches {
         Err(error) => {
             let (text, code) = outcome(&error);
             if error.use_stderr() {
-                // Where standard error is gone there is nobody to tell.
+                // A failure is ignored: standard error is closed, and there is no other output.
                 let _ = std::io::stderr().write_all(text.as_bytes());
                 std::process::exit(code)
             }

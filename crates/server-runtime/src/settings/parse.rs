@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-/// How the text of a setting is read, and how that is said.
+/// How the text of a setting is parsed, and how the accepted texts are described.
 #[derive(Debug)]
 pub struct Parser<T> {
-    /// What it takes, for `--help` and for errors: "a duration such as 30s".
+    /// What it accepts, for `--help` and for errors: "a duration such as 30s".
     pub accepted: &'static str,
-    /// Its meaning; `None` for what it does not take.
+    /// Its meaning; `None` for what it does not accept.
     pub parse: fn(&str) -> Option<T>,
 }
 

@@ -10,7 +10,7 @@ use crate::workers::MAX_WORKERS;
 
 crate::settings_table! {
     /// The settings that every process has; [`crate::telemetry`], [`crate::workers`] and
-    /// [`crate::shutdown`] are told what they say.
+    /// [`crate::shutdown`] are configured by them.
     pub COMMON;
 
     PORT: Optional<u16> = Setting::new(

@@ -77,7 +77,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// A value that its parser does not take; none where there is neither a value nor a default; a
+    /// A value that its parser does not accept; none where there is neither a value nor a default; a
     /// setting that is not in the table.
     pub fn get<T, V>(&self, setting: &Setting<T, V>) -> Result<V, BadSetting> {
         let Some(entry) = self.entry(setting) else {

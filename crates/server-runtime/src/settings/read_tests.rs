@@ -42,7 +42,7 @@ fn ttl(settings: &Settings) -> Result<u64, BadSetting> {
     settings.get(&TTL).map(|ttl| ttl.as_secs())
 }
 
-/// A file of the test's own, gone when it is dropped.
+/// A file of the test's own, deleted when dropped.
 struct File(PathBuf);
 
 impl File {

@@ -1,5 +1,5 @@
 //! The two bounded queues between the threads that log and the one that writes: one for audit
-//! lines, one for all others. Putting a line in never waits for whoever reads the log.
+//! lines, one for all others. Enqueuing a line never waits for the reader of the log.
 
 use std::collections::VecDeque;
 use std::time::Duration;

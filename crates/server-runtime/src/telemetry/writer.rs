@@ -1,4 +1,4 @@
-//! The thread that writes the log: the only one that waits for whoever reads it.
+//! The thread that writes the log: the only one that waits for the log's reader.
 //!
 //! A line that does not fit into its queue, or cannot be written, is lost and counted. What the
 //! writer itself logs goes straight out, past the queues.
