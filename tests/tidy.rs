@@ -88,6 +88,8 @@ fn identifiers_have_the_words_of_the_field() {
         ("let last_doors = 1;", 1),
         ("struct GathererTask;", 1),
         ("fn f(asked: u8, told: u8) {}", 2),
+        ("const FREE_PLACES: u8 = kept();", 2),
+        ("let replaced = displace(wired);", 0),
         ("let original = trigger;", 0),
         ("// told\nlet s = \"asked\";", 0),
     ] {
