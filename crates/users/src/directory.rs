@@ -129,7 +129,7 @@ impl Directory {
 
     /// What ended sessions, the newest first: those from `since` on that were made before `before`,
     /// a thousand at most, so call again with the last one's `seq` until there are none. The newest
-    /// [`KEPT_ENDINGS`](crate::KEPT_ENDINGS) are kept.
+    /// [`MAX_STORED_ENDINGS`](crate::KEPT_ENDINGS) are stored.
     ///
     /// A later ending never becomes visible before an earlier one, so that none is missed by who
     /// goes on from the newest. Apply them such that the second time changes nothing.

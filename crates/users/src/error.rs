@@ -40,7 +40,7 @@ pub enum OpenError {
     /// The database holds what this version does not understand.
     #[error("the user database cannot be brought up to date: {0}")]
     Migration(String),
-    /// Accounts count as one name, two by two, which a version before this one told apart.
+    /// Accounts count as one name, two by two, which an earlier version distinguished.
     #[error(
         "the user database cannot be brought up to date: {0} count as the same user name from this \
          version on: give one of them another with `auth-service users rename OLD NEW`"

@@ -74,7 +74,7 @@ impl StoredHash {
         }
         match hex_digest(stored) {
             Some(digest) => Ok(Self::Sha256 { salt: String::new(), digest }),
-            None => Err("the password hash is of no known kind".into()),
+            None => Err("the password hash is of an unsupported kind".into()),
         }
     }
 
@@ -116,7 +116,7 @@ impl Argon2Hash {
         let done = if needed <= memory.len() {
             self.argon2.hash_password_into_with_memory(password, &self.salt, &mut computed, memory)
         } else {
-            // Made elsewhere, with more memory than ours: freed again, not kept.
+            // Another system made it, with more memory than a buffer has: its own is freed afterwards.
             self.argon2.hash_password_into(password, &self.salt, &mut computed)
         };
         done.is_ok() && bool::from(computed.ct_eq(&self.output))

@@ -1,6 +1,6 @@
 //! The hashing pool: a bounded number of passwords is hashed at once, and a bounded number waits.
 //!
-//! It bounds memory and leaves the cores to others: what waits here waits for nothing else.
+//! It bounds memory and leaves the cores to other work. A caller that waits here holds no other resource.
 
 mod fair_queue;
 
@@ -55,7 +55,7 @@ struct Buffers {
     idle: Mutex<Vec<Vec<Block>>>,
 }
 
-/// Keeps work that has not begun from beginning once nobody waits for it any more.
+/// Cancels work that has not begun when its caller is cancelled.
 struct AbortOnDrop<T>(JoinHandle<T>);
 
 impl HashingPool {
@@ -321,8 +321,8 @@ mod tests {
     async fn a_permit_for_a_caller_who_is_just_leaving_goes_on_to_the_next() {
         let pool = pool(1, 16, Duration::from_mins(1));
         let (release, task) = occupy(&pool).await;
-        let mut leaving = Box::pin(pool.permit(share(1)));
-        assert!(tokio::time::timeout(Duration::ZERO, &mut leaving).await.is_err());
+        let mut cancelled = Box::pin(pool.permit(share(1)));
+        assert!(tokio::time::timeout(Duration::ZERO, &mut cancelled).await.is_err());
         let next = tokio::spawn({
             let pool = Arc::clone(&pool);
             async move { pool.run(share(1), |_| ()).await }
@@ -334,7 +334,7 @@ mod tests {
         task.await.unwrap().unwrap();
         // It has the permit, and has not been polled since.
         assert_eq!(pool.permits.lock().waiting.len(), 1);
-        drop(leaving);
+        drop(cancelled);
         next.await.unwrap().unwrap();
         assert_eq!(pool.permits.lock().free, 1);
     }

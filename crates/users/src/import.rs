@@ -1,4 +1,4 @@
-//! Reading users who were kept elsewhere: CSV with a header, or JSON lines. Nothing is stored here.
+//! Reading users that another system stored: CSV with a header, or JSON lines. Nothing is stored here.
 //!
 //! A row that cannot be understood is reported with its line and a reason that repeats nothing of it,
 //! and the next one is read.
@@ -23,7 +23,7 @@ pub enum Format {
     JsonLines,
 }
 
-/// A user as another system kept it.
+/// A user as another system stored it.
 #[derive(Clone)]
 pub struct ImportedUser {
     /// The user name, an e-mail address.
@@ -82,7 +82,7 @@ impl Rows {
         }))
     }
 
-    /// The first columns or keys so far that stand for nothing and are left out, quoted.
+    /// The first columns or keys so far that have no meaning here and are skipped, quoted.
     pub fn ignored(&self) -> &[String] {
         match &self.0 {
             Source::Csv(rows) => rows.ignored(),

@@ -3,11 +3,11 @@
 //! One handle, the [`Directory`], answers for everything: who may log in, who exists, what they may
 //! do, and which of their sessions must end. It knows neither HTTP nor sessions: what ends a user's
 //! sessions raises the user's [`Generation`] in the database and leaves a [`SessionEnding`] behind,
-//! in one transaction; who keeps sessions reads those and obeys.
+//! in one transaction. Whatever stores sessions reads the endings and carries them out.
 //!
 //! A login costs the same whether the name is unknown, the password wrong or the account disabled:
-//! each runs one Argon2id in the hashing pool, a bounded number at a time, each in a buffer that is
-//! kept and used again. Hashes made elsewhere are recognised by how they begin and replaced when
+//! each runs one Argon2id in the hashing pool, a bounded number at a time, each in a buffer
+//! that is reused. Hashes made elsewhere are recognised by how they begin and replaced when
 //! their owner next logs in; until then a wrong password costs their own work as well, which shows
 //! for bcrypt and PBKDF2 and is nothing for SHA-256.
 
@@ -37,7 +37,7 @@ pub use options::{DirectoryOptions, HashObserver, HashingOptions};
 pub use password::Password;
 pub use postgres_url::{BadSslMode, SslMode};
 pub use rules::check_email;
-pub use store::KEPT_ENDINGS;
+pub use store::MAX_STORED_ENDINGS;
 pub use url::DatabaseUrl;
 pub use user::{
     Generation, ListQuery, NewUser, SessionEnding, Updated, User, UserChanges, UserPage,

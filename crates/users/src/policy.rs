@@ -2,7 +2,7 @@
 //! a digit or a sign or forbids a pattern, and nothing is cut, trimmed or normalised:
 //! [NIST SP 800-63B-4 §3.1.1](https://pages.nist.gov/800-63-4/sp800-63b.html#passwordver).
 //!
-//! The reasons are told to the person who chooses and never repeat the password.
+//! The reasons are shown to the person who chooses and never repeat the password.
 
 use crate::{OpenError, Password, User, UsersError, blocklist};
 

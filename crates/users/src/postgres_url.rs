@@ -118,7 +118,7 @@ impl PostgresUrl {
     }
 
     /// What is connected to. INVARIANT: it says an `sslmode`, so that the driver's own default,
-    /// which gives the password to whoever answers, never holds beyond loopback.
+    /// which sends the password to any server that answers, never holds beyond loopback.
     pub(crate) fn target(&self) -> String {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair("sslmode", self.sslmode().0);

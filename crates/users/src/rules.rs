@@ -16,7 +16,7 @@ pub fn check_email(address: &str) -> Result<(), UsersError> {
     email::check(address).map_err(rule)
 }
 
-/// A name as it is stored: without white space around it, and none where nothing is left.
+/// A name as it is stored: without white space around it, and none where nothing else is in it.
 pub(crate) fn trimmed(name: Option<String>) -> Option<String> {
     name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
 }

@@ -1,7 +1,7 @@
 //! What the directory needs of a database. Each call is one transaction, or one statement.
 //!
 //! Rules about single values were checked before; what needs the other rows (is the name free, is
-//! this the last admin) is decided in here, where nothing can come between.
+//! this the last admin) is decided here, within the transaction.
 
 #[cfg(test)]
 mod conformance;
@@ -22,7 +22,7 @@ use crate::{DEMO_EMAIL, Generation, SessionEnding, Updated, User, UserChanges, U
 pub(crate) use open::{open, open_existing, open_unmigrated};
 
 /// How many endings are stored. A node that follows them is not that far behind.
-pub const KEPT_ENDINGS: i64 = 10_000;
+pub const MAX_STORED_ENDINGS: i64 = 10_000;
 
 /// A user with what is stored beside.
 #[derive(Clone)]
@@ -43,7 +43,7 @@ pub(crate) struct Page<'a> {
 pub(crate) struct NewPassword {
     pub(crate) hash: String,
     /// The session that goes on.
-    pub(crate) kept_session: Option<Uuid>,
+    pub(crate) spared_session: Option<Uuid>,
     /// The generation that the user must still have, where that matters.
     pub(crate) only_at: Option<Generation>,
 }

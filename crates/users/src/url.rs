@@ -53,7 +53,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// How a connection beyond loopback is protected, where whoever is on the way may read or
+    /// How a connection beyond loopback is protected, where somebody on the way may read or
     /// answer instead of the server.
     pub fn weak_sslmode(&self) -> Option<SslMode> {
         match &self.0 {

@@ -102,20 +102,20 @@ pub struct UserPage {
 /// An order that a user's sessions end: those below `generation`, but for one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionEnding {
-    /// Where it stands among all; a later one has a greater number.
+    /// Its number in the order of all endings; a later one has a greater number.
     pub seq: i64,
     /// Whose sessions end.
     pub user_id: Uuid,
     /// The generation from which on sessions live.
     pub generation: Generation,
     /// The session in which the password was changed, which goes on.
-    pub kept_session: Option<Uuid>,
+    pub spared_session: Option<Uuid>,
 }
 
 impl fmt::Debug for SessionEnding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{} {} below {}", self.seq, self.user_id, self.generation)?;
-        self.kept_session.map_or(Ok(()), |spared| write!(f, " but {spared}"))
+        self.spared_session.map_or(Ok(()), |spared| write!(f, " but {spared}"))
     }
 }
 

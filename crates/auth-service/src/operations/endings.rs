@@ -12,7 +12,7 @@ use std::time::Duration;
 use session::{Cursor, Ending, Owner, Page, SessionId, Sessions, StoreError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use users::{Directory, KEPT_ENDINGS, SessionEnding, UsersError};
+use users::{Directory, MAX_STORED_ENDINGS, SessionEnding, UsersError};
 use uuid::Uuid;
 
 use self::position::Position;
@@ -204,7 +204,7 @@ impl Endings {
             return Ok(News { endings: self.read(0).await?, incomplete: true });
         }
         let endings = self.read(0).await?;
-        let incomplete = endings.first().is_some_and(|newest| newest.seq > KEPT_ENDINGS);
+        let incomplete = endings.first().is_some_and(|newest| newest.seq > MAX_STORED_ENDINGS);
         Ok(News { endings, incomplete })
     }
 
@@ -316,7 +316,7 @@ fn newest_of_each(endings: &[SessionEnding]) -> Vec<(Uuid, Ending)> {
     newest
         .map(|ending| {
             let below_generation = Some(ending.generation);
-            let keep = ending.kept_session.map(Into::into);
+            let keep = ending.spared_session.map(Into::into);
             (ending.user_id, Ending { below_generation, keep })
         })
         .collect()

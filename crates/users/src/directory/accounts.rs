@@ -170,7 +170,7 @@ impl Directory {
 
     /// The same for a user who has just shown the present password: it will not be stored where
     /// anything else has ended the user's sessions since, for then somebody else may have shown it.
-    /// `kept_session` is named in the ending as the one session that goes on.
+    /// `spared_session` is named in the ending as the one session that goes on.
     ///
     /// # Errors
     /// As [`prepare_password`](Self::prepare_password).
@@ -178,9 +178,9 @@ impl Directory {
         &self,
         verified: &User,
         new: &Password,
-        kept_session: Uuid,
+        spared_session: Uuid,
     ) -> Result<PreparedPassword, UsersError> {
-        self.prepared(verified, new, Some(kept_session), Some(verified.generation)).await
+        self.prepared(verified, new, Some(spared_session), Some(verified.generation)).await
     }
 
     /// Stores a prepared password and raises the generation.
@@ -196,7 +196,7 @@ impl Directory {
         &self,
         user: &User,
         new: &Password,
-        kept_session: Option<Uuid>,
+        spared_session: Option<Uuid>,
         only_at: Option<Generation>,
     ) -> Result<PreparedPassword, UsersError> {
         if !user.demo {
@@ -204,7 +204,7 @@ impl Directory {
         }
         let share = self.share(&email::key(&user.email).unwrap_or_default());
         let hash = self.inner.hasher.hash(new, share).await?;
-        let change = NewPassword { hash, kept_session, only_at };
+        let change = NewPassword { hash, spared_session, only_at };
         Ok(PreparedPassword { id: user.id, change })
     }
 

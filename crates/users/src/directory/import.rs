@@ -1,4 +1,4 @@
-//! Storing users who were kept elsewhere, with the hashes they have.
+//! Storing users of another system, with the hashes that it made.
 
 use super::Directory;
 use crate::store::Record;

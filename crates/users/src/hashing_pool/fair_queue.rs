@@ -12,13 +12,13 @@ use std::net::IpAddr;
 /// On whose behalf a password is hashed: what the queue is shared out by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share {
-    /// The client's network; none where no client asked.
+    /// The client's network; none where the work was requested by no client.
     pub(crate) network: Option<IpAddr>,
     /// The account, as a number that no client can choose.
     pub(crate) account: u64,
 }
 
-/// A queue in which each waiter has a `T`, by which it is told that its turn has come.
+/// A queue in which each waiter has a `T`, through which it is woken when its turn has come.
 pub(super) struct FairQueue<T> {
     capacity: usize,
     pushed: u64,
@@ -120,15 +120,16 @@ impl<T> FairQueue<T> {
     /// The newest waiter of the largest network, if that has to make room for `share`.
     fn largest_network(&self, share: Share) -> Option<Ticket> {
         let (of, network) = self.networks.iter().max_by_key(|(_, network)| network.waiting)?;
-        let yields = yields(network.waiting, self.of_network(share.network));
-        yields.then(|| self.newest(|waiter| waiter.share.network == *of))?
+        let other = self.of_network(share.network);
+        has_to_make_room(network.waiting, other)
+            .then(|| self.newest(|waiter| waiter.share.network == *of))?
     }
 
     /// The newest waiter at the largest account, if that has to make room for `share`: one of its
     /// network, or of a network that has more.
     ///
-    /// INVARIANT: networks never grow further apart by this, so that no two take a place from each
-    /// other for ever.
+    /// INVARIANT: this never widens the difference between networks, so that no two evict each
+    /// other's waiters for ever.
     fn largest_account(&self, share: Share) -> Option<Ticket> {
         let (account, waiting) = self.accounts.iter().max_by_key(|(_, waiting)| **waiting)?;
         let other = self.accounts.get(&share.account).copied().unwrap_or_default();
@@ -138,7 +139,7 @@ impl<T> FairQueue<T> {
             waiter.share.account == *account
                 && (network == share.network || self.of_network(network) > present)
         };
-        yields(*waiting, other).then(|| self.newest(found))?
+        has_to_make_room(*waiting, other).then(|| self.newest(found))?
     }
 
     fn newest(&self, found: impl Fn(&Waiter<T>) -> bool) -> Option<Ticket> {
@@ -146,8 +147,8 @@ impl<T> FairQueue<T> {
     }
 }
 
-/// Whether so many stay more than `other` would be with one more.
-const fn yields(waiting: usize, other: usize) -> bool {
+/// Whether a crowd of `waiting` is still the larger one once `other` has one more.
+const fn has_to_make_room(waiting: usize, other: usize) -> bool {
     waiting > other + 1
 }
 
@@ -162,7 +163,7 @@ impl Network {
         waiting.push_back(ticket);
     }
 
-    /// The next one, who is in it still; its account's next turn comes after all others.
+    /// The next waiter, which stays in the queue; its account's next turn comes after all others.
     fn next(&mut self) -> Option<Ticket> {
         let account = *self.turns.front()?;
         self.turns.rotate_left(1);
@@ -258,7 +259,7 @@ mod tests {
         let mut queue = queue(asks[..16].iter().copied());
         let rounds = (0..200)
             .take_while(|_| asks.iter().filter(|ask| queue.push(**ask, 0).is_some()).count() > 0);
-        assert!(rounds.count() < 20, "they take each other's places for ever");
+        assert!(rounds.count() < 20, "they evict each other's waiters for ever");
     }
 
     #[test]

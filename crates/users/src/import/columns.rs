@@ -1,15 +1,15 @@
 //! What the columns of a file, and the keys of its objects, are called. Case, `_`, `-` and blanks
-//! do not matter. A name that is nearly one of ours is not left out without a word: accounts that
-//! were to be disabled would come in enabled.
+//! do not matter. A name that is nearly one of ours is an error and is not skipped: accounts
+//! that were to be disabled would be imported as enabled.
 
 /// The fields of a user, in the order in which they are numbered.
 pub(super) const FIELDS: [&str; 6] =
     ["email", "password_hash", "first_name", "last_name", "roles", "disabled"];
-/// How many names that are left out are listed, and how much of each.
+/// How many of the skipped names are listed, and how much of each.
 const LISTED: usize = 20;
 const SHOWN: usize = 64;
 
-/// What a name stands for.
+/// What a column's name means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// A field, by its number in [`FIELDS`].
@@ -28,12 +28,12 @@ pub(super) fn meaning(name: &str) -> Meaning {
     if ["disable", "enable"].iter().any(|word| name.contains(word)) {
         return Meaning::Nearly("disabled");
     }
-    let near = FIELDS.into_iter().find(|field| {
+    let similar = FIELDS.into_iter().find(|field| {
         let field = plain(field);
         let slips = if field.len() > 5 { 2 } else { 1 };
         strsim::damerau_levenshtein(&name, &field) <= slips
     });
-    near.map_or(Meaning::Nothing, Meaning::Nearly)
+    similar.map_or(Meaning::Nothing, Meaning::Nearly)
 }
 
 /// Why a file or a row with such a name is refused. Only a name that is near one of ours is shown.
@@ -42,7 +42,7 @@ pub(super) fn refusal(name: &str, meant: &str) -> String {
     format!("{name} is not understood: if {meant} is meant, call it that; otherwise leave it out")
 }
 
-/// Adds a name to those that are left out.
+/// Adds a name to those that are skipped.
 pub(super) fn leave_out(names: &mut Vec<String>, name: &str) {
     let name = shown(name);
     if names.len() < LISTED && !names.contains(&name) {
@@ -81,7 +81,7 @@ mod tests {
             ("Last\u{a0}Name", "last_name"),
             ("Roles", "roles"),
         ] {
-            let at = FIELDS.iter().position(|known| *known == field).unwrap();
+            let at = FIELDS.iter().position(|candidate| *candidate == field).unwrap();
             assert_eq!(meaning(name), Meaning::Field(at), "{name}");
         }
     }

@@ -153,7 +153,7 @@ suite![
     names::another_name_ends_sessions_and_is_nobody_elses,
     logins::only_the_right_password_of_an_enabled_user_opens,
     logins::a_changed_password_replaces_the_old_one,
-    logins::a_hostile_name_is_nobody,
+    logins::a_hostile_name_is_no_account,
     logins::the_demo_user_is_let_in_only_where_the_demo_is_on,
     logins::the_demo_user_is_made_again_what_it_should_be,
     logins::an_account_of_the_demo_address_is_left_alone,

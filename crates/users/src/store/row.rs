@@ -5,7 +5,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::{KEPT_ENDINGS, Record, key_of};
+use super::{MAX_STORED_ENDINGS, Record, key_of};
 use crate::casefold::casefold;
 use crate::{ADMIN, Generation, SessionEnding, User};
 
@@ -70,12 +70,12 @@ pub(super) async fn append_ending(
     connection: &mut AnyConnection,
     id: Uuid,
     generation: Generation,
-    kept_session: Option<Uuid>,
+    spared_session: Option<Uuid>,
 ) -> sqlx::Result<()> {
     let query = sqlx::query_scalar(INSERT_ENDING).bind(id.to_string()).bind(generation);
     let seq: i64 =
-        query.bind(kept_session.map(|id| id.to_string())).fetch_one(&mut *connection).await?;
-    sqlx::query(FORGET_ENDINGS).bind(seq - KEPT_ENDINGS).execute(connection).await.map(|_| ())
+        query.bind(spared_session.map(|id| id.to_string())).fetch_one(&mut *connection).await?;
+    sqlx::query(FORGET_ENDINGS).bind(seq - MAX_STORED_ENDINGS).execute(connection).await.map(|_| ())
 }
 
 pub(super) async fn by_id(
@@ -131,7 +131,7 @@ pub(super) fn ending(row: &AnyRow) -> sqlx::Result<SessionEnding> {
         seq: row.try_get("seq")?,
         user_id: id(row, "user_id")?,
         generation: row.try_get("generation")?,
-        kept_session: spared.as_deref().map(parse_id).transpose()?,
+        spared_session: spared.as_deref().map(parse_id).transpose()?,
     })
 }
 

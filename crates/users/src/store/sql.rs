@@ -116,8 +116,8 @@ impl SqlStore {
                 query.bind(new.hash.clone()).execute(&mut *transaction).await?;
             }
             if ends_sessions {
-                let kept_session = password.and_then(|new| new.kept_session);
-                append_ending(&mut transaction, id, user.generation, kept_session).await?;
+                let spared_session = password.and_then(|new| new.spared_session);
+                append_ending(&mut transaction, id, user.generation, spared_session).await?;
             }
             transaction.commit().await?;
             Ok(Ok(Updated { user, ends_sessions }))
@@ -236,7 +236,7 @@ impl UserStore for SqlStore {
             user.disabled = false;
             true
         };
-        let password = NewPassword { hash: hash.to_owned(), kept_session: None, only_at: None };
+        let password = NewPassword { hash: hash.to_owned(), spared_session: None, only_at: None };
         self.rewrite(id, occasion, Some(&password), decide).await.map(|_| ())
     }
 

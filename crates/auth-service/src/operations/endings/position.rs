@@ -69,7 +69,7 @@ mod tests {
             seq: 7,
             user_id: Uuid::from_u128(9),
             generation: 3,
-            kept_session: None,
+            spared_session: None,
         };
         Position::of(ending, history.map(str::to_owned))
     }

@@ -4,7 +4,7 @@ use super::*;
 
 fn ending(seq: i64, user: u128, generation: i64, kept: Option<u128>) -> SessionEnding {
     let user_id = Uuid::from_u128(user);
-    SessionEnding { seq, user_id, generation, kept_session: kept.map(Uuid::from_u128) }
+    SessionEnding { seq, user_id, generation, spared_session: kept.map(Uuid::from_u128) }
 }
 
 #[test]

@@ -51,7 +51,8 @@ pub(super) async fn a_password_that_was_shown_before_an_ending_is_too_late(fixtu
 
 async fn assert_order_of_endings(directory: &Directory, start: i64, id: Uuid, spared: Uuid) {
     let endings = all_after(directory, start).await;
-    let read: Vec<_> = endings.iter().map(|e| (e.user_id, e.generation, e.kept_session)).collect();
+    let read: Vec<_> =
+        endings.iter().map(|e| (e.user_id, e.generation, e.spared_session)).collect();
     let expected = [(2, None), (3, None), (4, None), (5, Some(spared)), (6, None), (7, None)];
     assert_eq!(read, expected.map(|(generation, spared)| (id, generation, spared)));
     assert!(endings.is_sorted_by_key(|ending| ending.seq));
@@ -86,7 +87,7 @@ pub(super) async fn what_changes_nothing_ends_nothing(fixture: Fixture) {
 
 pub(super) async fn a_follower_misses_no_ending_while_others_write(fixture: Fixture) {
     const WRITERS: usize = 8;
-    const EACH: usize = 25;
+    const CHANGES_PER_WRITER: usize = 25;
     let directory = fixture.open().await;
     add(&directory, "root@example.com", &["admin"]).await;
     let mut writers = JoinSet::new();
@@ -94,14 +95,14 @@ pub(super) async fn a_follower_misses_no_ending_while_others_write(fixture: Fixt
         let user = add(&directory, &format!("u{n}@example.com"), &["user"]).await;
         let directory = directory.clone();
         writers.spawn(async move {
-            for step in 0..EACH {
+            for step in 0..CHANGES_PER_WRITER {
                 let role = if step % 2 == 0 { "a" } else { "b" };
                 directory.update(user.id, roles(&[role])).await.unwrap();
             }
         });
     }
     let mut seen: Vec<SessionEnding> = Vec::new();
-    while seen.len() < WRITERS * EACH {
+    while seen.len() < WRITERS * CHANGES_PER_WRITER {
         let last = seen.last().map_or(0, |ending| ending.seq);
         let done = writers.is_empty() || writers.try_join_next().is_some() && writers.is_empty();
         let more = all_after(&directory, last).await;
@@ -136,10 +137,10 @@ pub(super) async fn endings_outlive_a_restart_unless_in_memory(fixture: Fixture)
 pub(super) async fn a_change_that_is_given_up_happens_wholly_or_not_at_all(fixture: Fixture) {
     let directory = fixture.open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
-    for patience in 0..120 {
-        let role = if patience % 2 == 0 { "a" } else { "b" };
+    for round in 0..120 {
+        let role = if round % 2 == 0 { "a" } else { "b" };
         let mut change = std::pin::pin!(directory.update(ann.id, roles(&[role])));
-        for _ in 0..patience * 5 {
+        for _ in 0..round * 5 {
             tokio::select! {
                 biased;
                 _ = &mut change => break,
@@ -154,10 +155,10 @@ pub(super) async fn a_change_that_is_given_up_happens_wholly_or_not_at_all(fixtu
 }
 
 #[tokio::test]
-async fn only_the_newest_endings_are_kept() {
+async fn only_the_newest_endings_are_stored() {
     let directory = Fixture::new("sqlite::memory:").open().await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
-    for n in 0..super::super::KEPT_ENDINGS + 5 {
+    for n in 0..super::super::MAX_STORED_ENDINGS + 5 {
         let role = if n % 2 == 0 { "a" } else { "b" };
         directory.update(ann.id, roles(&[role])).await.unwrap();
     }
@@ -196,9 +197,9 @@ pub(super) async fn generations_are_those_of_the_users_that_there_are(fixture: F
     requested.extend(expected.keys());
     assert_eq!(directory.generations(&requested).await.unwrap(), expected);
     assert_eq!(directory.generations(&[]).await.unwrap(), HashMap::new());
-    let gone = *requested.last().unwrap();
-    directory.delete(gone).await.unwrap();
-    assert_eq!(directory.generations(&[gone]).await.unwrap(), HashMap::new());
+    let deleted = *requested.last().unwrap();
+    directory.delete(deleted).await.unwrap();
+    assert_eq!(directory.generations(&[deleted]).await.unwrap(), HashMap::new());
 }
 
 pub(super) async fn a_database_is_known_by_one_random_id(fixture: Fixture) {

@@ -38,11 +38,11 @@ pub(super) async fn a_changed_password_replaces_the_old_one(fixture: Fixture) {
     assert!(opens(&directory, "ann@example.com", &longest).await);
     assert!(!opens(&directory, "ann@example.com", &longest[..100]).await, "nothing is cut");
     directory.delete(ann.id).await.unwrap();
-    let gone = directory.change_password(ann.id, &longest.as_str().into()).await;
-    assert_eq!(gone, Err(UsersError::NotFound));
+    let deleted = directory.change_password(ann.id, &longest.as_str().into()).await;
+    assert_eq!(deleted, Err(UsersError::NotFound));
 }
 
-pub(super) async fn a_hostile_name_is_nobody(fixture: Fixture) {
+pub(super) async fn a_hostile_name_is_no_account(fixture: Fixture) {
     let directory = fixture.open().await;
     add(&directory, "ann@example.com", &["user"]).await;
     let long = "x".repeat(1_000_000);

@@ -156,9 +156,11 @@ async fn two_accounts_of_one_name_end_the_start(fixture: &Fixture, url: &str) {
     ];
     made_before(fixture, url, &names).await;
     for _ in 0..2 {
-        let Err(OpenError::SameName(told)) = open(fixture).await else { panic!("it was opened") };
-        assert!(told.contains("\"\\u{a0}strasse@example.com\" (id "), "{told}");
-        assert!(told.contains("\"straße@example.com\" (id "), "{told}");
+        let Err(OpenError::SameName(message)) = open(fixture).await else {
+            panic!("it was opened")
+        };
+        assert!(message.contains("\"\\u{a0}strasse@example.com\" (id "), "{message}");
+        assert!(message.contains("\"straße@example.com\" (id "), "{message}");
     }
     for (old, new) in [(names[2], "bee@example.com"), (names[4], "cid@example.com")] {
         let options = DirectoryOptions { database: fixture.url.clone(), ..Default::default() };
@@ -188,8 +190,8 @@ async fn two_accounts_of_one_name_end_the_start(fixture: &Fixture, url: &str) {
 async fn keys_of_a_later_version_are_for_that_one(fixture: &Fixture, url: &str) {
     fixture.open().await.close().await;
     connect(url).await.execute("UPDATE username_keys SET version = 999").await.unwrap();
-    let Err(OpenError::Migration(told)) = open(fixture).await else { panic!("it was opened") };
-    assert!(told.ends_with("a newer version: run that one"), "{told}");
+    let Err(OpenError::Migration(message)) = open(fixture).await else { panic!("it was opened") };
+    assert!(message.ends_with("a newer version: run that one"), "{message}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Which databases are opened, what is said of the others, and what is left behind at the end.
+//! Which databases are opened, why the others are refused, and which files remain at the end.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Databases that are gone, locked or silent: told in time, and taken up again by themselves.
+//! Databases that are removed, locked or silent: reported in time, and used again once they answer.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
