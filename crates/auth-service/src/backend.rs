@@ -16,8 +16,8 @@ use tokio_util::task::TaskTracker;
 use crate::config::SessionBackend;
 use crate::open_failure::OpenFailure;
 
-/// How many counts of failed logins are kept in memory.
-const ATTEMPTS_KEPT: usize = 250_000;
+/// How many counts of failed logins are stored in memory.
+const ATTEMPTS_CAPACITY: usize = 250_000;
 
 /// Both stores, opened.
 pub(crate) struct Backend {
@@ -30,7 +30,7 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// Opens what was chosen; `observe` is told of each commit to a file.
+    /// Opens what was chosen; `observe` is called after each commit to a file.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl Backend {
         match chosen {
             SessionBackend::Memory => Ok(Self {
                 sessions: Arc::new(MemoryStore::new(Arc::clone(clock))),
-                attempts: Arc::new(MemoryAttempts::new(Arc::clone(clock), ATTEMPTS_KEPT)),
+                attempts: Arc::new(MemoryAttempts::new(Arc::clone(clock), ATTEMPTS_CAPACITY)),
                 warnings: Vec::new(),
                 file: None,
             }),
@@ -61,7 +61,7 @@ impl Backend {
         }
     }
 
-    /// Has sessions in a file written until the tracker's tasks are told to end.
+    /// Has sessions in a file written until the returned token is cancelled.
     pub(crate) fn write_beside(&mut self, tasks: &TaskTracker) -> CancellationToken {
         let cancel = CancellationToken::new();
         if let Some((_, writer)) = self.file.take() {
@@ -77,7 +77,8 @@ impl Backend {
         observe: CommitObserver,
     ) -> Result<Self, OpenFailure> {
         let clock = Arc::clone(clock);
-        let opened = DurableStore::open(path, durability, clock, ATTEMPTS_KEPT, observe).await?;
+        let opened =
+            DurableStore::open(path, durability, clock, ATTEMPTS_CAPACITY, observe).await?;
         Ok(Self {
             sessions: Arc::new(opened.sessions.clone()),
             attempts: Arc::new(opened.attempts),

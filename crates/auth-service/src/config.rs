@@ -21,14 +21,14 @@ use crate::http::cookie::SessionCookie;
 
 pub(crate) use warnings::Warnings;
 
-/// The longest that a single-use token may be asked for.
+/// The longest lifetime of a single-use token.
 const SINGLE_USE_MAX: Duration = Duration::from_hours(7 * 24);
 /// Idle time of a browser session, where none is set.
 const COOKIE_TTL: Duration = Duration::from_hours(7 * 24);
 /// The same in demo mode: short enough to watch.
 const DEMO_COOKIE_TTL: Duration = Duration::from_secs(30);
 
-/// What the service was told to be.
+/// The settings of the service, read and checked.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where everybody may ask.
@@ -114,7 +114,7 @@ impl Secret {
         self.0.len() < 16
     }
 
-    /// The secret itself, for whoever must show it.
+    /// The secret itself.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -134,7 +134,7 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Config {
-    /// The name of the session cookie, for whoever reads it elsewhere.
+    /// The name of the session cookie.
     pub fn cookie_name(&self) -> &str {
         &self.cookie.name
     }
@@ -174,7 +174,7 @@ impl Config {
             ),
             warnings: Warnings::default(),
         };
-        read::belonging_together(settings, &config)?;
+        read::check_combinations(settings, &config)?;
         config.warnings = Warnings::of(settings, &config)?;
         Ok(config)
     }

@@ -2,7 +2,7 @@
 //!
 //! A request goes from `router` through `extract`, which takes it apart, to a handler in `api` or
 //! `pages`, which calls one operation and replies; any error becomes an answer in `error`. Those two
-//! do not know each other: what serves programs and people by one path stands beside them.
+//! do not know each other: handlers that serve programs and people by one path are files beside them.
 
 pub(crate) mod api;
 pub(crate) mod app;

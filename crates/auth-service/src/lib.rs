@@ -2,7 +2,7 @@
 //!
 //! Two listeners serve one [`Service`]: the public one, where people and programs log in and see
 //! to their sessions, and the internal one, where backends ask whether a token is alive. There are
-//! two floors: `http` takes a request apart and writes the reply, `operations` does what is asked
+//! two floors: `http` takes a request apart and writes the reply, `operations` does what is requested
 //! for, by the session engine and the directory. Nothing here knows how a session is stored or a
 //! password is hashed.
 

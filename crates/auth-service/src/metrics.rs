@@ -156,7 +156,7 @@ impl AuthMetrics {
         counter.inc();
     }
 
-    /// Counts a token that was refused before any store was asked.
+    /// Counts a token that was refused without a request to the store.
     pub(crate) fn count_malformed(&self) {
         self.validations.malformed.inc();
     }

@@ -1,4 +1,4 @@
-//! What the service does, one file a use case, whoever asked for it: the API, a page, a proxy.
+//! What the service does, one file a use case, whether the API, a page or a proxy requests it.
 //!
 //! A function here is handed what it works on and who wants it, calls the session engine and the
 //! directory of users, and has the log tell of it.

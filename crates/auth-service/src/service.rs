@@ -50,7 +50,7 @@ impl Service {
         let (database, demo) = (&config.directory.database, config.demo);
         let mut warnings: Vec<String> = config.warnings.lines().cloned().collect();
         warnings.extend_from_slice(&opened.warnings);
-        warnings.extend(warnings::of_nobody(&opened.domain.users, database, demo).await);
+        warnings.extend(warnings::missing_users(&opened.domain.users, database, demo).await);
         Ok(Self {
             readiness: readiness(&opened.domain, opened.warnings, lifecycle),
             sweep_interval: config.sweep_interval,

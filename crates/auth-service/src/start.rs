@@ -1,4 +1,4 @@
-//! Opens what the service keeps its users and sessions in, and brings both up to date with each other.
+//! Opens the databases of users and sessions, and brings both up to date with each other.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -92,10 +92,10 @@ pub(crate) const fn reason(dead: Dead) -> Reason {
     }
 }
 
-/// How long a cookie is kept for a session: until it ends in any case.
+/// The `Max-Age` of a session's cookie: until it ends in any case.
 pub(crate) fn cookie_age(session: &Session) -> Duration {
-    let left_ms = session.absolute_expires_at_ms - session.last_used_at_ms;
-    Duration::from_millis(u64::try_from(left_ms).unwrap_or_default())
+    let remaining_ms = session.absolute_expires_at_ms - session.last_used_at_ms;
+    Duration::from_millis(u64::try_from(remaining_ms).unwrap_or_default())
 }
 
 fn user_of(subject: &Subject) -> SessionUser<'_> {

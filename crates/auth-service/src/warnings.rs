@@ -1,18 +1,18 @@
-//! What the operator is told once, when the service begins to serve, of what the settings cannot show:
-//! that nobody can log in yet. A start that fails says why it failed, and nothing else.
+//! Warnings that are logged once, when the service begins to serve, and that the settings alone cannot
+//! show: that there is no user who could log in. A start that fails only logs why it failed.
 
 use users::{DatabaseUrl, Directory, ListQuery, UserPage};
 
-/// That nobody can log in yet, and what changes that. A database that does not answer here is told
-/// of where it is needed.
-pub(crate) async fn of_nobody(
+/// The warning that no user can log in yet, and what changes that. A database that does not answer is
+/// no warning here: it is reported where it is needed.
+pub(crate) async fn missing_users(
     users: &Directory,
     database: &DatabaseUrl,
     demo: bool,
 ) -> Option<String> {
     let first = ListQuery { contains: None, limit: 2, after: None };
-    let nobody = |page: UserPage| page.users.iter().all(|user| user.demo && !demo);
-    if !users.list(&first).await.is_ok_and(nobody) {
+    let no_login_possible = |page: UserPage| page.users.iter().all(|user| user.demo && !demo);
+    if !users.list(&first).await.is_ok_and(no_login_possible) {
         return None;
     }
     Some(if database.is_in_memory() {

@@ -1,5 +1,5 @@
 //! `auth-service sessions backup FILE`: has the running service write a copy of its session file.
-//! Only the service opens that file, so it is asked, by its internal listener.
+//! Only the service opens that file, so the request goes to its internal listener.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -40,7 +40,7 @@ pub(super) async fn run(config: &Config, matches: &ArgMatches) -> anyhow::Result
     let request = request(address, key.expose(), &path)?;
     let answer = tokio::time::timeout(TIMEOUT, exchange(address, &request)).await;
     let answer = answer.map_err(|_| anyhow!("the service at {address} did not answer in time"))?;
-    let answer = answer.with_context(|| format!("the service at {address} cannot be asked"))?;
+    let answer = answer.with_context(|| format!("the service at {address} does not answer"))?;
     match status(&answer) {
         Some(201) => Ok(output::print(format_args!("{}", path.display()))?),
         Some(status) => bail!("the service answered {status}: {}", detail(&answer)),

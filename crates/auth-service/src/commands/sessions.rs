@@ -79,11 +79,11 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
     ))?)
 }
 
-/// Asks at the terminal, or whoever feeds the standard input.
+/// Asks for a confirmation, which is read from the standard input.
 fn is_answered_with_yes(question: &str) -> anyhow::Result<bool> {
     let mut stderr = std::io::stderr();
-    let asked = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
-    asked.context("nobody can be asked")?;
+    let printed = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
+    printed.context("the question cannot be printed")?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer).context("the answer cannot be read")?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

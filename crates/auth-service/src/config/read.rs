@@ -58,8 +58,9 @@ fn database(settings: &Settings) -> Result<DatabaseUrl, BadSetting> {
     }
 }
 
-/// Users who are gone with the process would leave their sessions to whoever comes next.
-pub(super) fn belonging_together(settings: &Settings, config: &Config) -> Result<(), BadSetting> {
+/// Refuses settings that contradict each other. Users in memory would end with the process, and their
+/// stored sessions would then belong to the next users with the same ids.
+pub(super) fn check_combinations(settings: &Settings, config: &Config) -> Result<(), BadSetting> {
     let outlive = !matches!(config.session_store, SessionBackend::Memory);
     if outlive && config.directory.database.is_in_memory() {
         let accepted = "sqlite:PATH or postgres://…, since sessions in AUTH_SESSION_STORE outlive the \

@@ -12,7 +12,7 @@ use super::{Config, Secret, SessionBackend, read, settings};
 /// The warnings that settings are worth, a line each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Warnings {
-    /// What nobody can have meant: it has no effect, or another one than it seems.
+    /// A setting that has no effect, or another one than it seems.
     pub(crate) hardly_meant: Vec<String>,
     /// What somebody may have meant, and what lets others in where anybody can reach it.
     pub(crate) for_development_only: Vec<String>,
@@ -42,7 +42,7 @@ fn for_development_only(config: &Config) -> Vec<String> {
     }
     if !config.internal_addr.ip().is_loopback() && config.internal_key.is_none() {
         lines.push(format!(
-            "the internal listener, {}, is beyond loopback without AUTH_INTERNAL_KEY: whoever \
+            "the internal listener, {}, is beyond loopback without AUTH_INTERNAL_KEY: anybody who \
              reaches it may ask",
             config.internal_addr
         ));
@@ -69,7 +69,7 @@ fn without_effect(settings: &Settings, config: &Config) -> Vec<String> {
         && config.client_addresses.proxies.networks.is_empty()
     {
         lines.push(
-            "AUTH_CLIENT_IP_HEADER has no effect: AUTH_TRUSTED_PROXIES names nobody who is believed"
+            "AUTH_CLIENT_IP_HEADER has no effect: AUTH_TRUSTED_PROXIES names no proxy that may set it"
                 .to_owned(),
         );
     }
@@ -98,14 +98,14 @@ fn for_another_store(settings: &Settings, chosen: &SessionBackend) -> Vec<String
         .collect()
 }
 
-/// What crosses a network where others may read it, or answer in the place of the server.
+/// What crosses a network where others may read it, or answer instead of the server.
 fn transports(config: &Config) -> Vec<String> {
     let mut lines = Vec::new();
     let database = &config.directory.database;
     if let Some(mode) = database.weak_sslmode() {
         lines.push(format!(
-            "sslmode={mode} beyond loopback, for {database}: whoever is on the way may read the \
-             password, or answer in the place of the server; use verify-full"
+            "sslmode={mode} beyond loopback, for {database}: an attacker on the way may read the \
+             password, or answer instead of the server; use verify-full"
         ));
     }
     if database.ignores_parameters() {
@@ -119,7 +119,7 @@ fn transports(config: &Config) -> Vec<String> {
     {
         lines.push(
             "the password for Redis crosses the network in clear: use rediss://, or a network \
-             that nobody else is on"
+             without other users"
                 .to_owned(),
         );
     }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secure_cookie_over_plain_http_is_told_unless_the_host_is_local() {
+    fn a_secure_cookie_over_plain_http_is_reported_unless_the_host_is_local() {
         expect_one(&[("AUTH_PUBLIC_URL", "http://auth.example.com")], "use https");
         for fine in [
             "https://auth.example.com",
@@ -230,13 +230,13 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_leads_nowhere_is_told() {
+    fn a_path_that_leads_nowhere_is_reported() {
         expect_one(&[("AUTH_PUBLIC_URL", "https://example.com/auth")], "its path is ignored");
         assert!(warnings(&[("AUTH_PUBLIC_URL", "https://example.com/")]).is_empty());
     }
 
     #[test]
-    fn a_time_that_another_one_cuts_is_told_where_it_was_given() {
+    fn a_time_that_another_one_cuts_is_reported_where_it_was_given() {
         expect_one(&[("AUTH_TOKEN_TTL", "1d")], "1d, but nothing outlives AUTH_TOKEN_MAX_LIFETIME");
         expect_one(&[("AUTH_SESSION_TTL", "31d")], "AUTH_SESSION_MAX_LIFETIME, which is 30d");
         assert!(warnings(&[("AUTH_TOKEN_TTL", "12h"), ("AUTH_SESSION_TTL", "30d")]).is_empty());
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_have_no_effect_is_told() {
+    fn what_can_have_no_effect_is_reported() {
         let header = ("AUTH_CLIENT_IP_HEADER", "Forwarded");
         expect_one(&[header], "AUTH_TRUSTED_PROXIES");
         assert!(warnings(&[header, ("AUTH_TRUSTED_PROXIES", "127.0.0.1")]).is_empty());
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_crosses_a_network_in_clear_is_told_once_and_without_it() {
+    fn what_crosses_a_network_in_clear_is_reported_once_and_without_it() {
         let remote = ("AUTH_DATABASE_URL", "postgres://ann:geheim@db.example/users");
         assert!(warnings(&[remote]).is_empty(), "verify-full by default");
         assert!(warnings(&[remote, ("PGSSLMODE", "verify-full")]).is_empty());
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_development_only_is_told_apart_from_what_is_hardly_meant() {
+    fn what_is_for_development_only_is_distinguished_from_what_is_hardly_meant() {
         for (env, part) in [
             (&[("AUTH_COOKIE_SECURE", "false")][..], "AUTH_COOKIE_SECURE is false"),
             (&[("AUTH_INTERNAL_ADDR", "0.0.0.0:0")], "beyond loopback without AUTH_INTERNAL_KEY"),

@@ -1,4 +1,4 @@
-//! Who may name a client's address, and what is noted of proxies that nobody trusts.
+//! Who may name a client's address, and what is recorded of proxies that are not trusted.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -20,12 +20,12 @@ impl SessionCookie {
     /// A cookie of this name, or of the strictest name that the other two allow
     /// ([RFC 6265bis, cookie name prefixes](https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-cookie-name-prefixes)).
     pub(crate) fn new(name: Option<String>, domain: Option<String>, secure: bool) -> Self {
-        let usual = match (secure, &domain) {
+        let default_name = match (secure, &domain) {
             (true, None) => HOST_COOKIE,
             (true, Some(_)) => SECURE_COOKIE,
             (false, _) => PLAIN_COOKIE,
         };
-        Self { name: name.unwrap_or_else(|| usual.to_owned()), domain, secure }
+        Self { name: name.unwrap_or_else(|| default_name.to_owned()), domain, secure }
     }
 
     /// Whether browsers would take it: a prefix promises attributes.

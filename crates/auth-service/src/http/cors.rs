@@ -1,4 +1,4 @@
-//! What browsers are told, so that scripts of the named origins can read our answers: errors too,
+//! The headers by which browsers let scripts of the named origins read our answers: errors too,
 //! and that there is nothing at a path.
 
 use std::collections::HashSet;
@@ -79,14 +79,14 @@ impl NamedOrigins {
 
 /// What a preflight is answered with: what it asks for, since the request itself is judged.
 fn preflight(request: &Request) -> Option<HeaderMap> {
-    let asked = request.headers();
-    let method = asked.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    let request_headers = request.headers();
+    let method = request_headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
     if request.method() != Method::OPTIONS {
         return None;
     }
     let mut allowed = HeaderMap::new();
     allowed.insert(header::ACCESS_CONTROL_ALLOW_METHODS, method.clone());
-    if let Some(headers) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+    if let Some(headers) = request_headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
         allowed.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, headers.clone());
     }
     allowed.insert(header::VARY, PREFLIGHT);

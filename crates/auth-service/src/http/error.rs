@@ -1,4 +1,4 @@
-//! What a caller is told when something did not work: the one place where that is chosen.
+//! Errors as replies: the only file that chooses statuses, codes and details.
 
 use std::time::Duration;
 
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_told_in_whole_seconds_rounded_up() {
+    fn a_wait_is_reported_in_whole_seconds_rounded_up() {
         let error = ApiError::TooMany { retry_after: Duration::from_millis(29_001) };
         assert_eq!(header_of(error, header::RETRY_AFTER).unwrap(), "30");
     }

@@ -33,11 +33,11 @@ pub(crate) struct Index {
     /// The document that describes the API, on the public listener.
     #[schema(example = "/openapi.json")]
     openapi: &'static str,
-    /// What this listener can be asked.
+    /// The requests that this listener takes.
     operations: Vec<Entry>,
 }
 
-/// Something that can be asked.
+/// A request that can be made.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Entry {
     /// The method.
@@ -52,7 +52,7 @@ pub(crate) struct Entry {
     tag: String,
 }
 
-/// Where an index is read from: the document of its listener, made when it is first asked for.
+/// Where an index is read from: the document of its listener, made at the first request for it.
 #[derive(Clone, Copy)]
 pub(crate) struct Described(pub(crate) fn() -> OpenApi);
 
@@ -70,7 +70,7 @@ struct IndexPage<'a> {
 
 /// The index.
 ///
-/// What this listener can be asked: a page for people, JSON for programs.
+/// The requests that this listener takes: a page for people, JSON for programs.
 #[utoipa::path(
     get, path = "/", tag = "Documentation", security(()),
     responses((status = 200, description = "What there is", content(
@@ -129,7 +129,7 @@ impl Index {
 }
 
 impl<'a> IndexPage<'a> {
-    /// The page, with what can be asked by its kind.
+    /// The page, with the requests grouped by their kind.
     fn show(groups: Vec<(&'a str, Vec<&'a Entry>)>) -> Result<Response, ApiError> {
         let people = groups.iter().any(|group| group.0 == "Pages");
         let html = Self { frame: None, people, groups }.render().map_err(|error| {

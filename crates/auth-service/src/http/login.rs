@@ -62,7 +62,7 @@ pub(crate) async fn login(
     }
 }
 
-/// What stands behind the scheme of HTTP Basic, where that is what came.
+/// The credentials of HTTP Basic, where the header has that scheme.
 fn basic(parts: &Parts) -> Result<Option<&[u8]>, ApiError> {
     let authorization = once(&parts.headers, &header::AUTHORIZATION)?;
     Ok(authorization.and_then(|value| scheme(value, "Basic")))

@@ -23,7 +23,7 @@ use crate::operations::logout::log_out;
 /// Log out.
 ///
 /// Ends every session that a token in any header or cookie opens, also several, and also with the
-/// token from before a rotation. Once this has answered, they are dead at every door.
+/// token from before a rotation. Once this has answered, they are dead at every endpoint.
 #[utoipa::path(
     post, path = "/logout", tag = "Login",
     security(("bearer" = []), ("token" = []), ("cookie" = [])),

@@ -35,7 +35,7 @@ pub(crate) fn frame() -> OpenApi {
     Frame::openapi()
 }
 
-/// Where the internal listener is, unless it was told to be elsewhere.
+/// The default address of the internal listener.
 const INTERNAL: &str = "http://127.0.0.1:8081";
 
 /// The same operations, on another listener than the one that shows the document.
@@ -52,8 +52,8 @@ pub(crate) fn elsewhere(mut document: OpenApi) -> OpenApi {
 pub(crate) fn with_optional_bodies(mut document: OpenApi) -> OpenApi {
     let items = document.paths.paths.values_mut();
     let bodies = items.filter_map(|item| item.post.as_mut()?.request_body.as_mut());
-    let bodies = bodies.filter_map(in_place);
-    let contents = bodies.flat_map(|body| body.content.values_mut()).filter_map(in_place);
+    let bodies = bodies.filter_map(inline);
+    let contents = bodies.flat_map(|body| body.content.values_mut()).filter_map(inline);
     for content in contents {
         if let Some(RefOr::T(Schema::OneOf(either))) = &content.schema {
             let mut some = either.items.iter().filter(|item| matches!(item, RefOr::Ref(_)));
@@ -65,8 +65,8 @@ pub(crate) fn with_optional_bodies(mut document: OpenApi) -> OpenApi {
     document
 }
 
-/// The doors take any method, and answer each as they answer `GET`.
-pub(crate) fn with_any_method_at_doors(mut document: OpenApi) -> OpenApi {
+/// The forward-auth endpoints take any method, and answer each as they answer `GET`.
+pub(crate) fn with_any_method_at_forward_auth(mut document: OpenApi) -> OpenApi {
     let items = document.paths.paths.iter_mut();
     for (_, item) in items.filter(|(path, _)| path.starts_with("/authz/")) {
         let by = |method| renamed(item.get.clone()?, |id| format!("{id}_by_{method}"));
@@ -97,7 +97,7 @@ pub(crate) fn with_hosts(mut document: OpenApi) -> OpenApi {
     document
 }
 
-/// `me` in the place of an id is described by itself as well.
+/// `me` instead of an id is described by itself as well.
 pub(crate) fn with_me(mut document: OpenApi) -> OpenApi {
     let paths = &mut document.paths.paths;
     let Some(mut me) = paths.get("/api/v1/users/{id}").cloned() else {
@@ -122,7 +122,7 @@ fn renamed(mut operation: Operation, name: impl Fn(&str) -> String) -> Option<Op
     Some(operation)
 }
 
-fn in_place<T>(described: &mut RefOr<T>) -> Option<&mut T> {
+fn inline<T>(described: &mut RefOr<T>) -> Option<&mut T> {
     match described {
         RefOr::T(described) => Some(described),
         RefOr::Ref(_) => None,
@@ -237,7 +237,7 @@ problems! {
     ValueProblems = [BAD, UNKNOWN, DENIED, ABSENT];
     /// What writing one value may answer.
     ValueWriteProblems = [BAD, UNKNOWN, DENIED, FAILED, LONG, MEDIA];
-    /// What a forward-auth door may answer.
+    /// What a forward-auth endpoint may answer.
     ForwardAuthProblems = [UNKNOWN, ROLE];
     /// What the look at a proxy's request may answer.
     CheckProblems = [NO_DEMO];

@@ -13,7 +13,7 @@ pub(crate) struct Redirects {
     origins: Vec<String>,
 }
 
-/// A place that a login may lead to.
+/// A URL that a login may redirect to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     /// The value of `Location`.

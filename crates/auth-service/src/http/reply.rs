@@ -13,7 +13,7 @@ use crate::http::error::ApiError;
 use crate::operations::passwords::OwnSession;
 use crate::view;
 
-/// JSON that depends on a session, and so is kept by no cache.
+/// JSON that depends on a session, and so must not be cached.
 pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Result<Response, ApiError> {
     private_json(status, body).ok_or(ApiError::Internal)
 }

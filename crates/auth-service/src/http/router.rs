@@ -94,7 +94,7 @@ fn introspection_routes() -> OpenApiRouter<Arc<App>> {
 fn authz_routes(demo: bool) -> OpenApiRouter<Arc<App>> {
     let envoy = || any(h::forward_auth::ext_authz);
     let envoy_role = || any(h::forward_auth::ext_authz_role);
-    let doors = OpenApiRouter::with_openapi(h::forward_auth::document())
+    let endpoints = OpenApiRouter::with_openapi(h::forward_auth::document())
         .route("/authz/auth-request", any(h::forward_auth::auth_request))
         .route("/authz/forward-auth", any(h::forward_auth::forward_auth))
         .route("/authz/ext-authz", envoy())
@@ -103,7 +103,11 @@ fn authz_routes(demo: bool) -> OpenApiRouter<Arc<App>> {
         .route("/authz/ext-authz-role/{role}", envoy_role())
         .route("/authz/ext-authz-role/{role}/", envoy_role())
         .route("/authz/ext-authz-role/{role}/{*path}", envoy_role());
-    if demo { doors.route("/authz/check", any(h::forward_auth::check::check)) } else { doors }
+    if demo {
+        endpoints.route("/authz/check", any(h::forward_auth::check::check))
+    } else {
+        endpoints
+    }
 }
 
 /// What backends ask with a user's token, so that their key comes in a header of its own.
@@ -128,7 +132,7 @@ fn document_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(h::docs::show_document))
 }
 
-/// What is asked by whoever runs the process.
+/// The probes and the metrics.
 fn probe_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(h::probes::livez)).routes(routes!(h::probes::readyz))
 }
@@ -136,7 +140,8 @@ fn probe_routes() -> OpenApiRouter<Arc<App>> {
 /// The document of both listeners.
 pub(crate) fn document() -> OpenApi {
     let mut document = public_document();
-    document.merge(openapi::elsewhere(openapi::with_any_method_at_doors(internal_document())));
+    document
+        .merge(openapi::elsewhere(openapi::with_any_method_at_forward_auth(internal_document())));
     openapi::with_me(openapi::with_optional_bodies(document))
 }
 
@@ -202,7 +207,7 @@ fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
     probes.layer(Extension(readiness.clone()))
 }
 
-/// What every request to the public listener gets, and what is said where there is no route.
+/// The layers around every request to the public listener, and the replies where there is no route.
 pub(crate) fn finished_public(routes: Router, app: &App) -> Router {
     let layer = RequestLayer::leading_on(&app.metrics, Arc::clone(&app.clock), lead_on);
     let hosts = other_hosts(app.allowed_hosts.clone(), || ApiError::Misdirected.into_response());

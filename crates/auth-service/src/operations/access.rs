@@ -1,4 +1,4 @@
-//! Who may act on whom: oneself, or anybody as an admin. The one place that decides it.
+//! Who may act on whom: oneself, or anybody as an admin. The only file that decides it.
 
 use session::Session;
 use users::ADMIN;

@@ -39,7 +39,7 @@ pub(crate) async fn present(
 impl Caller {
     /// Whether the caller may still act, after something that took its time.
     ///
-    /// INVARIANT: asked right before a write that had to wait for a password to be hashed, so that
+    /// INVARIANT: checked right before a write that had to wait for a password to be hashed, so that
     /// nobody acts with a session that was ended while the hash was computed. A single-use one has
     /// ended by this very request; what ends all of its user's sessions shows in the user.
     pub(crate) async fn still_may(&self, domain: &Domain) -> Result<(), Error> {

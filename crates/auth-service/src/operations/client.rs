@@ -26,7 +26,7 @@ impl Client {
         Origin { ip: self.ip, user_agent }
     }
 
-    /// The client as a door saw it.
+    /// The client as the endpoint saw it.
     pub(crate) fn seen_at(&self) -> SeenAt {
         SeenAt { ip: self.ip, user_agent: Some(Arc::clone(&self.user_agent)) }
     }

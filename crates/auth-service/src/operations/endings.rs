@@ -29,7 +29,7 @@ pub(crate) struct Endings {
     database: Uuid,
     /// The last ending that was carried out; none where that is not known.
     last: Option<Position>,
-    /// Whether nobody can tell whose sessions there are, so that each is compared with its user.
+    /// Whether the owners of the sessions are uncertain, so that each is compared with its user.
     compares: bool,
 }
 
@@ -63,7 +63,7 @@ pub struct ForeignSessions {
 struct News {
     /// The newest first.
     endings: Vec<SessionEnding>,
-    /// Whether there were others that nobody can read any more.
+    /// Whether there were others that were deleted before they were read.
     incomplete: bool,
 }
 
@@ -118,18 +118,18 @@ impl Endings {
         let endings = Self { users, sessions, database, last: None, compares: false };
         let after = last.map_or(0, |last| last.seq + 1);
         let news = endings.read(after).await?;
-        Ok(endings.carry_out(&newest_of_each(&news)).await?)
+        Ok(endings.carry_out(&newest_by_user(&news)).await?)
     }
 
     /// Carries out what is new every `interval`, until cancelled. A database or a store that does
-    /// not answer is asked again.
+    /// not answer is tried again at the next tick.
     pub(crate) async fn follow(mut self, interval: Duration, cancel: CancellationToken) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while cancel.run_until_cancelled(ticks.tick()).await.is_some() {
             match cancel.run_until_cancelled(self.catch_up()).await {
                 Some(Err(error @ Lagging::Foreign(_))) => {
-                    tracing::error!(%error, "nobody is let in");
+                    tracing::error!(%error, "no session is accepted: the store belongs to another database of users");
                 }
                 Some(Err(error)) => {
                     tracing::warn!(%error, "changes to users cannot be followed; trying again");
@@ -150,7 +150,7 @@ impl Endings {
         let history = self.sessions.store().history().await;
         let news = self.news(history.as_deref()).await?;
         let newest = news.endings.first().copied();
-        self.carry_out(&newest_of_each(&news.endings)).await?;
+        self.carry_out(&newest_by_user(&news.endings)).await?;
         if news.incomplete || self.compares {
             self.compare().await?;
             self.compares = false;
@@ -200,7 +200,7 @@ impl Endings {
             if endings.pop_if(|oldest| last.is(oldest)).is_some() {
                 return Ok(News { endings, incomplete: false });
             }
-            // It is gone, or another one has its number: nobody knows what else is missing.
+            // It was deleted, or another one has its number: more may be missing.
             return Ok(News { endings: self.read(0).await?, incomplete: true });
         }
         let endings = self.read(0).await?;
@@ -250,7 +250,7 @@ impl Endings {
         }
         // Read once more: one of them may have been kept by a change that came meanwhile.
         let newest: HashMap<Uuid, Ending> =
-            newest_of_each(&self.read(0).await?).into_iter().collect();
+            newest_by_user(&self.read(0).await?).into_iter().collect();
         let (mut endings, mut ids) = (Vec::new(), Vec::new());
         for (user, Outdated { ending, sessions }) in outdated {
             let still_there = ending.below_generation.is_some();
@@ -310,7 +310,7 @@ impl Endings {
 }
 
 /// One ending a user: the newest, which ends all that an earlier one did.
-fn newest_of_each(endings: &[SessionEnding]) -> Vec<(Uuid, Ending)> {
+fn newest_by_user(endings: &[SessionEnding]) -> Vec<(Uuid, Ending)> {
     let mut seen = HashSet::new();
     let newest = endings.iter().filter(|ending| seen.insert(ending.user_id));
     newest

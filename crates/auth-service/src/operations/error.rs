@@ -1,4 +1,4 @@
-//! Why something was not done, as what it is: what a caller is told is decided in `http`.
+//! Why something was not done. Statuses and texts of replies are decided in `http`.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! From a user name and a password to a session: the one way in, whatever door they came through.
+//! From a user name and a password to a session: the only path there is, whichever endpoint they came to.
 
 use std::sync::Arc;
 

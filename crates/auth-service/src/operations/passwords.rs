@@ -42,7 +42,7 @@ pub(crate) async fn change(
             change.current.ok_or(const { Field::new("current_password", Fault::Missing) })?;
         let verified = check_current(domain, caller, Password::from(current)).await?;
         if verified.generation != caller.session.generation {
-            // It is over, and only nobody has ended it yet: it must not be the one that is kept.
+            // It has ended, though nothing has removed it yet: it must not be the session that is spared.
             return Err(Dead::Revoked.into());
         }
         users.prepare_own_password(&verified, &new, caller.session.id.uuid()).await?

@@ -9,7 +9,7 @@ pub(crate) async fn count(domain: &Domain) -> Result<(u64, u64), Error> {
     Ok((users, sessions))
 }
 
-/// Brings the gauge of sessions up to date. A store that does not answer leaves the last known
+/// Brings the gauge of sessions up to date. A store that does not answer leaves the last
 /// number standing.
 pub(crate) async fn refresh_sessions_active(domain: &Domain) {
     if let Ok(count) = domain.sessions.store().count().await {

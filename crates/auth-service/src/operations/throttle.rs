@@ -1,4 +1,4 @@
-//! How often a password may be tried, whatever the door: for one account from one address, for one
+//! How often a password may be tried, at all endpoints together: for one account from one address, for one
 //! account from everywhere, from one address for all accounts, there also where all are right. An
 //! IPv6 client counts with its /48 too, which may have ten times as many. Whether the account exists makes no
 //! difference here, and neither does how its name is spelled.
@@ -18,7 +18,7 @@ use super::client::Client;
 use crate::config::AttemptRates;
 
 /// How long a login exempts its address from the limit that the account has from everywhere.
-const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
+const RECENT_LOGIN_PERIOD: Duration = Duration::from_hours(30 * 24);
 
 /// How many times as much a site may do as a network.
 const IN_A_SITE: u32 = 10;
@@ -40,8 +40,8 @@ pub(crate) struct Ticket {
     logins: Vec<AttemptLimit>,
     /// Other failures. Those for the account from everywhere are the last: strangers share them.
     failures: Vec<AttemptLimit>,
-    /// Under what the address is remembered at the account, where that matters.
-    known: Option<AttemptKey>,
+    /// The key under which a login from this address is remembered, where that matters.
+    recent_login: Option<AttemptKey>,
 }
 
 impl Ticket {
@@ -59,8 +59,8 @@ impl Throttle {
     /// Counts an attempt at an account's password, before anybody looks at the password.
     ///
     /// An address that has logged in to the account within 30 days is not counted among everybody,
-    /// and not refused because of them. Somebody else can still lock out whoever shares an address
-    /// with them, or logs in from one that the account does not know yet.
+    /// and not refused because of them. Somebody else can still lock out an owner who shares an
+    /// address with them, or logs in from a new one.
     ///
     /// # Errors
     ///
@@ -69,19 +69,20 @@ impl Throttle {
     pub(crate) async fn admit(&self, account: &str, client: &Client) -> Result<Ticket, Error> {
         let account = users::fold_name(account);
         let (account, rates) = (account.as_bytes(), &self.rates);
-        // Clients whose address is not known are not one that has logged in.
-        let known = (!rates.account.is_off() && client.ip.is_some())
+        // A client without an address cannot be recognised.
+        let recent_login = (!rates.account.is_off() && client.ip.is_some())
             .then(|| AttemptKey::of(&[b"known", &network(client), account]));
-        let everybody = if self.knows(known).await? { Rate::OFF } else { rates.account };
+        let account_rate =
+            if self.has_recent_login(recent_login).await? { Rate::OFF } else { rates.account };
         let [pair, site_pair] = from(client, rates.pair, b"pair", account);
         let failures = from(client, rates.address, b"address", b"")
             .into_iter()
-            .chain([site_pair, limit(everybody, &[b"account", account])]);
+            .chain([site_pair, limit(account_rate, &[b"account", account])]);
         let ticket = Ticket {
             pair,
             logins: from(client, rates.logins, b"logins", b"").into_iter().flatten().collect(),
             failures: failures.flatten().collect(),
-            known,
+            recent_login,
         };
         self.reserve(&ticket.limits()).await?;
         Ok(ticket)
@@ -111,8 +112,8 @@ impl Throttle {
             },
             store.refund(&ticket.failures),
             async {
-                match ticket.known {
-                    Some(known) => store.remember(known, KNOWN_FOR).await,
+                match ticket.recent_login {
+                    Some(recent_login) => store.remember(recent_login, RECENT_LOGIN_PERIOD).await,
                     None => Ok(()),
                 }
             },
@@ -125,8 +126,8 @@ impl Throttle {
         tell(self.store.refund(&ticket.limits()).await);
     }
 
-    async fn knows(&self, known: Option<AttemptKey>) -> Result<bool, Error> {
-        match known {
+    async fn has_recent_login(&self, recent_login: Option<AttemptKey>) -> Result<bool, Error> {
+        match recent_login {
             Some(key) => self.store.knows(key).await.map_err(|error| unavailable(&error)),
             None => Ok(false),
         }

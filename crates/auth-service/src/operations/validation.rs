@@ -13,7 +13,7 @@ pub(crate) struct Question<'a> {
 }
 
 /// The store's answer to each question, in order; only well-formed tokens reach it, in one batch.
-/// None for the others. One that cannot be asked is an error for all of them.
+/// None for the others. A store that does not answer is an error for all of them.
 pub(crate) async fn validate<'a, E>(
     domain: &Domain,
     questions: impl ExactSizeIterator<Item = Result<Question<'a>, E>>,

@@ -1,4 +1,4 @@
-//! What backends keep in a session over several requests. Each value has a version, so that of two
+//! The values that backends store in a session over several requests. Each value has a version, so that of two
 //! writers neither overwrites the other unseen.
 
 use session::{Condition, Dead, Kind, SessionId, VALUES_LIMIT, ValueChange, ValueWrite, Values};
@@ -22,7 +22,7 @@ impl<'a> Key<'a> {
 
 /// All values of the caller's session.
 pub(crate) async fn read_all(domain: &Domain, caller: &Caller) -> Result<Values, Error> {
-    let values = domain.sessions.store().values(keeper(caller)?).await?;
+    let values = domain.sessions.store().values(session_with_values(caller)?).await?;
     values.ok_or_else(|| Dead::Unknown.into())
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn write(
     change: ValueChange,
     condition: Condition,
 ) -> Result<Option<u64>, Error> {
-    let id = keeper(caller)?;
+    let id = session_with_values(caller)?;
     match domain.sessions.store().write_value(id, key.0, change, condition).await? {
         ValueWrite::Put(version) => Ok(Some(version)),
         ValueWrite::Deleted => Ok(None),
@@ -53,10 +53,10 @@ pub(crate) async fn write(
     }
 }
 
-/// The session that keeps values: one that this request has just used up keeps none.
-fn keeper(caller: &Caller) -> Result<SessionId, Error> {
+/// The caller's session, which must be one that has values: this request has just used a single-use one up.
+fn session_with_values(caller: &Caller) -> Result<SessionId, Error> {
     if caller.session.kind == Kind::SingleUse {
-        return Err(Error::Forbidden("a single-use session keeps no values"));
+        return Err(Error::Forbidden("a single-use session has no values"));
     }
     Ok(caller.session.id)
 }

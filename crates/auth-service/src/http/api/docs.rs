@@ -18,7 +18,7 @@ use crate::http::openapi::DocsProblems;
 const PAGE: &str = include_str!("docs/page.html");
 const START: &str = include_str!("docs/start.js");
 
-/// What makes the document, when it is first asked for.
+/// Makes the document at the first request for it.
 #[derive(Clone, Copy)]
 pub(crate) struct Documented(pub(crate) fn() -> OpenApi);
 

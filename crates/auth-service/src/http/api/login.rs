@@ -29,7 +29,7 @@ pub(crate) async fn log_in_by_json(
     reply::token(app, StatusCode::OK, &issued)
 }
 
-/// A login by what stands behind the scheme of HTTP Basic
+/// A login by the credentials of HTTP Basic
 /// ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)), with UTF-8.
 pub(crate) async fn log_in_by_basic(
     app: &App,

@@ -180,7 +180,7 @@ fn versions(tags: &str) -> Option<Vec<u64>> {
     Some(versions)
 }
 
-/// A JSON text of any shape, kept as it was written.
+/// A JSON text of any shape, stored as it was written.
 struct RawJson(Box<str>);
 
 impl RawJson {

@@ -23,7 +23,7 @@ use crate::view;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EndQuery {
-    /// The one that is kept: the caller's own.
+    /// The session that lives on: the caller's own.
     #[param(inline)]
     keep: Option<Keep>,
 }

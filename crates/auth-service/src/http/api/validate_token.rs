@@ -93,14 +93,14 @@ impl ToSchema for ValidateAnswer<'_> {
 }
 
 /// The answer for each item, in order; none for a malformed one.
-async fn ask(app: &App, asked: &ValidateItems<'_>) -> Result<Vec<Option<Outcome>>, ApiError> {
-    let beside = seen_at(asked.client())?;
-    let questions = asked.items().iter().map(|item| {
+async fn ask(app: &App, request: &ValidateItems<'_>) -> Result<Vec<Option<Outcome>>, ApiError> {
+    let default_seen = seen_at(request.client())?;
+    let questions = request.items().iter().map(|item| {
         let seen = match &item.client {
             Some(client) => seen_at(Some(client))?,
-            None => beside.clone(),
+            None => default_seen.clone(),
         };
-        let intent = if asked.touches(item) { Intent::Use } else { Intent::Look };
+        let intent = if request.touches(item) { Intent::Use } else { Intent::Look };
         Ok::<_, ApiError>(Question { token: &item.token, intent, seen })
     });
     validation::validate(&app.domain, questions).await
@@ -117,20 +117,20 @@ fn verdict(outcome: Option<&Outcome>) -> Verdict<'_> {
     })
 }
 
-fn trace(asked: &ValidateItems<'_>, verdicts: &[Verdict<'_>]) {
+fn trace(request: &ValidateItems<'_>, verdicts: &[Verdict<'_>]) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    for (item, verdict) in asked.items().iter().zip(verdicts) {
-        let request_id = asked.request_id(item).unwrap_or_default();
+    for (item, verdict) in request.items().iter().zip(verdicts) {
+        let request_id = request.request_id(item).unwrap_or_default();
         let session_id = verdict.session.as_ref().map(|session| session.id.to_string());
         let reason = verdict.reason.map(Reason::as_str);
         let alive = verdict.authenticated;
-        tracing::debug!(asked_by = %printable(request_id), session_id, reason, alive, "validated");
+        tracing::debug!(caller_request_id = %printable(request_id), session_id, reason, alive, "validated");
     }
 }
 
-/// What another service calls its request stands in our logs only if it has the form of an id.
+/// The id of another service's request is logged only if it has the form of an id.
 fn printable(request_id: &str) -> &str {
     if request_id.is_empty() || is_request_id(request_id.as_bytes()) {
         request_id
@@ -139,7 +139,7 @@ fn printable(request_id: &str) -> &str {
     }
 }
 
-/// What is said of the client must be understood: passed over, it would be no different from a
+/// The description of the client must be readable: passed over, it would be no different from a
 /// client that nothing is known of, and a bound session would not be checked.
 fn seen_at(client: Option<&Client>) -> Result<SeenAt, ApiError> {
     let Some(client) = client else {

@@ -1,6 +1,6 @@
-//! Reading bodies: their media type, their length, their fields; and what is said of a wrong one.
+//! Reading bodies: their media type, their length, their fields; and the errors of a wrong one.
 //!
-//! What a caller sent is never repeated in an answer: it may be a password in the wrong place.
+//! What a caller sent is never repeated in an answer: it may be a password in the wrong field.
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest, MatchedPath, Request};
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::http::error::ApiError;
 use crate::operations::{Fault, Field};
 
-/// The most bytes of a body, where nothing else is said.
+/// The most bytes of a body, where the handler sets no other limit.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 /// The most bytes of a login's body.
 pub(crate) const LOGIN_LIMIT: usize = 16 * 1024;

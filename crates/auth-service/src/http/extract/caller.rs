@@ -33,7 +33,7 @@ pub(crate) async fn present_by_backend(app: &App, parts: &Parts) -> Result<Calle
 }
 
 /// The caller of a request that may come without one: a credential that opens nothing is none.
-/// One that nobody can tell from another, or that cannot be looked at, is an error here too.
+/// An ambiguous one, or one that the store does not answer for, is an error here too.
 pub(crate) async fn present_if_any(app: &App, parts: &Parts) -> Result<Option<Caller>, ApiError> {
     match present(app, parts, Intent::Use).await {
         Ok(caller) => Ok(Some(caller)),

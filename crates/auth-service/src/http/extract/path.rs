@@ -1,4 +1,4 @@
-//! What stands in a path. The one way to read it.
+//! The parameters of a path. The one way to read them.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

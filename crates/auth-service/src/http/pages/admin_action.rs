@@ -49,7 +49,7 @@ struct ActionPage<'a> {
 }
 
 impl Action {
-    /// As the path says it; whoever makes up another finds nothing.
+    /// As it is written in the path; any other name is not found.
     fn parse(path: &str) -> Result<Self, ApiError> {
         let path = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(path);
         Self::deserialize(path).map_err(|_| ApiError::NotFound)
@@ -115,15 +115,15 @@ pub(crate) async fn act(
     Path((id, action)): Path<(String, String)>,
     Form(form): Form<ActionForm>,
 ) -> Result<Response, ApiError> {
-    let asked = Action::parse(&action)?;
+    let chosen = Action::parse(&action)?;
     let user = accounts::get(&app.domain, user_id(&id)?).await?;
-    match carry_out(&app, &caller, &user, asked, &form.roles).await {
-        Ok(()) if asked == Action::Delete => Ok(see_other(&format!("{ADMIN_USERS}?done=deleted"))),
+    match carry_out(&app, &caller, &user, chosen, &form.roles).await {
+        Ok(()) if chosen == Action::Delete => Ok(see_other(&format!("{ADMIN_USERS}?done=deleted"))),
         Ok(()) => Ok(see_other(&format!("{ADMIN_USERS}/{}?done={action}", user.id))),
         Err(error) => {
             let error = ApiError::from(error);
             let notice = Some(Notice::refused(&error));
-            show(&app, &caller, error.status(), &user, asked, form.roles, notice)
+            show(&app, &caller, error.status(), &user, chosen, form.roles, notice)
         }
     }
 }

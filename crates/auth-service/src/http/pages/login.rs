@@ -77,7 +77,7 @@ pub(crate) async fn show_login(
     show(&app, StatusCode::OK, "", &query, None)
 }
 
-/// A form login: a session in a cookie, in the place of the one that the form came with.
+/// A form login: a session in a cookie, which replaces the session that the form came with.
 pub(crate) async fn log_in_by_form(
     app: &App,
     parts: &Parts,

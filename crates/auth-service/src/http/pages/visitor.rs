@@ -49,7 +49,7 @@ where
     }
 }
 
-/// A browser that a login would help is sent there; everybody else is told what is wrong.
+/// A browser that a login would help is sent there; everybody else gets the error as a page.
 fn turned_away(parts: &Parts, error: ApiError) -> Response {
     let login_helps = matches!(error, ApiError::MissingToken | ApiError::InvalidToken(_));
     if login_helps && wants_page(&parts.headers) {

@@ -9,7 +9,7 @@ pub(super) struct Position {
     pub(super) seq: i64,
     user: Uuid,
     generation: i64,
-    /// The name of the history; none where nobody could tell.
+    /// The name of the history; none where the store could not name it.
     pub(super) history: Option<String>,
 }
 

@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn ending(seq: i64, user: u128, generation: i64, kept: Option<u128>) -> SessionEnding {
+fn ending(seq: i64, user: u128, generation: i64, spared: Option<u128>) -> SessionEnding {
     let user_id = Uuid::from_u128(user);
-    SessionEnding { seq, user_id, generation, spared_session: kept.map(Uuid::from_u128) }
+    SessionEnding { seq, user_id, generation, spared_session: spared.map(Uuid::from_u128) }
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn of_each_user_the_newest_ending_counts_in_its_order_with_what_it_kept() {
         ending(7, 1, 3, Some(6)),
         ending(2, 2, 2, None),
     ];
-    let orders = newest_of_each(&newest_first);
+    let orders = newest_by_user(&newest_first);
     let orders: Vec<_> = orders
         .iter()
         .map(|(user, ending)| {

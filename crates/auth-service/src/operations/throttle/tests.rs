@@ -2,8 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
 
-mod known;
 mod logins;
+mod recent_logins;
 mod unanswered;
 
 use clock::ManualClock;

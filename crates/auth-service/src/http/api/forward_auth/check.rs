@@ -23,7 +23,7 @@ use crate::http::reply;
 /// Headers of which only the name is shown.
 const SECRET: &[&str] =
     &["authorization", "proxy-authorization", "token", "x-internal-key", "set-cookie"];
-/// How a token begins, wherever it stands.
+/// What every token begins with.
 const TOKEN_PREFIX: &str = "rfl_";
 const MASK: &str = "…";
 
@@ -41,9 +41,9 @@ pub(crate) struct Check {
     /// Whether it is a browser's navigation, which is sent to the login page.
     is_navigation: bool,
     /// The URL that the proxy says was asked for, where that can be told.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "asked_for", skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    asked_for: Option<String>,
+    requested_url: Option<String>,
 }
 
 /// One header.
@@ -66,7 +66,7 @@ pub(crate) struct DerivedClient {
     why: String,
 }
 
-/// What the doors would answer.
+/// What the forward-auth endpoints would answer.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Decision {
     /// The status, before a navigation is redirected.
@@ -102,7 +102,7 @@ pub(crate) async fn check(
         client: client(&app, &parts),
         decision: reported(decision),
         is_navigation: original.is_navigation,
-        asked_for: original.url.map(|url| masked("", &url)),
+        requested_url: original.url.map(|url| masked("", &url)),
     };
     reply::json(StatusCode::OK, &check)
 }

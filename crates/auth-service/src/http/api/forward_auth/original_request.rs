@@ -1,5 +1,5 @@
 //! What a browser asked a proxy for, and where it is sent to log in. None of it decides anything:
-//! whoever made it up has only sent himself astray.
+//! somebody who forges it only sends their own browser to the wrong page.
 
 use std::borrow::Cow;
 
@@ -49,10 +49,10 @@ impl OriginalRequest {
         }
     }
 
-    /// As Envoy tells it, who asks with the request itself at a longer path.
+    /// As Envoy sends it: the request itself, below the path of our endpoint.
     pub(super) fn by_path(parts: &Parts, path: impl FnOnce(&str) -> Option<&str>) -> Self {
-        let asked = parts.uri.path_and_query().map_or("", |asked| asked.as_str());
-        let uri = path(asked).map(|rest| match rest.as_bytes().first() {
+        let original = parts.uri.path_and_query().map_or("", |original| original.as_str());
+        let uri = path(original).map(|rest| match rest.as_bytes().first() {
             Some(b'/') => Cow::Borrowed(rest),
             _ => Cow::Owned(format!("/{rest}")),
         });
@@ -84,8 +84,8 @@ impl OriginalRequest {
 }
 
 /// What follows Envoy's endpoint.
-pub(super) fn below_endpoint(asked: &str) -> Option<&str> {
-    asked.strip_prefix(EXT_AUTHZ)
+pub(super) fn below_endpoint(original: &str) -> Option<&str> {
+    original.strip_prefix(EXT_AUTHZ)
 }
 
 /// The role in the path of Envoy's other endpoint, and how to find what follows it. A role that is no
@@ -98,7 +98,7 @@ pub(super) fn role_and_path(
     let role = rest.split('/').next().unwrap_or_default();
     let start = EXT_AUTHZ_ROLE.len() + role.len();
     let role = decoded(role).unwrap_or(Cow::Borrowed(""));
-    (role, move |asked| asked.get(start..))
+    (role, move |original| original.get(start..))
 }
 
 /// A person follows a link or types an address; anything else wants a status.
@@ -157,17 +157,17 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    fn login(asked: &OriginalRequest) -> Option<String> {
+    fn login(original: &OriginalRequest) -> Option<String> {
         let public: Url = "https://auth.example.com/".parse().unwrap();
-        let login = asked.login(&public, &ApiError::MissingToken)?;
+        let login = original.login(&public, &ApiError::MissingToken)?;
         Some(login.to_str().unwrap().to_owned())
     }
 
     #[test]
     fn a_navigation_is_sent_to_the_login_and_comes_back_to_what_was_asked_for() {
-        let asked = OriginalRequest::by_headers(&parts("GET", "/authz/forward-auth", BROWSER));
+        let original = OriginalRequest::by_headers(&parts("GET", "/authz/forward-auth", BROWSER));
         assert_eq!(
-            login(&asked).unwrap(),
+            login(&original).unwrap(),
             "https://auth.example.com/login?next=https%3A%2F%2Fapp.example.com%2Fa%3Fb%3Dc%26d"
         );
     }
@@ -183,15 +183,15 @@ mod tests {
             let mut headers = BROWSER.to_vec();
             headers.retain(|(name, _)| *name != more.0);
             headers.push(more);
-            let asked = OriginalRequest::by_headers(&parts("GET", "/", &headers));
-            assert_eq!(login(&asked), None, "{more:?}");
+            let original = OriginalRequest::by_headers(&parts("GET", "/", &headers));
+            assert_eq!(login(&original), None, "{more:?}");
         }
         assert_eq!(login(&OriginalRequest::by_headers(&parts("POST", "/", BROWSER))), None);
         assert_eq!(login(&OriginalRequest::by_headers(&parts("GET", "/", &[]))), None);
-        let asked = OriginalRequest::by_headers(&parts("GET", "/", BROWSER));
+        let original = OriginalRequest::by_headers(&parts("GET", "/", BROWSER));
         let public: Url = "https://auth.example.com".parse().unwrap();
         for other in [ApiError::Forbidden("x"), ApiError::Unavailable("x")] {
-            assert_eq!(asked.login(&public, &other), None, "{other:?}");
+            assert_eq!(original.login(&public, &other), None, "{other:?}");
         }
     }
 
@@ -211,12 +211,16 @@ mod tests {
             let mut headers = BROWSER.to_vec();
             headers.retain(|(other, _)| *other != name);
             headers.push((name, value));
-            let asked = OriginalRequest::by_headers(&parts("GET", "/", &headers));
-            assert_eq!(login(&asked).unwrap(), "https://auth.example.com/login", "{name} {value}");
+            let original = OriginalRequest::by_headers(&parts("GET", "/", &headers));
+            assert_eq!(
+                login(&original).unwrap(),
+                "https://auth.example.com/login",
+                "{name} {value}"
+            );
         }
         let twice = [BROWSER, &[("x-forwarded-host", "app.example.com")]].concat();
-        let asked = OriginalRequest::by_headers(&parts("GET", "/", &twice));
-        assert_eq!(login(&asked).unwrap(), "https://auth.example.com/login");
+        let original = OriginalRequest::by_headers(&parts("GET", "/", &twice));
+        assert_eq!(login(&original).unwrap(), "https://auth.example.com/login");
     }
 
     #[test]
@@ -224,29 +228,29 @@ mod tests {
         let long = format!("/{}", "%".repeat(1000));
         let mut headers = BROWSER[..3].to_vec();
         headers.push(("x-forwarded-uri", &long));
-        let asked = OriginalRequest::by_headers(&parts("GET", "/", &headers));
-        assert_eq!(login(&asked).unwrap(), "https://auth.example.com/login");
+        let original = OriginalRequest::by_headers(&parts("GET", "/", &headers));
+        assert_eq!(login(&original).unwrap(), "https://auth.example.com/login");
     }
 
     #[test]
     fn envoys_path_is_what_follows_the_endpoint_to_the_letter() {
         let headers = [("host", "app.example.com:8443"), ("x-forwarded-proto", "https")];
-        for (path, asked_for) in [
+        for (path, expected_path) in [
             ("/authz/ext-authz/a/b?role=admin&next=x", "/a/b?role=admin&next=x"),
             ("/authz/ext-authz//a/../b%2f;c", "//a/../b%2f;c"),
             ("/authz/ext-authz/", "/"),
             ("/authz/ext-authz", "/"),
             ("/authz/ext-authz?a", "/?a"),
         ] {
-            let asked = OriginalRequest::by_path(&parts("GET", path, &headers), below_endpoint);
-            let expected = format!("https://app.example.com:8443{asked_for}");
-            assert_eq!(asked.url.unwrap(), expected, "{path}");
+            let original = OriginalRequest::by_path(&parts("GET", path, &headers), below_endpoint);
+            let expected = format!("https://app.example.com:8443{expected_path}");
+            assert_eq!(original.url.unwrap(), expected, "{path}");
         }
     }
 
     #[test]
     fn the_role_is_the_segment_after_envoys_other_endpoint() {
-        for (path, role, asked_for) in [
+        for (path, role, expected_path) in [
             ("/authz/ext-authz-role/admin/a?b", "admin", "/a?b"),
             ("/authz/ext-authz-role/admin", "admin", "/"),
             ("/authz/ext-authz-role/%61dmin/../user/", "admin", "/../user/"),
@@ -256,8 +260,8 @@ mod tests {
             let parts = parts("GET", path, &[("host", "a.example"), ("x-forwarded-proto", "http")]);
             let (found, rest) = role_and_path(&parts);
             assert_eq!(found, role, "{path}");
-            let asked = OriginalRequest::by_path(&parts, rest);
-            assert_eq!(asked.url.unwrap(), format!("http://a.example{asked_for}"), "{path}");
+            let original = OriginalRequest::by_path(&parts, rest);
+            assert_eq!(original.url.unwrap(), format!("http://a.example{expected_path}"), "{path}");
         }
     }
 }

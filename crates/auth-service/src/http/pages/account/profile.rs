@@ -60,12 +60,12 @@ pub(crate) async fn change_password(
             reply::set_cookie_of(&mut response, &app, &own);
             response
         }
-        Err(error) => refused(&app, &caller, in_place(error)).await,
+        Err(error) => refused(&app, &caller, at_its_field(error)).await,
     }
 }
 
-/// A wrong password is told beside the form that it was typed into.
-fn in_place(error: Error) -> ApiError {
+/// A wrong password is reported beside the form that it was typed into.
+fn at_its_field(error: Error) -> ApiError {
     if error == Field::new("current_password", Fault::Wrong).into() {
         ApiError::Unprocessable("your present password is another one".to_owned())
     } else {

@@ -27,29 +27,29 @@ struct Broken {
     reserves: bool,
 }
 
-fn gone<T>() -> Result<T, StoreError> {
+fn unavailable<T>() -> Result<T, StoreError> {
     Err(StoreError("gone".to_owned()))
 }
 
 #[async_trait::async_trait]
 impl AttemptStore for Broken {
     async fn reserve(&self, _: &[AttemptLimit]) -> Result<Reservation, StoreError> {
-        if self.reserves { Ok(Reservation::Admitted) } else { gone() }
+        if self.reserves { Ok(Reservation::Admitted) } else { unavailable() }
     }
 
     async fn refund(&self, _: &[AttemptLimit]) -> Result<(), StoreError> {
-        gone()
+        unavailable()
     }
 
     async fn clear(&self, _: AttemptKey) -> Result<(), StoreError> {
-        gone()
+        unavailable()
     }
 
     async fn remember(&self, _: AttemptKey, _: Duration) -> Result<(), StoreError> {
-        gone()
+        unavailable()
     }
 
     async fn knows(&self, _: AttemptKey) -> Result<bool, StoreError> {
-        if self.knows { Ok(false) } else { gone() }
+        if self.knows { Ok(false) } else { unavailable() }
     }
 }
