@@ -25,7 +25,7 @@ pub(crate) struct MeteredStore {
     end_reused: Histogram,
     remove: Histogram,
     remove_subject: Histogram,
-    remove_each: Histogram,
+    remove_many: Histogram,
     remove_subjects: Histogram,
     scan: Histogram,
     list: Histogram,
@@ -49,7 +49,7 @@ impl MeteredStore {
             end_reused: of("end_reused"),
             remove: of("remove"),
             remove_subject: of("remove_subject"),
-            remove_each: of("remove_each"),
+            remove_many: of("remove_each"),
             remove_subjects: of("remove_subjects"),
             scan: of("scan"),
             list: of("list"),
@@ -124,10 +124,10 @@ impl SessionStore for MeteredStore {
         answer
     }
 
-    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
         let since = self.clock.now();
-        let answer = self.store.remove_each(ids).await;
-        self.observe(&self.remove_each, since);
+        let answer = self.store.remove_many(ids).await;
+        self.observe(&self.remove_many, since);
         answer
     }
 

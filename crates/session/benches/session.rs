@@ -1,6 +1,6 @@
 //! What the engine's small steps cost: reading clocks and tokens, touching sessions in memory,
 //! sweeping.
-//! Only the store in memory is asked here, and no socket: what a request costs is another matter.
+//! Only the store in memory is measured here, without sockets and HTTP.
 //!
 //! ```text
 //! cargo bench --bench session
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 const LIVE: usize = 1_000_000;
 /// Sessions of each user.
-const EACH: usize = 20;
+const SESSIONS_PER_USER: usize = 20;
 const EXPIRING: usize = 100_000;
 /// Prime to the number of sessions, and large: steps of this size go everywhere, in no order that
 /// the processor foresees.
@@ -56,7 +56,7 @@ impl Filled {
     fn new(clock: Arc<dyn Clock>) -> Self {
         let mut filled = Self {
             store: MemoryStore::new(clock),
-            subjects: (0..LIVE / EACH).map(subject).collect(),
+            subjects: (0..LIVE / SESSIONS_PER_USER).map(subject).collect(),
             agents: (0..500).map(|number| format!("agent {number}").into()).collect(),
             presented: Vec::new(),
         };

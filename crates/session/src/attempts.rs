@@ -41,7 +41,7 @@ impl AttemptKey {
         Self(key)
     }
 
-    /// A digest that a store kept.
+    /// A digest that was stored.
     pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
@@ -79,7 +79,7 @@ pub enum Reservation {
 /// that every store runs.
 ///
 /// INVARIANT: an attempt is counted before it is made. Of any number of concurrent ones, on any
-/// number of nodes, no more are admitted than are left.
+/// number of nodes, no more are admitted than the limit allows.
 /// INVARIANT: what is throttled is never forgotten to make room: a store that is full says
 /// [`StoreError`].
 #[async_trait]
@@ -103,7 +103,7 @@ pub trait AttemptStore: Send + Sync + 'static {
     async fn remember(&self, key: AttemptKey, period: Duration) -> Result<(), StoreError>;
 
     /// Whether a key is remembered.
-    async fn knows(&self, key: AttemptKey) -> Result<bool, StoreError>;
+    async fn is_remembered(&self, key: AttemptKey) -> Result<bool, StoreError>;
 }
 
 #[cfg(test)]

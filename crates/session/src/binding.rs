@@ -16,7 +16,7 @@ pub struct Binding {
     pub user_agent: bool,
 }
 
-/// Where a token was presented from, as far as the door knows it. What is `None` is not compared;
+/// Where a token was presented from, as far as the endpoint knows it. What is `None` is not compared;
 /// a client known to have sent no user agent has an empty one.
 #[derive(Clone, Debug, Default)]
 pub struct SeenAt {

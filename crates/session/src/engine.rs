@@ -1,5 +1,5 @@
-//! Issues, mints, validates and rotates sessions: the one module that does, whatever the door and
-//! whatever the store.
+//! Issues, mints, validates and rotates sessions: the only module that does, for all endpoints and
+//! all stores.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ type Ended = HashMap<SessionId, Result<(), StoreError>>;
 /// Fills a buffer with cryptographic randomness, or fails.
 pub type RandomSource = Arc<dyn Fn(&mut [u8]) -> Result<(), SessionError> + Send + Sync>;
 
-/// The session engine: a cheap handle that all doors share.
+/// The session engine: a cheap handle that all endpoints share.
 #[derive(Clone)]
 pub struct Sessions {
     store: Arc<dyn SessionStore>,

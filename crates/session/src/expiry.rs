@@ -94,7 +94,7 @@ impl Expiry {
         Self { used, ..self }
     }
 
-    /// The time left before the session ends unused.
+    /// The remaining time before the session ends unused.
     pub(crate) fn remaining(&self, now: Moment) -> Duration {
         Duration::from_millis(self.expires_ms().saturating_sub(Ms::of(now).get()))
     }

@@ -9,13 +9,13 @@ use uuid::Uuid;
 /// How long a look at the store's owner counts. The follower of endings looks each second.
 const LASTS: Duration = Duration::from_secs(2);
 
-/// To whom the sessions in the store belong, as it says itself.
+/// Which users' database the sessions belong to, as the store says itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// The users' database that the engine works for, or nobody else: the store is not shared.
     Us,
     /// No users' database: the store is new, or was emptied.
-    Nobody,
+    Unclaimed,
     /// Another users' database.
     Other(Uuid),
 }
@@ -49,7 +49,7 @@ impl Lease {
         millis(now) < self.until_ms.load(Ordering::Acquire)
     }
 
-    /// Judges what the store said to a look that began then.
+    /// Judges the reply of the store to a request that began then.
     pub(crate) fn judge(&self, stored: Option<Uuid>, began: Moment) -> Owner {
         match stored {
             Some(stored) if stored == self.database => {
@@ -58,7 +58,7 @@ impl Lease {
             }
             other => {
                 self.until_ms.store(0, Ordering::Release);
-                other.map_or(Owner::Nobody, Owner::Other)
+                other.map_or(Owner::Unclaimed, Owner::Other)
             }
         }
     }
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(lease.judge(Some(theirs), second(11)), Owner::Other(theirs));
         assert!(!lease.holds(second(11)));
         assert_eq!(lease.judge(Some(ours), second(11)), Owner::Us);
-        assert_eq!(lease.judge(None, second(11)), Owner::Nobody);
+        assert_eq!(lease.judge(None, second(11)), Owner::Unclaimed);
         assert!(!lease.holds(second(11)));
     }
 }

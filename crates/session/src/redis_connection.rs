@@ -11,8 +11,8 @@ mod cluster;
 mod connection;
 mod node;
 mod script;
-mod script_call;
 mod script_reply;
+mod script_request;
 mod slots;
 mod stream;
 mod timeouts;
@@ -26,16 +26,16 @@ use redis::Value;
 
 pub use address::{InvalidRedisAddress, RedisAddress};
 pub(crate) use script::{Script, digest_of, script};
-pub(crate) use script_call::{ScriptBatch, ScriptCall};
 pub(crate) use script_reply::ScriptReply;
+pub(crate) use script_request::{ScriptBatch, ScriptRequest};
 
-use self::batched::{BatchedNode, KEYS_PER_CALL};
+use self::batched::{BatchedNode, KEYS_PER_REQUEST};
 use self::cluster::Cluster;
 use self::node::{Durability, Node, NodeReply};
 use self::timeouts::RESPONSE;
 use crate::StoreError;
 
-/// The reply to one call.
+/// The reply to one request.
 pub(crate) type Reply = Result<Value, StoreError>;
 
 /// A connection to one Redis, or to all servers of a cluster: a cheap handle.
@@ -101,20 +101,20 @@ impl RedisConnection {
 
     /// What the operator should know: settings of the servers that may lose sessions.
     pub async fn warnings(&self) -> Vec<String> {
-        let infos = self.run_on_all(|| ScriptCall::command("INFO", b"everything")).await;
+        let infos = self.run_on_all(|| ScriptRequest::command("INFO", b"everything")).await;
         warnings::warnings(infos.iter().flatten(), self.wait_for_replica)
     }
 
     /// Whether one server answers at least: the others may be replaced at this moment.
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        let mut replies = self.run_on_all(|| ScriptCall::command("PING", b"")).await;
+        let mut replies = self.run_on_all(|| ScriptRequest::command("PING", b"")).await;
         if replies.iter().any(Result::is_ok) {
             return Ok(());
         }
         only(std::mem::take(&mut replies)).map(|_| ())
     }
 
-    /// Checks each connection, and makes those anew that broke while nobody used them.
+    /// Checks each connection, and reconnects those that broke while they were idle.
     pub(crate) async fn reconnect(&self) -> Result<(), StoreError> {
         if self.wait_for_replica {
             match &*self.target {
@@ -125,39 +125,40 @@ impl RedisConnection {
         self.ping().await
     }
 
-    /// Makes all calls at once, in their order on each server; a reply for each.
-    pub(crate) async fn run(&self, calls: &[ScriptCall]) -> Vec<Reply> {
-        self.run_until(Durability::Primary, calls).await
+    /// Sends all requests at once, in their order on each server; a reply for each.
+    pub(crate) async fn run(&self, requests: &[ScriptRequest]) -> Vec<Reply> {
+        self.run_until(Durability::Primary, requests).await
     }
 
     /// The same for what must not come undone: if so demanded, it has succeeded only once a replica
     /// has stored it, and whatever was done there before.
-    pub(crate) async fn run_durably(&self, calls: &[ScriptCall]) -> Vec<Reply> {
+    pub(crate) async fn run_durably(&self, requests: &[ScriptRequest]) -> Vec<Reply> {
         let replica = self.wait_for_replica;
-        self.run_until(if replica { Durability::Replica } else { Durability::Primary }, calls).await
+        self.run_until(if replica { Durability::Replica } else { Durability::Primary }, requests)
+            .await
     }
 
-    /// Makes one call.
-    pub(crate) async fn run_one(&self, call: ScriptCall) -> Reply {
-        only(self.run(&[call]).await)
+    /// Sends one request.
+    pub(crate) async fn run_one(&self, request: ScriptRequest) -> Reply {
+        only(self.run(&[request]).await)
     }
 
-    /// Makes one call, whose outcome must not come undone.
-    pub(crate) async fn run_one_durably(&self, call: ScriptCall) -> Reply {
-        only(self.run_durably(&[call]).await)
+    /// Sends one request, whose outcome must not come undone.
+    pub(crate) async fn run_one_durably(&self, request: ScriptRequest) -> Reply {
+        only(self.run_durably(&[request]).await)
     }
 
     /// An empty batch for a script that works on each of many keys for itself. In a cluster the keys
-    /// are in different slots, and each needs a call of its own.
+    /// are in different slots, and each needs a request of its own.
     pub(crate) fn batch(&self, script: &'static Script) -> ScriptBatch {
-        let keys_per_call = match &*self.target {
-            Target::Single(_) => KEYS_PER_CALL,
+        let keys_per_request = match &*self.target {
+            Target::Single(_) => KEYS_PER_REQUEST,
             Target::Cluster(_) => 1,
         };
-        ScriptBatch::new(script, keys_per_call)
+        ScriptBatch::new(script, keys_per_request)
     }
 
-    /// Makes a batch, together with what others request at this time; the reply about each key, in
+    /// Sends a batch, in one round trip with those of other callers; the reply about each key, in
     /// their order.
     pub(crate) async fn run_batch(
         &self,
@@ -166,7 +167,7 @@ impl RedisConnection {
         match &*self.target {
             Target::Single(server) => server.run(batch).await,
             Target::Cluster(cluster) => {
-                let replies = cluster.run(&batch.into_calls(), Durability::Primary).await;
+                let replies = cluster.run(&batch.into_requests(), Durability::Primary).await;
                 replies.into_iter().flat_map(|reply| ScriptReply::split(reply, 1)).collect()
             }
         }
@@ -177,13 +178,13 @@ impl RedisConnection {
         self.wait_for_replica
     }
 
-    /// Makes the same call on each server that stores keys.
-    pub(crate) async fn run_on_all(&self, call: impl Fn() -> ScriptCall) -> Vec<Reply> {
+    /// Sends the same request to each server that stores keys.
+    pub(crate) async fn run_on_all(&self, request: impl Fn() -> ScriptRequest) -> Vec<Reply> {
         match &*self.target {
             Target::Single(server) => {
-                settled(server.node().run(&[call()], Durability::Primary).await)
+                settled(server.node().run(&[request()], Durability::Primary).await)
             }
-            Target::Cluster(cluster) => cluster.run_on_all(&call).await,
+            Target::Cluster(cluster) => cluster.run_on_all(&request).await,
         }
     }
 
@@ -195,16 +196,16 @@ impl RedisConnection {
         }
     }
 
-    /// Makes a call on one of them, by its number; `None` where there are not so many.
-    pub(crate) async fn run_on(&self, server: usize, call: ScriptCall) -> Option<Reply> {
+    /// Sends a request to one of them, by its number; `None` where there are not so many.
+    pub(crate) async fn run_on(&self, server: usize, request: ScriptRequest) -> Option<Reply> {
         match &*self.target {
             Target::Single(single) if server == 0 => {
-                Some(only(settled(single.node().run(&[call], Durability::Primary).await)))
+                Some(only(settled(single.node().run(&[request], Durability::Primary).await)))
             }
             Target::Single(_) => None,
             Target::Cluster(cluster) => {
                 let host = cluster.masters().into_iter().nth(server)?;
-                Some(cluster.run_on(&host, &call).await)
+                Some(cluster.run_on(&host, &request).await)
             }
         }
     }
@@ -218,18 +219,18 @@ impl RedisConnection {
         }
     }
 
-    async fn run_until(&self, durability: Durability, calls: &[ScriptCall]) -> Vec<Reply> {
-        if calls.is_empty() {
+    async fn run_until(&self, durability: Durability, requests: &[ScriptRequest]) -> Vec<Reply> {
+        if requests.is_empty() {
             return Vec::new();
         }
         match &*self.target {
-            Target::Single(server) => settled(server.node().run(calls, durability).await),
-            Target::Cluster(cluster) => cluster.run(calls, durability).await,
+            Target::Single(server) => settled(server.node().run(requests, durability).await),
+            Target::Cluster(cluster) => cluster.run(requests, durability).await,
         }
     }
 }
 
-/// The one reply; where there is none at all, nobody answered.
+/// The one reply; where there is none at all, the server is unreachable.
 fn only(mut replies: Vec<Reply>) -> Reply {
     replies.pop().unwrap_or_else(|| Err(unreachable("the server")))
 }

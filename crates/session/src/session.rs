@@ -110,7 +110,7 @@ pub struct Session {
     pub expires_at_ms: i64,
     /// When it ends in any case.
     pub absolute_expires_at_ms: i64,
-    /// The time left before it ends unused.
+    /// The remaining time before it ends unused.
     pub expires_in: Duration,
     /// How long ago the password was given.
     pub login_age: Duration,
@@ -165,7 +165,7 @@ pub enum Dead {
 /// A store's answer to a presented token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The session lives, and stands like this after what was done.
+    /// The session lives; this is its state after what was done.
     Alive(Session),
     /// It does not.
     Dead(Dead),

@@ -1,4 +1,4 @@
-//! What every session store does. Which store it is, nobody above needs to know.
+//! What every session store does. The crates above do not depend on which store it is.
 
 #[cfg(test)]
 pub(crate) mod conformance;
@@ -37,7 +37,7 @@ pub type Outcome = Result<Verdict, StoreError>;
 pub enum Insertion {
     /// The session lives; its subject's cap ended these others.
     Created {
-        /// As it stands now.
+        /// Its state now.
         session: Session,
         /// Ended because the user had too many.
         ended: Vec<SessionId>,
@@ -57,7 +57,7 @@ pub struct Ending {
     pub keep: Option<SessionId>,
 }
 
-/// What backends keep in a session: JSON text by key, each with the version of its last write.
+/// The values that backends store in a session: JSON text by key, each with the version of its last write.
 pub type Values = BTreeMap<String, (u64, Box<str>)>;
 
 /// What to write under a key.
@@ -85,7 +85,7 @@ pub enum Condition {
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueWrite {
-    /// It stands, with this version, which no value of this session had before.
+    /// It is stored, with this version, which no value of this session had before.
     Put(u64),
     /// The key has no value (any more).
     Deleted,
@@ -94,7 +94,7 @@ pub enum ValueWrite {
     /// It would be more than [`VALUES_LIMIT`] bytes in all. Nothing was changed.
     TooLarge,
     /// The session does not live.
-    Gone,
+    SessionDead,
 }
 
 /// What a sweep did.
@@ -165,7 +165,7 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Ends each of these, also what cannot be read, in as few round trips as it takes. `true` for
     /// one that was live.
-    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>>;
+    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>>;
 
     /// [`remove_subject`](Self::remove_subject) for many, in as few round trips as it takes; names
     /// those that were live, with whose they were.
@@ -174,14 +174,14 @@ pub trait SessionStore: Send + Sync + 'static {
         endings: &[(Uuid, Ending)],
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError>;
 
-    /// A part of all sessions, whoever's. What lives from the beginning of a walk to its end is
+    /// A part of the sessions of all subjects. What lives from the beginning of a walk to its end is
     /// shown at least once; what comes or goes meanwhile may be. Only looks.
     async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError>;
 
     /// A subject's live sessions, in no order. Only looks.
     async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError>;
 
-    /// What is kept in a session; `None` if it does not live. Only looks.
+    /// The values of a session; `None` if it does not live. Only looks.
     async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError>;
 
     /// Writes one value of a live session if the condition holds. Not a use.
@@ -218,10 +218,10 @@ pub trait SessionStore: Send + Sync + 'static {
     async fn reassign(&self, id: Uuid) -> Result<(), StoreError>;
 
     /// Names the history of what it keeps. Under another name it may lack what was done before, as
-    /// where a replica took over; `None` where nobody can tell.
+    /// where a replica took over; `None` where the store cannot name it.
     async fn history(&self) -> Option<String>;
 
-    /// What a follower of changes to users last wrote down. It is gone where the sessions are.
+    /// What a follower of changes to users last wrote down. It is lost where the sessions are lost.
     async fn bookmark(&self) -> Result<Option<String>, StoreError>;
 
     /// Writes that down.

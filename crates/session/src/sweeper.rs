@@ -48,7 +48,7 @@ impl Sweeper {
     ///
     /// # Cancel safety
     ///
-    /// A sweep may be left at any point; the next one goes on where it was.
+    /// A sweep may be cancelled at any point; the next one goes on where it was.
     pub async fn run(self, cancel: CancellationToken) {
         let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

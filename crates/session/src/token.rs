@@ -1,7 +1,7 @@
 //! The token: how one is made, how one is read. Its secret exists here and in the one reply that
 //! hands it out; everything else knows its digest.
 //!
-//! `rfl_` + the session's id (22) + a secret (32) + the CRC-32 of what stands before (6), the last
+//! `rfl_` + the session's id (22) + a secret (32) + the CRC-32 of the characters before (6), the last
 //! three in base62 (`0-9A-Za-z`, big-endian, padded with `0`). The checksum spares a store the
 //! look-up of what was mistyped or made up, and lets a scanner tell a leaked token from noise.
 
@@ -38,7 +38,7 @@ impl Token {
     /// A new token for the session `id`, and the digest of its secret for the store.
     ///
     /// `random` is 128 bytes from a cryptographic source, four for each character: scaling 32 bits
-    /// to 62 values leaves a bias below 2^-26 a character, so that no draw has to be thrown away.
+    /// to 62 values has a bias below 2^-26 a character, so that no draw has to be thrown away.
     pub fn new(id: SessionId, random: &[u8; 128]) -> (Self, SecretDigest) {
         let mut text = Zeroizing::new([0_u8; LENGTH]);
         text[..4].copy_from_slice(PREFIX);

@@ -15,7 +15,7 @@ const MAX_LEN: usize = 512;
 /// logins. Measured on one core of 2026: Argon2 at its most 0.4 s, bcrypt of cost 14 1.0 s, PBKDF2
 /// 0.4 s with instructions for SHA-256, and a multiple of that without.
 const MAX_ARGON2_KIB_PASSES: u64 = 256 * 1024;
-const MAX_ARGON2_LANES: u32 = 16;
+const MAX_ARGON2_PARALLELISM: u32 = 16;
 const MAX_BCRYPT_COST: u32 = 14;
 /// For each 32 bytes of output, which are computed one after the other.
 const MAX_PBKDF2_ROUNDS: u64 = 4_000_000;
@@ -153,10 +153,10 @@ fn bound_argon2(params: &Params, own: &Params) -> Result<(), HashError> {
              one pass"
         )));
     }
-    if params.p_cost() > MAX_ARGON2_LANES.max(own.p_cost()) {
-        let lanes = params.p_cost();
+    if params.p_cost() > MAX_ARGON2_PARALLELISM.max(own.p_cost()) {
+        let parallelism = params.p_cost();
         return Err(HashError::TooCostly(format!(
-            "the argon2 hash has {lanes} lanes, and {MAX_ARGON2_LANES} are allowed"
+            "the argon2 hash has {parallelism} lanes, and {MAX_ARGON2_PARALLELISM} are allowed"
         )));
     }
     Ok(())

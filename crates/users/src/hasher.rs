@@ -76,8 +76,8 @@ impl Hasher {
 
 impl Recipe {
     fn new(options: &HashingOptions) -> Result<Self, OpenError> {
-        let params =
-            Params::new(options.memory_kib, options.passes, options.lanes, None).map_err(|_| {
+        let params = Params::new(options.memory_kib, options.passes, options.parallelism, None)
+            .map_err(|_| {
                 OpenError::Setting("these Argon2 parameters contradict each other".into())
             })?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_permit_for_a_caller_who_is_just_leaving_goes_on_to_the_next() {
+    async fn a_permit_for_a_caller_that_is_cancelled_goes_on_to_the_next() {
         let pool = pool(1, 16, Duration::from_mins(1));
         let (release, task) = occupy(&pool).await;
         let mut cancelled = Box::pin(pool.permit(share(1)));

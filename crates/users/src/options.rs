@@ -41,7 +41,7 @@ pub struct HashingOptions {
     /// Argon2id's passes over the memory, by default 2.
     pub passes: u32,
     /// Argon2id's lanes, by default 1.
-    pub lanes: u32,
+    pub parallelism: u32,
     /// How many passwords are hashed at once, by default one fewer than there are cores, at least one.
     pub permits: usize,
     /// How many may wait for that, by default 64 for each permit. One more is refused at once.
@@ -60,7 +60,7 @@ impl Default for HashingOptions {
         Self {
             memory_kib: 19_456,
             passes: 2,
-            lanes: 1,
+            parallelism: 1,
             permits,
             waiting: 64 * permits,
             wait: Duration::from_secs(5),
@@ -74,7 +74,7 @@ impl fmt::Debug for HashingOptions {
         f.debug_struct("HashingOptions")
             .field("memory_kib", &self.memory_kib)
             .field("passes", &self.passes)
-            .field("lanes", &self.lanes)
+            .field("lanes", &self.parallelism)
             .field("permits", &self.permits)
             .field("waiting", &self.waiting)
             .field("wait", &self.wait)

@@ -27,7 +27,7 @@ const PAGE: u32 = 500;
 /// What `AUTH_DATABASE_URL` must be for these commands.
 pub(super) const ACCEPTED: &str =
     "sqlite:PATH or postgres://… here: a change to users in memory would be gone at once";
-const NOBODY: &str = "there is no such user";
+const NO_SUCH_USER: &str = "there is no such user";
 /// The commands that make the database where there is none.
 const MAKES_DATABASE: [&str; 2] = ["add", "import"];
 /// The commands after which sessions end.
@@ -170,7 +170,7 @@ async fn change_users(
         "enable" => one(&change(directory, matches, disabled(false)).await?, as_json)?,
         "roles" => one(&change(directory, matches, roles(matches)).await?, as_json)?,
         "rename" => {
-            let user = directory.find_exactly(named(matches)).await?.context(NOBODY)?;
+            let user = directory.find_exactly(named(matches)).await?.context(NO_SUCH_USER)?;
             let new = matches.get_one::<String>("new").map(String::as_str).unwrap_or_default();
             one(&directory.rename(user.id, new).await?.user, as_json)?
         }
@@ -245,7 +245,7 @@ fn line(user: &UserView, state: &str) -> String {
 }
 
 async fn find(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<User> {
-    directory.find(named(matches)).await?.context(NOBODY)
+    directory.find(named(matches)).await?.context(NO_SUCH_USER)
 }
 
 fn named(matches: &ArgMatches) -> &str {

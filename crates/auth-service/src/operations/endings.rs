@@ -291,7 +291,7 @@ impl Endings {
     }
 
     async fn remove(&self, ids: &[SessionId]) -> Result<(), Lagging> {
-        for removed in self.sessions.store().remove_each(ids).await {
+        for removed in self.sessions.store().remove_many(ids).await {
             removed?;
         }
         Ok(())

@@ -128,7 +128,7 @@ impl Throttle {
 
     async fn has_recent_login(&self, recent_login: Option<AttemptKey>) -> Result<bool, Error> {
         match recent_login {
-            Some(key) => self.store.knows(key).await.map_err(|error| unavailable(&error)),
+            Some(key) => self.store.is_remembered(key).await.map_err(|error| unavailable(&error)),
             None => Ok(false),
         }
     }

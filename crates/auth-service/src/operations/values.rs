@@ -49,7 +49,7 @@ pub(crate) async fn write(
         ValueWrite::Deleted => Ok(None),
         ValueWrite::ConditionFailed => Err(Error::ConditionFailed),
         ValueWrite::TooLarge => Err(Error::TooLarge { limit: VALUES_LIMIT }),
-        ValueWrite::Gone => Err(Dead::Unknown.into()),
+        ValueWrite::SessionDead => Err(Dead::Unknown.into()),
     }
 }
 

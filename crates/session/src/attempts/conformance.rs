@@ -83,11 +83,11 @@ macro_rules! attempt_store_conformance {
     ($fixture:expr) => {
         $crate::attempts::conformance::attempt_store_conformance!($fixture;
             a_burst_is_admitted_and_then_no_more,
-            waiting_as_long_as_told_admits_again,
+            waiting_as_long_as_reported_admits_again,
             what_was_saved_up_is_never_more_than_a_burst,
             keys_are_counted_apart,
             an_attempt_that_one_limit_refuses_counts_under_none,
-            the_longest_wait_is_told,
+            the_longest_wait_is_reported,
             of_concurrent_attempts_exactly_what_is_left_is_admitted,
             concurrent_attempts_that_one_limit_refuses_count_under_none,
             a_refund_takes_back_one_attempt,
@@ -115,7 +115,7 @@ pub(crate) async fn a_burst_is_admitted_and_then_no_more(fixture: &Fixture) {
     assert_eq!(fixture.admitted(&[fixture.limit("a", 10)], 15).await, 10);
 }
 
-pub(crate) async fn waiting_as_long_as_told_admits_again(fixture: &Fixture) {
+pub(crate) async fn waiting_as_long_as_reported_admits_again(fixture: &Fixture) {
     let limit = [fixture.limit("a", 10)];
     assert_eq!(fixture.admitted(&limit, 10).await, 10);
     let wait = fixture.wait_for(&limit).await.unwrap();
@@ -148,7 +148,7 @@ pub(crate) async fn an_attempt_that_one_limit_refuses_counts_under_none(fixture:
     assert_eq!(fixture.admitted(&[wide], 20).await, 8);
 }
 
-pub(crate) async fn the_longest_wait_is_told(fixture: &Fixture) {
+pub(crate) async fn the_longest_wait_is_reported(fixture: &Fixture) {
     let second = fixture.limit("second", 5);
     let hour = AttemptLimit { per: Duration::from_hours(5), ..fixture.limit("hour", 5) };
     for limits in [[second, hour], [hour, second]] {
@@ -205,12 +205,12 @@ pub(crate) async fn a_cleared_key_starts_anew(fixture: &Fixture) {
 
 pub(crate) async fn a_key_is_remembered_until_its_time_is_over(fixture: &Fixture) {
     let key = fixture.key("a");
-    assert!(!fixture.store.knows(key).await.unwrap());
+    assert!(!fixture.store.is_remembered(key).await.unwrap());
     fixture.store.remember(key, Duration::from_secs(2)).await.unwrap();
-    assert!(fixture.store.knows(key).await.unwrap());
-    assert!(!fixture.store.knows(fixture.key("b")).await.unwrap());
+    assert!(fixture.store.is_remembered(key).await.unwrap());
+    assert!(!fixture.store.is_remembered(fixture.key("b")).await.unwrap());
     fixture.seconds(2).await;
-    assert!(!fixture.store.knows(key).await.unwrap());
+    assert!(!fixture.store.is_remembered(key).await.unwrap());
 }
 
 pub(crate) async fn remembering_again_prolongs_and_never_shortens(fixture: &Fixture) {
@@ -219,5 +219,5 @@ pub(crate) async fn remembering_again_prolongs_and_never_shortens(fixture: &Fixt
     fixture.store.remember(key, Duration::from_secs(9)).await.unwrap();
     fixture.store.remember(key, Duration::from_secs(1)).await.unwrap();
     fixture.seconds(2).await;
-    assert!(fixture.store.knows(key).await.unwrap());
+    assert!(fixture.store.is_remembered(key).await.unwrap());
 }

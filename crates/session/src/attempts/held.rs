@@ -1,4 +1,4 @@
-//! What is kept in memory, in shards, and several of them held at once.
+//! What is stored in memory, in shards, and several of them locked at once.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -31,7 +31,7 @@ impl Entry for Count {
         self.key
     }
 
-    /// INVARIANT: what is throttled must stay, or who floods the store throttles nobody any more.
+    /// INVARIANT: what is throttled must stay, or a flood of other counts would lift the throttling.
     fn worth(&self, now_us: u64) -> Worth {
         if self.free_at_us <= now_us {
             Worth::Over

@@ -39,7 +39,7 @@ impl MemoryAttempts {
         }
         if !held.make_room(limits, now_us) {
             return Err(StoreError(
-                "no room for more counts: those kept are throttling".to_owned(),
+                "no room for more counts: all stored ones are throttling".to_owned(),
             ));
         }
         for limit in limits {
@@ -83,7 +83,7 @@ impl AttemptStore for MemoryAttempts {
         Ok(())
     }
 
-    async fn knows(&self, key: AttemptKey) -> Result<bool, StoreError> {
+    async fn is_remembered(&self, key: AttemptKey) -> Result<bool, StoreError> {
         let shard = self.shards.lock(key);
         Ok(shard.remembered.find(key).is_some_and(|remembered| remembered.until_us > self.now_us()))
     }
@@ -116,8 +116,8 @@ mod tests {
         exhaust(&store, limit(1));
         store.remember_now(key(2), Duration::from_mins(5));
         clock.suspend(Duration::from_mins(5));
-        assert_eq!(left(&store, limit(1)), 10);
-        assert!(!store.knows(key(2)).await.unwrap());
+        assert_eq!(remaining(&store, limit(1)), 10);
+        assert!(!store.is_remembered(key(2)).await.unwrap());
     }
 
     fn key(name: u32) -> AttemptKey {
@@ -135,12 +135,12 @@ mod tests {
     }
 
     /// How many more were admitted.
-    fn left(store: &MemoryAttempts, limit: AttemptLimit) -> usize {
+    fn remaining(store: &MemoryAttempts, limit: AttemptLimit) -> usize {
         (0..99).filter(|_| admits(store, limit)).count()
     }
 
     fn exhaust(store: &MemoryAttempts, limit: AttemptLimit) {
-        assert!(left(store, limit) < 99);
+        assert!(remaining(store, limit) < 99);
     }
 
     attempt_store_conformance!(std::future::ready(Some(fixture())));
@@ -222,7 +222,7 @@ mod tests {
             (0..times).for_each(|_| assert!(admits(&store, limit(name))));
         }
         assert!(admits(&store, limit(5)));
-        assert_eq!([1, 3, 4].map(|name| left(&store, limit(name))), [5, 3, 7]);
+        assert_eq!([1, 3, 4].map(|name| remaining(&store, limit(name))), [5, 3, 7]);
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
         exhaust(&store, limit(8));
         store.reserve_now(&all[..1]).unwrap();
         assert!(store.reserve_now(&all).is_err());
-        assert_eq!(left(&store, limit(1)), 9, "nothing was counted, and nothing forgotten");
+        assert_eq!(remaining(&store, limit(1)), 9, "nothing was counted, and nothing forgotten");
     }
 
     #[test]
@@ -262,7 +262,8 @@ mod tests {
             store.remember_now(key(name), Duration::from_hours(name.into()));
         }
         clock.advance(Duration::from_secs(1));
-        let knows = |name| store.shards.lock(key(name)).remembered.find(key(name)).is_some();
-        assert_eq!([1, 2, 3, 4, 5].map(knows), [false, true, true, true, true]);
+        let is_remembered =
+            |name| store.shards.lock(key(name)).remembered.find(key(name)).is_some();
+        assert_eq!([1, 2, 3, 4, 5].map(is_remembered), [false, true, true, true, true]);
     }
 }

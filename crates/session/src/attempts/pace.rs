@@ -54,7 +54,7 @@ impl Pace {
     }
 }
 
-/// Whole microseconds, rounded down: who waits as many as were told has waited long enough.
+/// Whole microseconds, rounded down: a wait as long as was reported is long enough.
 pub(super) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

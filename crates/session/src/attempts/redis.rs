@@ -8,7 +8,7 @@ use redis::Value;
 use super::pace::{Pace, micros};
 use super::{AttemptKey, AttemptLimit, AttemptStore, Reservation};
 use crate::StoreError;
-use crate::redis_connection::{RedisConnection, Reply, ScriptCall, script};
+use crate::redis_connection::{RedisConnection, Reply, ScriptRequest, script};
 
 script!(RESERVE, "", "redis/reserve.lua");
 script!(REFUND, " flags=allow-oom", "redis/refund.lua");
@@ -41,15 +41,15 @@ impl RedisAttempts {
     async fn wait_us(&self, limits: &[AttemptLimit], mode: Mode) -> Result<u64, StoreError> {
         let keys: Vec<Vec<u8>> = limits.iter().map(|limit| count_key(limit.key)).collect();
         let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-        let call = ScriptCall::on_all(&RESERVE, &keys).arg(match mode {
+        let request = ScriptRequest::on_all(&RESERVE, &keys).arg(match mode {
             Mode::Count => "count",
             Mode::Look => "look",
         });
-        let call = limits.iter().fold(call, |call, limit| {
+        let request = limits.iter().fold(request, |request, limit| {
             let (interval_us, burst) = measures(limit);
-            call.arg(interval_us).arg(burst)
+            request.arg(interval_us).arg(burst)
         });
-        match self.connection.run_one(call).await? {
+        match self.connection.run_one(request).await? {
             Value::Int(wait) => u64::try_from(wait).map_err(|_| unreadable()),
             _ => Err(unreadable()),
         }
@@ -64,10 +64,10 @@ impl AttemptStore for RedisAttempts {
     async fn reserve(&self, limits: &[AttemptLimit]) -> Result<Reservation, StoreError> {
         let mut counted = 0;
         let mut wait_us = 0;
-        for together in self.connection.groups(limits) {
+        for joined in self.connection.groups(limits) {
             let mode = if wait_us == 0 { Mode::Count } else { Mode::Look };
-            match self.wait_us(together, mode).await {
-                Ok(0) if wait_us == 0 => counted += together.len(),
+            match self.wait_us(joined, mode).await {
+                Ok(0) if wait_us == 0 => counted += joined.len(),
                 Ok(wait) => wait_us = wait.max(wait_us),
                 Err(error) => {
                     // What cannot be taken back refuses an attempt too early, never too late.
@@ -84,27 +84,27 @@ impl AttemptStore for RedisAttempts {
     }
 
     async fn refund(&self, limits: &[AttemptLimit]) -> Result<(), StoreError> {
-        let call = |limit: &AttemptLimit| {
-            ScriptCall::on(&REFUND, &count_key(limit.key)).arg(measures(limit).0)
+        let request = |limit: &AttemptLimit| {
+            ScriptRequest::on(&REFUND, &count_key(limit.key)).arg(measures(limit).0)
         };
-        let calls: Vec<ScriptCall> = limits.iter().map(call).collect();
-        done(self.connection.run(&calls).await)
+        let requests: Vec<ScriptRequest> = limits.iter().map(request).collect();
+        done(self.connection.run(&requests).await)
     }
 
     async fn clear(&self, key: AttemptKey) -> Result<(), StoreError> {
-        let call = ScriptCall::command("DEL", &count_key(key));
-        self.connection.run_one(call).await.map(|_| ())
+        let request = ScriptRequest::command("DEL", &count_key(key));
+        self.connection.run_one(request).await.map(|_| ())
     }
 
     async fn remember(&self, key: AttemptKey, period: Duration) -> Result<(), StoreError> {
         let period_ms = micros(period).min(LONGEST_US).div_ceil(1000).max(1);
-        let call = ScriptCall::on(&REMEMBER, &remembered_key(key)).arg(period_ms);
-        self.connection.run_one(call).await.map(|_| ())
+        let request = ScriptRequest::on(&REMEMBER, &remembered_key(key)).arg(period_ms);
+        self.connection.run_one(request).await.map(|_| ())
     }
 
-    async fn knows(&self, key: AttemptKey) -> Result<bool, StoreError> {
-        let call = ScriptCall::command("EXISTS", &remembered_key(key));
-        match self.connection.run_one(call).await? {
+    async fn is_remembered(&self, key: AttemptKey) -> Result<bool, StoreError> {
+        let request = ScriptRequest::command("EXISTS", &remembered_key(key));
+        match self.connection.run_one(request).await? {
             Value::Int(count) => Ok(count == 1),
             _ => Err(unreadable()),
         }

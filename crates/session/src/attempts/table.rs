@@ -19,11 +19,11 @@ const REACH: usize = 512;
 pub(super) trait Entry {
     /// What it is found by.
     fn key(&self) -> AttemptKey;
-    /// Whether it must be kept.
+    /// Whether it must stay.
     fn worth(&self, now_us: u64) -> Worth;
 }
 
-/// Whether an entry must be kept.
+/// Whether an entry must stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Worth {
     /// It says nothing any more.

@@ -27,7 +27,7 @@ impl Sessions {
         Ok(ended)
     }
 
-    /// Ends every session there is, whoever's, but the one to keep; how many were live. It looks
+    /// Ends every session of all subjects, except the one to keep; how many were live. It looks
     /// again until it finds none.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Sessions {
             ids.extend(&page.unreadable);
             ids.retain(|id| Some(*id) != keep);
             found += ids.len();
-            for ended in self.store().remove_each(&ids).await {
+            for ended in self.store().remove_many(&ids).await {
                 match ended {
                     Ok(was_live) => live += u64::from(was_live),
                     Err(error) => failed = Some(error),

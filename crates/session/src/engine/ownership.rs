@@ -20,7 +20,7 @@ impl Sessions {
         Self { lease, ..self }
     }
 
-    /// Looks to whom the sessions belong. What it finds counts for a little while, at all handles.
+    /// Looks up which users' database the sessions belong to. What it finds counts for a little while, at all handles.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl Sessions {
         if ours.is_err()
             && let Err(error) = self.store.remove(id).await
         {
-            tracing::debug!(%error, "a session whose token nobody has is left to expire");
+            tracing::debug!(%error, "a session whose token was never handed out could not be ended, and will expire");
         }
         ours
     }
@@ -72,7 +72,7 @@ impl Sessions {
     async fn expect_ours(&self) -> Result<(), StoreError> {
         match self.owner().await? {
             Owner::Us => Ok(()),
-            Owner::Nobody | Owner::Other(_) => Err(not_ours()),
+            Owner::Unclaimed | Owner::Other(_) => Err(not_ours()),
         }
     }
 }

@@ -1,21 +1,21 @@
-//! A server whose callers share calls: requests for scripts that work on many keys leave together
-//! where they come while others are in flight. One that comes alone leaves alone, and at once.
+//! A server with natural batching: scripts that work on many keys are sent in one round trip for all
+//! callers that arrive while others are in flight. One that arrives alone is sent at once.
 //!
-//! INVARIANT: a request that comes after a call has left is not answered by it, and a caller that
-//! gives up takes no other along: the call goes on, and the others have their replies.
+//! INVARIANT: a request that arrives after a batch was sent is not answered by it, and a cancelled
+//! caller cancels no other: the batch goes on, and the others have their replies.
 
 use std::sync::Arc;
 
 use batching::{Abandoned, Batcher, Limits};
 
 use super::node::{Durability, Node, NodeReply};
-use super::script_call::{ScriptBatch, ScriptCall};
 use super::script_reply::ScriptReply;
+use super::script_request::{ScriptBatch, ScriptRequest};
 use crate::StoreError;
 
-/// How many keys one call has at most, so that nobody else waits for it much longer than 0.2 ms.
-pub(super) const KEYS_PER_CALL: usize = 64;
-/// How many keys leave at a time.
+/// How many keys one request has at most, so that it blocks the server for hardly more than 0.2 ms.
+pub(super) const KEYS_PER_REQUEST: usize = 64;
+/// How many keys are sent in one round trip.
 const MAX_KEYS: usize = 1024;
 /// How many batches are in flight.
 const BATCHES_IN_FLIGHT: usize = 2;
@@ -70,9 +70,9 @@ impl BatchedNode {
 /// Sends the batches of some callers in one round trip; the replies to each.
 async fn send(node: &Node, batches: Vec<ScriptBatch>) -> Vec<Replies> {
     let counts: Vec<usize> = batches.iter().map(ScriptBatch::key_count).collect();
-    let calls = ScriptBatch::merge(batches);
-    let key_counts = calls.iter().map(ScriptCall::key_count);
-    let replies = node.exchange(&calls, Durability::Primary).await;
+    let requests = ScriptBatch::merge(batches);
+    let key_counts = requests.iter().map(ScriptRequest::key_count);
+    let replies = node.exchange(&requests, Durability::Primary).await;
     let replies = replies.into_iter().map(NodeReply::settled).zip(key_counts);
     let mut replies = replies.flat_map(|(reply, count)| ScriptReply::split(reply, count));
     counts.into_iter().map(|count| replies.by_ref().take(count).collect()).collect()

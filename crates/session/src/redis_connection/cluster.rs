@@ -1,4 +1,4 @@
-//! A cluster: which server has which slots, and calls split among them.
+//! A cluster: which server has which slots, and requests split among them.
 //!
 //! The client library's own cluster connection is not used: it sends a command again when a
 //! connection broke, whatever the command may have done, and one broken server keeps it from
@@ -17,12 +17,12 @@ use tokio::task::JoinSet;
 
 use super::address::{Host, RedisAddress};
 use super::node::{Durability, Node, NodeReply};
-use super::script_call::ScriptCall;
+use super::script_request::ScriptRequest;
 use super::timeouts::BETWEEN_REFRESHES;
 use super::{Reply, only, unreachable};
 use crate::StoreError;
 
-/// How often a call follows a key that has moved.
+/// How often a request follows a key that has moved.
 const MAX_REDIRECTS: usize = 3;
 
 /// The servers of a cluster.
@@ -64,22 +64,26 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Makes all calls, those to one server in one round trip and in their order.
-    pub(super) async fn run(&self, calls: &[ScriptCall], durability: Durability) -> Vec<Reply> {
+    /// Sends all requests, those to one server in one round trip and in their order.
+    pub(super) async fn run(
+        &self,
+        requests: &[ScriptRequest],
+        durability: Durability,
+    ) -> Vec<Reply> {
         let topology = Arc::clone(&self.topology.read());
-        let mut replies: Vec<Option<NodeReply>> = calls.iter().map(|_| None).collect();
+        let mut replies: Vec<Option<NodeReply>> = requests.iter().map(|_| None).collect();
         let mut next: Vec<(usize, Host, bool)> = Vec::new();
-        for (at, call) in calls.iter().enumerate() {
-            match topology.owner(call.slot()) {
+        for (at, request) in requests.iter().enumerate() {
+            match topology.owner(request.slot()) {
                 Some(host) => next.push((at, host.clone(), false)),
                 None => replies[at] = Some(NodeReply::Failed(unreachable("the master of a slot"))),
             }
         }
         for _ in 0..MAX_REDIRECTS {
-            for (at, reply) in self.send(calls, next, durability).await {
+            for (at, reply) in self.send(requests, next, durability).await {
                 replies[at] = Some(reply);
             }
-            next = self.redirected(calls, &replies);
+            next = self.redirected(requests, &replies);
             if next.is_empty() {
                 break;
             }
@@ -94,10 +98,10 @@ impl Cluster {
         replies.into_iter().map(settled).collect()
     }
 
-    /// Makes the same call on each master.
-    pub(super) async fn run_on_all(&self, call: &impl Fn() -> ScriptCall) -> Vec<Reply> {
+    /// Sends the same request to each master.
+    pub(super) async fn run_on_all(&self, request: &impl Fn() -> ScriptRequest) -> Vec<Reply> {
         let masters = self.masters();
-        let run = async |host: &Host| self.run_on(host, &call()).await;
+        let run = async |host: &Host| self.run_on(host, &request()).await;
         let replies = join_all(masters.iter().map(run)).await;
         if replies.iter().any(Result::is_err) {
             self.refresh_topology().await;
@@ -115,9 +119,9 @@ impl Cluster {
         masters
     }
 
-    /// Makes a call on one server, whatever its key.
-    pub(super) async fn run_on(&self, host: &Host, call: &ScriptCall) -> Reply {
-        let replies = self.node(host)?.run(&[call], Durability::Primary).await;
+    /// Sends a request to one server, whatever its key.
+    pub(super) async fn run_on(&self, host: &Host, request: &ScriptRequest) -> Reply {
+        let replies = self.node(host)?.run(&[request], Durability::Primary).await;
         only(replies.into_iter().map(NodeReply::settled).collect())
     }
 
@@ -128,10 +132,10 @@ impl Cluster {
         join_all(nodes.iter().map(|node| node.reconnect())).await;
     }
 
-    /// Sends each call to its host, those of one host together.
+    /// Sends each request to its host, those of one host in one round trip.
     async fn send(
         &self,
-        calls: &[ScriptCall],
+        requests: &[ScriptRequest],
         sent: Vec<(usize, Host, bool)>,
         durability: Durability,
     ) -> Vec<(usize, NodeReply)> {
@@ -140,7 +144,7 @@ impl Cluster {
             by_host.entry((host, asking)).or_default().push(at);
         }
         let sending = by_host.into_iter().map(async |((host, asking), indices)| {
-            let batch: Vec<&ScriptCall> = indices.iter().map(|at| &calls[*at]).collect();
+            let batch: Vec<&ScriptRequest> = indices.iter().map(|at| &requests[*at]).collect();
             let replies = match self.node(&host) {
                 Ok(node) if asking => node.run_asking(&batch, durability).await,
                 Ok(node) => node.run(&batch, durability).await,
@@ -151,17 +155,17 @@ impl Cluster {
         join_all(sending).await.into_iter().flatten().collect()
     }
 
-    /// The calls that were sent elsewhere, and where; none has been carried out.
+    /// The requests that were redirected, and where; none has been carried out.
     fn redirected(
         &self,
-        calls: &[ScriptCall],
+        requests: &[ScriptRequest],
         replies: &[Option<NodeReply>],
     ) -> Vec<(usize, Host, bool)> {
         let mut next = Vec::new();
         for (at, reply) in replies.iter().enumerate() {
             match reply {
                 Some(NodeReply::Moved(host)) => {
-                    self.record_owner(calls[at].slot(), host);
+                    self.record_owner(requests[at].slot(), host);
                     next.push((at, host.clone(), false));
                 }
                 Some(NodeReply::Ask(host)) => next.push((at, host.clone(), true)),
@@ -213,8 +217,8 @@ impl Cluster {
         for host in hosts {
             let node = self.node(&host)?;
             requests.spawn(async move {
-                let call = ScriptCall::command("CLUSTER", b"SLOTS");
-                let replies = node.run(&[call], Durability::Primary).await;
+                let request = ScriptRequest::command("CLUSTER", b"SLOTS");
+                let replies = node.run(&[request], Durability::Primary).await;
                 (host, only(replies.into_iter().map(NodeReply::settled).collect()))
             });
         }

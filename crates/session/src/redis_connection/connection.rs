@@ -122,7 +122,7 @@ impl ReconnectingConnection {
             }
         }
         let connector = Arc::clone(&self.connector);
-        // In a task of its own: whoever waits for the connection may give up sooner.
+        // In a task of its own: the callers that wait for the connection may be cancelled sooner.
         let connecting = spawn_owned(async move { connector.connect().await });
         let attempt =
             connecting.map(|made| made.unwrap_or_else(|_| Err(unreachable("the server"))));

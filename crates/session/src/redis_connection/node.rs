@@ -1,4 +1,4 @@
-//! One server: its connections, and pipelines of calls sent to it.
+//! One server: its connections, and pipelines of requests sent to it.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::address::{Host, RedisAddress};
 use super::connection::{Connector, ReconnectingConnection};
 use super::script::Script;
-use super::script_call::ScriptCall;
+use super::script_request::ScriptRequest;
 use super::timeouts::REPLICA;
 use super::{Reply, unreachable};
 use crate::StoreError;
@@ -27,7 +27,7 @@ pub(super) enum Durability {
     Replica,
 }
 
-/// What a server replied to one call.
+/// What a server replied to one request.
 pub(super) enum NodeReply {
     Done(Value),
     Failed(StoreError),
@@ -43,13 +43,13 @@ pub(super) enum NodeReply {
 pub(super) struct Node {
     host: Host,
     connection: ReconnectingConnection,
-    /// Apart from the other: a connection that waits for a replica serves nobody else meanwhile.
+    /// Apart from the other: a connection that waits for a replica serves no other request meanwhile.
     replica_connection: ReconnectingConnection,
     in_flight: Semaphore,
     response_timeout: Duration,
 }
 
-/// How calls are written to a server.
+/// How requests are written to a server.
 #[derive(Clone, Copy)]
 struct Delivery {
     durability: Durability,
@@ -81,32 +81,36 @@ impl Node {
         self.response_timeout
     }
 
-    /// Makes all calls in one round trip, in their order; a reply for each.
-    pub(super) async fn run<C>(&self, calls: &[C], durability: Durability) -> Vec<NodeReply>
+    /// Sends all requests in one round trip, in their order; a reply for each.
+    pub(super) async fn run<C>(&self, requests: &[C], durability: Durability) -> Vec<NodeReply>
     where
-        C: Borrow<ScriptCall> + Sync,
+        C: Borrow<ScriptRequest> + Sync,
     {
-        let exchange = async { Ok(self.exchange(calls, durability).await) };
-        self.bounded(exchange).await.unwrap_or_else(|error| all_failed(calls, &error))
+        let exchange = async { Ok(self.exchange(requests, durability).await) };
+        self.bounded(exchange).await.unwrap_or_else(|error| all_failed(requests, &error))
     }
 
-    /// The same for calls that another server sent here by `ASK`.
-    pub(super) async fn run_asking<C>(&self, calls: &[C], durability: Durability) -> Vec<NodeReply>
+    /// The same for requests that another server redirected here by `ASK`.
+    pub(super) async fn run_asking<C>(
+        &self,
+        requests: &[C],
+        durability: Durability,
+    ) -> Vec<NodeReply>
     where
-        C: Borrow<ScriptCall> + Sync,
+        C: Borrow<ScriptRequest> + Sync,
     {
         let delivery = Delivery { durability, is_asking: true, loads_scripts: false };
-        let deliver = self.deliver(calls, delivery);
-        self.bounded(deliver).await.unwrap_or_else(|error| all_failed(calls, &error))
+        let deliver = self.deliver(requests, delivery);
+        self.bounded(deliver).await.unwrap_or_else(|error| all_failed(requests, &error))
     }
 
     /// The same as [`run`](Self::run) without its bound, for callers who passed it.
-    pub(super) async fn exchange<C>(&self, calls: &[C], durability: Durability) -> Vec<NodeReply>
+    pub(super) async fn exchange<C>(&self, requests: &[C], durability: Durability) -> Vec<NodeReply>
     where
-        C: Borrow<ScriptCall> + Sync,
+        C: Borrow<ScriptRequest> + Sync,
     {
         let delivery = Delivery { durability, is_asking: false, loads_scripts: false };
-        self.deliver(calls, delivery).await.unwrap_or_else(|error| all_failed(calls, &error))
+        self.deliver(requests, delivery).await.unwrap_or_else(|error| all_failed(requests, &error))
     }
 
     /// Does work that counts as one in flight, within the time limit.
@@ -129,7 +133,7 @@ impl Node {
         }
     }
 
-    /// Makes the connection that waits for replicas anew, if it broke while nobody used it.
+    /// Reconnects the connection that waits for replicas, if it broke while it was idle.
     pub(super) async fn reconnect(&self) -> Result<(), StoreError> {
         let mut ping = Pipeline::new();
         ping.ignore_errors().cmd("PING");
@@ -138,19 +142,19 @@ impl Node {
 
     async fn deliver<C>(
         &self,
-        calls: &[C],
+        requests: &[C],
         delivery: Delivery,
     ) -> Result<Vec<NodeReply>, StoreError>
     where
-        C: Borrow<ScriptCall> + Sync,
+        C: Borrow<ScriptRequest> + Sync,
     {
-        let mut replies = self.send(calls, delivery).await?;
+        let mut replies = self.send(requests, delivery).await?;
         let unknown: Vec<usize> =
             (0..replies.len()).filter(|at| matches!(replies[*at], NodeReply::NoScript)).collect();
         if unknown.is_empty() {
             return Ok(replies);
         }
-        let again: Vec<&ScriptCall> = unknown.iter().map(|at| calls[*at].borrow()).collect();
+        let again: Vec<&ScriptRequest> = unknown.iter().map(|at| requests[*at].borrow()).collect();
         let delivery = Delivery { loads_scripts: true, ..delivery };
         let after = self.send(&again, delivery).await?;
         for (at, reply) in unknown.into_iter().zip(after) {
@@ -160,12 +164,12 @@ impl Node {
     }
 
     /// One round trip.
-    async fn send<C: Borrow<ScriptCall>>(
+    async fn send<C: Borrow<ScriptRequest>>(
         &self,
-        calls: &[C],
+        requests: &[C],
         delivery: Delivery,
     ) -> Result<Vec<NodeReply>, StoreError> {
-        let (pipeline, own) = pipeline_of(calls, delivery);
+        let (pipeline, own) = pipeline_of(requests, delivery);
         let connection = match delivery.durability {
             Durability::Primary => &self.connection,
             Durability::Replica => &self.replica_connection,
@@ -230,30 +234,34 @@ impl NodeReply {
     }
 }
 
-fn all_failed<C>(calls: &[C], error: &StoreError) -> Vec<NodeReply> {
-    calls.iter().map(|_| NodeReply::Failed(error.clone())).collect()
+fn all_failed<C>(requests: &[C], error: &StoreError) -> Vec<NodeReply> {
+    requests.iter().map(|_| NodeReply::Failed(error.clone())).collect()
 }
 
-/// What is written for the calls, and which of its commands are theirs.
-fn pipeline_of<C: Borrow<ScriptCall>>(calls: &[C], delivery: Delivery) -> (Pipeline, Vec<usize>) {
-    let mut pipeline = Pipeline::with_capacity(calls.len() + 1);
+/// The pipeline of the requests, and which of its commands are theirs.
+fn pipeline_of<C: Borrow<ScriptRequest>>(
+    requests: &[C],
+    delivery: Delivery,
+) -> (Pipeline, Vec<usize>) {
+    let mut pipeline = Pipeline::with_capacity(requests.len() + 1);
     pipeline.ignore_errors();
-    let mut own = Vec::with_capacity(calls.len());
-    let mut written = if delivery.loads_scripts { load_scripts(&mut pipeline, calls) } else { 0 };
-    for call in calls {
+    let mut own = Vec::with_capacity(requests.len());
+    let mut written =
+        if delivery.loads_scripts { load_scripts(&mut pipeline, requests) } else { 0 };
+    for request in requests {
         if delivery.is_asking {
             pipeline.add_command(asking());
             written += 1;
         }
-        pipeline.add_command(call.borrow().to_command());
+        pipeline.add_command(request.borrow().to_command());
         own.push(written);
         written += 1;
     }
-    if let (Durability::Replica, Some(call)) = (delivery.durability, calls.first()) {
+    if let (Durability::Replica, Some(request)) = (delivery.durability, requests.first()) {
         if delivery.is_asking {
             pipeline.add_command(asking());
         }
-        pipeline.add_command(call.borrow().fence());
+        pipeline.add_command(request.borrow().fence());
         let timeout_ms = u64::try_from(REPLICA.as_millis()).unwrap_or(u64::MAX);
         pipeline.cmd("WAIT").arg(1).arg(timeout_ms);
     }
@@ -271,10 +279,10 @@ fn is_of_a_replica(answer: &RedisResult<Value>) -> bool {
     answer.as_ref().is_err_and(|error| error.kind() == read_only)
 }
 
-/// Writes each script of the calls before them; how many those are.
-fn load_scripts<C: Borrow<ScriptCall>>(pipeline: &mut Pipeline, calls: &[C]) -> usize {
+/// Writes each script of the requests before them; how many those are.
+fn load_scripts<C: Borrow<ScriptRequest>>(pipeline: &mut Pipeline, requests: &[C]) -> usize {
     let mut loaded: Vec<&Script> = Vec::new();
-    for script in calls.iter().filter_map(|call| call.borrow().script()) {
+    for script in requests.iter().filter_map(|request| request.borrow().script()) {
         if !loaded.iter().any(|other| std::ptr::eq(*other, script)) {
             pipeline.add_command(script.load());
             loaded.push(script);

@@ -23,7 +23,7 @@ pub(crate) struct ScriptReply {
 const TIME: usize = 6;
 
 impl ScriptReply {
-    /// The reply about each of a call's keys, or for each why there is none.
+    /// The reply about each of a request's keys, or for each why there is none.
     pub(super) fn split(reply: Reply, count: usize) -> Vec<Result<Self, StoreError>> {
         match reply.and_then(|value| Self::read(value, count)) {
             Ok(replies) => replies.into_iter().map(Ok).collect(),

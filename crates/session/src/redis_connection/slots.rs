@@ -7,7 +7,7 @@ const TABLE: [u16; 256] = table();
 
 /// The slot of a key, as the
 /// [cluster specification](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/)
-/// has it. Of a key with `{…}` in it, only what stands between the braces counts.
+/// has it. Of a key with `{…}` in it, only the part between the braces counts.
 pub(crate) fn slot_of(key: &[u8]) -> u16 {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let length = key[open + 1..].iter().position(|byte| *byte == b'}')?;

@@ -1,5 +1,5 @@
-//! A stream that counts when it is written to, so that whoever meets the end of a connection knows
-//! whether anything can have left.
+//! A stream that counts when it is written to, so that after the end of a connection it is known
+//! whether anything can have been sent.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(super) const RESPONSE: Duration = Duration::from_millis(480);
 /// How long a connection may take to be established.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
-/// How long a connection may be idle before the network is asked whether it is still there.
+/// How long a connection may be idle before keep-alive probes are sent.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long what was sent may stay without an acknowledgement of the network.
 pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(2);

@@ -38,7 +38,8 @@ fn warnings_of(info: &str, wait: bool) -> Vec<String> {
         );
     }
     if alone {
-        warnings.push("there is no replica: sessions are gone while the server is".to_owned());
+        warnings
+            .push("there is no replica: sessions are unavailable while the server is".to_owned());
     }
     if alone && wait {
         warnings

@@ -47,14 +47,14 @@ macro_rules! for_each_case {
                 expired_sessions_do_not_count_for_the_cap
                 a_cap_that_shrank_ends_as_many_as_it_takes
                 no_cap_ends_nothing
-                the_cap_of_one_subject_ends_nobody_elses_session
+                the_cap_of_one_subject_ends_no_session_of_another
                 a_taken_id_ends_nothing_at_the_cap
             ]
             minting: [
                 a_mint_whose_maker_lives_stands_and_its_maker_is_only_looked_at
                 a_mint_past_the_cap_may_end_its_maker
-                a_mint_whose_maker_is_dead_is_undone_and_ends_nobody
-                of_many_mints_at_once_those_that_are_refused_end_nobody
+                a_mint_whose_maker_is_dead_is_undone_and_ends_no_other
+                of_many_mints_at_once_those_that_are_refused_end_no_other
             ]
             uses: [
                 a_use_gives_a_sliding_session_its_full_idle_time_again
@@ -112,16 +112,16 @@ macro_rules! for_each_case {
                 a_list_shows_a_subjects_live_sessions_and_only_looks
                 an_expired_session_is_not_listed
                 a_session_shows_its_subject_as_known_when_it_was_opened
-                removing_a_subject_ends_its_sessions_and_nobody_elses
+                removing_a_subject_ends_its_sessions_and_no_others
                 removing_a_subject_names_only_those_that_were_live
                 only_sessions_of_a_lower_generation_end
-                the_kept_session_lives_on_and_is_raised
-                a_kept_session_of_a_higher_generation_is_not_lowered
-                a_kept_session_stays_as_it_is_without_a_generation
+                the_spared_session_lives_on_and_is_raised
+                a_spared_session_of_a_higher_generation_is_not_lowered
+                a_spared_session_stays_as_it_is_without_a_generation
             ]
             values: [
                 a_live_session_begins_without_values_and_a_dead_one_has_none
-                a_value_is_kept_until_it_is_deleted
+                a_value_is_stored_until_it_is_deleted
                 deleting_what_is_not_there_is_no_error
                 no_version_comes_twice_in_a_session
                 a_write_needs_its_condition

@@ -94,7 +94,7 @@ impl DurableStore {
         let found = load::sessions(&mut file, &memory, &clock).await?;
         let mut about = load::about(&mut file).await?;
         let now_ms = i64::try_from(memory.moment().as_millis()).unwrap_or(i64::MAX);
-        let known = load::addresses(&mut file, now_ms).await?;
+        let addresses = load::addresses(&mut file, now_ms).await?;
         let history = about.history.get_or_insert_with(new_history).clone();
         memory.changes().push(Change::Described(HISTORY, Some(history.clone())));
         if found != load::Found::default() {
@@ -112,12 +112,12 @@ impl DurableStore {
             history,
         };
         let attempts =
-            DurableAttempts::new(Arc::clone(&memory), Arc::clone(&timeline), attempts, known);
+            DurableAttempts::new(Arc::clone(&memory), Arc::clone(&timeline), attempts, addresses);
         let writer = SessionWriter::new(memory, file, timeline, condition, observe);
         Ok(Opened { sessions, attempts, writer })
     }
 
-    /// Writes a copy of the file, as it stands at one moment, to `target`, for its owner alone.
+    /// Writes a copy of the file, as it is at one moment, to `target`, readable by its owner alone.
     ///
     /// # Errors
     ///
@@ -145,9 +145,9 @@ impl DurableStore {
             }
             let again: Vec<Presented> = waiting.iter().map(|(at, _)| batch[*at]).collect();
             let next = self.memory.touch_all(&again);
-            let place = |(at, written): (usize, Arc<Batch>)| (waiting[at].0, written);
-            promised = next.promised.into_iter().map(place).collect();
-            let next_waiting = next.waiting.into_iter().map(place).collect();
+            let original = |(at, written): (usize, Arc<Batch>)| (waiting[at].0, written);
+            promised = next.promised.into_iter().map(original).collect();
+            let next_waiting = next.waiting.into_iter().map(original).collect();
             for ((at, _), outcome) in waiting.iter().zip(next.outcomes) {
                 outcomes[*at] = outcome;
             }
@@ -169,21 +169,21 @@ impl DurableStore {
             }
             (before, promises)
         };
-        let kept = promises.kept().await;
-        if kept.is_err() {
+        let written = promises.written().await;
+        if written.is_err() {
             *self.condition.about.lock() = before;
         }
-        kept
+        written
     }
 }
 
-/// Does a step as soon as nobody writes what it is about, and waits until its changes are written.
+/// Does a step as soon as no write of its session is under way, and waits until its changes are written.
 macro_rules! once_written {
     ($promises:ident, $step:expr) => {
         loop {
             let mut $promises = Promises::default();
             match $step {
-                Ok(done) => break $promises.kept().await.map(|()| done),
+                Ok(done) => break $promises.written().await.map(|()| done),
                 // Whatever became of it, the session can be judged again.
                 Err(batch) => drop(batch.written().await),
             }
@@ -196,12 +196,12 @@ impl SessionStore for DurableStore {
     async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
         let mut promises = Promises::default();
         let insertion = self.memory.insert_within(new, cap, &mut promises);
-        let kept = promises.kept().await;
-        if kept.is_err() && matches!(insertion, Insertion::Created { .. }) {
+        let written = promises.written().await;
+        if written.is_err() && matches!(insertion, Insertion::Created { .. }) {
             // It may have been written before what it was to make room by was not.
             self.memory.take(new.id, &mut Promises::default());
         }
-        kept.map(|()| insertion)
+        written.map(|()| insertion)
     }
 
     async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
@@ -237,7 +237,7 @@ impl SessionStore for DurableStore {
     async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
         let mut promises = Promises::default();
         let was_live = self.memory.take(id, &mut promises);
-        promises.kept().await.map(|()| was_live)
+        promises.written().await.map(|()| was_live)
     }
 
     async fn remove_subject(
@@ -247,13 +247,13 @@ impl SessionStore for DurableStore {
     ) -> Result<Vec<SessionId>, StoreError> {
         let mut promises = Promises::default();
         let ended = self.memory.end_of_subject(subject, ending, &mut promises).await;
-        promises.kept().await.map(|()| ended)
+        promises.written().await.map(|()| ended)
     }
 
-    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
         let mut promises = Promises::default();
-        let taken = self.memory.take_each(ids, &mut promises).await;
-        match promises.kept().await {
+        let taken = self.memory.take_many(ids, &mut promises).await;
+        match promises.written().await {
             Ok(()) => taken,
             Err(error) => ids.iter().map(|_| Err(error.clone())).collect(),
         }
@@ -265,7 +265,7 @@ impl SessionStore for DurableStore {
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
         let mut promises = Promises::default();
         let ended = self.memory.end_subjects(endings, &mut promises).await;
-        promises.kept().await.map(|()| ended)
+        promises.written().await.map(|()| ended)
     }
 
     async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {

@@ -3,17 +3,14 @@
 //! Sessions are spread over shards by their ids, each behind a lock that is held for a session or a
 //! few, or for a slice of a sweep. A subject's sessions are found through an index of its own.
 //!
-//! What expires together is given back together: records go in chunks of a little under 32 KiB,
-//! tables shrink once they are an eighth full, and an empty shard keeps nothing. What the allocator
-//! then does with that is its own affair: some hand it to the system, glibc's keeps most of it and
-//! uses it again.
+//! The memory of expired sessions is freed in bulk: records are in chunks of a little under 32 KiB,
+//! tables shrink once they are an eighth full, and an empty shard has no memory. Whether the system
+//! gets it back depends on the allocator: glibc's reuses most of it itself.
 //!
-//! INVARIANT: a shard's lock and the index's are never held together, and neither over an `.await`.
+//! INVARIANT: a shard's lock and the index's are never held at the same time, nor over an `.await`.
 //! INVARIANT: time is read under the lock of the shard that it judges, so that a session that one
-//! call found expired is alive to no later one.
+//! request found expired is alive to no later one.
 
-mod agents;
-mod dates;
 mod flags;
 pub(crate) mod journal;
 pub(crate) mod journaled;
@@ -32,7 +29,9 @@ mod steps;
 mod stored;
 mod subjects;
 pub(crate) mod touch;
+mod user_agents;
 mod values;
+mod wall_clock;
 mod wheel;
 
 #[cfg(test)]
@@ -53,14 +52,14 @@ use clock::Clock;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use self::agents::Agents;
-use self::dates::Dates;
 use self::journal::{Batch, Journal};
 use self::marks::Marks;
 use self::promises::Promises;
 use self::quota::Quotas;
 use self::shard::Shard;
 use self::subjects::Subjects;
+use self::user_agents::UserAgents;
+use self::wall_clock::WallClock;
 use super::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
     ValueWrite, Values,
@@ -79,10 +78,10 @@ const KEYS_IN_A_ROW: usize = 1024;
 
 /// Sessions in memory.
 pub struct MemoryStore {
-    dates: Dates,
+    wall_clock: WallClock,
     shards: Box<[Mutex<Shard>]>,
     subjects: Subjects,
-    agents: Agents,
+    user_agents: UserAgents,
     quotas: Quotas,
     count: AtomicU64,
     written: Option<Written>,
@@ -97,13 +96,13 @@ struct Written {
 impl MemoryStore {
     /// An empty store whose sessions live by `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let dates = Dates::new(clock);
-        let now = dates.moment();
+        let wall_clock = WallClock::new(clock);
+        let now = wall_clock.moment();
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(now))).collect(),
-            dates,
+            wall_clock,
             subjects: Subjects::new(),
-            agents: Agents::new(),
+            user_agents: UserAgents::new(),
             quotas: Quotas::new(),
             count: AtomicU64::new(0),
             written: None,
@@ -184,8 +183,8 @@ impl SessionStore for MemoryStore {
         Ok(self.end_of_subject(subject, ending, &mut Promises::default()).await)
     }
 
-    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
-        self.take_each(ids, &mut Promises::default()).await
+    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+        self.take_many(ids, &mut Promises::default()).await
     }
 
     async fn remove_subjects(

@@ -47,7 +47,7 @@ use super::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
     ValueWrite, Values,
 };
-use crate::redis_connection::{RedisConnection, Reply, ScriptCall, ScriptReply};
+use crate::redis_connection::{RedisConnection, Reply, ScriptReply, ScriptRequest};
 use crate::{
     ClientDigest, Cursor, Dead, Intent, Kind, NewSession, Page, Presented, SecretDigest, Session,
     SessionId, VALUES_LIMIT, Verdict,
@@ -100,9 +100,9 @@ impl RedisStore {
             _ => false,
         };
         let ended: Vec<usize> = (0..batch.len().min(outcomes.len())).filter(reports_end).collect();
-        let call = |at: &usize| ScriptCall::command("EXISTS", &session_key(batch[*at].id));
-        let calls: Vec<ScriptCall> = ended.iter().map(call).collect();
-        for (at, reply) in ended.into_iter().zip(self.connection.run_durably(&calls).await) {
+        let request = |at: &usize| ScriptRequest::command("EXISTS", &session_key(batch[*at].id));
+        let requests: Vec<ScriptRequest> = ended.iter().map(request).collect();
+        for (at, reply) in ended.into_iter().zip(self.connection.run_durably(&requests).await) {
             if let Err(error) = reply {
                 outcomes[at] = Err(error);
             }
@@ -119,8 +119,8 @@ impl SessionStore for RedisStore {
         let bytes = record::encode(new)
             .ok_or_else(|| StoreError("session is too large to be stored".to_owned()))?;
         self.enter(new).await?;
-        let call = ScriptCall::on(&CREATE, &session_key(new.id)).arg(bytes);
-        let answer = self.connection.run_one(call).await?;
+        let request = ScriptRequest::on(&CREATE, &session_key(new.id)).arg(bytes);
+        let answer = self.connection.run_one(request).await?;
         let Ok((now, bytes)) = reply::state(&answer)? else {
             return Ok(Insertion::Taken);
         };
@@ -155,13 +155,13 @@ impl SessionStore for RedisStore {
         client: ClientDigest,
     ) -> Outcome {
         let role: Vec<u8> = role.map(record::role_byte).into_iter().collect();
-        let call = ScriptCall::on(&ROTATE, &session_key(presented.id))
+        let request = ScriptRequest::on(&ROTATE, &session_key(presented.id))
             .arg(&record::stored_digest(&presented.digest))
             .arg(&record::stored_digest(&digest))
             .arg(role)
             .arg(&client.to_bytes());
         // The old secret must not come back with an old copy of the record.
-        let answer = self.connection.run_one_durably(call).await;
+        let answer = self.connection.run_one_durably(request).await;
         verdict(presented.id, answer)
     }
 
@@ -171,11 +171,11 @@ impl SessionStore for RedisStore {
         client: ClientDigest,
         grace: Duration,
     ) -> Result<Option<Session>, StoreError> {
-        let call = ScriptCall::on(&END_REUSED, &session_key(presented.id))
+        let request = ScriptRequest::on(&END_REUSED, &session_key(presented.id))
             .arg(&record::stored_digest(&presented.digest))
             .arg(&client.to_bytes())
             .arg(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
-        let answer = self.connection.run_one_durably(call).await;
+        let answer = self.connection.run_one_durably(request).await;
         Ok(match verdict(presented.id, answer)? {
             Verdict::Alive(session) => Some(session),
             Verdict::Dead(_) => None,
@@ -183,8 +183,8 @@ impl SessionStore for RedisStore {
     }
 
     async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
-        let call = ScriptCall::on(&REMOVE, &session_key(id));
-        let answer = self.connection.run_one_durably(call).await?;
+        let request = ScriptRequest::on(&REMOVE, &session_key(id));
+        let answer = self.connection.run_one_durably(request).await?;
         Ok(reply::number(&answer)? == 1)
     }
 
@@ -199,7 +199,7 @@ impl SessionStore for RedisStore {
         self.end_all(subject, ending).await
     }
 
-    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
         self.end_ids(ids).await
     }
 
@@ -222,7 +222,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError> {
-        let answer = self.connection.run_one(ScriptCall::on(&VALUES, &session_key(id))).await?;
+        let answer = self.connection.run_one(ScriptRequest::on(&VALUES, &session_key(id))).await?;
         match &answer {
             Value::Int(0) => Ok(None),
             Value::Array(items) if items.len() == 1 => {
@@ -243,10 +243,10 @@ impl SessionStore for RedisStore {
         if key.len() > usize::from(u8::MAX) {
             return Err(StoreError("key of a value is too long to be stored".to_owned()));
         }
-        let call =
-            write(ScriptCall::on(&WRITE_VALUE, &session_key(id)).arg(key), &change, condition);
-        match reply::number(&self.connection.run_one(call).await?)? {
-            0 => Ok(ValueWrite::Gone),
+        let request =
+            write(ScriptRequest::on(&WRITE_VALUE, &session_key(id)).arg(key), &change, condition);
+        match reply::number(&self.connection.run_one(request).await?)? {
+            0 => Ok(ValueWrite::SessionDead),
             -1 => Ok(ValueWrite::Deleted),
             -2 => Ok(ValueWrite::ConditionFailed),
             -3 => Ok(ValueWrite::TooLarge),
@@ -334,10 +334,10 @@ fn touched(presented: &Presented, reply: Result<ScriptReply, StoreError>) -> Out
     session.map(Verdict::Alive).ok_or_else(reply::unreadable)
 }
 
-fn write(call: ScriptCall, change: &ValueChange, condition: Condition) -> ScriptCall {
-    let call = match change {
-        ValueChange::Put(text) => call.arg("put").arg(&**text),
-        ValueChange::Delete => call.arg("delete").arg(""),
+fn write(request: ScriptRequest, change: &ValueChange, condition: Condition) -> ScriptRequest {
+    let request = match change {
+        ValueChange::Put(text) => request.arg("put").arg(&**text),
+        ValueChange::Delete => request.arg("delete").arg(""),
     };
     let (condition, versions) = match condition {
         Condition::None => ("none", Vec::new()),
@@ -345,8 +345,8 @@ fn write(call: ScriptCall, change: &ValueChange, condition: Condition) -> Script
         Condition::Absent => ("absent", Vec::new()),
         Condition::Version(versions) => ("version", versions),
     };
-    let call = call.arg(condition).arg(VALUES_LIMIT);
-    versions.into_iter().fold(call, ScriptCall::arg)
+    let request = request.arg(condition).arg(VALUES_LIMIT);
+    versions.into_iter().fold(request, ScriptRequest::arg)
 }
 
 fn verdict(id: SessionId, answer: Reply) -> Outcome {

@@ -24,7 +24,7 @@ impl Cursor {
 pub struct Page {
     /// Live sessions.
     pub sessions: Vec<Session>,
-    /// What stands under the key of a session and cannot be read: it may be one of a later version.
+    /// Records that are unreadable: they may be of a later version.
     pub unreadable: Vec<SessionId>,
     /// Where the next part begins; none after the last.
     pub next: Option<Cursor>,

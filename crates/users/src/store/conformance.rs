@@ -150,7 +150,7 @@ suite![
     endings::a_database_is_known_by_one_random_id,
     names::white_space_around_a_name_is_stored_nowhere,
     names::each_spelling_is_the_one_account,
-    names::another_name_ends_sessions_and_is_nobody_elses,
+    names::another_name_ends_sessions_and_belongs_to_no_other,
     logins::only_the_right_password_of_an_enabled_user_opens,
     logins::a_changed_password_replaces_the_old_one,
     logins::a_hostile_name_is_no_account,

@@ -157,8 +157,8 @@ impl SessionStore for Broken {
         self.inner.remove_subject(subject, ending).await
     }
 
-    async fn remove_each(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
-        self.inner.remove_each(ids).await
+    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+        self.inner.remove_many(ids).await
     }
 
     async fn remove_subjects(
@@ -280,7 +280,7 @@ async fn the_suite_catches_a_store_that_overwrites_on_insert() {
 #[tokio::test]
 async fn the_suite_catches_a_store_that_enforces_the_cap_for_what_does_not_stay() {
     let failed = failures(|| Broken::fixture(Fault::LooksAtTheMakerLast)).await;
-    let caught = "a_mint_whose_maker_is_dead_is_undone_and_ends_nobody";
+    let caught = "a_mint_whose_maker_is_dead_is_undone_and_ends_no_other";
     assert!(failed.contains(&caught), "{failed:?}");
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn a_mint_past_the_cap_may_end_its_maker(fixture: &Fixture) {
     assert!(fixture.lives(held(&new)).await && fixture.lives(other).await);
 }
 
-pub(crate) async fn a_mint_whose_maker_is_dead_is_undone_and_ends_nobody(fixture: &Fixture) {
+pub(crate) async fn a_mint_whose_maker_is_dead_is_undone_and_ends_no_other(fixture: &Fixture) {
     let ann = someone();
     let lasting = [fixture.open_for(&ann, 50).await, fixture.open_for(&ann, 60).await];
     let removed = fixture.open_for(&ann, 70).await;
@@ -54,7 +54,7 @@ pub(crate) async fn a_mint_whose_maker_is_dead_is_undone_and_ends_nobody(fixture
     assert_eq!((listed(fixture, &ann).await, fixture.store.count().await.unwrap()), (2, 2));
 }
 
-pub(crate) async fn of_many_mints_at_once_those_that_are_refused_end_nobody(fixture: &Fixture) {
+pub(crate) async fn of_many_mints_at_once_those_that_are_refused_end_no_other(fixture: &Fixture) {
     let ann = someone();
     let maker = fixture.open_for(&ann, 50).await;
     let mut others = Vec::new();

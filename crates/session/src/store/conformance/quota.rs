@@ -60,11 +60,11 @@ pub(crate) async fn a_cap_of_one_leaves_the_new_session(fixture: &Fixture) {
 pub(crate) async fn a_use_saves_a_session_from_the_cap(fixture: &Fixture) {
     let ann = someone();
     let (used, _) = open_within(fixture, &ann, 5, 2).await;
-    let (left, _) = open_within(fixture, &ann, 7, 2).await;
+    let (first, _) = open_within(fixture, &ann, 7, 2).await;
     fixture.pass(3).await;
     fixture.use_live(used).await;
     let (_, ended) = open_within(fixture, &ann, 5, 2).await;
-    assert_eq!(ended, [left.id]);
+    assert_eq!(ended, [first.id]);
     assert!(fixture.lives(used).await);
 }
 
@@ -106,7 +106,7 @@ pub(crate) async fn no_cap_ends_nothing(fixture: &Fixture) {
     assert_eq!(fixture.store.list(ann.id).await.unwrap().len(), 30);
 }
 
-pub(crate) async fn the_cap_of_one_subject_ends_nobody_elses_session(fixture: &Fixture) {
+pub(crate) async fn the_cap_of_one_subject_ends_no_session_of_another(fixture: &Fixture) {
     let (ann, bob) = (someone(), someone());
     let (anns, _) = open_within(fixture, &ann, 2, 1).await;
     for _ in 0..3 {

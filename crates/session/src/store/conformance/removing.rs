@@ -77,7 +77,7 @@ pub(crate) async fn a_removed_session_is_not_revived_by_a_concurrent_write(fixtu
     assert_stays_removed(fixture, |held| async move {
         let put = ValueChange::Put("1".into());
         let written = fixture.store.write_value(held.id, "k", put, Condition::None).await.unwrap();
-        assert!(matches!(written, ValueWrite::Put(_) | ValueWrite::Gone), "{written:?}");
+        assert!(matches!(written, ValueWrite::Put(_) | ValueWrite::SessionDead), "{written:?}");
     })
     .await;
 }

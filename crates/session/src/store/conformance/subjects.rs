@@ -65,7 +65,7 @@ pub(crate) async fn a_session_shows_its_subject_as_known_when_it_was_opened(fixt
     assert_eq!(listed(fixture, before.id).await, sorted(vec![old.id, new.id]));
 }
 
-pub(crate) async fn removing_a_subject_ends_its_sessions_and_nobody_elses(fixture: &Fixture) {
+pub(crate) async fn removing_a_subject_ends_its_sessions_and_no_others(fixture: &Fixture) {
     let (ann, bob) = (someone(), someone());
     let mut anns = Vec::new();
     for units in 3..30 {
@@ -101,33 +101,33 @@ pub(crate) async fn only_sessions_of_a_lower_generation_end(fixture: &Fixture) {
     assert_eq!(fixture.look_live(equal).await.generation, 4);
 }
 
-pub(crate) async fn the_kept_session_lives_on_and_is_raised(fixture: &Fixture) {
+pub(crate) async fn the_spared_session_lives_on_and_is_raised(fixture: &Fixture) {
     let ann = someone();
-    let kept = open_with(fixture, &ann, 3).await;
+    let spared = open_with(fixture, &ann, 3).await;
     let other = open_with(fixture, &ann, 3).await;
-    let ending = Ending { below_generation: Some(4), keep: Some(kept.id) };
+    let ending = Ending { below_generation: Some(4), keep: Some(spared.id) };
     assert_eq!(end(fixture, ann.id, ending).await, [other.id]);
-    assert_eq!(fixture.look_live(kept).await.generation, 4);
+    assert_eq!(fixture.look_live(spared).await.generation, 4);
     let again = Ending { below_generation: Some(4), keep: None };
     assert_eq!(end(fixture, ann.id, again).await, []);
-    assert_eq!(fixture.look_live(kept).await.refresh_count, 0);
+    assert_eq!(fixture.look_live(spared).await.refresh_count, 0);
 }
 
-pub(crate) async fn a_kept_session_of_a_higher_generation_is_not_lowered(fixture: &Fixture) {
+pub(crate) async fn a_spared_session_of_a_higher_generation_is_not_lowered(fixture: &Fixture) {
     let ann = someone();
-    let kept = open_with(fixture, &ann, 9).await;
-    let ending = Ending { below_generation: Some(4), keep: Some(kept.id) };
+    let spared = open_with(fixture, &ann, 9).await;
+    let ending = Ending { below_generation: Some(4), keep: Some(spared.id) };
     assert_eq!(end(fixture, ann.id, ending).await, []);
-    assert_eq!(fixture.look_live(kept).await.generation, 9);
+    assert_eq!(fixture.look_live(spared).await.generation, 9);
 }
 
-pub(crate) async fn a_kept_session_stays_as_it_is_without_a_generation(fixture: &Fixture) {
+pub(crate) async fn a_spared_session_stays_as_it_is_without_a_generation(fixture: &Fixture) {
     let ann = someone();
-    let kept = open_with(fixture, &ann, 3).await;
+    let spared = open_with(fixture, &ann, 3).await;
     let other = open_with(fixture, &ann, 7).await;
-    let ending = Ending { below_generation: None, keep: Some(kept.id) };
+    let ending = Ending { below_generation: None, keep: Some(spared.id) };
     assert_eq!(end(fixture, ann.id, ending).await, [other.id]);
-    assert_eq!(fixture.look_live(kept).await.generation, 3);
+    assert_eq!(fixture.look_live(spared).await.generation, 3);
     let foreign = Ending { below_generation: None, keep: Some(fresh_id()) };
-    assert_eq!(end(fixture, ann.id, foreign).await, [kept.id]);
+    assert_eq!(end(fixture, ann.id, foreign).await, [spared.id]);
 }

@@ -36,10 +36,10 @@ async fn all(fixture: &Fixture, held: Held) -> Vec<(String, u64, String)> {
 pub(crate) async fn a_live_session_begins_without_values_and_a_dead_one_has_none(
     fixture: &Fixture,
 ) {
-    let (held, gone) = (fixture.open().await, fixture.open().await);
+    let (held, ended) = (fixture.open().await, fixture.open().await);
     assert_eq!(all(fixture, held).await, []);
-    fixture.store.remove(gone.id).await.unwrap();
-    for dead in [gone.id, fresh_id()] {
+    fixture.store.remove(ended.id).await.unwrap();
+    for dead in [ended.id, fresh_id()] {
         assert!(fixture.store.values(dead).await.unwrap().is_none());
     }
     put(fixture, held, "k", "1").await;
@@ -47,7 +47,7 @@ pub(crate) async fn a_live_session_begins_without_values_and_a_dead_one_has_none
     assert!(fixture.store.values(held.id).await.unwrap().is_none());
 }
 
-pub(crate) async fn a_value_is_kept_until_it_is_deleted(fixture: &Fixture) {
+pub(crate) async fn a_value_is_stored_until_it_is_deleted(fixture: &Fixture) {
     let (held, other) = (fixture.open().await, fixture.open().await);
     let cart = put(fixture, held, "cart", "[1]").await;
     let theme = put(fixture, held, "theme", "\"dark\"").await;
@@ -178,7 +178,7 @@ pub(crate) async fn nothing_is_written_to_a_dead_session(fixture: &Fixture) {
         for (text, condition) in
             [(Some("1"), Condition::None), (Some("1"), Condition::Absent), (None, Condition::None)]
         {
-            assert_eq!(write(fixture, id, "k", text, condition).await, ValueWrite::Gone);
+            assert_eq!(write(fixture, id, "k", text, condition).await, ValueWrite::SessionDead);
         }
         assert!(fixture.store.values(id).await.unwrap().is_none());
     }

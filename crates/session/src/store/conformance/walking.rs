@@ -73,9 +73,9 @@ pub(crate) async fn each_of_many_ends_and_tells_whether_it_lived(fixture: &Fixtu
     let other = long_lived(fixture).await;
     let over = fixture.insert(&fixture.ending(Kind::Fixed, 1)).await;
     fixture.pass(2).await;
-    let asked = [&ids[..], &[over.id, fresh_id(), ids[0]]].concat();
+    let requested = [&ids[..], &[over.id, fresh_id(), ids[0]]].concat();
     let ended: Vec<bool> =
-        fixture.store.remove_each(&asked).await.into_iter().map(Result::unwrap).collect();
+        fixture.store.remove_many(&requested).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(ended, [vec![true; 600], vec![false; 3]].concat());
     assert!(fixture.lives(other).await);
     assert_eq!(self::ids(fixture).await, BTreeSet::from([other.id]));
@@ -83,7 +83,7 @@ pub(crate) async fn each_of_many_ends_and_tells_whether_it_lived(fixture: &Fixtu
 
 pub(crate) async fn many_subjects_end_as_each_would_by_itself(fixture: &Fixture) {
     let mut endings: Vec<(Uuid, Ending)> = Vec::new();
-    let (mut expected, mut kept) = (Vec::new(), Vec::new());
+    let (mut expected, mut surviving) = (Vec::new(), Vec::new());
     for number in 0..600 {
         let subject = someone();
         let open = async |generation| {
@@ -96,10 +96,10 @@ pub(crate) async fn many_subjects_end_as_each_would_by_itself(fixture: &Fixture)
         endings.push((subject.id, Ending { below_generation: Some(4), keep }));
         expected.push((subject.id, old.id));
         match keep {
-            Some(_) => kept.push(held),
+            Some(_) => surviving.push(held),
             None => expected.push((subject.id, held.id)),
         }
-        kept.push(new);
+        surviving.push(new);
     }
     endings.push((someone().id, Ending::default()));
     let mut ended = fixture.store.remove_subjects(&endings).await.unwrap();
@@ -107,7 +107,7 @@ pub(crate) async fn many_subjects_end_as_each_would_by_itself(fixture: &Fixture)
     expected.sort_unstable();
     assert_eq!(ended, expected);
     assert_eq!(fixture.store.remove_subjects(&endings).await.unwrap(), []);
-    for held in kept {
+    for held in surviving {
         assert_eq!(fixture.look_live(held).await.generation, 4);
     }
 }

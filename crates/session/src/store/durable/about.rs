@@ -7,7 +7,7 @@ pub(super) const IDENTITY: &str = "identity";
 pub(super) const BOOKMARK: &str = "bookmark";
 pub(super) const HISTORY: &str = "history";
 
-/// A copy in memory of what stands in the file.
+/// A copy in memory of the file's table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct About {
     pub(super) identity: Option<Uuid>,
@@ -17,7 +17,7 @@ pub(super) struct About {
 }
 
 impl About {
-    /// What stands in these rows. Others may be of a later version, and are left as they are.
+    /// The contents of these rows. Rows of a later version are ignored and preserved.
     pub(super) fn of(rows: Vec<(String, String)>) -> Self {
         let mut about = Self::default();
         for (name, value) in rows {

@@ -25,11 +25,11 @@ impl DurableAttempts {
         sessions: Arc<MemoryStore>,
         timeline: Arc<Timeline>,
         capacity: usize,
-        known: Vec<(AttemptKey, u64)>,
+        addresses: Vec<(AttemptKey, u64)>,
     ) -> Self {
         let memory = MemoryAttempts::new(Arc::clone(&timeline) as Arc<_>, capacity);
         let now = timeline.boot_time();
-        for (key, until_ms) in known {
+        for (key, until_ms) in addresses {
             memory.remember_now(key, Duration::from_millis(until_ms).saturating_sub(now));
         }
         Self { memory, sessions, timeline }
@@ -57,7 +57,7 @@ impl AttemptStore for DurableAttempts {
         self.sessions.changes().push(change).written().await
     }
 
-    async fn knows(&self, key: AttemptKey) -> Result<bool, StoreError> {
-        self.memory.knows(key).await
+    async fn is_remembered(&self, key: AttemptKey) -> Result<bool, StoreError> {
+        self.memory.is_remembered(key).await
     }
 }

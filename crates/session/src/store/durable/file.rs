@@ -1,4 +1,4 @@
-//! The file that sessions are kept in: opened, checked, written in transactions, opened anew after
+//! The file that sessions are stored in: opened, checked, written in transactions, opened anew after
 //! one that failed. What a row means is not known here.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -20,7 +20,7 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
 const ANCHOR: &str = "INSERT OR REPLACE INTO anchor (only_row, timeline_ms, unix_ms, boot_id, boot_ms) \
      VALUES (1, ?1, ?2, ?3, ?4)";
-/// Nobody else opens the file but a copy that is being made of it.
+/// No other process opens the file, except to make a copy of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The log beside the file is cut to this size when it was larger.
 const LOG_LIMIT_BYTES: &str = "16777216";
@@ -80,21 +80,21 @@ impl SessionFile {
     ///
     /// # Errors
     ///
-    /// Why it was not; whether something of it is in the file then, nobody knows.
+    /// Why it was not; some of it may be in the file then.
     pub(super) async fn commit(&mut self, rows: &Rows<'_>, anchor: &Anchor) -> Result<(), String> {
-        is_in_place(&self.path, self.inode)?;
+        is_the_opened_file(&self.path, self.inode)?;
         let connection = self.connection()?;
         transact(connection, rows, anchor).await.map_err(|error| reason(&error))
     }
 
-    /// Opens it anew after a commit that failed, writes the rows over whatever that left, and has
-    /// it all in the file itself rather than in the log beside it.
+    /// Opens it anew after a commit that failed, writes the rows over what that commit may have written,
+    /// and checkpoints the write-ahead log.
     pub(super) async fn recover(&mut self, rows: &Rows<'_>, anchor: &Anchor) -> Result<(), String> {
         if let Some(connection) = self.connection.take() {
             // It failed before: what matters is that it is closed.
             let _ = connection.close().await;
         }
-        is_in_place(&self.path, self.inode)?;
+        is_the_opened_file(&self.path, self.inode)?;
         let connected = options(&self.path, self.durability).connect().await;
         let mut connection = connected.map_err(|error| reason(&error))?;
         let repaired = async {
@@ -165,14 +165,14 @@ impl Whereabouts {
     ///
     /// It was removed or replaced.
     pub(super) fn check(&self) -> Result<(), String> {
-        is_in_place(&self.path, self.inode)
+        is_the_opened_file(&self.path, self.inode)
     }
 
-    /// Writes a copy of the file as it stands to `target`, which does not exist yet.
+    /// Writes a copy of the file to `target`, which must not exist yet.
     ///
     /// # Errors
     ///
-    /// Why it was not written; nothing is left of it then.
+    /// Why it was not written; no partial copy remains then.
     pub(super) async fn copy_to(&self, target: &Path) -> Result<(), String> {
         let Some(text) = target.to_str() else {
             return Err("the path of a copy is UTF-8".to_owned());
@@ -271,7 +271,7 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
     path.metadata().map(|file| (file.dev(), file.ino()))
 }
 
-fn is_in_place(path: &Path, expected: (u64, u64)) -> Result<(), String> {
+fn is_the_opened_file(path: &Path, expected: (u64, u64)) -> Result<(), String> {
     match inode(path) {
         Ok(found) if found == expected => Ok(()),
         Ok(_) => Err("the file was replaced".to_owned()),

@@ -66,9 +66,9 @@ pub(super) async fn addresses(
         sqlx::query_as::<_, (Vec<u8>, i64)>(ADDRESSES).fetch_all(connection).await
     };
     let rows = read(connection(file)?).await.map_err(|error| refusal(file.path(), &error))?;
-    let known =
+    let address =
         |(key, until): (Vec<u8>, i64)| Some((attempt_key(&key)?, u64::try_from(until).ok()?));
-    Ok(rows.into_iter().filter_map(known).collect())
+    Ok(rows.into_iter().filter_map(address).collect())
 }
 
 /// Takes all live sessions into memory; what has expired meanwhile is put down as ended.
@@ -80,7 +80,7 @@ pub(super) async fn sessions(
     let path = file.path().to_owned();
     let refused = |error: sqlx::Error| refusal(&path, &error);
     let (mut found, mut expired) = (Found::default(), Vec::new());
-    let mut told = clock.now();
+    let mut last_logged = clock.now();
     let mut rows = sqlx::query(SESSIONS).fetch(connection(file)?);
     while let Some(row) = rows.try_next().await.map_err(refused)? {
         let damaged = |what: &str| {
@@ -96,8 +96,8 @@ pub(super) async fn sessions(
             }
             Loaded::Unreadable => return Err(damaged(&format!("session {id} is unreadable"))),
         }
-        if found.live % IN_A_ROW == 0 && clock.now().saturating_sub(told) > BETWEEN_LINES {
-            told = clock.now();
+        if found.live % IN_A_ROW == 0 && clock.now().saturating_sub(last_logged) > BETWEEN_LINES {
+            last_logged = clock.now();
             tracing::info!(sessions = found.live, "still loading sessions");
         }
     }

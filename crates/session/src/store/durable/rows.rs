@@ -1,4 +1,4 @@
-//! From changes to rows: what is left of many changes of one session, and the statements that write
+//! From changes to rows: many changes of one session folded into one, and the statements that write
 //! it. Each session is named by each statement at most once.
 
 use std::collections::HashMap;
@@ -39,7 +39,7 @@ pub(super) struct Rows<'a> {
     described: Vec<(&'static str, Option<&'a str>)>,
 }
 
-/// What is left of the changes of one session.
+/// The folded changes of one session.
 #[derive(Default)]
 struct SessionRow<'a> {
     /// What is there goes first.
@@ -87,7 +87,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// A session as it stands, whatever of it is there.
+    /// A session as it is in memory, whatever the file has of it.
     pub(super) fn restate(&mut self, id: SessionId, standing: &'a Standing) {
         let session = self.sessions.entry(id).or_default();
         *session = SessionRow { restated: true, ..SessionRow::default() };

@@ -1,5 +1,5 @@
-//! The one task that writes: it commits together whatever waits at a moment, puts uses down at a
-//! tick, and takes back what could not be written.
+//! The only task that writes: one commit takes all changes that wait at a moment, uses are written at
+//! ticks, and what could not be written is taken back.
 //!
 //! INVARIANT: nothing is answered before the commit that it is in. A commit that failed is never
 //! made good by a later one: what it promised is taken back in memory, and out of the file, before
@@ -35,7 +35,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 /// How often is looked whether the file has much to give back.
 const VACUUM_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What a commit was like, for whoever counts.
+/// A commit, for metrics.
 #[derive(Clone, Copy, Debug)]
 pub struct Commit {
     /// How long it took.
@@ -48,7 +48,7 @@ pub struct Commit {
     pub tick_lag: Duration,
 }
 
-/// Is told of each commit.
+/// Called after each commit.
 pub type CommitObserver = Box<dyn Fn(Commit) + Send + Sync>;
 
 /// What the store and its writer have in common.
@@ -96,7 +96,7 @@ impl SessionWriter {
         Self { memory, file, timeline, condition, observe, seeded, repairs, times }
     }
 
-    /// Writes until `cancel`, then what is left, and closes the file.
+    /// Writes until `cancel`, then what is still queued, and closes the file.
     pub async fn run(mut self, cancel: CancellationToken) {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,7 +119,7 @@ impl SessionWriter {
         self.finish().await;
     }
 
-    /// Writes all uses and whatever else is left.
+    /// Writes all uses and all other queued changes.
     async fn finish(mut self) {
         self.memory.note_all_uses();
         if self.failure().is_some() {
@@ -128,7 +128,7 @@ impl SessionWriter {
         while self.write_once().await {}
         self.memory.changes().close();
         if self.failure().is_some() {
-            tracing::error!("what was last done to sessions could not be written to their file");
+            tracing::error!("the last changes of sessions could not be written to their file");
         } else {
             self.commit_anchor().await;
         }
@@ -189,14 +189,14 @@ impl SessionWriter {
         self.memory.changes().uses() > 0
     }
 
-    /// Takes back what was to be written, and tells those who wait for it.
+    /// Takes back what was to be written, and fails the requests that wait for it.
     fn refuse(&mut self, taken: &mut Taken, reason: &str) {
         for repair in self.memory.take_back(taken) {
             let (Repair::Restate(id) | Repair::Delete(id)) = repair;
             // What ended is deleted, whatever else was to be written of it.
-            let known = self.repairs.entry(id).or_insert(repair);
+            let recorded = self.repairs.entry(id).or_insert(repair);
             if repair == Repair::Delete(id) {
-                *known = repair;
+                *recorded = repair;
             }
         }
         taken.batch.settle(Err(StoreError(format!("the session file: {reason}"))));

@@ -13,9 +13,9 @@ pub(super) struct Flag(u8);
 const COOKIE: Flag = Flag(1);
 /// It was used, and that will be written at a tick.
 pub(super) const USED: Flag = Flag(2);
-/// Its secret, or its end, is being written: whoever presents it waits for that.
+/// Its secret, or its end, is being written: requests that present it wait for that.
 pub(super) const WRITING: Flag = Flag(4);
-/// Its values are being written: whoever reads or writes them waits for that.
+/// Its values are being written: requests that read or write them wait for that.
 pub(super) const WRITING_VALUES: Flag = Flag(8);
 /// It ends once what is being written is written.
 pub(super) const ENDING: Flag = Flag(16);

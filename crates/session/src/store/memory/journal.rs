@@ -1,5 +1,5 @@
-//! What was done to sessions, in the order in which it was done to each of them, for whoever writes
-//! it down. It knows no file and no SQL: a [`Batch`] is what its taker makes of it.
+//! The changes of sessions, in the order in which they were made to each of them, for the task that
+//! writes them down. It knows no file and no SQL.
 //!
 //! INVARIANT: a change of a session is put in under the lock of the session's shard, so that two
 //! changes of one session are written in the order in which memory made them. Uses alone need not
@@ -91,7 +91,7 @@ pub(crate) struct Journal {
 struct Queue {
     /// What has an order.
     facts: Vec<Change>,
-    /// Uses, which nobody waits for.
+    /// Uses, which no request waits for.
     later: VecDeque<Change>,
     batch: Arc<Batch>,
     is_closed: bool,
@@ -107,15 +107,15 @@ impl Batch {
         self.outcome.wait().await.clone()
     }
 
-    /// Says what became of it.
+    /// Sets its outcome, which wakes the requests that wait for it.
     pub(crate) fn settle(&self, outcome: Result<(), StoreError>) {
-        // It is said once: a batch has one taker.
+        // It is set once: a batch has one taker.
         let _ = self.outcome.set(outcome);
     }
 }
 
 impl Journal {
-    /// Puts in a change that somebody waits for; the batch that it will be in.
+    /// Puts in a change that a request waits for; the batch that it will be in.
     pub(crate) fn push(&self, change: Change) -> Arc<Batch> {
         let batch = {
             let mut queue = self.queue.lock();
@@ -126,7 +126,7 @@ impl Journal {
         batch
     }
 
-    /// Puts in changes for which nobody waits, but whose order counts.
+    /// Puts in changes that no request waits for, but whose order counts.
     pub(crate) fn push_all(&self, changes: impl IntoIterator<Item = Change>) {
         let mut queue = self.queue.lock();
         let before = queue.facts.len();
@@ -157,7 +157,7 @@ impl Journal {
         batch
     }
 
-    /// Puts in uses, for which nobody waits.
+    /// Puts in uses, which no request waits for.
     pub(super) fn push_later(&self, changes: impl IntoIterator<Item = Change>) {
         let mut queue = self.queue.lock();
         if !queue.is_closed {
@@ -170,7 +170,7 @@ impl Journal {
         self.writing.lock().get(&(id, part)).map(Arc::clone)
     }
 
-    /// Nobody waits for this part of the session any more, unless it is in a later batch by now.
+    /// This part of the session is written, unless it is in a later batch by now.
     pub(super) fn is_written(&self, id: SessionId, part: Part, batch: &Arc<Batch>) -> bool {
         let mut writing = self.writing.lock();
         let is_this = writing.get(&(id, part)).is_some_and(|held| Arc::ptr_eq(held, batch));
@@ -180,7 +180,7 @@ impl Journal {
         is_this
     }
 
-    /// Waits until there is a change that somebody waits for.
+    /// Waits until there is a change that a request waits for.
     pub(crate) async fn arrived(&self) {
         self.arrived.notified().await;
     }
@@ -202,7 +202,7 @@ impl Journal {
         Some(Taken { batch, changes })
     }
 
-    /// How many uses are left.
+    /// How many uses are still queued.
     pub(crate) fn uses(&self) -> usize {
         self.queue.lock().later.len()
     }

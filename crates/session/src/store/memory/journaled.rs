@@ -1,5 +1,5 @@
-//! The other side of the journal: what whoever writes sessions down asks of the memory that they
-//! are served from.
+//! The other side of the journal: what the task that writes sessions down needs from the memory that
+//! they are served from.
 
 use std::sync::atomic::Ordering;
 
@@ -59,20 +59,20 @@ impl MemoryStore {
 
     /// Now, by the clock that sessions live by.
     pub(crate) fn moment(&self) -> Moment {
-        self.dates.moment()
+        self.wall_clock.moment()
     }
 
-    /// Takes in a session that was stored. Nobody may use the store yet.
+    /// Takes in a session that was stored. The store must not be in use yet.
     pub(crate) fn load(&self, id: SessionId, row: &Row, values: Option<&[u8]>) -> Loaded {
         let Some(stored) = Stored::read(id, row, values) else {
             return Loaded::Unreadable;
         };
-        if stored.expiry.is_over(self.dates.moment()) {
+        if stored.expiry.is_over(self.wall_clock.moment()) {
             return Loaded::Expired;
         }
         let key = Key::of(id);
         let (subject, _) = self.subjects.enter(&stored.subject, key);
-        let agent = stored.agent.as_ref().map(|text| self.agents.intern(text));
+        let agent = stored.agent.as_ref().map(|text| self.user_agents.intern(text));
         let record = Record::stored(stored, subject, agent);
         self.shard(key).lock().insert(record);
         self.count.fetch_add(1, Ordering::Relaxed);
@@ -101,14 +101,14 @@ impl MemoryStore {
 
     fn use_of(&self, id: SessionId) -> Option<Change> {
         let mut shard = self.shard(Key::of(id)).lock();
-        let place = shard.find(id)?;
-        let record = shard.at_mut(place);
+        let index = shard.find(id)?;
+        let record = shard.at_mut(index);
         record.flags.clear(USED);
         let used_ms = u64::try_from(record.expiry.last_used().as_millis()).unwrap_or_default();
         Some(Change::Used(id, used_ms, record.uses))
     }
 
-    /// All of this was written: those who wait for it find it done.
+    /// All of this was written: the requests that wait for it go on.
     pub(crate) fn settle(&self, taken: &Taken) {
         for change in &taken.changes {
             match change {
@@ -157,10 +157,10 @@ impl MemoryStore {
 
     fn take_back_opening(&self, id: SessionId) {
         let mut shard = self.shard(Key::of(id)).lock();
-        let Some(place) = shard.find(id) else {
+        let Some(index) = shard.find(id) else {
             return;
         };
-        let record = shard.take(place);
+        let record = shard.take(index);
         drop(shard);
         self.forget(&record);
     }
@@ -178,22 +178,22 @@ impl MemoryStore {
     fn end_used_up(&self, taken: &Taken, id: SessionId) {
         let mut shard = self.shard(Key::of(id)).lock();
         self.changes().is_written(id, Part::Session, &taken.batch);
-        let Some(place) = shard.find(id) else {
+        let Some(index) = shard.find(id) else {
             return;
         };
-        let record = shard.take(place);
+        let record = shard.take(index);
         drop(shard);
         self.forget(&record);
     }
 
-    /// Changes the session if it is there, and lets those go on who wait for it.
+    /// Changes the session if it is there, and lets the requests go on that wait for it.
     fn release(&self, taken: &Taken, id: SessionId, part: Part, change: impl FnOnce(&mut Record)) {
         let mut shard = self.shard(Key::of(id)).lock();
         let is_written = self.changes().is_written(id, part, &taken.batch);
-        let Some(place) = shard.find(id) else {
+        let Some(index) = shard.find(id) else {
             return;
         };
-        let record = shard.at_mut(place);
+        let record = shard.at_mut(index);
         change(record);
         if is_written {
             record.flags.clear(match part {

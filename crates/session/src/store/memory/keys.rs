@@ -31,8 +31,8 @@ impl Keys {
         }
     }
 
-    /// Reads one key for nothing but to have them near when they are asked for.
-    pub(super) fn near(&self) -> Option<Key> {
+    /// Reads one key, only to have the processor load them before they are needed.
+    pub(super) fn prefetch(&self) -> Option<Key> {
         match self {
             Self::One(key) => Some(*key),
             Self::Few(keys) => keys.first().copied(),
@@ -54,13 +54,13 @@ impl Keys {
         }
     }
 
-    /// Takes one `key` out, if there is one; `true` if nothing is left.
+    /// Takes one `key` out, if there is one; `true` if the bag is empty then.
     pub(super) fn remove(&mut self, key: Key) -> bool {
         match self {
             Self::One(one) => *one == key,
             Self::Few(keys) => {
-                if let Some(place) = keys.iter().position(|at| *at == key) {
-                    keys.swap_remove(place);
+                if let Some(index) = keys.iter().position(|at| *at == key) {
+                    keys.swap_remove(index);
                 }
                 if keys.len() < keys.capacity() / 4 {
                     keys.shrink_to(2 * keys.len());

@@ -21,8 +21,8 @@ use crate::store::conformance::{Fixture, fresh_id, held, subject, use_of};
 use crate::{Kind, NewSession, Origin, Presented, SessionStore as _};
 
 /// Sessions of each user.
-const EACH: usize = 20;
-const AGENTS: usize = 500;
+const SESSIONS_PER_USER: usize = 20;
+const USER_AGENTS: usize = 500;
 /// How many of the sessions are used while others are swept.
 const USED: usize = 10_000;
 
@@ -60,7 +60,7 @@ impl Load {
             subject: subject(user_id, &format!("user{user}@example.com")),
             origin: Origin {
                 ip: Some("203.0.113.9".parse().unwrap()),
-                user_agent: Some(format!("agent {}", number % AGENTS).into()),
+                user_agent: Some(format!("agent {}", number % USER_AGENTS).into()),
             },
             ..self.template.clone()
         }
@@ -74,7 +74,7 @@ impl Load {
         shape: impl Fn(NewSession) -> NewSession,
     ) -> Vec<Presented> {
         let (mut inserts, mut used) = (Times::new(&self.timer), Vec::with_capacity(USED));
-        let users = sessions / EACH;
+        let users = sessions / SESSIONS_PER_USER;
         for number in 0..sessions {
             let new = shape(self.new_session(number % users, number));
             inserts.time(|| self.store.insert_within(&new, 0, &mut Promises::default()));
@@ -111,13 +111,13 @@ impl Load {
         let working = AtomicBool::new(true);
         thread::scope(|threads| {
             threads.spawn(|| {
-                let mut calls = Times::new(&self.timer);
+                let mut operations = Times::new(&self.timer);
                 while working.load(Ordering::Relaxed) {
                     for batch in used.chunks(size) {
-                        drop(calls.time(|| self.store.touch_all(batch)));
+                        drop(operations.time(|| self.store.touch_all(batch)));
                     }
                 }
-                calls.print(what);
+                operations.print(what);
             });
             meanwhile();
             working.store(false, Ordering::Relaxed);
@@ -128,8 +128,8 @@ impl Load {
     fn use_during_a_sweep(&self, size: usize, used: &[Presented], sessions: usize) {
         let second = self.clock.now() + Duration::from_mins(10);
         let ending = |new| {
-            let left = second.saturating_sub(self.clock.now());
-            NewSession { kind: Kind::Fixed, max_lifetime: left, ..new }
+            let until_second = second.saturating_sub(self.clock.now());
+            NewSession { kind: Kind::Fixed, max_lifetime: until_second, ..new }
         };
         self.fill("inserts of what is to expire", sessions / 10, ending);
         self.use_while(&format!("uses of {size}, nothing swept"), size, used, || {

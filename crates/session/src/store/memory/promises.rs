@@ -24,7 +24,7 @@ impl Promises {
     /// # Errors
     ///
     /// Some of it was not.
-    pub(crate) async fn kept(self) -> Result<(), StoreError> {
+    pub(crate) async fn written(self) -> Result<(), StoreError> {
         let mut outcome = Ok(());
         for batch in self.0 {
             outcome = outcome.and(batch.written().await);

@@ -55,8 +55,8 @@ impl MemoryStore {
     fn dead_maker(&self, new: &NewSession) -> Option<Dead> {
         let maker = Presented { intent: Intent::Look, ..new.maker? };
         let shard = self.shard(Key::of(maker.id)).lock();
-        match live(&shard, &maker, self.dates.moment()) {
-            Ok(place) if shard.at(place).flags.has(ENDING) => Some(Dead::Unknown),
+        match live(&shard, &maker, self.wall_clock.moment()) {
+            Ok(index) if shard.at(index).flags.has(ENDING) => Some(Dead::Unknown),
             found => found.err(),
         }
     }
@@ -80,18 +80,18 @@ impl MemoryStore {
         soonest.filter(|id| self.end_for_cap(subject, *id, promises)).collect()
     }
 
-    /// Ends a session for its user's cap. Where sessions are written down, it ends together with the
-    /// writing of what it makes room for, or lives on if that fails.
+    /// Ends a session for its user's cap. Where sessions are written down, it ends in the same commit as
+    /// the new session that it makes room for, or lives on if that fails.
     fn end_for_cap(&self, subject: Uuid, id: SessionId, promises: &mut Promises) -> bool {
         let Some(journal) = self.journal() else {
             return self.take_if(id, promises, |record, _| record.subject.id == subject);
         };
         let mut shard = self.shard(Key::of(id)).lock();
-        let Some(place) = shard.find(id) else {
+        let Some(index) = shard.find(id) else {
             return false;
         };
-        let now = self.dates.moment();
-        let record = shard.at_mut(place);
+        let now = self.wall_clock.moment();
+        let record = shard.at_mut(index);
         if record.subject.id != subject || record.flags.has(ENDING) || record.expiry.is_over(now) {
             return false;
         }
@@ -104,15 +104,15 @@ impl MemoryStore {
     /// When the session `id` of `subject` ends unused; one that is over is taken out.
     fn end_of(&self, subject: Uuid, id: SessionId) -> Option<Moment> {
         let mut shard = self.shard(Key::of(id)).lock();
-        let place = shard.find(id)?;
-        let record = shard.at(place);
+        let index = shard.find(id)?;
+        let record = shard.at(index);
         if record.subject.id != subject || record.flags.has(ENDING) {
             return None;
         }
-        if !record.expiry.is_over(self.dates.moment()) {
+        if !record.expiry.is_over(self.wall_clock.moment()) {
             return Some(record.expiry.expires_at());
         }
-        let record = shard.take(place);
+        let record = shard.take(index);
         if let Some(journal) = self.journal() {
             journal.push_all([Change::Ended(id)]);
         }

@@ -47,9 +47,9 @@ struct Race {
 
 impl Race {
     fn new(sessions: usize, touch: Touch) -> Self {
-        let (store, bench) = store();
+        let (store, fixture) = store();
         let new = |_| {
-            let new = bench.ending(Kind::Sliding, 50);
+            let new = fixture.ending(Kind::Sliding, 50);
             assert!(matches!(
                 store.insert_within(&new, 0, &mut Promises::default()),
                 Insertion::Created { .. }
@@ -151,8 +151,8 @@ fn the_same_race_finds_out_a_use_that_saves_what_it_has_loaded() {
 #[test]
 fn of_sixty_four_threads_one_uses_a_single_use_session() {
     for _ in 0..20 {
-        let (store, bench) = store();
-        let new = bench.ending(Kind::SingleUse, 50);
+        let (store, fixture) = store();
+        let new = fixture.ending(Kind::SingleUse, 50);
         store.insert_within(&new, 0, &mut Promises::default());
         let (start, won) = (Barrier::new(64), AtomicU64::new(0));
         thread::scope(|threads| {
@@ -170,7 +170,7 @@ fn of_sixty_four_threads_one_uses_a_single_use_session() {
 
 #[test]
 fn inserts_at_once_leave_exactly_the_cap() {
-    let (store, bench) = store();
+    let (store, fixture) = store();
     let ann = someone();
     let start = Barrier::new(8);
     thread::scope(|threads| {
@@ -178,7 +178,7 @@ fn inserts_at_once_leave_exactly_the_cap() {
             threads.spawn(|| {
                 start.wait();
                 for _ in 0..200 {
-                    let new = bench.ending(Kind::Sliding, 50);
+                    let new = fixture.ending(Kind::Sliding, 50);
                     let new = NewSession { subject: Arc::clone(&ann), ..new };
                     store.insert_within(&new, 3, &mut Promises::default());
                 }
@@ -194,21 +194,21 @@ fn inserts_at_once_leave_exactly_the_cap() {
 fn sweeps_during_inserts_and_removals_lose_nothing() {
     let clock = clock::ManualClock::new();
     let store = MemoryStore::new(Arc::new(clock.clone()));
-    let bench = Fixture::memory();
+    let fixture = Fixture::memory();
     let working = AtomicBool::new(true);
     let lasting: Vec<Held> = thread::scope(|threads| {
         threads.spawn(|| {
             while working.load(SeqCst) {
-                clock.advance(bench.unit);
+                clock.advance(fixture.unit);
                 now(store.sweep()).unwrap();
             }
         });
-        let workers: Vec<_> = (0..4).map(|_| threads.spawn(|| churn(&store, &bench))).collect();
+        let workers: Vec<_> = (0..4).map(|_| threads.spawn(|| churn(&store, &fixture))).collect();
         let lasting = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
         working.store(false, SeqCst);
         lasting
     });
-    clock.advance(bench.unit * 10);
+    clock.advance(fixture.unit * 10);
     now(store.sweep()).unwrap();
     assert!(lasting.iter().all(|held| lives(&store, look(*held))));
     assert_eq!(now(store.count()).unwrap(), lasting.len() as u64);
@@ -216,11 +216,11 @@ fn sweeps_during_inserts_and_removals_lose_nothing() {
 }
 
 /// Opens sessions of which a third lasts, a third is removed, and a third expires.
-fn churn(store: &MemoryStore, bench: &Fixture) -> Vec<Held> {
+fn churn(store: &MemoryStore, fixture: &Fixture) -> Vec<Held> {
     let mut lasting = Vec::new();
     for number in 0..3_000 {
         let units = if number % 3 == 0 { 1_000_000 } else { 1 };
-        let new = bench.ending(Kind::Fixed, units);
+        let new = fixture.ending(Kind::Fixed, units);
         store.insert_within(&new, 5, &mut Promises::default());
         match number % 3 {
             0 => lasting.push(held(&new)),
@@ -235,8 +235,8 @@ fn churn(store: &MemoryStore, bench: &Fixture) -> Vec<Held> {
 fn a_logout_among_threads_that_rotate_ends_the_session_and_every_token_of_it() {
     let mut rotated = 0;
     for round in 0..2_000 {
-        let (store, bench) = store();
-        let new = bench.ending(Kind::Sliding, 50);
+        let (store, fixture) = store();
+        let new = fixture.ending(Kind::Sliding, 50);
         store.insert_within(&new, 0, &mut Promises::default());
         let start = Barrier::new(5);
         let tokens: Vec<Held> = thread::scope(|threads| {

@@ -1,4 +1,4 @@
-//! A session as the memory store keeps it: in 136 bytes, with what is rare behind a pointer.
+//! A session as it is in memory: 136 bytes, with what is rare behind a pointer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use clock::Moment;
 
-use super::agents::Agent;
-use super::dates::Now;
 use super::flags::Flags;
 use super::journal::BeforeRotation;
 use super::rotation::LatestRotation;
 use super::stored::Stored;
-use super::values::Kept;
+use super::user_agents::UserAgent;
+use super::values::StoredValues;
+use super::wall_clock::Now;
 use super::wheel::Links;
 use crate::expiry::{Expiry, Ms};
 use crate::{ClientDigest, Kind, NewSession, Origin, SecretDigest, Session, SessionId, Subject};
@@ -25,7 +25,7 @@ pub(super) struct Record {
     pub(super) id: SessionId,
     pub(super) digest: SecretDigest,
     pub(super) subject: Arc<Subject>,
-    agent: Option<Arc<Agent>>,
+    agent: Option<Arc<UserAgent>>,
     extra: Option<Box<Extra>>,
     pub(super) generation: i64,
     pub(super) uses: u32,
@@ -45,16 +45,16 @@ struct Extra {
     name: Option<Arc<str>>,
     /// The age of the login when the session was opened.
     login_age: Duration,
-    values: Option<Box<Kept>>,
+    values: Option<Box<StoredValues>>,
     rotation: Option<Box<LatestRotation>>,
 }
 
 impl Record {
-    /// What to keep of a new session, but for what it has in common with others.
+    /// The record of a new session, with what it shares with others.
     pub(super) fn new(
         new: &NewSession,
         subject: Arc<Subject>,
-        agent: Option<Arc<Agent>>,
+        agent: Option<Arc<UserAgent>>,
         now: Moment,
     ) -> Self {
         let expiry = match new.kind {
@@ -79,8 +79,12 @@ impl Record {
         }
     }
 
-    /// What was stored of a session, but for what it has in common with others.
-    pub(super) fn stored(stored: Stored, subject: Arc<Subject>, agent: Option<Arc<Agent>>) -> Self {
+    /// The record of a stored session, with what it shares with others.
+    pub(super) fn stored(
+        stored: Stored,
+        subject: Arc<Subject>,
+        agent: Option<Arc<UserAgent>>,
+    ) -> Self {
         let Stored { name, login_age, values, rotation, .. } = stored;
         let rare = name.is_some() || !login_age.is_zero() || values.is_some() || rotation.is_some();
         Self {
@@ -162,13 +166,13 @@ impl Record {
         self.extra.as_ref().map_or(Duration::ZERO, |extra| extra.login_age)
     }
 
-    /// What backends keep in it, if anything.
-    pub(super) fn values(&self) -> Option<&Kept> {
+    /// The values that backends stored in it, if any.
+    pub(super) fn values(&self) -> Option<&StoredValues> {
         self.extra.as_ref()?.values.as_deref()
     }
 
-    /// What backends keep in it, for writing.
-    pub(super) fn values_mut(&mut self) -> &mut Kept {
+    /// The values that backends store in it, for writing.
+    pub(super) fn values_mut(&mut self) -> &mut StoredValues {
         self.extra.get_or_insert_default().values.get_or_insert_default()
     }
 
@@ -208,7 +212,7 @@ impl Extra {
     }
 }
 
-/// A role's place in one byte; a place that does not fit is no role at all.
+/// A role's index in one byte; an index that does not fit is no role at all.
 fn packed_role(role: usize) -> u8 {
     u8::try_from(role).unwrap_or(NO_ROLE)
 }

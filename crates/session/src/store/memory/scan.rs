@@ -22,12 +22,12 @@ impl MemoryStore {
                 break;
             }
             let shard = shard.lock();
-            let now = self.dates.now();
+            let now = self.wall_clock.now();
             let len = shard.records();
             let end = if at == 0 { len } else { usize::try_from(at).unwrap_or(len).min(len) };
             let start = end.saturating_sub(SLICE);
-            let places = (start..end).rev().filter_map(|place| u32::try_from(place).ok());
-            let records = places.map(|place| shard.at(place));
+            let indices = (start..end).rev().filter_map(|index| u32::try_from(index).ok());
+            let records = indices.map(|index| shard.at(index));
             let live = records.filter(|record| !record.expiry.is_over(now.moment));
             page.sessions.extend(live.map(|record| record.view(now)));
             (part, at) = if start == 0 { (part + 1, 0) } else { (part, start as u64) };
@@ -36,7 +36,7 @@ impl MemoryStore {
     }
 
     /// Ends many, without keeping other tasks from running.
-    pub(crate) async fn take_each(
+    pub(crate) async fn take_many(
         &self,
         ids: &[SessionId],
         promises: &mut Promises,

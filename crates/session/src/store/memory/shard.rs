@@ -13,8 +13,8 @@ use crate::expiry::Ms;
 
 /// A part of the sessions, behind one lock.
 pub(super) struct Shard {
-    /// Places in the slab, by the hash of the id's key.
-    index: HashTable<u32>,
+    /// Indices in the slab, by the hash of the id's key.
+    by_id: HashTable<u32>,
     slab: Slab,
     wheel: Wheel,
 }
@@ -22,47 +22,47 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) fn new(now: Moment) -> Self {
         let wheel = Wheel::new(Ms::of(now).get());
-        Self { index: HashTable::new(), slab: Slab::default(), wheel }
+        Self { by_id: HashTable::new(), slab: Slab::default(), wheel }
     }
 
     /// Where the session `id` is.
     pub(super) fn find(&self, id: SessionId) -> Option<u32> {
-        self.index.find(Key::of(id).hash(), |place| self.slab.at(*place).id == id).copied()
+        self.by_id.find(Key::of(id).hash(), |index| self.slab.at(*index).id == id).copied()
     }
 
-    /// Looks the session `id` up for nothing but to have it near when it is asked for.
-    pub(super) fn near(&self, id: SessionId) -> usize {
-        self.find(id).map_or(0, |place| self.slab.at(place).subject.roles.len())
+    /// Looks the session `id` up, only to have the processor load it before it is needed.
+    pub(super) fn prefetch(&self, id: SessionId) -> usize {
+        self.find(id).map_or(0, |index| self.slab.at(index).subject.roles.len())
     }
 
     /// Where the sessions with this key are: one, if ids are as random as they should be.
-    pub(super) fn places(&self, key: Key) -> impl Iterator<Item = u32> {
-        let places = self.index.iter_hash(key.hash()).copied();
-        places.filter(move |place| Key::of(self.slab.at(*place).id) == key)
+    pub(super) fn indices(&self, key: Key) -> impl Iterator<Item = u32> {
+        let indices = self.by_id.iter_hash(key.hash()).copied();
+        indices.filter(move |index| Key::of(self.slab.at(*index).id) == key)
     }
 
-    pub(super) fn at(&self, place: u32) -> &Record {
-        self.slab.at(place)
+    pub(super) fn at(&self, index: u32) -> &Record {
+        self.slab.at(index)
     }
 
-    pub(super) fn at_mut(&mut self, place: u32) -> &mut Record {
-        self.slab.at_mut(place)
+    pub(super) fn at_mut(&mut self, index: u32) -> &mut Record {
+        self.slab.at_mut(index)
     }
 
     /// Takes in a record whose id is not here yet, and says where it is.
     pub(super) fn insert(&mut self, record: Record) -> u32 {
         let (hash, end) = (Key::of(record.id).hash(), Ms::of(record.expiry.expires_at()));
-        let place = self.slab.push(record);
+        let index = self.slab.push(record);
         let slab = &self.slab;
-        self.index.insert_unique(hash, place, |place| Key::of(slab.at(*place).id).hash());
-        self.wheel.link(&mut self.slab, place, end.get());
-        place
+        self.by_id.insert_unique(hash, index, |index| Key::of(slab.at(*index).id).hash());
+        self.wheel.link(&mut self.slab, index, end.get());
+        index
     }
 
-    /// Takes a record out. The places of others may change.
-    pub(super) fn take(&mut self, place: u32) -> Record {
-        self.wheel.unlink(&mut self.slab, place);
-        self.take_unlinked(place)
+    /// Takes a record out. The indices of others may change.
+    pub(super) fn take(&mut self, index: u32) -> Record {
+        self.wheel.unlink(&mut self.slab, index);
+        self.take_unlinked(index)
     }
 
     /// Looks at no more than `budget` records that may be over at `now`, and takes those that are
@@ -70,44 +70,44 @@ impl Shard {
     pub(super) fn take_due(&mut self, now: Moment, budget: usize, over: &mut Vec<Record>) -> bool {
         let now_ms = Ms::of(now).get();
         for _ in 0..budget {
-            let Some(place) = self.wheel.due(now_ms) else {
+            let Some(index) = self.wheel.due(now_ms) else {
                 return false;
             };
-            self.wheel.unlink(&mut self.slab, place);
-            let expiry = self.slab.at(place).expiry;
+            self.wheel.unlink(&mut self.slab, index);
+            let expiry = self.slab.at(index).expiry;
             if expiry.is_over(now) {
-                over.push(self.take_unlinked(place));
+                over.push(self.take_unlinked(index));
             } else {
-                self.wheel.link(&mut self.slab, place, Ms::of(expiry.expires_at()).get());
+                self.wheel.link(&mut self.slab, index, Ms::of(expiry.expires_at()).get());
             }
         }
         true
     }
 
-    /// How many records there are, at the places from 0 on.
+    /// How many records there are, at the indices from 0 on.
     pub(super) fn records(&self) -> usize {
         self.slab.len()
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        assert_eq!(self.index.len(), self.slab.len());
+        assert_eq!(self.by_id.len(), self.slab.len());
         self.slab.len()
     }
 
-    fn take_unlinked(&mut self, place: u32) -> Record {
-        let hash = Key::of(self.slab.at(place).id).hash();
-        if let Ok(entry) = self.index.find_entry(hash, |at| *at == place) {
+    fn take_unlinked(&mut self, index: u32) -> Record {
+        let hash = Key::of(self.slab.at(index).id).hash();
+        if let Ok(entry) = self.by_id.find_entry(hash, |at| *at == index) {
             entry.remove();
         }
-        let record = self.slab.swap_remove(place);
+        let record = self.slab.swap_remove(index);
         let moved_from = u32::try_from(self.slab.len()).unwrap_or(u32::MAX);
-        if place != moved_from {
-            let hash = Key::of(self.slab.at(place).id).hash();
-            if let Some(at) = self.index.find_mut(hash, |at| *at == moved_from) {
-                *at = place;
+        if index != moved_from {
+            let hash = Key::of(self.slab.at(index).id).hash();
+            if let Some(at) = self.by_id.find_mut(hash, |at| *at == moved_from) {
+                *at = index;
             }
-            self.wheel.moved(&mut self.slab, place);
+            self.wheel.moved(&mut self.slab, index);
         }
         self.give_back();
         record
@@ -115,13 +115,13 @@ impl Shard {
 
     /// Gives back the index's memory once it is mostly empty.
     fn give_back(&mut self) {
-        let len = self.index.len();
+        let len = self.by_id.len();
         if len == 0 {
-            self.index = HashTable::new();
+            self.by_id = HashTable::new();
             self.wheel.release();
-        } else if self.index.capacity() > 16 && len < self.index.capacity() / 8 {
+        } else if self.by_id.capacity() > 16 && len < self.by_id.capacity() / 8 {
             let slab = &self.slab;
-            self.index.shrink_to(2 * len, |place| Key::of(slab.at(*place).id).hash());
+            self.by_id.shrink_to(2 * len, |index| Key::of(slab.at(*index).id).hash());
         }
     }
 }
@@ -187,8 +187,8 @@ mod tests {
                     }
                     Step::Take { nth } => {
                         let Some(id) = ends.keys().nth(nth).copied() else { continue };
-                        let place = shard.find(id).unwrap();
-                        prop_assert_eq!(shard.take(place).id, id);
+                        let index = shard.find(id).unwrap();
+                        prop_assert_eq!(shard.take(index).id, id);
                         ends.remove(&id);
                     }
                     Step::Pass { ms, budget } => {
@@ -217,10 +217,10 @@ mod tests {
             shard.insert(Record::new(&new, Arc::clone(&new.subject), None, BEGINNING));
         }
         for number in (0..3_000).rev().step_by(3).chain((0..3_000).filter(|n| n % 3 != 2)) {
-            let place = shard.find(id(number)).unwrap();
-            assert_eq!(shard.take(place).id, id(number));
+            let index = shard.find(id(number)).unwrap();
+            assert_eq!(shard.take(index).id, id(number));
             assert!(shard.find(id(number)).is_none());
         }
-        assert_eq!((shard.len(), shard.index.capacity()), (0, 0));
+        assert_eq!((shard.len(), shard.by_id.capacity()), (0, 0));
     }
 }

@@ -6,7 +6,7 @@ use super::record::Record;
 /// Records in a chunk: a chunk is a little under 32 KiB, which allocators hand out without waste.
 const CHUNK: usize = 240;
 
-/// A dense list of records. A record's place changes only by [`Slab::swap_remove`].
+/// A dense list of records. A record's index changes only by [`Slab::swap_remove`].
 #[derive(Default)]
 pub(super) struct Slab {
     /// All full but the last, which is not empty.
@@ -20,7 +20,7 @@ impl Slab {
 
     /// Puts a record at the end and says where that is.
     pub(super) fn push(&mut self, record: Record) -> u32 {
-        let place = self.len();
+        let index = self.len();
         match self.chunks.last_mut() {
             Some(last) if last.len() < CHUNK => last.push(record),
             // The first chunk grows as it is needed: most stores are small.
@@ -31,11 +31,11 @@ impl Slab {
                 self.chunks.push(chunk);
             }
         }
-        u32::try_from(place).expect("a shard holds fewer than 2^32 records")
+        u32::try_from(index).expect("a shard holds fewer than 2^32 records")
     }
 
-    /// Takes out the record at `place` and moves the last one there, if that is another one.
-    pub(super) fn swap_remove(&mut self, place: u32) -> Record {
+    /// Takes out the record at `index` and moves the last one there, if that is another one.
+    pub(super) fn swap_remove(&mut self, index: u32) -> Record {
         let last = self.chunks.last_mut().and_then(Vec::pop).expect("the slab is not empty");
         if self.chunks.last().is_some_and(Vec::is_empty) {
             self.chunks.pop();
@@ -43,18 +43,18 @@ impl Slab {
                 self.chunks.shrink_to_fit();
             }
         }
-        if place as usize == self.len() {
+        if index as usize == self.len() {
             last
         } else {
-            std::mem::replace(self.at_mut(place), last)
+            std::mem::replace(self.at_mut(index), last)
         }
     }
 
-    pub(super) fn at(&self, place: u32) -> &Record {
-        &self.chunks[place as usize / CHUNK][place as usize % CHUNK]
+    pub(super) fn at(&self, index: u32) -> &Record {
+        &self.chunks[index as usize / CHUNK][index as usize % CHUNK]
     }
 
-    pub(super) fn at_mut(&mut self, place: u32) -> &mut Record {
-        &mut self.chunks[place as usize / CHUNK][place as usize % CHUNK]
+    pub(super) fn at_mut(&mut self, index: u32) -> &mut Record {
+        &mut self.chunks[index as usize / CHUNK][index as usize % CHUNK]
     }
 }

@@ -39,14 +39,14 @@ impl MemoryStore {
         let key = Key::of(new.id);
         let (subject, keys) = self.subjects.enter(&new.subject, key);
         let user_agent = new.origin.user_agent.as_ref();
-        let agent = user_agent.map(|text| self.agents.intern(text));
+        let agent = user_agent.map(|text| self.user_agents.intern(text));
         let created = {
             let mut shard = self.shard(key).lock();
             shard.find(new.id).is_none().then(|| {
-                let now = self.dates.now();
-                let place = shard.insert(Record::new(new, subject, agent, now.moment));
+                let now = self.wall_clock.now();
+                let index = shard.insert(Record::new(new, subject, agent, now.moment));
                 self.count.fetch_add(1, Ordering::Relaxed);
-                let record = shard.at(place);
+                let record = shard.at(index);
                 if let Some(journal) = self.journal() {
                     promises.add(journal.push(Change::Opened(record.id, stored::row(record))));
                 }
@@ -70,12 +70,12 @@ impl MemoryStore {
         let presented = Presented { intent: Intent::Use, ..*presented };
         let mut shard = self.shard(Key::of(presented.id)).lock();
         self.unless_written(&shard, presented.id, Part::Session)?;
-        let now = self.dates.now();
-        let place = match live(&shard, &presented, now.moment) {
-            Ok(place) => place,
+        let now = self.wall_clock.now();
+        let index = match live(&shard, &presented, now.moment) {
+            Ok(index) => index,
             Err(dead) => return Ok(Verdict::Dead(dead)),
         };
-        let record = shard.at_mut(place);
+        let record = shard.at_mut(index);
         record.use_at(now.moment);
         let before = record.rotate_at(now.moment, digest, role, client);
         let session = record.view(now);
@@ -97,7 +97,7 @@ impl MemoryStore {
     ) -> OrWait<Option<Session>> {
         let mut shard = self.shard(Key::of(presented.id)).lock();
         self.unless_written(&shard, presented.id, Part::Session)?;
-        let now = self.dates.now();
+        let now = self.wall_clock.now();
         let Some(found) = shard.find(presented.id) else {
             return Ok(None);
         };
@@ -125,14 +125,15 @@ impl MemoryStore {
         pick: impl FnOnce(&mut Record, &mut Promises) -> bool,
     ) -> bool {
         let mut shard = self.shard(Key::of(id)).lock();
-        let Some(place) = shard.find(id) else {
+        let Some(index) = shard.find(id) else {
             return false;
         };
-        if !pick(shard.at_mut(place), promises) {
+        if !pick(shard.at_mut(index), promises) {
             return false;
         }
-        let record = shard.take(place);
-        let was_live = !record.expiry.is_over(self.dates.moment()) && !record.flags.has(ENDING);
+        let record = shard.take(index);
+        let was_live =
+            !record.expiry.is_over(self.wall_clock.moment()) && !record.flags.has(ENDING);
         self.promise_end(id, promises);
         drop(shard);
         self.forget(&record);
@@ -144,32 +145,32 @@ impl MemoryStore {
         self.take_if(id, promises, |_, _| true)
     }
 
-    /// Settles what hangs on a record that was taken out. No lock may be held.
+    /// Removes a record that was taken out from the indexes and counts. No lock may be held.
     pub(super) fn forget(&self, record: &Record) {
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.subjects.leave(record.subject.id, Key::of(record.id));
     }
 
-    /// Settles what hangs on records that were taken out, and drops them. No lock may be held.
+    /// Removes records that were taken out from the indexes and counts, and drops them. No lock may be held.
     pub(super) fn forget_all(&self, records: &mut Vec<Record>) {
         self.count.fetch_sub(records.len() as u64, Ordering::Relaxed);
-        let left = |record: &Record| (record.subject.id, Key::of(record.id));
-        let left: Vec<(Uuid, Key)> = records.iter().map(left).collect();
+        let keys = |record: &Record| (record.subject.id, Key::of(record.id));
+        let keys: Vec<(Uuid, Key)> = records.iter().map(keys).collect();
         records.clear();
-        left.chunks(LOCKS_AT_ONCE).for_each(|few| self.subjects.leave_few(few));
+        keys.chunks(LOCKS_AT_ONCE).for_each(|few| self.subjects.leave_few(few));
     }
 
     /// The ids that a subject's key stands for.
     pub(super) fn ids(&self, key: Key) -> Vec<SessionId> {
         let shard = self.shard(key).lock();
-        shard.places(key).map(|place| shard.at(place).id).collect()
+        shard.indices(key).map(|index| shard.at(index).id).collect()
     }
 
     /// Looks at the live sessions of `subject` that a key stands for.
     pub(super) fn look_at_all(&self, subject: Uuid, key: Key, seen: &mut Vec<Session>) {
         let shard = self.shard(key).lock();
-        let now = self.dates.now();
-        let records = shard.places(key).map(|place| shard.at(place));
+        let now = self.wall_clock.now();
+        let records = shard.indices(key).map(|index| shard.at(index));
         let live = records
             .filter(|record| record.subject.id == subject && !record.expiry.is_over(now.moment));
         seen.extend(live.map(|record| record.view(now)));
@@ -202,14 +203,16 @@ impl MemoryStore {
     pub(crate) fn values_of(&self, id: SessionId) -> OrWait<Option<Values>> {
         let shard = self.shard(Key::of(id)).lock();
         self.unless_written(&shard, id, Part::Values)?;
-        let Some(place) = shard.find(id) else {
+        let Some(index) = shard.find(id) else {
             return Ok(None);
         };
-        let record = shard.at(place);
-        if record.expiry.is_over(self.dates.moment()) {
+        let record = shard.at(index);
+        if record.expiry.is_over(self.wall_clock.moment()) {
             return Ok(None);
         }
-        Ok(Some(record.values().map(|kept| kept.values().clone()).unwrap_or_default()))
+        Ok(Some(
+            record.values().map(|stored_values| stored_values.values().clone()).unwrap_or_default(),
+        ))
     }
 
     pub(crate) fn write_one(
@@ -222,20 +225,21 @@ impl MemoryStore {
     ) -> OrWait<ValueWrite> {
         let mut shard = self.shard(Key::of(id)).lock();
         self.unless_written(&shard, id, Part::Values)?;
-        let now = self.dates.moment();
-        let place = shard.find(id).filter(|place| !shard.at(*place).expiry.is_over(now));
-        let Some(place) = place else {
-            return Ok(ValueWrite::Gone);
+        let now = self.wall_clock.moment();
+        let index = shard.find(id).filter(|index| !shard.at(*index).expiry.is_over(now));
+        let Some(index) = index else {
+            return Ok(ValueWrite::SessionDead);
         };
-        let record = shard.at_mut(place);
+        let record = shard.at_mut(index);
         let Some(journal) = self.journal() else {
             return Ok(record.values_mut().write(key, change, condition));
         };
-        let kept = record.values_mut();
-        let before = BeforeWrite { key: key.into(), value: kept.values().get(key).cloned() };
-        let written = kept.write(key, change, condition);
+        let stored_values = record.values_mut();
+        let before =
+            BeforeWrite { key: key.into(), value: stored_values.values().get(key).cloned() };
+        let written = stored_values.write(key, change, condition);
         if matches!(written, ValueWrite::Put(_) | ValueWrite::Deleted) {
-            let values = stored::values(kept);
+            let values = stored::values(stored_values);
             record.flags.set(WRITING_VALUES);
             let change = Change::Valued(id, values, Box::new(before));
             promises.add(journal.hold(id, Part::Values, change));
@@ -246,7 +250,7 @@ impl MemoryStore {
     /// Takes one slice of what is over out of a shard. `true` if there may be more.
     pub(super) fn take_due(&self, shard: &Mutex<Shard>, over: &mut Vec<Record>) -> bool {
         let mut shard = shard.lock();
-        let now = self.dates.moment();
+        let now = self.wall_clock.moment();
         let (before, more) = (over.len(), shard.take_due(now, SLICE, over));
         if let Some(journal) = self.journal() {
             journal.push_all(over[before..].iter().map(|record| Change::Ended(record.id)));
@@ -254,7 +258,7 @@ impl MemoryStore {
         more
     }
 
-    /// Tells the journal that a session ended. The lock of its shard is held.
+    /// Journals that a session ended. The lock of its shard is held.
     pub(super) fn promise_end(&self, id: SessionId, promises: &mut Promises) {
         if let Some(journal) = self.journal() {
             promises.add(journal.push(Change::Ended(id)));
@@ -269,15 +273,15 @@ impl MemoryStore {
 
     /// # Errors
     ///
-    /// What is asked for of the session is being written, or it may end with what is.
+    /// That part of the session is being written, or its end is.
     pub(super) fn unless_written(&self, shard: &Shard, id: SessionId, part: Part) -> OrWait<()> {
         let Some(journal) = self.journal() else {
             return Ok(());
         };
-        let Some(place) = shard.find(id) else {
+        let Some(index) = shard.find(id) else {
             return Ok(());
         };
-        let flags = shard.at(place).flags;
+        let flags = shard.at(index).flags;
         let writing = match part {
             _ if flags.has(WRITING) => journal.batch_of(id, Part::Session),
             Part::Values if flags.has(WRITING_VALUES) => journal.batch_of(id, Part::Values),
@@ -289,16 +293,16 @@ impl MemoryStore {
 
 /// Where the presented session is, if its secret is right for the intent and its time is not up.
 pub(super) fn live(shard: &Shard, presented: &Presented, now: Moment) -> Result<u32, Dead> {
-    let place = shard.find(presented.id).ok_or(Dead::Unknown)?;
-    let record = shard.at(place);
+    let index = shard.find(presented.id).ok_or(Dead::Unknown)?;
+    let record = shard.at(index);
     let is_over = record.expiry.is_over(now);
     if !record.digest.matches(&presented.digest) {
         return match presented.intent {
             _ if is_over || !record.has_replaced(&presented.digest) => Err(Dead::Unknown),
             Intent::Use => Err(Dead::Replaced),
             Intent::Look => Err(Dead::Unknown),
-            Intent::End => Ok(place),
+            Intent::End => Ok(index),
         };
     }
-    if is_over { Err(Dead::Expired) } else { Ok(place) }
+    if is_over { Err(Dead::Expired) } else { Ok(index) }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::journal::Row;
 use super::record::Record;
 use super::rotation::LatestRotation;
-use super::values::Kept;
+use super::values::StoredValues;
 use crate::expiry::{Expiry, Ms};
 use crate::{ClientDigest, Kind, SecretDigest, SessionId, Subject, Transport};
 
@@ -37,7 +37,7 @@ pub(super) struct Stored {
     pub(super) name: Option<Arc<str>>,
     pub(super) login_age: Duration,
     pub(super) rotation: Option<Box<LatestRotation>>,
-    pub(super) values: Option<Box<Kept>>,
+    pub(super) values: Option<Box<StoredValues>>,
 }
 
 /// The row of a record as it stands.
@@ -92,10 +92,10 @@ pub(super) fn row(record: &Record) -> Row {
 }
 
 /// The values as bytes: what the last write was numbered, then each key, its version and its text.
-pub(super) fn values(kept: &Kept) -> Box<[u8]> {
+pub(super) fn values(values_of_session: &StoredValues) -> Box<[u8]> {
     let mut out = Vec::new();
-    out.extend(kept.version().to_be_bytes());
-    for (key, (version, value)) in kept.values() {
+    out.extend(values_of_session.version().to_be_bytes());
+    for (key, (version, value)) in values_of_session.values() {
         text(&mut out, key);
         out.extend(version.to_be_bytes());
         text(&mut out, value);
@@ -160,7 +160,7 @@ impl Stored {
     }
 }
 
-fn read_values(bytes: &[u8]) -> Option<Kept> {
+fn read_values(bytes: &[u8]) -> Option<StoredValues> {
     let mut from = Reader(bytes);
     let last = u64::from_be_bytes(from.array()?);
     let mut values = crate::Values::new();
@@ -169,7 +169,7 @@ fn read_values(bytes: &[u8]) -> Option<Kept> {
         let version = u64::from_be_bytes(from.array()?);
         values.insert(key, (version, from.text()?.into()));
     }
-    Some(Kept::stored(values, last))
+    Some(StoredValues::stored(values, last))
 }
 
 fn text(out: &mut Vec<u8>, text: &str) {

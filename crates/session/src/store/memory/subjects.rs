@@ -19,15 +19,15 @@ use crate::Subject;
 const SHARDS: usize = 1024;
 
 /// A subject with sessions.
-struct Known {
-    /// As it was last told; shared by the sessions that were opened with the same knowledge.
+struct IndexedSubject {
+    /// As the latest login had it; shared by the sessions that were opened with an equal one.
     subject: Arc<Subject>,
     keys: Keys,
 }
 
 /// All subjects with sessions.
 pub(super) struct Subjects {
-    shards: Box<[Mutex<HashTable<Known>>]>,
+    shards: Box<[Mutex<HashTable<IndexedSubject>>]>,
 }
 
 impl Subjects {
@@ -39,35 +39,38 @@ impl Subjects {
     /// and how many keys it now has.
     pub(super) fn enter(&self, subject: &Arc<Subject>, key: Key) -> (Arc<Subject>, usize) {
         let mut shard = self.shard(subject.id).lock();
-        let same = |known: &Known| known.subject.id == subject.id;
-        match shard.entry(hash(subject.id), same, |known| hash(known.subject.id)) {
+        let same = |indexed: &IndexedSubject| indexed.subject.id == subject.id;
+        match shard.entry(hash(subject.id), same, |indexed| hash(indexed.subject.id)) {
             Entry::Occupied(mut entry) => {
-                let known = entry.get_mut();
-                known.keys.add(key);
-                if known.subject != *subject {
-                    known.subject = Arc::clone(subject);
+                let indexed = entry.get_mut();
+                indexed.keys.add(key);
+                if indexed.subject != *subject {
+                    indexed.subject = Arc::clone(subject);
                 }
-                (Arc::clone(&known.subject), known.keys.len())
+                (Arc::clone(&indexed.subject), indexed.keys.len())
             }
             Entry::Vacant(entry) => {
-                entry.insert(Known { subject: Arc::clone(subject), keys: Keys::One(key) });
+                entry.insert(IndexedSubject { subject: Arc::clone(subject), keys: Keys::One(key) });
                 (Arc::clone(subject), 1)
             }
         }
     }
 
-    /// Strikes out a session that is gone. A subject without sessions is forgotten.
+    /// Removes a session that has ended. A subject without sessions is removed as well.
     pub(super) fn leave(&self, subject: Uuid, key: Key) {
         strike(&mut self.shard(subject).lock(), subject, key);
     }
 
-    /// Strikes out a few sessions that are gone.
+    /// Removes a few sessions that have ended.
     pub(super) fn leave_few(&self, few: &[(Uuid, Key)]) {
         let number = |subject: Uuid| part(subject, SHARDS);
         let numbers = few.iter().map(|(subject, _)| number(*subject));
         let mut locked = Locked::of(&self.shards, numbers);
         for (subject, _) in few {
-            black_box(find(locked.part(number(*subject)), *subject).map(|known| known.keys.near()));
+            black_box(
+                find(locked.part(number(*subject)), *subject)
+                    .map(|indexed| indexed.keys.prefetch()),
+            );
         }
         for (subject, key) in few {
             strike(locked.part(number(*subject)), *subject, *key);
@@ -78,7 +81,7 @@ impl Subjects {
     pub(super) fn keys(&self, subject: Uuid) -> Vec<Key> {
         let mut keys = {
             let shard = self.shard(subject).lock();
-            find(&shard, subject).map_or_else(Vec::new, |known| known.keys.all())
+            find(&shard, subject).map_or_else(Vec::new, |indexed| indexed.keys.all())
         };
         keys.sort_unstable();
         keys.dedup();
@@ -90,17 +93,17 @@ impl Subjects {
         self.shards.iter().map(|shard| shard.lock().len()).sum()
     }
 
-    fn shard(&self, subject: Uuid) -> &Mutex<HashTable<Known>> {
+    fn shard(&self, subject: Uuid) -> &Mutex<HashTable<IndexedSubject>> {
         &self.shards[part(subject, SHARDS)]
     }
 }
 
-fn find(shard: &HashTable<Known>, subject: Uuid) -> Option<&Known> {
-    shard.find(hash(subject), |known| known.subject.id == subject)
+fn find(shard: &HashTable<IndexedSubject>, subject: Uuid) -> Option<&IndexedSubject> {
+    shard.find(hash(subject), |indexed| indexed.subject.id == subject)
 }
 
-fn strike(shard: &mut HashTable<Known>, subject: Uuid, key: Key) {
-    let same = |known: &Known| known.subject.id == subject;
+fn strike(shard: &mut HashTable<IndexedSubject>, subject: Uuid, key: Key) {
+    let same = |indexed: &IndexedSubject| indexed.subject.id == subject;
     let Ok(mut entry) = shard.find_entry(hash(subject), same) else {
         return;
     };
@@ -110,7 +113,7 @@ fn strike(shard: &mut HashTable<Known>, subject: Uuid, key: Key) {
         if len == 0 {
             *shard = HashTable::new();
         } else if shard.capacity() > 16 && len < shard.capacity() / 8 {
-            shard.shrink_to(2 * len, |known| hash(known.subject.id));
+            shard.shrink_to(2 * len, |indexed| hash(indexed.subject.id));
         }
     }
 }

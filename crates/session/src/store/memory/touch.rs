@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use super::dates::Now;
 use super::flags::{ENDING, USED, WRITING};
 use super::journal::{Batch, Change, Part};
 use super::key::Key;
@@ -11,6 +10,7 @@ use super::lock_batch::{LOCKS_AT_ONCE, Locked};
 use super::record::Record;
 use super::shard::Shard;
 use super::steps::live;
+use super::wall_clock::Now;
 use super::{MemoryStore, Written};
 use crate::{Intent, Kind, Outcome, Presented, StoreError, Verdict};
 
@@ -53,16 +53,16 @@ impl MemoryStore {
 
     fn touch_alone(&self, presented: &Presented, answers: &mut Answers<'_>) {
         let mut shard = self.shard(Key::of(presented.id)).lock();
-        answers.touch(&mut shard, presented, self.dates.now());
+        answers.touch(&mut shard, presented, self.wall_clock.now());
     }
 
     fn touch_few(&self, few: &[Presented], answers: &mut Answers<'_>) {
         let number = |presented: &Presented| Key::of(presented.id).part(self.shards.len());
         let mut locked = Locked::of(&self.shards, few.iter().map(number));
         for presented in few {
-            black_box(locked.part(number(presented)).near(presented.id));
+            black_box(locked.part(number(presented)).prefetch(presented.id));
         }
-        let now = self.dates.now();
+        let now = self.wall_clock.now();
         for presented in few {
             answers.touch(locked.part(number(presented)), presented, now);
         }
@@ -72,13 +72,13 @@ impl MemoryStore {
 impl Answers<'_> {
     /// Judges one presented token, and does what its intent asks for.
     fn touch(&mut self, shard: &mut Shard, presented: &Presented, now: Now) {
-        let place = match live(shard, presented, now.moment) {
-            Ok(place) if shard.at(place).flags.has(WRITING) => return self.wait(presented),
-            Ok(place) => place,
+        let index = match live(shard, presented, now.moment) {
+            Ok(index) if shard.at(index).flags.has(WRITING) => return self.wait(presented),
+            Ok(index) => index,
             Err(_) if self.is_writing(shard, presented) => return self.wait(presented),
             Err(dead) => return self.touched.outcomes.push(Ok(Verdict::Dead(dead))),
         };
-        let record = shard.at_mut(place);
+        let record = shard.at_mut(index);
         if presented.intent == Intent::Use {
             record.use_at(now.moment);
         }
@@ -89,24 +89,24 @@ impl Answers<'_> {
             Intent::End => true,
         };
         match self.written {
-            Some(written) => self.note(written, shard, place, (presented.intent, ends), now),
-            None if ends => self.ended.push(shard.take(place)),
+            Some(written) => self.note(written, shard, index, (presented.intent, ends), now),
+            None if ends => self.ended.push(shard.take(index)),
             None => {}
         }
         self.touched.outcomes.push(Ok(Verdict::Alive(view)));
     }
 
-    /// Has what was done to the session at `place` written down. A use that ends it does so once it
-    /// is written: until then nobody else learns whether it lives.
+    /// Has what was done to the session at `index` written down. A use that ends it does so once it
+    /// is written: until then no other request learns whether it lives.
     fn note(
         &mut self,
         written: &Written,
         shard: &mut Shard,
-        place: u32,
+        index: u32,
         (intent, ends): (Intent, bool),
         now: Now,
     ) {
-        let record = shard.at_mut(place);
+        let record = shard.at_mut(index);
         let id = record.id;
         let batch = match (intent, ends) {
             (Intent::Use, true) => {
@@ -115,7 +115,7 @@ impl Answers<'_> {
                 written.journal.hold(id, Part::Session, Change::UsedUp(id))
             }
             (_, true) => {
-                self.ended.push(shard.take(place));
+                self.ended.push(shard.take(index));
                 written.journal.push(Change::Ended(id))
             }
             (Intent::Use, false) => {
@@ -133,7 +133,7 @@ impl Answers<'_> {
     /// Whether a token that opens nothing now may do so once what is being written is written, or
     /// is not.
     fn is_writing(&self, shard: &Shard, presented: &Presented) -> bool {
-        let is_writing = |place| shard.at(place).flags.has(WRITING);
+        let is_writing = |index| shard.at(index).flags.has(WRITING);
         self.written.is_some() && shard.find(presented.id).is_some_and(is_writing)
     }
 

@@ -1,16 +1,16 @@
-//! What backends keep in a session, written by compare-and-swap.
+//! The values that backends store in a session, written by compare-and-swap.
 
 use crate::{Condition, VALUES_LIMIT, ValueChange, ValueWrite, Values};
 
 /// A session's values, and the version that the last write gave.
 #[derive(Default)]
-pub(super) struct Kept {
+pub(super) struct StoredValues {
     values: Values,
     version: u64,
     bytes: usize,
 }
 
-impl Kept {
+impl StoredValues {
     /// What was stored: the values, and the version of the last write.
     pub(super) fn stored(values: Values, version: u64) -> Self {
         let bytes = values.iter().map(|(key, (_, text))| key.len() + text.len()).sum();

@@ -7,7 +7,7 @@
 
 use super::slab::Slab;
 
-/// The bits of a moment that tell the slots of one level apart.
+/// The bits of a moment that distinguish the slots of one level.
 const BITS: u32 = 6;
 const DIGIT: u64 = (1 << BITS) - 1;
 const SLOTS: u32 = 1 << BITS;
@@ -44,8 +44,8 @@ impl Wheel {
         Self { at_ms: now_ms, occupied: [0; LEVELS as usize], heads: Vec::new() }
     }
 
-    /// Files the record at `place`, which is in no slot, under its end.
-    pub(super) fn link(&mut self, slab: &mut Slab, place: u32, end_ms: u64) {
+    /// Files the record at `index`, which is in no slot, under its end.
+    pub(super) fn link(&mut self, slab: &mut Slab, index: u32, end_ms: u64) {
         if self.heads.is_empty() {
             self.heads = vec![END; (LEVELS * SLOTS) as usize];
         }
@@ -55,16 +55,16 @@ impl Wheel {
         let digit = ((end_ms >> (level * BITS)) & DIGIT) as u32;
         self.occupied[level as usize] |= 1 << digit;
         let slot = level * SLOTS + digit;
-        let next = std::mem::replace(&mut self.heads[slot as usize], place);
-        slab.at_mut(place).links = Links { next, prev: FIRST | slot };
+        let next = std::mem::replace(&mut self.heads[slot as usize], index);
+        slab.at_mut(index).links = Links { next, prev: FIRST | slot };
         if next != END {
-            slab.at_mut(next).links.prev = place;
+            slab.at_mut(next).links.prev = index;
         }
     }
 
-    /// Takes the record at `place` out of its slot.
-    pub(super) fn unlink(&mut self, slab: &mut Slab, place: u32) {
-        let Links { next, prev } = slab.at(place).links;
+    /// Takes the record at `index` out of its slot.
+    pub(super) fn unlink(&mut self, slab: &mut Slab, index: u32) {
+        let Links { next, prev } = slab.at(index).links;
         if next != END {
             slab.at_mut(next).links.prev = prev;
         }
@@ -75,16 +75,16 @@ impl Wheel {
         }
     }
 
-    /// Tells the neighbours of a record that was moved to `place` where it is now.
-    pub(super) fn moved(&mut self, slab: &mut Slab, place: u32) {
-        let Links { next, prev } = slab.at(place).links;
+    /// Updates the neighbours of a record that was moved to `index`.
+    pub(super) fn moved(&mut self, slab: &mut Slab, index: u32) {
+        let Links { next, prev } = slab.at(index).links;
         if next != END {
-            slab.at_mut(next).links.prev = place;
+            slab.at_mut(next).links.prev = index;
         }
         if prev & FIRST == 0 {
-            slab.at_mut(prev).links.next = place;
+            slab.at_mut(prev).links.next = index;
         } else {
-            self.set_head(prev & !FIRST, place);
+            self.set_head(prev & !FIRST, index);
         }
     }
 
@@ -92,7 +92,7 @@ impl Wheel {
     pub(super) fn due(&mut self, now_ms: u64) -> Option<u32> {
         for level in 0..LEVELS {
             // A lower level's slots all begin before a higher level's, but for one of those that
-            // has begun and is not emptied yet: so no level may be left out.
+            // has begun and is not emptied yet: so no level may be skipped.
             let Some((start_ms, slot)) = self.first(level) else {
                 continue;
             };
@@ -115,7 +115,7 @@ impl Wheel {
         (occupied != 0).then_some((start_ms, (level * SLOTS + digit) as usize))
     }
 
-    /// Gives back what little is kept for slots. Nothing may be linked.
+    /// Gives back the memory of the slots. Nothing may be linked.
     pub(super) fn release(&mut self) {
         self.heads = Vec::new();
     }

@@ -1,4 +1,4 @@
-//! Callers who share a call, and batches that are longer than one.
+//! Callers who share a request, and batches that are longer than one.
 
 #![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
 
@@ -82,7 +82,7 @@ async fn callers_who_give_up_take_no_other_along_and_no_use_is_lost_or_doubled()
     }
     for (held, answered) in helds.into_iter().zip(answered) {
         let count = fixture.look_live(held).await.refresh_count;
-        // Those who gave up may have been served, and nobody was served twice.
+        // Cancelled callers may have been served, and none was served twice.
         assert!((answered..=20).contains(&count), "{answered} {count}");
         assert!(count >= 13, "{count}");
     }
@@ -109,16 +109,16 @@ async fn what_is_no_session_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn callers_who_come_together_share_calls() {
+async fn callers_at_the_same_time_share_requests() {
     let Some(server) = Server::start(&[]) else { return };
     let fixture = fixture(&server).await;
     let held = fixture.insert(&fixture.ending(Kind::Sliding, 10_000)).await;
-    let calls = || {
+    let requests = || {
         let stats = server.cli(&["INFO", "commandstats"]);
         let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
         line.unwrap().split(',').next().unwrap().parse::<u64>().unwrap()
     };
-    let before = calls();
+    let before = requests();
     let waiting: Vec<_> = (0..1_000)
         .map(|_| {
             let store = Arc::clone(&fixture.store);
@@ -131,6 +131,6 @@ async fn callers_who_come_together_share_calls() {
     }
     counts.sort_unstable();
     assert_eq!(counts, (1..=1_000).collect::<Vec<_>>());
-    let calls = calls() - before;
-    assert!(calls < 500, "{calls} calls for 1000 uses");
+    let requests = requests() - before;
+    assert!(requests < 500, "{requests} calls for 1000 uses");
 }

@@ -5,7 +5,7 @@ use redis::Value;
 use super::scripts::COUNT;
 use super::{RedisStore, SESSION, reply};
 use crate::StoreError;
-use crate::redis_connection::ScriptCall;
+use crate::redis_connection::ScriptRequest;
 
 /// How many keys are drawn by chance.
 const DRAWS: u64 = 400;
@@ -14,9 +14,9 @@ impl RedisStore {
     /// What part of some keys that are drawn by chance are sessions, of all keys there are: off by
     /// some percent, and by nothing where there are few keys, since then all of them are drawn.
     pub(super) async fn estimate(&self) -> Result<u64, StoreError> {
-        let call = || ScriptCall::on_all(&COUNT, &[]).arg(DRAWS).arg(SESSION);
+        let request = || ScriptRequest::on_all(&COUNT, &[]).arg(DRAWS).arg(SESSION);
         let mut count = 0;
-        for answer in self.connection.run_on_all(call).await {
+        for answer in self.connection.run_on_all(request).await {
             count += estimated(&answer?)?;
         }
         Ok(count)

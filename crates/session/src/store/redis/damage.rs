@@ -1,4 +1,4 @@
-//! What stands under a session's key and is none, or is one of another version.
+//! Keys of sessions whose value is no session, or one of another version.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn key(held: Held) -> String {
     shown(session_key(held.id))
 }
 
-/// A session, and commands that put something else in its place.
+/// A session, and commands that replace it by something else.
 fn replacements(key: &str) -> Vec<Vec<String>> {
     let long = "x".repeat(5_000);
     let wrong_length = format!("\u{1}{}", "\u{7f}".repeat(90));

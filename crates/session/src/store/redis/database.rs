@@ -1,6 +1,6 @@
 //! Which users' database the sessions belong to, and how far its endings were followed.
 //!
-//! Both are keys without an end, gone where the sessions are gone. Their names begin as others do,
+//! Both are keys that do not expire, and are lost only where the sessions are lost. Their names begin as others do,
 //! so that the rights that Redis was given for us go on being enough.
 
 use redis::Value;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{RedisStore, reply};
 use crate::StoreError;
-use crate::redis_connection::ScriptCall;
+use crate::redis_connection::ScriptRequest;
 
 /// The id of the users' database.
 const IDENTITY: &[u8] = b"known:database";
@@ -28,17 +28,17 @@ impl RedisStore {
 
     /// Stores the id where there is none.
     pub(super) async fn adopt_identity(&self, id: Uuid) -> Result<Uuid, StoreError> {
-        let call = ScriptCall::command("SETNX", IDENTITY).arg(id.to_string());
-        self.connection.run_one(call).await?;
+        let request = ScriptRequest::command("SETNX", IDENTITY).arg(id.to_string());
+        self.connection.run_one(request).await?;
         self.read_identity().await?.ok_or_else(reply::unreadable)
     }
 
     /// Stores the id whatever there is, without what was followed of another database. A replica
     /// that takes over must not bring back the old one.
     pub(super) async fn replace_identity(&self, id: Uuid) -> Result<(), StoreError> {
-        self.connection.run_one(ScriptCall::command("DEL", BOOKMARK)).await?;
-        let call = ScriptCall::command("SET", IDENTITY).arg(id.to_string());
-        self.connection.run_one_durably(call).await.map(|_| ())
+        self.connection.run_one(ScriptRequest::command("DEL", BOOKMARK)).await?;
+        let request = ScriptRequest::command("SET", IDENTITY).arg(id.to_string());
+        self.connection.run_one_durably(request).await.map(|_| ())
     }
 
     pub(super) async fn read_bookmark(&self) -> Result<Option<String>, StoreError> {
@@ -46,14 +46,14 @@ impl RedisStore {
     }
 
     pub(super) async fn write_bookmark(&self, text: &str) -> Result<(), StoreError> {
-        self.connection.run_one(ScriptCall::command("SET", BOOKMARK).arg(text)).await.map(|_| ())
+        self.connection.run_one(ScriptRequest::command("SET", BOOKMARK).arg(text)).await.map(|_| ())
     }
 
     /// The replication ids of all servers that keep keys: another one means that a server may have
     /// lost what it had.
     pub(super) async fn replication_ids(&self) -> Option<String> {
         let answers =
-            self.connection.run_on_all(|| ScriptCall::command("INFO", b"replication")).await;
+            self.connection.run_on_all(|| ScriptRequest::command("INFO", b"replication")).await;
         let ids: Option<Vec<String>> = answers
             .iter()
             .map(|answer| replication_id(answer.as_ref().ok()?).map(str::to_owned))
@@ -64,7 +64,7 @@ impl RedisStore {
     }
 
     async fn text(&self, key: &[u8]) -> Result<Option<String>, StoreError> {
-        match self.connection.run_one(ScriptCall::command("GET", key)).await? {
+        match self.connection.run_one(ScriptRequest::command("GET", key)).await? {
             Value::Nil => Ok(None),
             value => {
                 let text =

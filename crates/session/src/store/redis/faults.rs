@@ -40,7 +40,7 @@ async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_server_is_an_error_at_once_and_what_it_kept_is_as_it_was() {
+async fn a_killed_server_is_an_error_at_once_and_what_it_stored_is_as_it_was() {
     let Some(mut server) = Server::start(&["--appendonly", "yes", "--appendfsync", "always"])
     else {
         return;
@@ -116,21 +116,21 @@ async fn a_hung_server_is_an_error_in_time_and_not_too_much_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_comes_back_empty_knows_nobody_and_learns_the_scripts_again() {
+async fn a_server_that_comes_back_empty_has_no_session_and_learns_the_scripts_again() {
     let Some(mut server) = Server::start(&[]) else { return };
     let fixture = fixture(&server).await;
-    let gone = fixture.insert(&long(&fixture)).await;
+    let ended = fixture.insert(&long(&fixture)).await;
     server.kill();
     server.start_again();
     server.wait();
-    while fails(&fixture, gone).await {}
-    assert!(!fixture.lives(gone).await);
+    while fails(&fixture, ended).await {}
+    assert!(!fixture.lives(ended).await);
     let new = long(&fixture);
     let Insertion::Created { .. } = fixture.store.insert(&new, 5).await.unwrap() else {
         panic!("taken")
     };
     server.cli(&["SCRIPT", "FLUSH"]);
-    let several = [use_of(held(&new)), use_of(held(&new)), look(gone), use_of(held(&new))];
+    let several = [use_of(held(&new)), use_of(held(&new)), look(ended), use_of(held(&new))];
     let counts: Vec<Option<u64>> = fixture
         .store
         .touch(&several)
@@ -145,7 +145,7 @@ async fn a_server_that_comes_back_empty_knows_nobody_and_learns_the_scripts_agai
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_server_takes_nobody_in_and_turns_nobody_out() {
+async fn a_full_server_takes_no_session_in_and_ends_none() {
     let Some(server) = Server::start(&["--maxmemory-policy", "noeviction"]) else { return };
     let fixture = fixture(&server).await;
     let news: Vec<NewSession> = (0..6).map(|_| long(&fixture)).collect();

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::key::{self, Key};
 use super::scripts::{END, ENTER, ENTRIES, FORGET, LOOK, SETTLE};
 use super::{RedisStore, record, reply, session_key};
-use crate::redis_connection::{Reply, ScriptCall};
+use crate::redis_connection::{Reply, ScriptRequest};
 use crate::{Ending, NewSession, Session, SessionId, StoreError};
 
 /// How much longer an entry stays than its session can: clocks of two servers differ.
@@ -47,14 +47,14 @@ pub(super) enum Ended {
 impl RedisStore {
     /// Enters a session that is about to be created.
     pub(super) async fn enter(&self, new: &NewSession) -> Result<(), StoreError> {
-        let call = ScriptCall::on(&ENTER, &subject_key(new.subject.id));
-        self.connection.run_one(with_entry(call, new).arg("")).await.map(|_| ())
+        let request = ScriptRequest::on(&ENTER, &subject_key(new.subject.id));
+        self.connection.run_one(with_entry(request, new).arg("")).await.map(|_| ())
     }
 
     /// Makes sure of the entry of a session that was created, and may yet be undone.
     pub(super) async fn enter_made(&self, new: &NewSession) -> Result<(), StoreError> {
-        let call = ScriptCall::on(&ENTER, &subject_key(new.subject.id));
-        self.connection.run_one(with_entry(call, new).arg("made")).await.map(|_| ())
+        let request = ScriptRequest::on(&ENTER, &subject_key(new.subject.id));
+        self.connection.run_one(with_entry(request, new).arg("made")).await.map(|_| ())
     }
 
     /// Settles the entry of a session that was created and stays, and ends what is past the cap.
@@ -63,14 +63,15 @@ impl RedisStore {
         new: &NewSession,
         cap: usize,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let call = with_entry(ScriptCall::on(&SETTLE, &subject_key(new.subject.id)), new).arg(cap);
-        let mut entries = entries(&self.connection.run_one(call).await?)?;
+        let request =
+            with_entry(ScriptRequest::on(&SETTLE, &subject_key(new.subject.id)), new).arg(cap);
+        let mut entries = entries(&self.connection.run_one(request).await?)?;
         entries.retain(|entry| entry.id != new.id);
         Ok(self.enforce(new.subject.id, &entries, cap).await)
     }
 
-    /// Ends those of the other sessions that would end soonest, until `cap` are left with the new
-    /// one. What does not answer is left alone: it is no reason to refuse a login.
+    /// Ends those of the other sessions that would end soonest, until `cap` live, the new one
+    /// included. One that cannot be ended is skipped: it is no reason to refuse a login.
     ///
     /// Of two inserts at once, the one that settles first sees nothing of the other, so that each
     /// cannot end the other's session.
@@ -88,7 +89,7 @@ impl RedisStore {
         let excess = (live.len() + 1).saturating_sub(cap);
         live.sort_unstable();
         let ids: Vec<SessionId> = live.into_iter().take(excess).map(|(_, id)| id).collect();
-        let ended = self.end_each(subject, Ending::default(), &ids).await;
+        let ended = self.end_many(subject, Ending::default(), &ids).await;
         let ended = ids.into_iter().zip(ended);
         ended.filter(|(_, ended)| matches!(ended, Ok(Ended::Live))).map(|(id, _)| id).collect()
     }
@@ -117,7 +118,7 @@ impl RedisStore {
         let entries = self.entries(subject).await?;
         let ids: Vec<SessionId> = entries.iter().map(|entry| entry.id).collect();
         let (mut ended, mut over, mut failed) = (Vec::new(), Vec::new(), None);
-        let done = self.end_each(subject, ending, &ids).await;
+        let done = self.end_many(subject, ending, &ids).await;
         for (entry, done) in entries.into_iter().zip(done) {
             match done {
                 Ok(Ended::Live) => {
@@ -133,7 +134,7 @@ impl RedisStore {
         failed.map_or(Ok(ended), Err)
     }
 
-    async fn end_each(
+    async fn end_many(
         &self,
         subject: Uuid,
         ending: Ending,
@@ -141,8 +142,9 @@ impl RedisStore {
     ) -> Vec<Result<Ended, StoreError>> {
         let mut done = Vec::with_capacity(ids.len());
         for ids in ids.chunks(LOOKED_UP) {
-            let calls: Vec<ScriptCall> = ids.iter().map(|id| end(subject, ending, *id)).collect();
-            done.extend(self.connection.run_durably(&calls).await.into_iter().map(ended));
+            let requests: Vec<ScriptRequest> =
+                ids.iter().map(|id| end(subject, ending, *id)).collect();
+            done.extend(self.connection.run_durably(&requests).await.into_iter().map(ended));
         }
         done
     }
@@ -155,11 +157,11 @@ impl RedisStore {
     ) -> Vec<(Entry, Result<Seen, StoreError>)> {
         let mut seen = Vec::with_capacity(entries.len());
         for entries in entries.chunks(LOOKED_UP) {
-            let call = |entry: &Entry| {
-                ScriptCall::on(&LOOK, &session_key(entry.id)).arg(subject.as_bytes())
+            let request = |entry: &Entry| {
+                ScriptRequest::on(&LOOK, &session_key(entry.id)).arg(subject.as_bytes())
             };
-            let calls: Vec<ScriptCall> = entries.iter().map(call).collect();
-            let answers = self.connection.run(&calls).await;
+            let requests: Vec<ScriptRequest> = entries.iter().map(request).collect();
+            let answers = self.connection.run(&requests).await;
             for (entry, answer) in entries.iter().zip(answers) {
                 seen.push((entry.clone(), found(entry.id, answer)));
             }
@@ -168,18 +170,18 @@ impl RedisStore {
     }
 
     async fn entries(&self, subject: Uuid) -> Result<Vec<Entry>, StoreError> {
-        let call = ScriptCall::on(&ENTRIES, &subject_key(subject));
-        entries(&self.connection.run_one(call).await?)
+        let request = ScriptRequest::on(&ENTRIES, &subject_key(subject));
+        entries(&self.connection.run_one(request).await?)
     }
 
     /// Takes entries out that no session was found for. That it fails does no harm.
     async fn forget(&self, subject: Uuid, over: &[Entry]) {
         for over in over.chunks(LOOKED_UP) {
-            let call = ScriptCall::on(&FORGET, &subject_key(subject));
-            let call = over
-                .iter()
-                .fold(call, |call, entry| call.arg(entry.id.uuid().as_bytes()).arg(&entry.score));
-            if let Err(error) = self.connection.run_one(call).await {
+            let request = ScriptRequest::on(&FORGET, &subject_key(subject));
+            let request = over.iter().fold(request, |request, entry| {
+                request.arg(entry.id.uuid().as_bytes()).arg(&entry.score)
+            });
+            if let Err(error) = self.connection.run_one(request).await {
                 tracing::debug!(%error, "entries of ended sessions stay until they are over");
             }
         }
@@ -191,18 +193,18 @@ pub(super) fn subject_key(subject: Uuid) -> Key {
     key::key(*b"subject:", subject)
 }
 
-fn with_entry(call: ScriptCall, new: &NewSession) -> ScriptCall {
+fn with_entry(request: ScriptRequest, new: &NewSession) -> ScriptRequest {
     let stays = record::life_ms(new).saturating_add(MARGIN_MS);
-    call.arg(new.id.uuid().as_bytes()).arg(stays)
+    request.arg(new.id.uuid().as_bytes()).arg(stays)
 }
 
-/// The call that ends a session if it is the subject's and `ending` means it.
-pub(super) fn end(subject: Uuid, ending: Ending, id: SessionId) -> ScriptCall {
+/// The request that ends a session if it is the subject's and `ending` means it.
+pub(super) fn end(subject: Uuid, ending: Ending, id: SessionId) -> ScriptRequest {
     let clamp = |below: i64| record::clamped(below).to_string();
     let below = ending.below_generation.map(clamp).unwrap_or_default();
     let keep = if ending.keep == Some(id) { "keep" } else { "" };
-    let call = ScriptCall::on(&END, &session_key(id));
-    call.arg(subject.as_bytes()).arg(keep).arg(below)
+    let request = ScriptRequest::on(&END, &session_key(id));
+    request.arg(subject.as_bytes()).arg(keep).arg(below)
 }
 
 /// What became of it.
@@ -269,8 +271,8 @@ mod tests {
         let new = NewSession { maker, ..fixture.new_session() };
         let refused = store.insert(&new, 0).await.unwrap();
         assert!(matches!(refused, Insertion::Refused(Dead::Unknown)), "{refused:?}");
-        let left = store.entries(new.subject.id).await.unwrap();
-        assert!(left[0].score.starts_with(b"-") && left[0].score.ends_with(b".5"));
+        let entries = store.entries(new.subject.id).await.unwrap();
+        assert!(entries[0].score.starts_with(b"-") && entries[0].score.ends_with(b".5"));
     }
 
     #[tokio::test]
@@ -285,8 +287,9 @@ mod tests {
         }
         store.settle(&old, 2).await.unwrap();
         store.enter_made(&minted).await.unwrap();
-        let call = with_entry(ScriptCall::on(&SETTLE, &subject_key(old.subject.id)), &new).arg(2);
-        let counted = entries(&store.connection.run_one(call).await.unwrap()).unwrap();
+        let request =
+            with_entry(ScriptRequest::on(&SETTLE, &subject_key(old.subject.id)), &new).arg(2);
+        let counted = entries(&store.connection.run_one(request).await.unwrap()).unwrap();
         assert!(counted.is_empty(), "two are within the cap");
     }
 }

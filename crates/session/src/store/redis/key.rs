@@ -18,7 +18,7 @@ pub(super) fn key(word: [u8; WORD], id: Uuid) -> Key {
     key[..WORD].copy_from_slice(&word);
     let bits = id.as_u128();
     for (at, digit) in key[WORD..].iter_mut().enumerate() {
-        // The last digit has the two bits that are left, in its upper two.
+        // The last digit has the remaining two bits, in its upper two.
         let shifted = if at < DIGITS - 1 { bits >> (122 - 6 * at) } else { bits << 4 };
         *digit = BASE64URL[usize::from(shifted.to_le_bytes()[0] & 63)];
     }

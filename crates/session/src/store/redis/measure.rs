@@ -73,20 +73,20 @@ fn usage(server: &Server, key: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_and_its_place_in_the_index_stay_as_small_as_they_are() {
+async fn a_session_and_its_entry_in_the_index_stay_as_small_as_they_are() {
     let Some(server) = Server::start(&[]) else { return };
     let fixture = fixture(&server).await;
     let before = info(&server, "used_memory");
     let one = fill(&fixture, 16_000, 160, None).await;
     // Close below a power of two, at which the tables of keys are doubled.
-    let each = (info(&server, "used_memory") - before) / 16_000;
+    let bytes_per_session = (info(&server, "used_memory") - before) / 16_000;
     let key = usage(&server, &shown(session_key(one.id)));
     assert!(key <= 184, "{key} bytes for a session's key");
-    assert!(each <= 286, "{each} bytes a session in all");
+    assert!(bytes_per_session <= 286, "{bytes_per_session} bytes a session in all");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_validation_is_one_round_trip_and_so_is_a_batch() {
+async fn a_validation_is_one_command_and_so_is_a_batch() {
     let Some(server) = Server::start(&[]) else { return };
     let fixture = fixture(&server).await;
     let mut helds = Vec::new();

@@ -91,7 +91,7 @@ pub(super) fn clamped(generation: i64) -> i64 {
     generation.clamp(-GENERATIONS - 1, GENERATIONS)
 }
 
-/// The session in a record, as it stands at `now_ms`; `None` if it is unreadable.
+/// The session in a record, as it is at `now_ms`; `None` if it is unreadable.
 pub(super) fn decode(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session> {
     Record::read(bytes)?.session(id, now_ms)
 }

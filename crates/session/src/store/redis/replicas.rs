@@ -52,9 +52,9 @@ async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
     let ended = fixture.store.remove_subject(news[2].subject.id, Ending::default()).await;
     assert!(ended.is_err());
     assert!(fixture.store.touch(&[use_of(twice)]).await.remove(0).is_err());
-    // Somebody who tries the logout again is not told that it is done.
-    let gone = look(held(&news[1]));
-    assert!(fixture.store.touch(&[gone]).await.remove(0).is_err());
+    // A second logout is not reported as done.
+    let ended = look(held(&news[1]));
+    assert!(fixture.store.touch(&[ended]).await.remove(0).is_err());
     // What changes no truth goes on.
     assert_eq!(fixture.use_live(held(&news[3])).await.refresh_count, 1);
     replica.signal("CONT");

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::index::{Ended, Seen, found};
 use super::scripts::{ENTRIES, FORGET, REMOVE, SCANNED};
 use super::{RedisStore, SESSION, index, key, reply, session_key};
-use crate::redis_connection::ScriptCall;
+use crate::redis_connection::ScriptRequest;
 use crate::store::scan::{Cursor, PAGE, Page};
 use crate::{Ending, SessionId, StoreError};
 
@@ -19,10 +19,10 @@ const AT_ONCE: usize = 512;
 impl RedisStore {
     /// The page at `cursor`, where `at` is the server's own.
     pub(super) async fn page(&self, cursor: Cursor) -> Result<Page, StoreError> {
-        let call = ScriptCall::command("SCAN", cursor.at.to_string().as_bytes());
+        let request = ScriptRequest::command("SCAN", cursor.at.to_string().as_bytes());
         let pattern = [SESSION.as_slice(), b"*"].concat();
-        let call = call.arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE);
-        let Some(answer) = self.connection.run_on(cursor.part, call).await else {
+        let request = request.arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE);
+        let Some(answer) = self.connection.run_on(cursor.part, request).await else {
             return Ok(Page::default());
         };
         let (at, ids) = scanned(&answer?)?;
@@ -38,9 +38,9 @@ impl RedisStore {
     async fn look_at(&self, ids: &[SessionId]) -> Result<Page, StoreError> {
         let mut page = Page::default();
         for ids in ids.chunks(AT_ONCE) {
-            let calls: Vec<ScriptCall> =
-                ids.iter().map(|id| ScriptCall::on(&SCANNED, &session_key(*id))).collect();
-            for (id, answer) in ids.iter().zip(self.connection.run(&calls).await) {
+            let requests: Vec<ScriptRequest> =
+                ids.iter().map(|id| ScriptRequest::on(&SCANNED, &session_key(*id))).collect();
+            for (id, answer) in ids.iter().zip(self.connection.run(&requests).await) {
                 match found(*id, answer)? {
                     Seen::Live(session) => page.sessions.push(session),
                     Seen::Unreadable => page.unreadable.push(*id),
@@ -55,9 +55,9 @@ impl RedisStore {
     pub(super) async fn end_ids(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
         let mut ended = Vec::with_capacity(ids.len());
         for ids in ids.chunks(AT_ONCE) {
-            let calls: Vec<ScriptCall> =
-                ids.iter().map(|id| ScriptCall::on(&REMOVE, &session_key(*id))).collect();
-            let answers = self.connection.run_durably(&calls).await.into_iter();
+            let requests: Vec<ScriptRequest> =
+                ids.iter().map(|id| ScriptRequest::on(&REMOVE, &session_key(*id))).collect();
+            let answers = self.connection.run_durably(&requests).await.into_iter();
             ended.extend(answers.map(|answer| Ok(reply::number(&answer?)? == 1)));
         }
         ended
@@ -72,11 +72,11 @@ impl RedisStore {
         let (mut ended, mut failed) = (Vec::new(), None);
         for endings in endings.chunks(AT_ONCE) {
             let mut entries = Vec::new();
-            let calls: Vec<ScriptCall> = endings
+            let requests: Vec<ScriptRequest> = endings
                 .iter()
-                .map(|(subject, _)| ScriptCall::on(&ENTRIES, &index::subject_key(*subject)))
+                .map(|(subject, _)| ScriptRequest::on(&ENTRIES, &index::subject_key(*subject)))
                 .collect();
-            for (ending, answer) in endings.iter().zip(self.connection.run(&calls).await) {
+            for (ending, answer) in endings.iter().zip(self.connection.run(&requests).await) {
                 match answer.and_then(|answer| index::entries(&answer)) {
                     Ok(found) => entries.extend(found.into_iter().map(|entry| (ending, entry))),
                     Err(error) => failed = Some(error),
@@ -96,13 +96,13 @@ impl RedisStore {
         entries: &[(&(Uuid, Ending), index::Entry)],
         ended: &mut Vec<(Uuid, SessionId)>,
     ) -> Result<(), StoreError> {
-        let call = |((subject, ending), entry): &(&(Uuid, Ending), index::Entry)| {
+        let request = |((subject, ending), entry): &(&(Uuid, Ending), index::Entry)| {
             index::end(*subject, *ending, entry.id)
         };
-        let calls: Vec<ScriptCall> = entries.iter().map(call).collect();
+        let requests: Vec<ScriptRequest> = entries.iter().map(request).collect();
         let (mut over, mut failed) = (Vec::new(), None);
         for (((subject, _), entry), answer) in
-            entries.iter().zip(self.connection.run_durably(&calls).await)
+            entries.iter().zip(self.connection.run_durably(&requests).await)
         {
             match index::ended(answer) {
                 Ok(Ended::Spared) => {}
@@ -110,8 +110,8 @@ impl RedisStore {
                     if done == Ended::Live {
                         ended.push((*subject, entry.id));
                     }
-                    let call = ScriptCall::on(&FORGET, &index::subject_key(*subject));
-                    over.push(call.arg(entry.id.uuid().as_bytes()).arg(&entry.score));
+                    let request = ScriptRequest::on(&FORGET, &index::subject_key(*subject));
+                    over.push(request.arg(entry.id.uuid().as_bytes()).arg(&entry.score));
                 }
                 Err(error) => failed = Some(error),
             }

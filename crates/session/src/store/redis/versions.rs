@@ -5,7 +5,7 @@ use super::record::{self, with_fields};
 use super::scripts::CREATE;
 use super::server::{Server, connect};
 use super::{RedisStore, session_key};
-use crate::redis_connection::ScriptCall;
+use crate::redis_connection::ScriptRequest;
 use crate::store::conformance::{Client, Fixture, Held, end_of, fresh_digest, held, look, use_of};
 use crate::{
     Condition, Dead, Ending, Kind, NewSession, Presented, Session, SessionStore as _, ValueChange,
@@ -34,8 +34,8 @@ fn new_session() -> NewSession {
 async fn put(store: &RedisStore, new: &NewSession, version: u8, fields: &[(u8, &[u8])]) -> Held {
     store.enter(new).await.unwrap();
     let bytes = with_fields(new, version, fields);
-    let call = ScriptCall::on(&CREATE, &session_key(new.id)).arg(bytes);
-    store.connection.run_one(call).await.unwrap();
+    let request = ScriptRequest::on(&CREATE, &session_key(new.id)).arg(bytes);
+    store.connection.run_one(request).await.unwrap();
     store.settle(new, 0).await.unwrap();
     held(new)
 }
@@ -112,7 +112,7 @@ async fn a_session_of_version_1_ends_by_whatever_ends_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restriction_that_is_not_understood_lets_nobody_pass_and_ends_with_the_rest() {
+async fn a_restriction_that_is_not_understood_lets_no_token_pass_and_ends_with_the_rest() {
     let Some(server) = Server::start(&[]) else { return };
     let store = store(&server).await;
     let user: (u8, &[u8]) = (1, b"ann@b.c");

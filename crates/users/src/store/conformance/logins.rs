@@ -146,7 +146,7 @@ pub(super) async fn a_retired_demo_user_has_no_sessions_and_comes_back_as_it_was
 
 /// Longer than any noise, and impossible to pass where the unknown are not hashed for.
 #[tokio::test]
-async fn nobody_takes_as_long_as_a_wrong_password() {
+async fn an_unknown_name_takes_as_long_as_a_wrong_password() {
     use clock::{Clock, SystemClock};
 
     let directory = Directory::open(
@@ -183,7 +183,7 @@ async fn nobody_takes_as_long_as_a_wrong_password() {
 }
 
 #[tokio::test]
-async fn each_password_that_is_looked_at_is_told_to_the_observer() {
+async fn each_password_that_is_looked_at_is_reported_to_the_observer() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 

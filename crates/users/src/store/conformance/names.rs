@@ -68,7 +68,7 @@ pub(super) async fn each_spelling_is_the_one_account(fixture: Fixture) {
     }
 }
 
-pub(super) async fn another_name_ends_sessions_and_is_nobody_elses(fixture: Fixture) {
+pub(super) async fn another_name_ends_sessions_and_belongs_to_no_other(fixture: Fixture) {
     let directory = fixture.open_with(true).await;
     let ann = add(&directory, "ann@example.com", &["user"]).await;
     add(&directory, SPELLINGS[0], &["user"]).await;

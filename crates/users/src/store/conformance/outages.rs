@@ -26,7 +26,7 @@ async fn all_unavailable(directory: &Directory) {
 }
 
 #[test]
-fn a_postgres_that_is_gone_or_silent_is_told_in_time_and_taken_up_again() {
+fn a_postgres_that_is_away_or_silent_is_reported_in_time_and_used_again() {
     let Some(mut server) = Server::start() else {
         return;
     };
@@ -122,7 +122,7 @@ async fn a_new_file_and_its_companions_are_for_their_owner_alone() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_opened_is_told_without_a_secret() {
+async fn what_cannot_be_opened_is_reported_without_a_secret() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("no.db"), "this is no database, and longer than its header")
         .unwrap();

@@ -5,25 +5,29 @@ use super::*;
 #[tokio::test]
 async fn what_cannot_be_counted_is_not_admitted() {
     let here = client("203.0.113.9");
-    for broken in [Broken { knows: true, reserves: false }, Broken { knows: false, reserves: true }]
-    {
+    for broken in [
+        Broken { is_remembered: true, reserves: false },
+        Broken { is_remembered: false, reserves: true },
+    ] {
         let throttle = Throttle::new(Arc::new(broken), DEFAULTS);
         let refused = throttle.admit(ANN, &here).await.unwrap_err();
         assert!(matches!(refused, Error::Unavailable(_)), "{refused:?}");
     }
-    let throttle = Throttle::new(Arc::new(Broken { knows: true, reserves: false }), DEFAULTS);
+    let throttle =
+        Throttle::new(Arc::new(Broken { is_remembered: true, reserves: false }), DEFAULTS);
     assert!(matches!(throttle.admit_signup(&here).await, Err(Error::Unavailable(_))));
 }
 
 #[tokio::test]
 async fn a_right_password_is_right_where_its_attempt_cannot_be_taken_back() {
-    let throttle = Throttle::new(Arc::new(Broken { knows: true, reserves: true }), DEFAULTS);
+    let throttle =
+        Throttle::new(Arc::new(Broken { is_remembered: true, reserves: true }), DEFAULTS);
     log_in(&throttle, ANN, &client("203.0.113.9")).await.unwrap();
 }
 
 /// A store that answers only some questions.
 struct Broken {
-    knows: bool,
+    is_remembered: bool,
     reserves: bool,
 }
 
@@ -49,7 +53,7 @@ impl AttemptStore for Broken {
         unavailable()
     }
 
-    async fn knows(&self, _: AttemptKey) -> Result<bool, StoreError> {
-        if self.knows { Ok(false) } else { unavailable() }
+    async fn is_remembered(&self, _: AttemptKey) -> Result<bool, StoreError> {
+        if self.is_remembered { Ok(false) } else { unavailable() }
     }
 }

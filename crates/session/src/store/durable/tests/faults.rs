@@ -55,11 +55,12 @@ async fn an_end_that_is_not_written_ends_the_session_all_the_same_and_stays_queu
     let running = machine.start().await;
     let ann = someone();
     let open = async || running.fixture.open_for(&ann, 1000).await;
-    let (by_token, by_id, by_user, kept) = (open().await, open().await, open().await, open().await);
+    let (by_token, by_id, by_user, spared) =
+        (open().await, open().await, open().await, open().await);
     running.fail(true);
     assert!(running.store.touch(&[end_of(by_token)]).await[0].is_err());
     assert!(running.store.remove(by_id.id).await.is_err());
-    let ending = Ending { below_generation: Some(9), keep: Some(kept.id) };
+    let ending = Ending { below_generation: Some(9), keep: Some(spared.id) };
     assert!(running.store.remove_subject(ann.id, ending).await.is_err());
     for held in [by_token, by_id, by_user] {
         assert!(!running.fixture.lives(held).await);
@@ -70,7 +71,7 @@ async fn an_end_that_is_not_written_ends_the_session_all_the_same_and_stays_queu
     for held in [by_token, by_id, by_user] {
         assert!(!running.fixture.lives(held).await);
     }
-    assert_eq!(running.fixture.look_live(kept).await.generation, 9);
+    assert_eq!(running.fixture.look_live(spared).await.generation, 9);
 }
 
 #[tokio::test]

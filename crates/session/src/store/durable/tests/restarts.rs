@@ -51,11 +51,11 @@ async fn what_had_ended_stays_ended_however_it_ended() {
         [fixture.open().await, fixture.open().await, fixture.open_for(&ann, 1).await];
     let once = fixture.insert(&fixture.ending(Kind::SingleUse, 9)).await;
     let of_user = fixture.open_for(&ann, 9).await;
-    let kept = fixture.open_for(&ann, 9).await;
+    let spared = fixture.open_for(&ann, 9).await;
     fixture.touch(end_of(ended)).await;
     fixture.use_live(once).await;
     assert!(running.store.remove(removed.id).await.unwrap());
-    let ending = Ending { below_generation: Some(5), keep: Some(kept.id) };
+    let ending = Ending { below_generation: Some(5), keep: Some(spared.id) };
     running.store.remove_subject(ann.id, ending).await.unwrap();
     running.kill().await;
     machine.clock.advance(unit());
@@ -64,7 +64,7 @@ async fn what_had_ended_stays_ended_however_it_ended() {
     for held in [ended, removed, expired, once, of_user] {
         assert!(!running.fixture.lives(held).await);
     }
-    assert_eq!(running.fixture.look_live(kept).await.generation, 5);
+    assert_eq!(running.fixture.look_live(spared).await.generation, 5);
     assert_eq!(running.store.count().await.unwrap(), 1);
 }
 
@@ -159,19 +159,19 @@ async fn the_time_away_counts_as_idle_time() {
 }
 
 #[tokio::test]
-async fn addresses_stay_known_and_counts_begin_anew() {
+async fn addresses_are_remembered_and_counts_begin_anew() {
     let machine = Machine::new();
     let running = machine.start().await;
-    let (known, forgotten) = (AttemptKey::of(&[b"a"]), AttemptKey::of(&[b"b"]));
-    running.attempts.remember(known, Duration::from_hours(2)).await.unwrap();
+    let (recent, forgotten) = (AttemptKey::of(&[b"a"]), AttemptKey::of(&[b"b"]));
+    running.attempts.remember(recent, Duration::from_hours(2)).await.unwrap();
     running.attempts.remember(forgotten, Duration::from_hours(1)).await.unwrap();
     running.kill().await;
     machine.clock.advance(Duration::from_mins(90));
     let running = machine.start().await;
-    assert!(running.attempts.knows(known).await.unwrap());
-    assert!(!running.attempts.knows(forgotten).await.unwrap());
+    assert!(running.attempts.is_remembered(recent).await.unwrap());
+    assert!(!running.attempts.is_remembered(forgotten).await.unwrap());
     machine.clock.advance(Duration::from_mins(30));
-    assert!(!running.attempts.knows(known).await.unwrap());
+    assert!(!running.attempts.is_remembered(recent).await.unwrap());
 }
 
 #[tokio::test]

@@ -14,22 +14,22 @@ pub(super) struct Times<'a> {
     timer: &'a SystemClock,
     total: Duration,
     longest: Duration,
-    calls: u64,
+    operations: u64,
     by_size: [u64; SIZES],
 }
 
 impl<'a> Times<'a> {
     pub(super) fn new(timer: &'a SystemClock) -> Self {
         let (total, longest) = (Duration::ZERO, Duration::ZERO);
-        Self { timer, total, longest, calls: 0, by_size: [0; SIZES] }
+        Self { timer, total, longest, operations: 0, by_size: [0; SIZES] }
     }
 
-    pub(super) fn time<T>(&mut self, call: impl FnOnce() -> T) -> T {
+    pub(super) fn time<T>(&mut self, operation: impl FnOnce() -> T) -> T {
         let began = self.timer.now();
-        let result = call();
+        let result = operation();
         let time = self.timer.now().saturating_sub(began);
         self.by_size[size(time)] += 1;
-        self.calls += 1;
+        self.operations += 1;
         self.total += time;
         self.longest = self.longest.max(time);
         result
@@ -45,10 +45,10 @@ impl<'a> Times<'a> {
 
     /// The time that `of_ten_thousand` of the calls did not pass.
     fn quantile(&self, of_ten_thousand: u64) -> Duration {
-        let mut left = (self.calls * of_ten_thousand).div_ceil(10_000);
-        let reached = |calls: &u64| {
-            left = left.saturating_sub(*calls);
-            left == 0
+        let mut remaining = (self.operations * of_ten_thousand).div_ceil(10_000);
+        let reached = |operations: &u64| {
+            remaining = remaining.saturating_sub(*operations);
+            remaining == 0
         };
         let size = self.by_size.iter().position(reached).unwrap_or_default() + 1;
         let (doubling, part) = (size / PARTS, size % PARTS);
@@ -56,10 +56,10 @@ impl<'a> Times<'a> {
     }
 
     pub(super) fn print(&self, what: &str) {
-        let Self { total, longest, calls, .. } = self;
+        let Self { total, longest, operations, .. } = self;
         let [p50, p99, p999] = [5_000, 9_900, 9_990].map(|quantile| self.quantile(quantile));
         println!(
-            "{what}: {calls} in {total:.1?}; p50 {p50:.1?}, p99 {p99:.1?}, p99.9 {p999:.1?}, longest {longest:.1?}"
+            "{what}: {operations} in {total:.1?}; p50 {p50:.1?}, p99 {p99:.1?}, p99.9 {p999:.1?}, longest {longest:.1?}"
         );
     }
 }

@@ -32,10 +32,10 @@ const RARE_LOGIN_AGE: u8 = 2;
 /// From here on, what is unknown makes a record unreadable.
 const RARE_RESTRICTIONS: u8 = 128;
 
-/// The role that a field without anything in it stands for.
+/// The role that an empty field means.
 const DEFAULT_ROLE: &str = "user";
 
-/// The length in a field's first byte that stands for one in the next two bytes.
+/// The value of a field's first byte that says that the length is in the next two bytes.
 const LONG: u8 = 31;
 
 /// The fields that this version reads.

@@ -10,7 +10,7 @@ const ALPHABET: &[u8; 39] = b"abcdefghijklmnopqrstuvwxyz0123456789.@-";
 /// One more than there are characters.
 const BASE: u16 = 40;
 
-/// Bytes that no UTF-8 text has, each with what it stands for.
+/// Bytes that no UTF-8 text has, each with the text that it replaces.
 const PHRASES: [(u8, &str); 13] = [
     (0xc0, "Mozilla/5.0 ("),
     (0xc1, "Windows NT 10.0; Win64; x64) "),

@@ -11,9 +11,9 @@ use crate::expiry::Ms;
 const TOLERANCE_MS: i64 = 20;
 
 /// A clock that remembers by how much its date and its boot time differ.
-pub(super) struct Dates {
+pub(super) struct WallClock {
     clock: Arc<dyn Clock>,
-    /// Date minus boot time. It is kept until it is wrong by more than the tolerance, so that
+    /// Date minus boot time. It stays the same until it is wrong by more than the tolerance, so that
     /// one moment is shown with the same date each time.
     offset_ms: AtomicI64,
     /// The millisecond of the boot time in which the date was read last: once in each is
@@ -28,7 +28,7 @@ pub(super) struct Now {
     offset_ms: i64,
 }
 
-impl Dates {
+impl WallClock {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let moment = clock.boot_time();
         let offset_ms = AtomicI64::new(clock.unix_ms().saturating_sub(signed_ms(moment)));
@@ -80,13 +80,13 @@ mod tests {
     #[test]
     fn a_moment_keeps_its_date_through_small_differences_and_follows_a_jump() {
         let clock = ManualClock::new();
-        let dates = Dates::new(Arc::new(clock.clone()));
+        let wall_clock = WallClock::new(Arc::new(clock.clone()));
         let (moment, date) = (clock.boot_time(), clock.unix_ms());
         clock.advance(Duration::from_secs(5));
         clock.jump_date(TOLERANCE_MS);
-        assert_eq!(dates.now().date_of(moment), date);
+        assert_eq!(wall_clock.now().date_of(moment), date);
         clock.jump_date(3_600_000);
         clock.advance(Duration::from_millis(1));
-        assert_eq!(dates.now().date_of(moment), date + TOLERANCE_MS + 3_600_000);
+        assert_eq!(wall_clock.now().date_of(moment), date + TOLERANCE_MS + 3_600_000);
     }
 }

@@ -1,4 +1,4 @@
-//! User agents, stored once however many sessions name them, and gone with the last of those.
+//! User agents, stored once however many sessions have them, and dropped with the last of those.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Weak};
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 const STRIPES: usize = 1024;
 
 /// A user agent behind a thin pointer. Dropping the last one of a text takes it out of the table.
-pub(super) struct Agent {
+pub(super) struct UserAgent {
     pub(super) text: Arc<str>,
     hash: u64,
     table: Arc<Table>,
@@ -18,12 +18,12 @@ pub(super) struct Agent {
 
 struct Interned {
     hash: u64,
-    agent: Weak<Agent>,
+    agent: Weak<UserAgent>,
 }
 
 /// The user agents of all live sessions.
-pub(super) struct Agents {
-    /// Keyed: whoever logs in chooses these texts.
+pub(super) struct UserAgents {
+    /// Keyed: clients choose these texts.
     hasher: RandomState,
     table: Arc<Table>,
 }
@@ -32,14 +32,14 @@ struct Table {
     stripes: Box<[Mutex<HashTable<Interned>>]>,
 }
 
-impl Agents {
+impl UserAgents {
     pub(super) fn new() -> Self {
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
         Self { hasher: RandomState::new(), table: Arc::new(Table { stripes }) }
     }
 
     /// The agent of this text, shared with everyone who has the same.
-    pub(super) fn intern(&self, text: &Arc<str>) -> Arc<Agent> {
+    pub(super) fn intern(&self, text: &Arc<str>) -> Arc<UserAgent> {
         let hash = self.hasher.hash_one(text);
         let (agent, other) = {
             let mut stripe = self.table.stripe(hash).lock();
@@ -54,7 +54,7 @@ impl Agents {
             });
             let agent = found.unwrap_or_else(|| {
                 let (text, table) = (Arc::clone(text), Arc::clone(&self.table));
-                let agent = Arc::new(Agent { text, hash, table });
+                let agent = Arc::new(UserAgent { text, hash, table });
                 let interned = Interned { hash, agent: Arc::downgrade(&agent) };
                 stripe.insert_unique(hash, interned, |interned| interned.hash);
                 agent
@@ -83,7 +83,7 @@ impl Table {
     }
 }
 
-impl Drop for Agent {
+impl Drop for UserAgent {
     /// INVARIANT: the lock of a stripe is held while nothing is dropped that has an agent.
     fn drop(&mut self) {
         let mut stripe = self.table.stripe(self.hash).lock();
@@ -114,34 +114,35 @@ mod tests {
 
     #[test]
     fn equal_texts_share_one_agent_until_nobody_names_it() {
-        let agents = Agents::new();
-        let (one, two) = (agents.intern(&"curl/8".into()), agents.intern(&"curl/8".into()));
-        let other = agents.intern(&"Lynx".into());
+        let user_agents = UserAgents::new();
+        let (one, two) =
+            (user_agents.intern(&"curl/8".into()), user_agents.intern(&"curl/8".into()));
+        let other = user_agents.intern(&"Lynx".into());
         assert!(Arc::ptr_eq(&one, &two));
         assert_eq!(&*other.text, "Lynx");
         drop(one);
-        assert_eq!(agents.len(), 2);
+        assert_eq!(user_agents.len(), 2);
         drop(two);
-        assert_eq!(agents.len(), 1);
-        let again = agents.intern(&"curl/8".into());
-        assert_eq!((&*again.text, agents.len()), ("curl/8", 2));
+        assert_eq!(user_agents.len(), 1);
+        let again = user_agents.intern(&"curl/8".into());
+        assert_eq!((&*again.text, user_agents.len()), ("curl/8", 2));
     }
 
     #[test]
     fn threads_that_intern_and_drop_the_same_texts_leave_none_behind() {
-        let agents = Agents::new();
+        let user_agents = UserAgents::new();
         let texts: Vec<Arc<str>> = (0..7).map(|at| format!("agent {at}").into()).collect();
         thread::scope(|threads| {
             for at in 0..4 {
-                let (agents, texts) = (&agents, &texts);
+                let (user_agents, texts) = (&user_agents, &texts);
                 threads.spawn(move || {
                     for round in 0..20_000 {
                         let text = &texts[(round * 3 + at) % texts.len()];
-                        assert_eq!(agents.intern(text).text, *text);
+                        assert_eq!(user_agents.intern(text).text, *text);
                     }
                 });
             }
         });
-        assert_eq!(agents.len(), 0);
+        assert_eq!(user_agents.len(), 0);
     }
 }

@@ -1,16 +1,16 @@
-//! Calls of scripts, and of the server's own commands: what one command on the wire is made from.
+//! Requests to run scripts, and the server's own commands: what one command on the connection is made from.
 //!
-//! A call stays as it is until its command is written, so that it can be sent elsewhere or after
-//! its script was loaded, and so that calls of one script can become one.
+//! A request is encoded when its command is written, so that it can be redirected or sent again after
+//! its script was loaded, and so that requests for one script can be merged.
 
 use redis::{Cmd, ToRedisArgs};
 
 use super::script::Script;
 use super::slots::slot_of;
 
-/// A call of a script on its keys, or of a command on one.
+/// A request to run a script on its keys, or a command on one.
 #[derive(Clone)]
-pub(crate) struct ScriptCall {
+pub(crate) struct ScriptRequest {
     callee: Callee,
     /// One after the other; all are of one length.
     keys: Vec<u8>,
@@ -24,26 +24,26 @@ enum Callee {
     Command(&'static str),
 }
 
-/// A script that works on each of many keys for itself, in calls of a bounded number of keys.
+/// A script that works on each of many keys for itself, in requests of a bounded number of keys.
 ///
 /// Such a script has one argument, which says in turn what to do with each key, in as many bytes
 /// for one key as for any other.
 pub(crate) struct ScriptBatch {
     script: &'static Script,
-    keys_per_call: usize,
-    calls: Vec<ScriptCall>,
+    keys_per_request: usize,
+    requests: Vec<ScriptRequest>,
 }
 
 /// A write after which replicas that have it have all that was written earlier.
 const FENCE: &str = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], '', 'PX', 1000)";
 
-impl ScriptCall {
-    /// A call of a script on one key.
+impl ScriptRequest {
+    /// A request to run a script on one key.
     pub(crate) fn on(script: &'static Script, key: &[u8]) -> Self {
         Self::on_all(script, &[key])
     }
 
-    /// A call of a script on keys of one length which one call may name; see
+    /// A request to run a script on keys of one length which one request may name; see
     /// [`super::RedisConnection::groups`].
     pub(crate) fn on_all(script: &'static Script, keys: &[&[u8]]) -> Self {
         debug_assert!(keys.windows(2).all(|pair| pair[0].len() == pair[1].len()));
@@ -51,7 +51,7 @@ impl ScriptCall {
         Self { callee: Callee::Script(script), keys, key_count, arguments: Vec::new() }
     }
 
-    /// A call of the server's own command on a key, or on whatever its first word is.
+    /// The server's own command with a key, or whatever its first word is.
     pub(crate) fn command(name: &'static str, key: &[u8]) -> Self {
         let callee = Callee::Command(name);
         Self { callee, keys: key.to_vec(), key_count: 1, arguments: Vec::new() }
@@ -141,45 +141,45 @@ impl ScriptCall {
 }
 
 impl ScriptBatch {
-    /// An empty batch, in which a call has so many keys at most.
-    pub(super) const fn new(script: &'static Script, keys_per_call: usize) -> Self {
-        Self { script, keys_per_call, calls: Vec::new() }
+    /// An empty batch, in which a request has so many keys at most.
+    pub(super) const fn new(script: &'static Script, keys_per_request: usize) -> Self {
+        Self { script, keys_per_request, requests: Vec::new() }
     }
 
     /// Adds a key, and what the script is to do with it.
     pub(crate) fn push(&mut self, key: &[u8], argument: &[u8]) {
-        match self.calls.last_mut() {
-            Some(last) if last.key_count < self.keys_per_call => last.push(key, argument),
-            _ => self.calls.push(ScriptCall::on(self.script, key).arg(argument)),
+        match self.requests.last_mut() {
+            Some(last) if last.key_count < self.keys_per_request => last.push(key, argument),
+            _ => self.requests.push(ScriptRequest::on(self.script, key).arg(argument)),
         }
     }
 
     /// How many keys it has.
     pub(super) fn key_count(&self) -> usize {
-        self.calls.iter().map(ScriptCall::key_count).sum()
+        self.requests.iter().map(ScriptRequest::key_count).sum()
     }
 
-    /// Its calls.
-    pub(super) fn into_calls(self) -> Vec<ScriptCall> {
-        self.calls
+    /// Its requests.
+    pub(super) fn into_requests(self) -> Vec<ScriptRequest> {
+        self.requests
     }
 
-    /// The calls of many batches: neighbours of one script become one where it has room.
+    /// The requests of many batches: neighbours for one script become one where it has room.
     ///
     /// INVARIANT: the keys stay in their order, so that of two operations on one key the one that
     /// came first is done first.
-    pub(super) fn merge(batches: Vec<Self>) -> Vec<ScriptCall> {
-        let mut merged: Vec<ScriptCall> = Vec::with_capacity(batches.len());
+    pub(super) fn merge(batches: Vec<Self>) -> Vec<ScriptRequest> {
+        let mut merged: Vec<ScriptRequest> = Vec::with_capacity(batches.len());
         for batch in batches {
-            for call in batch.calls {
+            for request in batch.requests {
                 match merged.last_mut() {
                     Some(last)
                         if last.is_of(batch.script)
-                            && last.key_count + call.key_count <= batch.keys_per_call =>
+                            && last.key_count + request.key_count <= batch.keys_per_request =>
                     {
-                        last.append(&call);
+                        last.append(&request);
                     }
-                    _ => merged.push(call),
+                    _ => merged.push(request),
                 }
             }
         }
@@ -187,7 +187,7 @@ impl ScriptBatch {
     }
 }
 
-impl ScriptCall {
+impl ScriptRequest {
     fn is_of(&self, script: &'static Script) -> bool {
         self.script().is_some_and(|own| std::ptr::eq(own, script))
     }
@@ -200,8 +200,8 @@ mod tests {
     static FIRST: Script = Script::new("1", || "sha-1".to_owned());
     static SECOND: Script = Script::new("2", || "sha-2".to_owned());
 
-    fn words(call: &ScriptCall) -> Vec<String> {
-        let packed = call.to_command().get_packed_command();
+    fn words(request: &ScriptRequest) -> Vec<String> {
+        let packed = request.to_command().get_packed_command();
         let text = String::from_utf8(packed).unwrap();
         text.split("\r\n")
             .skip(1)
@@ -220,12 +220,12 @@ mod tests {
 
     #[test]
     fn a_call_is_written_as_the_server_reads_it() {
-        let call = ScriptCall::on(&FIRST, b"key").arg(7).arg("").arg(b"ab");
-        assert_eq!(words(&call), ["EVALSHA", "sha-1", "1", "key", "7", "", "ab", ""]);
-        let call = ScriptCall::command("SCAN", b"0").arg("COUNT").arg(9);
-        assert_eq!(words(&call), ["SCAN", "0", "COUNT", "9", ""]);
-        assert_eq!(words(&ScriptCall::command("PING", b"")), ["PING", ""]);
-        assert_eq!(words(&ScriptCall::on_all(&FIRST, &[])), ["EVALSHA", "sha-1", "0", ""]);
+        let request = ScriptRequest::on(&FIRST, b"key").arg(7).arg("").arg(b"ab");
+        assert_eq!(words(&request), ["EVALSHA", "sha-1", "1", "key", "7", "", "ab", ""]);
+        let request = ScriptRequest::command("SCAN", b"0").arg("COUNT").arg(9);
+        assert_eq!(words(&request), ["SCAN", "0", "COUNT", "9", ""]);
+        assert_eq!(words(&ScriptRequest::command("PING", b"")), ["PING", ""]);
+        assert_eq!(words(&ScriptRequest::on_all(&FIRST, &[])), ["EVALSHA", "sha-1", "0", ""]);
     }
 
     #[test]
