@@ -14,7 +14,7 @@ use crate::harness::{
 /// More lines than a pipe and a queue hold, each as long as a stranger can make it.
 const REFUSED: usize = 6_000;
 
-/// A process whose output is read by nobody, and its listeners; the first is the public one.
+/// A process whose output is not read, and its listeners; the first is the public one.
 struct Unread {
     process: Process,
     reader: PipeReader,
@@ -64,7 +64,7 @@ impl Unread {
         }
     }
 
-    /// Tells it to end, which it does in time though nobody reads.
+    /// Signals it to end, which it does in time although its output is not read.
     fn end(&mut self) {
         self.process.signal("TERM");
         let signalled = now();
@@ -132,11 +132,14 @@ fn what_was_not_dropped_comes_out_once_somebody_reads_and_the_rest_is_said_once(
     };
     assert_eq!(with("listening on").len(), 2);
     assert_eq!(with("refused").len() as u64, REFUSED as u64 - dropped);
-    let lines = with("log lines were dropped");
-    assert_eq!(lines.len(), 1, "{lines:?}");
+    let reported = with("log lines were dropped");
+    assert_eq!(reported.len(), 1, "{reported:?}");
     // "draining" may not have fitted either.
-    assert!((dropped..=dropped + 1).contains(&lines[0]["other"].as_u64().unwrap()), "{lines:?}");
-    assert_eq!(lines[0]["audit"], 0);
+    assert!(
+        (dropped..=dropped + 1).contains(&reported[0]["other"].as_u64().unwrap()),
+        "{reported:?}"
+    );
+    assert_eq!(reported[0]["audit"], 0);
     let audit = lines.iter().position(|line| line["target"] == "audit").expect("audit lines");
     let last_refused = lines.iter().rposition(|line| line["message"] == "refused").unwrap();
     assert_eq!(lines.iter().filter(|line| line["target"] == "audit").count(), 3);
