@@ -3,6 +3,8 @@
 mod origins;
 mod parse;
 mod read;
+#[cfg(test)]
+mod refusal_tests;
 pub mod settings;
 mod warnings;
 
