@@ -1,4 +1,4 @@
-//! Killed while users are being created: whoever was told 201 is there, and nobody twice.
+//! Killed while users are being created: every user that was answered with 201 exists, exactly once.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

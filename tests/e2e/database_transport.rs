@@ -1,4 +1,5 @@
-//! The way to PostgreSQL: beyond loopback nobody gets the password who has not shown a certificate.
+//! The connection to PostgreSQL: beyond loopback a server gets the password only after it has shown
+//! a trusted certificate.
 //! `0.0.0.0` stands for a host beyond loopback: it is none, and leads to this machine.
 
 use std::fs;

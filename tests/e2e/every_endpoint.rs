@@ -1,4 +1,4 @@
-//! Whatever ends a session ends it at every door: no door forgets one kind of revocation.
+//! What ends a session ends it at every endpoint of both services, whatever the kind of revocation.
 
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ const ENDINGS: [(&str, Ending); 13] = [
     }),
 ];
 
-/// The doors by their names, each with whether the token opened it.
+/// The endpoints by their names, each with whether it accepted the token.
 fn opened(auth: &AuthService, business: &BusinessService, token: &str) -> Vec<(String, bool)> {
     let mut opened = vec![
         ("/validateToken".to_owned(), is_alive(&auth.validate(token))),

@@ -17,7 +17,7 @@ fn expect_failure(launch: &Launch, arguments: &[&str], input: &str) {
     assert_eq!(code, Some(1), "{arguments:?}: {stderr}");
     assert!(stderr.contains("cannot write to standard output"), "{arguments:?}: {stderr}");
     assert_eq!(stderr.trim_end().lines().count(), 1, "{arguments:?}: {stderr}");
-    // Whoever has closed the pipe does not want the result, which is no failure.
+    // A reader that has closed the pipe does not want the result, which is no failure.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     if !["add", "import", "delete"].iter().any(|once| arguments.contains(once)) {

@@ -1,4 +1,4 @@
-//! The internal key: where one is set, the internal listener answers nobody without it.
+//! The internal key: where one is set, the internal listener answers no request without it.
 
 use serde_json::json;
 
@@ -101,7 +101,7 @@ fn business_service_sends_its_key() {
     }
 }
 
-/// What the log of business-service says of an auth service that refuses it, and nobody else hears.
+/// The log line of business-service about an auth service that refuses it; no response repeats it.
 #[track_caller]
 fn expect_hint(launch: &Launch, auth: &AuthService, status: &str, hint: &str) {
     let business = BusinessService::launch(launch);

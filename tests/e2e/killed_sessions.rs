@@ -17,7 +17,7 @@ use crate::harness::{AuthService, Launch, let_time_pass};
 
 /// How many connections keep things going.
 const WORKERS: usize = 6;
-/// How often it is killed where nobody says otherwise.
+/// How often it is killed by default.
 const ROUNDS: usize = 10;
 /// Within how many rounds a seeded fault must be found.
 const ROUNDS_TO_FIND: usize = 12;

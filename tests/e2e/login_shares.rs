@@ -39,7 +39,7 @@ fn log_in_from(last: u8, listener: Listener, name: &str) -> u16 {
     listener.connect_from(last, None).send(&Request::post("/login").json(&body)).status
 }
 
-/// What everybody is told who was not let in; nothing where all were.
+/// The answers to the logins that were refused; none where all succeeded.
 fn refusals(statuses: impl Iterator<Item = u16>) -> Vec<u16> {
     statuses.filter(|status| *status != 200).collect()
 }

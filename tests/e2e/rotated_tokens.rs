@@ -44,7 +44,7 @@ fn validate(auth: &AuthService, item: &Value) -> bool {
     is_alive(&auth.try_validate(item).expect(200).json())
 }
 
-/// Uses a token at a door as a client of this user agent; whether it let it pass.
+/// Uses a token at an endpoint as a client of this user agent; returns whether it was accepted.
 type UsePath = fn(&Site, &str, &str) -> bool;
 
 const USES: [(&str, UsePath); 11] = [

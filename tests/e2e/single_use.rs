@@ -1,4 +1,4 @@
-//! Single-use tokens: good once, at any door, however many try at once.
+//! Single-use tokens: good once, at any endpoint, however many requests present it at once.
 
 use std::sync::Barrier;
 use std::thread;

@@ -40,7 +40,7 @@ impl Site {
         Self { auth, business, admin, ann }
     }
 
-    /// Whatever needs no user goes on, at every door; a session ends for good.
+    /// What needs no user still works, at every endpoint; a logout ends its session for good.
     #[track_caller]
     fn sessions_go_on(&self) {
         let Self { auth, business, admin, ann } = self;

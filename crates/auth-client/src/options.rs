@@ -38,8 +38,8 @@ pub struct AuthClientOptions {
     /// all threads share one runtime.
     pub shards: usize,
     /// The one cookie that may hold a token: the name that the auth service sets
-    /// (`AUTH_COOKIE_NAME`). Whoever may set a cookie of a weaker name, as a sub-domain may without
-    /// a prefix, must not be believed in its place.
+    /// (`AUTH_COOKIE_NAME`). A cookie of a weaker name is ignored, since without a prefix any
+    /// sub-domain may set one.
     pub cookie_name: String,
     /// What the auth service learns about the client.
     pub client_fields: ClientFields,

@@ -69,7 +69,7 @@ impl Program for Plan {
         };
         open(plan, listeners, lifecycle).await?;
         // The log is on standard output, in one format; the greeting is not part of it.
-        // From a thread of its own: standard error may be a pipe that nobody reads.
+        // From a thread of its own: standard error may be a pipe that is not read.
         std::thread::spawn(move || std::io::stderr().write_all(banner.text().as_bytes()));
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What the pair is told to be: the settings of both services, and the defaults that being a pair
+//! The configuration of the pair: the settings of both services, and the defaults that being a pair
 //! gives them.
 
 use std::net::SocketAddr;

@@ -28,7 +28,7 @@ const WRITTEN: [(&str, Option<&str>); 7] = [
     ("draining", None),
 ];
 
-/// What a process writes that logs in this format; what the test harness writes is left out.
+/// The output of a process that logs in this format, without the lines of the test harness.
 fn written(format: &str) -> Vec<String> {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "the_process_that_logs", "--ignored", "--nocapture"])

@@ -1,4 +1,4 @@
-//! Oneself, an admin, somebody else, nobody: what each is told.
+//! What the user, an admin, another user and a request without a session are answered.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The pages for admins: nothing happens before it is confirmed, and to nobody else.
+//! The pages for admins: nothing happens before it is confirmed, and only admins reach them.
 
 use crate::browser::visitor::{Visitor, form};
 use crate::harness::{ANN, AuthService, BOB, DEMO, LONG_PASSWORD, Launch, Request, is_alive};

@@ -207,7 +207,7 @@ fn capabilities(
     Ok(capabilities)
 }
 
-/// A port that is free now. Whoever takes it in between makes the test fail, not pass.
+/// A port that is free now. A process that takes it in between makes the test fail, not pass.
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("a bound listener").port()

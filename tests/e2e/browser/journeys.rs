@@ -37,7 +37,7 @@ impl Pair {
     }
 }
 
-/// Another site: one page, whatever is asked for.
+/// Another site: one page at every path.
 fn other_site(page: String) -> Listener {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! An application behind a proxy that answers with what it heard.
+//! An application behind a proxy that answers with what it received.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -106,7 +106,7 @@ fn serve(stream: TcpStream, count: &AtomicUsize) {
     let _ = stream.get_mut().write_all(&answer);
 }
 
-/// A request as the application heard it.
+/// A request as the application received it.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) line: String,

@@ -35,7 +35,7 @@ pub(super) fn identity_headers_are_overwritten(stage: &Stage) {
     }
 }
 
-/// What a client says of methods, hosts, paths and roles is not what is asked for.
+/// Headers of a client that name methods, hosts, paths and roles do not replace those of its request.
 pub(super) fn forwarded_headers_change_no_decision(stage: &Stage) {
     let ann = stage.auth.login(ANN, LONG_PASSWORD);
     for (name, value) in [

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::IDENTITY;
 use crate::harness::{ANN, Answer, AuthService, BOB, DEMO, LONG_PASSWORD, Launch, Request};
 
-/// Each endpoint, open to whoever has a live session.
+/// Each endpoint, open to every live session.
 const ENDPOINTS: [&str; 8] = [
     "/authz/auth-request",
     "/authz/forward-auth",

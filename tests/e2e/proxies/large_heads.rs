@@ -40,7 +40,7 @@ fn heads_of_any_size_are_decided_for_good(kind: &Kind) -> Option<Stage> {
         for make in [with_cookies, with_headers, with_path] {
             let answer = stage.send(make(&token, kib * 1024));
             is_final(&answer);
-            // Without a session nobody learns more, and nothing passes.
+            // Without a session the answer says no more, and nothing passes.
             let refused = stage.send(make("nonsense", kib * 1024));
             assert!(matches!(refused.status, 400 | 401 | 414 | 431), "{kib}: {refused:?}");
         }

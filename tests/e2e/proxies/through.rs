@@ -136,7 +136,7 @@ pub(super) fn another_role_is_refused(stage: &Stage) {
     assert_eq!(received.header("remote-user"), ANN);
 }
 
-/// Where the auth service does not answer, nothing passes, and nobody is told to log in.
+/// Where the auth service does not answer, no request passes, and none is redirected to the login.
 pub(super) fn an_outage_is_503(mut stage: Stage) {
     let token = stage.auth.token();
     stage.send(Request::get("/fail").token(&token)).expect(500);

@@ -1,4 +1,4 @@
-//! Sessions know which users' database they belong to: beside another one, nobody gets in with them.
+//! Sessions belong to one users' database: a service with another one accepts none of them.
 
 use tempfile::TempDir;
 

@@ -10,7 +10,7 @@ use crate::harness::{
     unused_port,
 };
 
-/// A Redis, and what every node on it is told.
+/// A Redis, and the settings of every node on it.
 pub(crate) struct Site {
     pub(crate) redis: Redis,
     users: TempDir,

@@ -1,4 +1,5 @@
-//! A Redis that is away: 503 at every door, nobody logged out, nobody let in, nothing restarted.
+//! A Redis that is down: 503 at every endpoint, no user logged out, no request let through, nothing
+//! restarted.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -13,7 +14,7 @@ use crate::harness::{Answer, AuthService, DEMO, Request, TIMEOUT, eventually, le
 /// How long it is away.
 const AWAY: Duration = Duration::from_secs(10);
 
-/// Every door that a token opens.
+/// Every endpoint that takes a token.
 fn endpoints(token: &str) -> Vec<(bool, Request)> {
     let form = format!("token={token}");
     vec![

@@ -176,7 +176,7 @@ fn who_hangs_up_has_tried_all_the_same() {
     for n in 1..=3 {
         let mut connection = auth.public.connect();
         connection.write(&request);
-        // It was looked at; nobody reads what came of it.
+        // The password was checked; the answer does not depend on the result.
         crate::harness::eventually("the password is hashed", crate::harness::TIMEOUT, || {
             (hashed()? >= before + f64::from(n)).then_some(())
         });

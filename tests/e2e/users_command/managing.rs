@@ -9,7 +9,7 @@ use crate::harness::{DEMO, LONG_PASSWORD, Launch, Output};
 
 const ANN: &str = "ann@example.com";
 
-/// A database that no service is using, with nobody in it.
+/// A database without users that no service is using.
 struct Accounts {
     home: TempDir,
 }

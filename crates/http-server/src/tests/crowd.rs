@@ -160,7 +160,7 @@ async fn what_is_being_answered_is_never_cut_for_others() {
 #[tokio::test]
 async fn everybody_may_be_one_network() {
     let server = Server::start(long_timeouts()).await;
-    // With room for all of them nobody's share counts.
+    // With room for all connections the shares do not count.
     let mut crowd = crowd(&server, Does::HalfAHead).await;
     for client in &mut crowd {
         client.send(": x\r\n\r\n").await;

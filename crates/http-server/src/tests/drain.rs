@@ -1,4 +1,4 @@
-//! The end: nobody who managed to send a request goes without an answer.
+//! Draining: every client that managed to send a request gets an answer.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -232,7 +232,7 @@ async fn connect(addr: SocketAddr, life: &Lifecycle) -> Option<Client> {
     }
 }
 
-/// Sends requests until nobody listens any more; counts those that got no answer.
+/// Sends requests until the listener is closed; counts those that got no answer.
 async fn load(addr: SocketAddr, life: Lifecycle, answered: Arc<AtomicUsize>) -> usize {
     let mut failed = 0;
     while let Some(mut client) = connect(addr, &life).await {

@@ -173,7 +173,7 @@ fn write_whole(mut line: &[u8]) -> io::Result<()> {
         match rustix::io::write(stdout(), line) {
             Ok(written) => line = line.get(written..).unwrap_or_default(),
             Err(Errno::INTR) => {}
-            // Whoever shares the pipe has made it non-blocking; the line waits all the same.
+            // Another process that shares the pipe has made it non-blocking; the line waits all the same.
             Err(Errno::AGAIN) => {
                 let output = stdout();
                 poll(&mut [PollFd::new(&output, PollFlags::OUT)], None)?;
