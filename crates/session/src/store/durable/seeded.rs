@@ -1,10 +1,10 @@
 //! Faults that tests put in, to show that they would be found. Builds without debug assertions have
 //! none of them: there, each of these does nothing.
 
-#[cfg(debug_assertions)]
+#[cfg(any(debug_assertions, test))]
 #[path = "seeded/faults.rs"]
 mod faults;
-#[cfg(not(debug_assertions))]
+#[cfg(not(any(debug_assertions, test)))]
 #[path = "seeded/none.rs"]
 mod faults;
 
