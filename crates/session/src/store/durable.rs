@@ -13,6 +13,7 @@ mod about;
 mod attempts;
 mod file;
 mod load;
+mod repairs;
 mod rows;
 mod schema;
 mod seeded;
@@ -37,6 +38,7 @@ pub use self::writer::{Commit, CommitObserver, SessionWriter};
 
 use self::about::{BOOKMARK, HISTORY, IDENTITY};
 use self::file::{SessionFile, Whereabouts};
+use self::rows::Rows;
 use self::timeline::Timeline;
 use self::writer::Condition as WriterCondition;
 use super::memory::MemoryStore;
@@ -79,7 +81,7 @@ impl DurableStore {
     ///
     /// # Errors
     ///
-    /// [`SessionFileError`]; nothing of the file was changed then.
+    /// [`SessionFileError`]; no session in the file was changed then.
     pub async fn open(
         path: &Path,
         durability: Durability,
@@ -97,6 +99,9 @@ impl DurableStore {
         let addresses = load::addresses(&mut file, now_ms).await?;
         let history = about.history.get_or_insert_with(new_history).clone();
         memory.changes().push(Change::Described(HISTORY, Some(history.clone())));
+        // A file that cannot be written is found out now rather than by the first login.
+        let written = file.commit(Rows::default().statements(), &timeline.anchor()).await;
+        written.map_err(|reason| SessionFileError::Unusable { path: path.to_owned(), reason })?;
         if found != load::Found::default() {
             tracing::info!(
                 live = found.live, expired = found.expired, path = %file.path().display(),

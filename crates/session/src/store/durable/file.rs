@@ -12,7 +12,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
-use super::rows::Rows;
+use super::rows::Statements;
 use super::schema::{self, SessionFileError, unusable};
 use super::timeline::Anchor;
 
@@ -20,8 +20,9 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 const COMMIT: &str = "COMMIT";
 const ANCHOR: &str = "INSERT OR REPLACE INTO anchor (only_row, timeline_ms, unix_ms, boot_id, boot_ms) \
      VALUES (1, ?1, ?2, ?3, ?4)";
-/// No other process opens the file, except to make a copy of it.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// No other process opens the file, except to make a copy of it. Shorter than what a commit may
+/// take, so that a lock is reported as one.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// The log beside the file is cut to this size when it was larger.
 const LOG_LIMIT_BYTES: &str = "16777216";
 /// Free pages beyond this share of the file are given back, so many at a time.
@@ -76,44 +77,48 @@ impl SessionFile {
         self.connection.as_mut().ok_or_else(|| "it is not open".to_owned())
     }
 
-    /// Writes the rows and the anchor, all or nothing.
+    /// Runs the statements and writes the anchor, all or nothing.
     ///
     /// # Errors
     ///
     /// Why it was not; some of it may be in the file then.
-    pub(super) async fn commit(&mut self, rows: &Rows<'_>, anchor: &Anchor) -> Result<(), String> {
+    pub(super) async fn commit(
+        &mut self,
+        statements: Statements,
+        anchor: &Anchor,
+    ) -> Result<(), String> {
         is_the_opened_file(&self.path, self.inode)?;
         let connection = self.connection()?;
-        transact(connection, rows, anchor).await.map_err(|error| reason(&error))
+        transact(connection, statements, anchor).await.map_err(|error| reason(&error))
     }
 
-    /// Opens it anew after a commit that failed, writes the rows over what that commit may have written,
-    /// and checkpoints the write-ahead log.
-    pub(super) async fn recover(&mut self, rows: &Rows<'_>, anchor: &Anchor) -> Result<(), String> {
+    /// Opens it anew after a commit that failed.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened.
+    pub(super) async fn reopen(&mut self) -> Result<(), String> {
         if let Some(connection) = self.connection.take() {
             // It failed before: what matters is that it is closed.
             let _ = connection.close().await;
         }
         is_the_opened_file(&self.path, self.inode)?;
         let connected = options(&self.path, self.durability).connect().await;
-        let mut connection = connected.map_err(|error| reason(&error))?;
-        let repaired = async {
-            transact(&mut connection, rows, anchor).await?;
-            let (busy,): (i64,) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-                .fetch_one(&mut connection)
-                .await?;
-            Ok::<i64, sqlx::Error>(busy)
-        };
-        match repaired.await {
-            Ok(0) => {
-                self.connection = Some(connection);
-                Ok(())
-            }
+        self.connection = Some(connected.map_err(|error| reason(&error))?);
+        Ok(())
+    }
+
+    /// Has all that is committed in the file itself rather than in the log beside it.
+    ///
+    /// # Errors
+    ///
+    /// It is not.
+    pub(super) async fn checkpoint(&mut self) -> Result<(), String> {
+        let checkpoint = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)");
+        match checkpoint.fetch_one(self.connection()?).await {
+            Ok((0_i64,)) => Ok(()),
             Ok(_) => Err("the log beside it is in use".to_owned()),
-            Err(error) => {
-                let _ = connection.close().await;
-                Err(reason(&error))
-            }
+            Err(error) => Err(reason(&error)),
         }
     }
 
@@ -131,12 +136,6 @@ impl SessionFile {
             Ok::<(), sqlx::Error>(())
         };
         vacuumed.await.map_err(|error| reason(&error))
-    }
-
-    /// The bytes of the file and of the log beside it.
-    pub(super) fn bytes(&self) -> u64 {
-        let log = suffixed(&self.path, "-wal");
-        [&self.path, &log].map(|path| path.metadata().map_or(0, |file| file.len())).iter().sum()
     }
 
     /// Says whether the file is the one that was opened.
@@ -161,6 +160,12 @@ pub(super) struct Whereabouts {
 }
 
 impl Whereabouts {
+    /// The bytes of the file and of the log beside it.
+    pub(super) fn bytes(&self) -> u64 {
+        let log = suffixed(&self.path, "-wal");
+        [&self.path, &log].map(|path| path.metadata().map_or(0, |file| file.len())).iter().sum()
+    }
+
     /// # Errors
     ///
     /// It was removed or replaced.
@@ -195,12 +200,12 @@ impl Whereabouts {
 
 async fn transact(
     connection: &mut SqliteConnection,
-    rows: &Rows<'_>,
+    statements: Statements,
     anchor: &Anchor,
 ) -> sqlx::Result<()> {
     connection.execute(BEGIN).await?;
     let written = async {
-        rows.write(connection).await?;
+        statements.run(connection).await?;
         let boot = anchor.boot.as_ref();
         sqlx::query(ANCHOR)
             .bind(millis(anchor.timeline))

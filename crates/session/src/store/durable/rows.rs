@@ -112,8 +112,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Writes all of it within the transaction that the connection is in.
-    pub(super) async fn write(&self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    /// What is to be run to write all of it, in this order.
+    pub(super) fn statements(&self) -> Statements {
         let mut tables = Tables::default();
         self.sessions.iter().for_each(|(id, session)| tables.add(*id, session));
         for (key, until_ms) in &self.remembered {
@@ -123,7 +123,7 @@ impl<'a> Rows<'a> {
             });
         }
         // What goes first makes room for what is put in under the same id.
-        for (statement, table) in [
+        let tables = [
             (DELETE, tables.deleted),
             (INSERT, tables.opened),
             (UPDATE, tables.updated),
@@ -131,16 +131,25 @@ impl<'a> Rows<'a> {
             (VALUED, tables.valued),
             (RESTATE, tables.restated),
             (REMEMBER, tables.remembered),
-        ] {
-            if let Some(json) = table.finished() {
-                sqlx::query(statement).bind(json).execute(&mut *connection).await?;
-            }
-        }
-        for (name, value) in &self.described {
-            let query = match value {
-                Some(value) => sqlx::query(DESCRIBE).bind(*name).bind(*value),
-                None => sqlx::query(FORGET).bind(*name),
-            };
+        ];
+        let of_table = |(sql, table): (_, Json)| Some((sql, vec![table.finished()?]));
+        let of_name = |(name, value): &(&str, Option<&str>)| match value {
+            Some(value) => (DESCRIBE, vec![(*name).to_owned(), (*value).to_owned()]),
+            None => (FORGET, vec![(*name).to_owned()]),
+        };
+        let described = self.described.iter().map(of_name);
+        Statements(tables.into_iter().filter_map(of_table).chain(described).collect())
+    }
+}
+
+/// Statements with the texts that are bound to them.
+pub(super) struct Statements(Vec<(&'static str, Vec<String>)>);
+
+impl Statements {
+    /// Runs them within the transaction that the connection is in.
+    pub(super) async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        for (sql, texts) in self.0 {
+            let query = texts.into_iter().fold(sqlx::query(sql), |query, text| query.bind(text));
             query.execute(&mut *connection).await?;
         }
         Ok(())

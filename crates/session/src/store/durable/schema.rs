@@ -59,7 +59,7 @@ pub enum SessionFileError {
         reason: String,
     },
     /// It cannot be read or written.
-    #[error("the session file {} cannot be opened: {reason}", path.display())]
+    #[error("the session file {} cannot be used: {reason}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,

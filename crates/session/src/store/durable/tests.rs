@@ -6,6 +6,7 @@ mod files;
 mod measure;
 mod races;
 mod restarts;
+mod size;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

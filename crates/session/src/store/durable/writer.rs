@@ -4,8 +4,11 @@
 //! INVARIANT: nothing is answered before the commit that it is in. A commit that failed is never
 //! made good by a later one: what it promised is taken back in memory, and out of the file, before
 //! anything else is written.
+//! INVARIANT: a commit that the disk holds up has failed for those who wait for it. What becomes of
+//! it after that is waited for, and written over, before anything else is written.
 
-use std::collections::HashMap;
+mod jobs;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +17,16 @@ use parking_lot::Mutex;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::about::{About, BOOKMARK, HISTORY, IDENTITY};
-use super::file::SessionFile;
+use self::jobs::{COMMIT_TIMEOUT, Ended, Jobs};
+use super::about::About;
+use super::file::{SessionFile, Whereabouts};
+use super::repairs::{Repairer, Repairs};
 use super::rows::Rows;
 use super::seeded::Seeded;
 use super::timeline::Timeline;
+use crate::StoreError;
 use crate::store::memory::MemoryStore;
 use crate::store::memory::journal::Taken;
-use crate::store::memory::journaled::{Repair, Standing};
-use crate::{SessionId, StoreError};
 
 /// How often is looked which uses are due.
 const TICK: Duration = Duration::from_millis(100);
@@ -63,13 +67,14 @@ pub(super) struct Condition {
 /// answers nothing that must be written unless this runs.
 pub struct SessionWriter {
     memory: Arc<MemoryStore>,
-    file: SessionFile,
     timeline: Arc<Timeline>,
     condition: Arc<Condition>,
+    whereabouts: Whereabouts,
     observe: CommitObserver,
     pub(super) seeded: Seeded,
+    jobs: Jobs,
     /// What of the file must be put right before anything else is written.
-    repairs: HashMap<SessionId, Repair>,
+    repairs: Repairs,
     times: Times,
 }
 
@@ -80,6 +85,8 @@ struct Times {
     tick_lag: Duration,
     commit: Moment,
     attempt: Moment,
+    /// By the process's own clock, for what a recovery takes.
+    recovery: Moment,
     vacuum: Moment,
 }
 
@@ -91,9 +98,15 @@ impl SessionWriter {
         condition: Arc<Condition>,
         observe: CommitObserver,
     ) -> Self {
-        let seeded = Seeded::from_environment();
-        let (repairs, times) = (HashMap::new(), Times::default());
-        Self { memory, file, timeline, condition, observe, seeded, repairs, times }
+        let (whereabouts, seeded) = (file.whereabouts(), Seeded::from_environment());
+        let repairer = Repairer {
+            memory: Arc::clone(&memory),
+            timeline: Arc::clone(&timeline),
+            condition: Arc::clone(&condition),
+        };
+        let jobs = Jobs::new(file, repairer);
+        let (repairs, times) = (Repairs::default(), Times::default());
+        Self { memory, timeline, condition, whereabouts, observe, seeded, jobs, repairs, times }
     }
 
     /// Writes until `cancel`, then what is still queued, and closes the file.
@@ -104,10 +117,11 @@ impl SessionWriter {
         let memory = Arc::clone(&self.memory);
         let mut more = false;
         while !cancel.is_cancelled() {
-            if !more {
+            if !more || self.jobs.is_overdue() {
                 tokio::select! {
                     biased;
                     () = cancel.cancelled() => break,
+                    ended = self.jobs.overdue() => self.end_overdue(ended).await,
                     _ = ticks.tick() => self.tick().await,
                     () = memory.changes().arrived() => {}
                 }
@@ -123,7 +137,7 @@ impl SessionWriter {
     async fn finish(mut self) {
         self.memory.note_all_uses();
         if self.failure().is_some() {
-            self.recover().await;
+            self.recover_at_last().await;
         }
         while self.write_once().await {}
         self.memory.changes().close();
@@ -132,7 +146,7 @@ impl SessionWriter {
         } else {
             self.commit_anchor().await;
         }
-        if let Err(reason) = self.file.close().await {
+        if let Err(reason) = self.jobs.close().await {
             tracing::warn!(reason, "the session file was not closed in order");
         }
     }
@@ -144,14 +158,18 @@ impl SessionWriter {
         self.times.tick = now;
         if self.failure().is_some() {
             if now.saturating_sub(self.times.attempt) >= BETWEEN_TRIES {
-                self.recover().await;
+                self.recover();
             }
         } else if now.saturating_sub(self.times.commit) >= ANCHOR_INTERVAL {
             self.commit_anchor().await;
         } else if now.saturating_sub(self.times.vacuum) >= VACUUM_INTERVAL {
             self.times.vacuum = now;
-            if let Err(reason) = self.file.vacuum().await {
-                tracing::warn!(reason, "free pages of the session file are not given back");
+            match self.jobs.vacuum().await {
+                Err(reason) if self.jobs.is_overdue() => self.fail(&reason),
+                Err(reason) => {
+                    tracing::warn!(reason, "free pages of the session file are not given back");
+                }
+                Ok(()) => {}
             }
         }
     }
@@ -163,15 +181,16 @@ impl SessionWriter {
         };
         if let Some(reason) = self.failure() {
             self.refuse(&mut taken, &reason);
-            return self.memory.changes().uses() > 0;
+            return !self.memory.changes().is_empty();
         }
         self.seeded.alter(&self.memory, &mut taken);
         let mut rows = Rows::of(&taken.changes);
         self.seeded.restate(&mut rows);
-        let began = self.timeline.now();
-        let outcome = self.file.commit(&rows, &self.timeline.anchor()).await;
-        let outcome = self.seeded.outcome(outcome);
+        let statements = rows.statements();
         drop(rows);
+        let began = self.timeline.now();
+        let outcome = self.jobs.commit(statements, self.timeline.anchor()).await;
+        let outcome = self.seeded.outcome(outcome);
         self.count(began, outcome.is_ok());
         match outcome {
             Ok(()) => {
@@ -180,74 +199,89 @@ impl SessionWriter {
                 taken.batch.settle(Ok(()));
             }
             Err(reason) => {
-                tracing::error!(reason, "sessions cannot be written to their file");
-                self.times.attempt = self.memory.moment();
-                *self.condition.failure.lock() = Some(reason.clone());
+                self.fail(&reason);
                 self.refuse(&mut taken, &reason);
             }
         }
-        self.memory.changes().uses() > 0
+        !self.memory.changes().is_empty()
+    }
+
+    /// Nothing can be written from now on.
+    fn fail(&mut self, reason: &str) {
+        tracing::error!(reason, "sessions cannot be written to their file");
+        self.times.attempt = self.memory.moment();
+        *self.condition.failure.lock() = Some(reason.to_owned());
     }
 
     /// Takes back what was to be written, and fails the requests that wait for it.
     fn refuse(&mut self, taken: &mut Taken, reason: &str) {
         for repair in self.memory.take_back(taken) {
-            let (Repair::Restate(id) | Repair::Delete(id)) = repair;
-            // What ended is deleted, whatever else was to be written of it.
-            let recorded = self.repairs.entry(id).or_insert(repair);
-            if repair == Repair::Delete(id) {
-                *recorded = repair;
-            }
+            self.repairs.add(repair);
         }
         taken.batch.settle(Err(StoreError(format!("the session file: {reason}"))));
     }
 
-    /// Opens the file anew and puts right what may be in it.
-    async fn recover(&mut self) {
+    /// Begins to open the file anew, and to put right what may be in it; what was begun before must
+    /// be over first.
+    fn recover(&mut self) {
         self.times.attempt = self.memory.moment();
-        let standing: Vec<(SessionId, Option<Standing>)> = self
-            .repairs
-            .values()
-            .map(|repair| match repair {
-                Repair::Restate(id) => (*id, self.memory.standing(*id)),
-                Repair::Delete(id) => (*id, None),
-            })
-            .collect();
-        let about = self.condition.about.lock().clone();
-        let identity = about.identity.map(|id| id.to_string());
-        let mut rows = Rows::default();
-        for (id, standing) in &standing {
-            match standing {
-                Some(standing) => rows.restate(*id, standing),
-                None => rows.delete(*id),
-            }
+        if !self.jobs.is_overdue() {
+            self.times.recovery = self.timeline.now();
+            self.jobs.recover(std::mem::take(&mut self.repairs));
         }
-        rows.describe(IDENTITY, identity.as_deref());
-        rows.describe(BOOKMARK, about.bookmark.as_deref());
-        rows.describe(HISTORY, about.history.as_deref());
-        let began = self.timeline.now();
-        let recovered = self.file.recover(&rows, &self.timeline.anchor()).await;
-        let recovered = self.seeded.outcome(recovered);
-        self.count(began, recovered.is_ok());
-        match recovered {
-            Ok(()) => {
-                tracing::info!("sessions are written to their file again");
-                self.repairs.clear();
-                self.times.commit = self.memory.moment();
-                *self.condition.failure.lock() = None;
+    }
+
+    /// The same, and waits for it for a while.
+    async fn recover_at_last(&mut self) {
+        self.recover();
+        // What the disk held up, and then the recovery.
+        for _ in 0..2 {
+            let overdue = tokio::time::timeout(COMMIT_TIMEOUT, self.jobs.overdue());
+            let Ok(ended) = overdue.await else {
+                return;
+            };
+            self.end_overdue(ended).await;
+            if self.failure().is_none() {
+                return;
             }
-            Err(reason) => *self.condition.failure.lock() = Some(reason),
+            self.recover();
+        }
+    }
+
+    /// What took longer than anybody waits for it is over.
+    async fn end_overdue(&mut self, mut ended: Ended) {
+        // Whatever became of a commit, it is written over: the next tick begins with that.
+        while let Some(repairs) = ended.repairs {
+            let outcome = self.seeded.outcome(ended.outcome);
+            self.count(self.times.recovery, outcome.is_ok());
+            match outcome {
+                Err(reason) => {
+                    self.repairs.add_all(repairs);
+                    *self.condition.failure.lock() = Some(reason);
+                    return;
+                }
+                Ok(()) if self.repairs.is_empty() => {
+                    tracing::info!("sessions are written to their file again");
+                    self.times.commit = self.memory.moment();
+                    *self.condition.failure.lock() = None;
+                    return;
+                }
+                // What was refused meanwhile. Nothing more is until this is written.
+                Ok(()) => {
+                    self.times.recovery = self.timeline.now();
+                    ended = self.jobs.repair(std::mem::take(&mut self.repairs)).await;
+                }
+            }
         }
     }
 
     async fn commit_anchor(&mut self) {
         let began = self.timeline.now();
-        let outcome = self.file.commit(&Rows::default(), &self.timeline.anchor()).await;
+        let outcome = self.jobs.commit(Rows::default().statements(), self.timeline.anchor()).await;
         self.count(began, outcome.is_ok());
         self.times.commit = self.memory.moment();
         if let Err(reason) = outcome {
-            tracing::error!(reason, "sessions cannot be written to their file");
-            *self.condition.failure.lock() = Some(reason);
+            self.fail(&reason);
         }
     }
 
@@ -257,7 +291,7 @@ impl SessionWriter {
 
     fn count(&self, began: Moment, succeeded: bool) {
         let took = self.timeline.now().saturating_sub(began);
-        let (file_bytes, tick_lag) = (self.file.bytes(), self.times.tick_lag);
+        let (file_bytes, tick_lag) = (self.whereabouts.bytes(), self.times.tick_lag);
         (self.observe)(Commit { took, succeeded, file_bytes, tick_lag });
     }
 }

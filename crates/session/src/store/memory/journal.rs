@@ -15,6 +15,10 @@ use tokio::sync::{Notify, SetOnce};
 use super::rotation::LatestRotation;
 use crate::{AttemptKey, SecretDigest, SessionId, StoreError};
 
+/// How many changes that somebody waits for are written together at most: a commit that takes long
+/// is then one that the disk holds up.
+pub(crate) const BATCH_LIMIT: usize = 8192;
+
 /// A session as it is written.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -89,12 +93,42 @@ pub(crate) struct Journal {
 
 #[derive(Default)]
 struct Queue {
+    /// Batches that take no more, the oldest first. Where there are any, `facts` is not empty.
+    full: VecDeque<Taken>,
     /// What has an order.
     facts: Vec<Change>,
     /// Uses, which no request waits for.
     later: VecDeque<Change>,
     batch: Arc<Batch>,
     is_closed: bool,
+}
+
+impl Queue {
+    /// Puts in what has an order; the batch that it will be in.
+    fn push(&mut self, change: Change) -> Arc<Batch> {
+        if self.facts.len() >= BATCH_LIMIT && !self.is_closed {
+            let (batch, changes) =
+                (std::mem::take(&mut self.batch), std::mem::take(&mut self.facts));
+            self.full.push_back(Taken { batch, changes });
+        }
+        self.facts.push(change);
+        Arc::clone(&self.batch)
+    }
+
+    /// The oldest batch, without uses; an empty one where nothing has an order.
+    fn pop(&mut self) -> Taken {
+        if let Some(taken) = self.full.pop_front() {
+            return taken;
+        }
+        let changes = std::mem::take(&mut self.facts);
+        let batch =
+            if self.is_closed { Arc::clone(&self.batch) } else { std::mem::take(&mut self.batch) };
+        Taken { batch, changes }
+    }
+
+    fn facts(&self) -> usize {
+        self.full.len() * BATCH_LIMIT + self.facts.len()
+    }
 }
 
 impl Batch {
@@ -117,11 +151,7 @@ impl Batch {
 impl Journal {
     /// Puts in a change that a request waits for; the batch that it will be in.
     pub(crate) fn push(&self, change: Change) -> Arc<Batch> {
-        let batch = {
-            let mut queue = self.queue.lock();
-            queue.facts.push(change);
-            Arc::clone(&queue.batch)
-        };
+        let batch = self.queue.lock().push(change);
         self.arrived.notify_one();
         batch
     }
@@ -129,9 +159,11 @@ impl Journal {
     /// Puts in changes that no request waits for, but whose order counts.
     pub(crate) fn push_all(&self, changes: impl IntoIterator<Item = Change>) {
         let mut queue = self.queue.lock();
-        let before = queue.facts.len();
-        queue.facts.extend(changes);
-        if queue.facts.len() > before {
+        let before = queue.facts();
+        for change in changes {
+            queue.push(change);
+        }
+        if queue.facts() > before {
             drop(queue);
             self.arrived.notify_one();
         }
@@ -141,7 +173,7 @@ impl Journal {
     pub(super) async fn let_up(&self, limit: usize) {
         let batch = {
             let queue = self.queue.lock();
-            (queue.facts.len() > limit).then(|| Arc::clone(&queue.batch))
+            (queue.facts() > limit).then(|| Arc::clone(&queue.batch))
         };
         if let Some(batch) = batch {
             // Whether it was written is the business of those who wait for it.
@@ -185,26 +217,22 @@ impl Journal {
         self.arrived.notified().await;
     }
 
-    /// Takes everything but for uses past the `limit`; `None` where there is nothing.
-    pub(crate) fn take(&self, limit: usize) -> Option<Taken> {
+    /// Takes the oldest batch, and with it so many uses at most; `None` where there is nothing.
+    pub(crate) fn take(&self, uses: usize) -> Option<Taken> {
         let mut queue = self.queue.lock();
         if queue.facts.is_empty() && queue.later.is_empty() {
             return None;
         }
-        let mut changes = std::mem::take(&mut queue.facts);
-        let later = queue.later.len().min(limit);
-        changes.extend(queue.later.drain(..later));
-        let batch = if queue.is_closed {
-            Arc::clone(&queue.batch)
-        } else {
-            std::mem::take(&mut queue.batch)
-        };
-        Some(Taken { batch, changes })
+        let mut taken = queue.pop();
+        let uses = queue.later.len().min(uses);
+        taken.changes.extend(queue.later.drain(..uses));
+        Some(taken)
     }
 
-    /// How many uses are still queued.
-    pub(crate) fn uses(&self) -> usize {
-        self.queue.lock().later.len()
+    /// Whether there is nothing to be taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        let queue = self.queue.lock();
+        queue.facts.is_empty() && queue.later.is_empty()
     }
 
     /// Refuses all that comes from now on.

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
+use super::files::connect;
 use super::*;
 use crate::store::conformance::{Client, Held, end_of, fresh_digest, held, look, someone, use_of};
 use crate::{AttemptKey, AttemptStore as _, Kind, NewSession, Verdict};
@@ -210,5 +211,47 @@ async fn a_file_that_is_removed_or_replaced_is_not_written_and_one_that_is_put_b
     let running = machine.start().await;
     for held in [one, two] {
         assert!(matches!(running.fixture.touch(look(held)).await, Verdict::Alive(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_lock_of_somebody_else_fails_what_must_be_written_until_it_is_let_go() {
+    let machine = Machine::new();
+    let running = machine.start().await;
+    let [one, two] = [(); 2].map(|()| lasting(&running.fixture));
+    running.fixture.insert(&one).await;
+    let mut other = connect(&machine.path()).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let error = running.store.insert(&two, 0).await.unwrap_err();
+    assert!(error.0.contains("locked"), "{error}");
+    assert!(running.store.remove(one.id).await.is_err());
+    assert!(!running.fixture.lives(held(&one)).await, "it has ended all the same");
+    sqlx::Connection::close(other).await.unwrap();
+    running.recovered().await;
+    running.kill().await;
+    let running = machine.start().await;
+    assert_eq!(running.store.count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn an_end_of_very_many_is_written_in_several_commits_and_survives_their_failure() {
+    let machine = Machine::new();
+    let mut running = machine.start().await;
+    for failing in [false, true] {
+        let ann = someone();
+        let news = (0..20_000)
+            .map(|_| NewSession { subject: Arc::clone(&ann), ..lasting(&running.fixture) });
+        let store = &running.store;
+        let opened = news.map(|new| async move { store.insert(&new, 0).await.map(drop) });
+        futures_util::future::try_join_all(opened).await.unwrap();
+        running.fail(failing);
+        let ending = Ending { below_generation: None, keep: None };
+        let ended = running.store.remove_subject(ann.id, ending).await;
+        assert_eq!(ended.is_err(), failing);
+        assert_eq!(running.store.count().await.unwrap(), 0);
+        running.recovered().await;
+        running.kill().await;
+        running = machine.start().await;
+        assert_eq!(running.store.count().await.unwrap(), 0, "failing: {failing}");
     }
 }

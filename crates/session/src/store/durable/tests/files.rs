@@ -4,16 +4,21 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use super::*;
 use crate::store::conformance::held;
 use crate::{Kind, NewSession};
 
+/// Opens a file as anybody could.
+pub(super) async fn connect(path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    options.connect().await.unwrap()
+}
+
 /// Runs a statement on a file as anybody could.
 async fn run(path: &Path, statement: &'static str) {
-    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
-    let mut connection = options.connect().await.unwrap();
+    let mut connection = connect(path).await;
     sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
     sqlx::Connection::close(connection).await.unwrap();
 }
@@ -81,13 +86,26 @@ async fn what_is_no_session_file_is_refused_and_left_as_it_is() {
     assert_eq!(fs::read(machine.path()).unwrap(), before);
     fs::remove_file(machine.path()).unwrap();
     fs::create_dir(machine.path()).unwrap();
-    assert!(machine.refusal().await.contains("cannot be opened"));
+    assert!(machine.refusal().await.contains("cannot be used"));
     fs::remove_dir(machine.path()).unwrap();
     run(&machine.path(), "CREATE TABLE users (id INTEGER)").await;
     assert!(machine.refusal().await.contains("tables that are not those of sessions"));
     let nowhere = machine.directory.path().join("no/such/place.db");
     let error = start(&nowhere, &machine.clock).await.err().unwrap();
     assert!(matches!(error, SessionFileError::Unusable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_else_locks_is_refused_until_it_is_let_go() {
+    let machine = Machine::new();
+    filled(&machine).await;
+    let mut other = connect(&machine.path()).await;
+    let lock = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM anchor";
+    sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
+    let refusal = machine.refusal().await;
+    assert!(refusal.contains("cannot be used") && refusal.contains("locked"), "{refusal}");
+    sqlx::Connection::close(other).await.unwrap();
+    assert_eq!(machine.start().await.store.count().await.unwrap(), 200);
 }
 
 #[tokio::test]
