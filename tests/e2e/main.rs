@@ -56,6 +56,7 @@ mod redis;
 mod request_ids;
 mod rotated_tokens;
 mod rotation;
+mod session_disk;
 mod session_file;
 mod session_lists;
 mod session_values;

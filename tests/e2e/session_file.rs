@@ -1,13 +1,14 @@
 //! Sessions in a file: a restart logs nobody out, one service at a time holds the file, and what
 //! cannot be written is 503.
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{
-    ANN, AuthService, LONG_PASSWORD, Launch, Request, TIMEOUT, eventually, is_alive,
+    ANN, AuthService, LONG_PASSWORD, Launch, Request, TIMEOUT, eventually, is_alive, query,
 };
 
 /// Where a service finds its users and sessions again.
@@ -106,6 +107,51 @@ fn a_file_has_one_service_and_is_nobody_elses() {
     let nowhere = format!("sqlite:{}", site.path("no/such/directory.db"));
     let nowhere = site.without_key().var("AUTH_SESSION_STORE", nowhere);
     assert_refused(&nowhere, 1, &["directory.db"]);
+}
+
+#[test]
+fn what_cannot_be_served_ends_the_start_with_one_line_that_says_why() {
+    let site = Site::new();
+    let mut auth = AuthService::launch(&site.without_key());
+    let token = auth.token();
+    auth.signal("TERM");
+    assert!(auth.wait_for_end(TIMEOUT).success());
+    let file = site.directory.path().join("sessions.db");
+    let whole = fs::read(&file).unwrap();
+    let text = b"this is no database, whatever its name says about that\n".repeat(200);
+    for (bytes, words) in [(&whole[..whole.len() / 2], "damaged"), (&text, "no SQLite file")] {
+        fs::write(&file, bytes).unwrap();
+        assert_refused(&site.without_key(), 1, &["sessions.db", words]);
+        assert_eq!(fs::read(&file).unwrap(), bytes, "{words}: it is left as it was");
+    }
+    fs::write(&file, &whole).unwrap();
+    query(&file, "PRAGMA user_version = 99");
+    assert_refused(&site.without_key(), 1, &["sessions.db", "newer version"]);
+    query(&file, "PRAGMA user_version = 1");
+    assert!(is_alive(&AuthService::launch(&site.without_key()).look_at(&token)));
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert_refused(&site.without_key(), 1, &["sessions.db", "cannot be used"]);
+    fs::remove_dir(&file).unwrap();
+    query(&file, "CREATE TABLE others (id INTEGER)");
+    assert_refused(&site.without_key(), 1, &["sessions.db", "tables that are not"]);
+}
+
+#[test]
+fn a_file_that_is_deleted_under_the_service_is_503_and_a_restart_begins_anew() {
+    let site = Site::new();
+    let mut auth = AuthService::launch(&site.without_key());
+    let token = auth.token();
+    fs::remove_file(site.directory.path().join("sessions.db")).unwrap();
+    auth.try_mint(&token, &json!({"kind": "sliding"})).expect_problem(503, "unavailable");
+    assert!(is_alive(&auth.validate(&token)), "validations go on");
+    let ready = auth.internal.get("/readyz");
+    assert_eq!(ready.status, 503, "{ready:?}");
+    assert!(ready.text().contains("session store"), "{ready:?}");
+    auth.kill();
+    let auth = AuthService::launch(&site.without_key());
+    assert!(!is_alive(&auth.look_at(&token)));
+    auth.validate(&auth.token());
 }
 
 #[test]
