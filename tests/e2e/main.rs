@@ -49,6 +49,7 @@ mod object_bodies;
 mod optional_credentials;
 mod outages;
 mod pair;
+mod postman;
 mod probes;
 mod proxies;
 mod recipes;
