@@ -12,4 +12,5 @@ mod logout;
 mod next;
 mod notes;
 mod pages;
+mod restart;
 mod visitor;

@@ -1,6 +1,7 @@
 //! A real browser: Debian's Chromium behind its chromedriver, a fresh profile each time.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -156,6 +157,15 @@ impl Chromium {
     pub(crate) fn run(&self, script: &str) -> Value {
         let returned = block_on(self.driver.execute_async(script, vec![]));
         returned.unwrap_or_else(|error| panic!("{error}")).json().clone()
+    }
+
+    /// Writes what it shows to a file of this name, where `SCREENSHOTS` names a directory.
+    pub(crate) fn keep_screenshot(&self, name: &str) {
+        if let Some(directory) = std::env::var_os("SCREENSHOTS") {
+            self.show_as(1000, "light");
+            let path = PathBuf::from(directory).join(name);
+            block_on(self.driver.screenshot(&path)).expect("the screenshot is written");
+        }
     }
 
     /// What the console has said since the last call.
