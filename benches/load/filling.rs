@@ -23,6 +23,8 @@ pub(crate) const IN_USE: usize = 10_000;
 /// Users who have logged in at one auth service.
 pub(crate) struct Users {
     address: SocketAddr,
+    /// On how many connections they mint.
+    pub(crate) connections: usize,
     tokens: Vec<String>,
 }
 
@@ -44,7 +46,7 @@ impl Users {
             tokens.push(log_in(&mut connection, &login)?);
             bar.inc(1);
         }
-        Ok(Self { address, tokens })
+        Ok(Self { address, connections: CONNECTIONS, tokens })
     }
 
     /// Mints so many tokens, and gives back every so many-th of them. `ttl` is asked for before
@@ -59,7 +61,7 @@ impl Users {
         let next = AtomicUsize::new(0);
         let work = || self.mint_some(&next, count, every, bar, ttl);
         let parts = thread::scope(|scope| {
-            let threads: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(work)).collect();
+            let threads: Vec<_> = (0..self.connections).map(|_| scope.spawn(work)).collect();
             let join = |thread: thread::ScopedJoinHandle<'_, Result<Vec<String>>>| {
                 thread.join().map_err(|_| anyhow!("a filling thread panicked"))?
             };

@@ -21,6 +21,7 @@ mod results;
 mod rounds;
 mod rows;
 mod services;
+mod session_file;
 mod starts;
 mod tools;
 mod watching;
@@ -36,6 +37,7 @@ use pinning::Pinning;
 use redis::Redis;
 use results::Results;
 use services::{Paths, Starter};
+use session_file::SessionFile;
 use world::World;
 
 /// How many sessions end in the same moment, if so many live.
@@ -62,8 +64,15 @@ fn measure(options: &Options, paths: &Paths, results: &mut Results) -> Result<()
     }
     let redis = start_redis(starter)?;
     results.redis = redis.as_ref().map(|redis| redis.resident);
+    let durable = options.wants("validate-durable").then(|| SessionFile::fill(starter));
+    let durable = durable.transpose()?;
+    results.durable = durable.as_ref().map(|file| file.figures);
     for &pinning in &options.pinnings {
-        let world = World::start(Starter { pinning, ..starter }, redis.as_ref(), results)?;
+        let world = World::start(
+            Starter { pinning, ..starter },
+            (redis.as_ref(), durable.as_ref()),
+            results,
+        )?;
         rounds::run(options, pinning, &world.rows, results)?;
         pinning::move_to_generator(pinning)?;
         let auth = [world.auth.server.pid()];

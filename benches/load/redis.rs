@@ -36,7 +36,7 @@ impl Redis {
         server.wait(|| answers(port))?;
         let empty = resident(server.pid())?;
         let url = format!("redis://127.0.0.1:{port}");
-        starter.paths.forget_users();
+        starter.paths.forget_users(&url);
         let auth = starter.auth("filling", &url)?;
         let live = starter.options.live;
         let bar = progress::bar(0, "users");

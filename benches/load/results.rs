@@ -13,6 +13,7 @@ use crate::options::Options;
 use crate::rounds::Sample;
 use crate::rows::ROWS;
 use crate::services::Paths;
+use crate::session_file;
 use crate::starts::Start;
 use crate::watching::{Latency, RATE, Timed, windows};
 
@@ -27,6 +28,7 @@ pub(crate) struct Results {
     pub(crate) growth: Vec<(usize, u64)>,
     /// Resident bytes of Redis, empty and full.
     pub(crate) redis: Option<(u64, u64)>,
+    pub(crate) durable: Option<session_file::Figures>,
     pub(crate) expiry: Option<Expiry>,
     pub(crate) floods: Vec<Flood>,
     pub(crate) starts: Vec<Start>,
@@ -52,6 +54,7 @@ impl Results {
             "samples": self.samples.iter().map(sample).collect::<Vec<_>>(),
             "growth": self.growth,
             "redis": self.redis,
+            "durable": self.durable.map(durable),
             "expiry": self.expiry.as_ref().map(expiry),
             "floods": self.floods.iter().map(flood).collect::<Vec<_>>(),
             "starts": self.starts.iter().map(start).collect::<Vec<_>>(),
@@ -69,6 +72,13 @@ fn sample(sample: &Sample) -> Value {
         "per_second": sample.seen.per_second, "p50_us": sample.seen.p50,
         "p99_us": sample.seen.p99, "p999_us": sample.seen.p999, "cpu_us": sample.cpu,
         "elsewhere": sample.elsewhere,
+    })
+}
+
+fn durable(durable: session_file::Figures) -> Value {
+    json!({
+        "bytes": durable.bytes, "syncs_per_second": durable.syncs_per_second,
+        "minted_per_second": durable.minted_per_second,
     })
 }
 

@@ -19,6 +19,7 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("validate", "auth-service, `/validateToken`"),
     ("data", "both services, `/data`"),
     ("data-unbatched", "both services, `/data`, one call a request"),
+    ("validate-durable", "auth-service, `/validateToken`, session file"),
     ("validate-redis", "auth-service, `/validateToken`, Redis"),
     ("data-redis", "both services, `/data`, Redis"),
     ("axum-login", "axum-login with tower-sessions, memory"),
@@ -35,7 +36,7 @@ const EVERYWHERE: &[&str] =
     &["hello", "validate", "data", "data-unbatched", "validate-redis", "data-redis"];
 
 /// Rows that the services are most often held against.
-const AT_BOTH: &[&str] = &["axum-login", "axum-login-redis", "nginx-auth"];
+const AT_BOTH: &[&str] = &["validate-durable", "axum-login", "axum-login-redis", "nginx-auth"];
 
 /// A row that can be measured.
 pub(crate) struct Row {

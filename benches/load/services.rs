@@ -45,17 +45,23 @@ impl Paths {
 }
 
 impl Paths {
-    /// The users whose sessions are in Redis.
-    fn users(&self) -> PathBuf {
-        self.scratch.join("users-of-redis.db")
+    /// The users whose sessions are in Redis, or in a file.
+    fn users(&self, store: &str) -> PathBuf {
+        let kind = if store.starts_with("sqlite:") { "file" } else { "redis" };
+        self.scratch.join(format!("users-of-{kind}.db"))
     }
 
     /// Begins without any.
-    pub(crate) fn forget_users(&self) {
-        for ending in ["db", "db-wal", "db-shm"] {
-            // Most often there is none.
-            let _ = std::fs::remove_file(self.users().with_extension(ending));
-        }
+    pub(crate) fn forget_users(&self, store: &str) {
+        forget_database(&self.users(store));
+    }
+}
+
+/// Begins without a database of `SQLite`.
+pub(crate) fn forget_database(path: &Path) {
+    for ending in ["db", "db-wal", "db-shm"] {
+        // Most often there is none.
+        let _ = std::fs::remove_file(path.with_extension(ending));
     }
 }
 
@@ -86,7 +92,7 @@ impl Starter<'_> {
         // Sessions that outlive a service belong to users who do.
         let users = match store {
             "memory" => "sqlite::memory:".to_owned(),
-            _ => format!("sqlite:{}", self.paths.users().display()),
+            _ => format!("sqlite:{}", self.paths.users(store).display()),
         };
         let settings = [
             ("AUTH_PUBLIC_ADDR", "127.0.0.1:0"),

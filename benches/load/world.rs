@@ -14,6 +14,7 @@ use crate::redis::Redis;
 use crate::results::Results;
 use crate::rows::Row;
 use crate::services::{AuthService, Starter};
+use crate::session_file::SessionFile;
 use crate::wrk::Shape;
 
 /// What a yardstick within the process is called, whether it saves each use, whether in Redis.
@@ -52,7 +53,7 @@ impl<'a> World<'a> {
     /// Starts everything that is wanted and can be had.
     pub(crate) fn start(
         starter: Starter<'a>,
-        redis: Option<&Redis>,
+        (redis, durable): (Option<&Redis>, Option<&SessionFile>),
         results: &mut Results,
     ) -> Result<Self> {
         let auth = starter.auth("auth", "memory")?;
@@ -66,6 +67,9 @@ impl<'a> World<'a> {
             Self { starter, rows, auth, users, tokens, growth, minted_per_second, servers };
         world.add_axum()?;
         world.add_services()?;
+        if let Some(durable) = durable {
+            world.add_durable(durable)?;
+        }
         if let Some(redis) = redis {
             redis.pin(starter.pinning)?;
             world.add_services_on(redis)?;
@@ -120,6 +124,15 @@ impl<'a> World<'a> {
             self.rows.push(row);
             self.servers.push(business.server);
         }
+        Ok(())
+    }
+
+    fn add_durable(&mut self, durable: &SessionFile) -> Result<()> {
+        let auth = self.starter.auth("auth-durable", &durable.store)?;
+        let (address, server) = (auth.internal, auth.server);
+        let row = self.row("validate-durable", address, &[&server], VALIDATE, &durable.tokens)?;
+        self.rows.push(row);
+        self.servers.push(server);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use crate::browser::chromium::{Chromium, skip_without_chromium};
-use crate::harness::{AuthService, DEMO, Launch, PATIENCE, quiet_port};
+use crate::harness::{AuthService, DEMO, Launch, TIMEOUT, unused_port};
 
 #[test]
 fn whoever_is_logged_in_stays_so_over_a_restart_and_over_a_crash() {
@@ -13,7 +13,7 @@ fn whoever_is_logged_in_stays_so_over_a_restart_and_over_a_crash() {
     let directory = TempDir::with_prefix("reinflate-e2e-").unwrap();
     let file = |name: &str| format!("sqlite:{}", directory.path().join(name).display());
     let launch = Launch::auth()
-        .var("AUTH_PUBLIC_ADDR", format!("127.0.0.1:{}", quiet_port()))
+        .var("AUTH_PUBLIC_ADDR", format!("127.0.0.1:{}", unused_port()))
         .var("AUTH_DATABASE_URL", file("users.db"))
         .var("AUTH_SESSION_STORE", file("sessions.db"));
     let mut auth = AuthService::launch(&launch);
@@ -26,7 +26,7 @@ fn whoever_is_logged_in_stays_so_over_a_restart_and_over_a_crash() {
     assert!(cookie.is_some());
     for signal in ["TERM", "KILL"] {
         auth.signal(signal);
-        auth.wait_for_end(PATIENCE);
+        auth.wait_for_end(TIMEOUT);
         auth = AuthService::launch(&launch);
         browser.open(&account);
         assert_eq!(browser.url(), account, "after SIG{signal}");

@@ -35,7 +35,7 @@ mod wall_clock;
 mod wheel;
 
 #[cfg(test)]
-mod measure;
+pub(super) mod measure;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

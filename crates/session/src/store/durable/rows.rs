@@ -149,7 +149,7 @@ impl Statements {
     /// Runs them within the transaction that the connection is in.
     pub(super) async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
         for (sql, texts) in self.0 {
-            let query = texts.into_iter().fold(sqlx::query(sql), |query, text| query.bind(text));
+            let query = texts.into_iter().fold(sqlx::query(sql), sqlx::query::Query::bind);
             query.execute(&mut *connection).await?;
         }
         Ok(())

@@ -26,7 +26,8 @@ const USER_AGENTS: usize = 500;
 /// How many of the sessions are used while others are swept.
 const USED: usize = 10_000;
 
-fn resident_bytes() -> u64 {
+/// The memory of this process.
+pub(in crate::store) fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }

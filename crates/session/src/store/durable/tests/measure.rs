@@ -4,12 +4,15 @@
 #![expect(clippy::disallowed_methods, reason = "what is measured here is real time")]
 #![expect(clippy::cast_precision_loss, reason = "a figure for people")]
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use clock::SystemClock;
 
 use super::*;
 use crate::store::conformance::{fresh_id, held, subject, use_of};
+use crate::store::memory::measure::resident_bytes;
 use crate::{Kind, MemoryStore, NewSession, Origin, Presented};
 
 /// How many tasks open sessions at once.
@@ -35,22 +38,39 @@ fn new(number: usize, template: &NewSession) -> NewSession {
     }
 }
 
-async fn open(path: &Path) -> Opened {
-    let clock = Arc::new(SystemClock::new());
-    let opened = DurableStore::open(path, Durability::Full, clock, 1000, Box::new(|_| {}));
-    opened.await.unwrap()
+/// Opens the file; how many commits were made is counted.
+async fn open(path: &Path) -> (Opened, Arc<AtomicUsize>) {
+    let (clock, commits) = (Arc::new(SystemClock::new()), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&commits);
+    let observe = Box::new(move |_| {
+        counted.fetch_add(1, Relaxed);
+    });
+    let opened = DurableStore::open(path, Durability::Full, clock, 1000, observe);
+    (opened.await.unwrap(), commits)
 }
 
 /// Opens that many sessions, a few tasks at once; how long it took.
 async fn fill(store: &dyn SessionStore, news: &[NewSession]) -> Duration {
     let began = Instant::now();
-    let tasks = news.chunks(news.len().div_ceil(TASKS)).map(|news| async move {
+    let tasks = news.chunks(news.len().div_ceil(TASKS).max(1)).map(|news| async move {
         for new in news {
             store.insert(new, 0).await.unwrap();
         }
     });
     futures_util::future::join_all(tasks).await;
     began.elapsed()
+}
+
+/// How often a second something small is on the disk.
+fn syncs(directory: &Path) -> f64 {
+    let mut file = std::fs::File::create(directory.join("syncs")).unwrap();
+    let (began, mut count) = (Instant::now(), 0.0);
+    while began.elapsed() < Duration::from_secs(2) {
+        std::io::Write::write_all(&mut file, &[7; 4096]).unwrap();
+        file.sync_data().unwrap();
+        count += 1.0;
+    }
+    count / began.elapsed().as_secs_f64()
 }
 
 /// Uses a second, one token each.
@@ -75,15 +95,24 @@ async fn figures() {
         ..Fixture::memory().ending(Kind::Sliding, 1)
     };
     let news: Vec<NewSession> = (0..sessions()).map(|number| new(number, &template)).collect();
-    let opened = open(&machine.path()).await;
+    let (opened, commits) = open(&machine.path()).await;
     let cancel = CancellationToken::new();
     let writing = tokio::spawn(opened.writer.run(cancel.clone()));
     let some = &news[..news.len().min(20_000)];
+    let syncs = syncs(machine.directory.path());
     let took = fill(&opened.sessions, some).await;
-    eprintln!("{:.0} openings a second by {TASKS} tasks", some.len() as f64 / took.as_secs_f64());
+    let openings = some.len() as f64 / took.as_secs_f64();
+    eprintln!(
+        "{openings:.0} openings a second by {TASKS} tasks, {:.1} in each commit, on a disk that syncs \
+         {syncs:.0} times a second",
+        some.len() as f64 / commits.load(Relaxed) as f64
+    );
     fill(&opened.sessions, &news[some.len()..]).await;
     let memory = MemoryStore::new(Arc::new(SystemClock::new()));
+    let before = resident_bytes();
     fill(&memory, &news).await;
+    let each = (resident_bytes() - before) as f64 / news.len() as f64;
+    eprintln!("{each:.0} bytes a session in memory alone");
     let step = news.len() / IN_USE.min(news.len());
     let tokens: Vec<Presented> =
         news.iter().step_by(step).take(IN_USE).map(|new| use_of(held(new))).collect();
@@ -105,8 +134,10 @@ async fn figures() {
     eprintln!("a clean stop with 100,000 unwritten uses: {:?}", began.elapsed());
     let bytes = machine.path().metadata().unwrap().len();
     eprintln!("{} sessions: {} MB", news.len(), bytes / 1_000_000);
-    let began = Instant::now();
-    let again = open(&machine.path()).await;
+    let (began, before) = (Instant::now(), resident_bytes());
+    let (again, _) = open(&machine.path()).await;
     eprintln!("loaded in {:?}", began.elapsed());
+    let each = resident_bytes().saturating_sub(before) as f64 / news.len() as f64;
+    eprintln!("{each:.0} bytes a session in memory, of a file that was loaded");
     assert_eq!(again.sessions.count().await.unwrap(), news.len() as u64);
 }
