@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{AuthService, BusinessService, Launch, Listener, eventually};
+use crate::harness::{AuthService, BusinessService, Launch, Listener, Request, eventually};
 use prometheus::Prometheus;
 
 /// As long as it takes Prometheus to scrape a few times on a busy machine.
@@ -57,7 +57,12 @@ fn repository(path: &str) -> String {
 
 /// The names that a listener's `/metrics` declares.
 fn exposed(listener: Listener) -> BTreeSet<String> {
-    let text = listener.get("/metrics").expect(200).text();
+    declared(Request::get("/metrics"), listener)
+}
+
+/// The names that the reply to this request declares.
+fn declared(request: Request, listener: Listener) -> BTreeSet<String> {
+    let text = listener.send(request).expect(200).text();
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     types.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
@@ -76,9 +81,12 @@ fn each_metric_is_documented_and_each_documented_one_is_there() {
     services.work();
     let text = repository("docs/operating.md");
     let both = documented(&text, "both");
-    assert_eq!(both.len(), 3, "{both:?}");
+    assert_eq!(both.len(), 4, "{both:?}");
     let auth = &documented(&text, "auth-service") | &both;
-    assert_eq!(exposed(services.auth.internal), auth);
+    let key = "nine-green-glass-lanterns";
+    let with_key = AuthService::launch(&Launch::auth().var("AUTH_INTERNAL_KEY", key));
+    let of_keys = declared(Request::get("/metrics").bearer(key), with_key.internal);
+    assert_eq!(&exposed(services.auth.internal) | &of_keys, auth);
     let business = &documented(&text, "business-service") | &both;
     assert_eq!(exposed(services.business.internal), business);
 }

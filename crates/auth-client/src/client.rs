@@ -19,7 +19,8 @@ use crate::stats::Counts;
 use crate::transport::{Reply, Transport};
 use crate::upstream::{Lease, Upstream};
 use crate::{
-    Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, Stats, UpstreamStats, probe,
+    Answer, AuthClientOptions, AuthUnavailable, InternalKey, Question, SetupError, Stats,
+    UpstreamStats, probe,
 };
 
 /// Longer ones count as malformed and are not sent. A token has 64 characters.
@@ -100,6 +101,12 @@ impl AuthClient {
         self.inner.validate(&probe::question()).await.is_ok()
     }
 
+    /// Shows these keys from now on. A request that was sent with another and is refused for it is
+    /// sent again with one of these.
+    pub fn replace_keys(&self, keys: Vec<InternalKey>) {
+        self.inner.dispatch.keys.replace(keys);
+    }
+
     /// What the client has seen so far.
     pub fn stats(&self) -> Stats {
         let upstreams = self.inner.balancer.upstreams.iter().map(|upstream| UpstreamStats {
@@ -120,10 +127,9 @@ impl AuthClient {
         request: impl Fn(&Transport, &Upstream) -> RequestBuilder + Sync,
         judge: fn(&Reply) -> Option<T>,
     ) -> Result<T, AuthUnavailable> {
-        let dispatch = &self.inner.dispatch;
-        let exchange = |upstream: Arc<Upstream>, epoch| {
-            let request = request(dispatch.transport(), &upstream);
-            async move { dispatch.exchange_value(&upstream, epoch, request, judge).await }
+        let (dispatch, request) = (&self.inner.dispatch, &request);
+        let exchange = |upstream: Arc<Upstream>, epoch| async move {
+            dispatch.exchange_value(&upstream, epoch, request, judge).await
         };
         self.inner.within_budget(exchange).await
     }

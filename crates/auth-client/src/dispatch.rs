@@ -9,6 +9,7 @@ use batching::{Batcher, Limits};
 use reqwest::RequestBuilder;
 
 use crate::breaker::Epoch;
+use crate::key_ring::KeyRing;
 use crate::message::{MAX_WEIGHT, Message, ValidateRequest};
 use crate::stats::BatchCounts;
 use crate::transport::{Reply, Transport, Verdicts};
@@ -30,18 +31,21 @@ pub(crate) struct Dispatch {
     /// Batches in flight to each URL from each shard; none where each question is sent alone.
     batches_in_flight: usize,
     pub(crate) batch_counts: BatchCounts,
+    pub(crate) keys: KeyRing,
 }
 
 impl Dispatch {
     pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
         let batches_in_flight = options.batches_in_flight.max(1);
+        let keys = KeyRing::new(options.keys.clone());
         Ok(Self {
             transports: (0..options.shards.max(1))
-                .map(|_| Transport::new(options).map(Arc::new))
+                .map(|_| Transport::new(options, &keys).map(Arc::new))
                 .collect::<Result<_, _>>()?,
             budget: options.timeout,
             batches_in_flight: if options.batching { batches_in_flight } else { 0 },
             batch_counts: BatchCounts::default(),
+            keys,
         })
     }
 
@@ -109,10 +113,10 @@ impl Dispatch {
         self: &Arc<Self>,
         upstream: &Arc<Upstream>,
         epoch: Epoch,
-        request: RequestBuilder,
+        request: impl Fn(&Transport, &Upstream) -> RequestBuilder + Sync,
         judge: fn(&Reply) -> Option<T>,
     ) -> Result<T, AuthUnavailable> {
-        let outcome = Transport::exchange_value(request, judge).await;
+        let outcome = self.transport().exchange_value(upstream, request, judge).await;
         self.record_outcome(upstream, epoch, outcome)
     }
 

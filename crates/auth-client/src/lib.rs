@@ -37,6 +37,7 @@ mod dispatch;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
+mod key_ring;
 mod layer;
 mod message;
 mod options;

@@ -19,8 +19,9 @@ use crate::SetupError;
 pub struct AuthClientOptions {
     /// The base URLs of the auth service's internal listeners; several are one service.
     pub urls: Vec<Url>,
-    /// The key of those listeners, where they want one.
-    pub key: Option<InternalKey>,
+    /// The keys of those listeners, where they want one: the first is shown, and after a refusal the
+    /// next. [`AuthClient::replace_keys`](crate::AuthClient::replace_keys) exchanges them.
+    pub keys: Vec<InternalKey>,
     /// The whole budget of one validation, waiting and second tries included.
     pub timeout: Duration,
     /// How many questions may be in flight at once.
@@ -62,7 +63,7 @@ impl AuthClientOptions {
     pub fn new(urls: Vec<Url>) -> Self {
         Self {
             urls,
-            key: None,
+            keys: Vec::new(),
             timeout: Duration::from_secs(1),
             max_in_flight: 1024,
             max_waiting: 1024,
@@ -129,6 +130,11 @@ impl InternalKey {
         Ok(Self { authorization, plain })
     }
 
+    /// Whether it is too short to withstand guessing.
+    pub fn is_short(&self) -> bool {
+        self.plain.len() < 16
+    }
+
     pub(crate) fn authorization(&self) -> HeaderValue {
         self.authorization.clone()
     }
@@ -171,7 +177,7 @@ mod tests {
     #[test]
     fn a_key_is_not_shown_by_debug() {
         let mut options = AuthClientOptions::new(Vec::new());
-        options.key = Some(InternalKey::new("hunter2").unwrap());
+        options.keys.push(InternalKey::new("hunter2").unwrap());
         assert!(!format!("{options:?}").contains("hunter2"));
     }
 

@@ -1,10 +1,12 @@
 //! One request over HTTP: sent once, its reply read with a limit and judged.
 //!
-//! INVARIANT: nothing here, and nothing below, repeats a request that may have been received. The
-//! HTTP client's own retries are off. Its pool may still take another connection, but only where
-//! the first one had closed before any byte of the request was written to it.
+//! INVARIANT: nothing here, and nothing below, repeats a request that may have been carried out. Sent
+//! again, with another key, is only what was refused for its key. The HTTP client's own retries are
+//! off. Its pool may still take another connection, but only where the first one had closed before
+//! any byte of the request was written to it.
 
 use auth_api_types::Results;
+use auth_http::asks_for_key;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -13,6 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::connections::Connections;
+use crate::key_ring::KeyRing;
 use crate::message::ValidateRequest;
 use crate::upstream::Upstream;
 use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, SetupError};
@@ -26,7 +29,7 @@ const MAX_FURTHER: usize = 8 * 1024;
 pub(crate) struct Transport {
     connections: Connections,
     headers: HeaderMap,
-    key: Option<InternalKey>,
+    keys: KeyRing,
     hint: fn(u16) -> Option<&'static str>,
 }
 
@@ -54,11 +57,12 @@ pub(crate) struct RequestContext<'a> {
 }
 
 impl Transport {
-    pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
+    pub(crate) fn new(options: &AuthClientOptions, keys: &KeyRing) -> Result<Self, SetupError> {
+        let json = HeaderValue::from_static("application/json");
         Ok(Self {
             connections: Connections::new(options)?,
-            headers: headers(options.key.as_ref()),
-            key: options.key.clone(),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]),
+            keys: keys.clone(),
             hint: options.hint,
         })
     }
@@ -85,17 +89,23 @@ impl Transport {
                 headers.insert(name, value);
             }
         }
-        let request = self.connections.client().post(upstream.validate.clone());
-        let request = request.headers(headers).body(validate.body);
-        let questions = validate.questions;
+        let (questions, body) = (validate.questions, validate.body);
+        let request = |key: Option<&InternalKey>| {
+            let request = self.connections.client().post(upstream.validate.clone());
+            let mut headers = headers.clone();
+            if let Some(key) = key {
+                headers.insert(AUTHORIZATION, key.authorization());
+            }
+            request.headers(headers).body(body.clone())
+        };
+        let is_refusal = |reply: &Reply| reply.status == StatusCode::UNAUTHORIZED;
         let max_bytes = MAX_ANSWER + (questions - 1) * MAX_FURTHER;
-        Self::exchange(request, max_bytes, |reply| {
-            self.log_hint(upstream, reply.status.as_u16());
-            let verdicts = judge(reply.json()?, questions)?;
-            let closes = is_connection_close(&reply.headers);
-            verdicts.iter().any(Option::is_some).then_some(Verdicts { verdicts, closes })
-        })
-        .await
+        let reply = self.exchange(upstream, request, is_refusal, max_bytes).await?;
+        self.log_hint(upstream, reply.status.as_u16());
+        let judged = reply.json().and_then(|body| judge(body, questions));
+        let verdicts = judged.filter(|verdicts| verdicts.iter().any(Option::is_some));
+        let verdicts = verdicts.ok_or_else(|| unclear(&reply))?;
+        Ok(Verdicts { verdicts, closes: is_connection_close(&reply.headers) })
     }
 
     /// Logs the most likely cause of a refusal, once until the service has answered again after its
@@ -109,18 +119,15 @@ impl Transport {
         }
     }
 
-    /// A request about a value of the session that `token` opens, ready to be sent.
+    /// A request about a value of the session that `token` opens, without the key.
     pub(crate) fn value(
         &self,
         method: Method,
         url: Url,
         context: &RequestContext<'_>,
     ) -> RequestBuilder {
-        let mut request = self.connections.client().request(method, url);
-        request = request.header(AUTHORIZATION, context.token.clone());
-        if let Some(key) = &self.key {
-            request = request.header("x-internal-key", key.plain());
-        }
+        let request = self.connections.client().request(method, url);
+        let request = request.header(AUTHORIZATION, context.token.clone());
         pass_on(request, context.request_id, context.traceparent)
     }
 
@@ -130,30 +137,74 @@ impl Transport {
     ///
     /// As [`exchange`](Self::exchange).
     pub(crate) async fn exchange_value<T>(
-        request: RequestBuilder,
+        &self,
+        upstream: &Upstream,
+        request: impl Fn(&Self, &Upstream) -> RequestBuilder + Sync,
         judge: fn(&Reply) -> Option<T>,
     ) -> Result<T, AuthUnavailable> {
-        Self::exchange(request, MAX_ANSWER, judge).await
+        let request = |key: Option<&InternalKey>| {
+            let request = request(self, upstream);
+            match key {
+                Some(key) => request.header("x-internal-key", key.plain()),
+                None => request,
+            }
+        };
+        // Any other 401 is about the session.
+        let is_refusal = |reply: &Reply| {
+            reply.status == StatusCode::UNAUTHORIZED && asks_for_key(&reply.headers)
+        };
+        let reply = self.exchange(upstream, request, is_refusal, MAX_ANSWER).await?;
+        if is_refusal(&reply) {
+            self.log_hint(upstream, reply.status.as_u16());
+            return Err(unclear(&reply));
+        }
+        judge(&reply).ok_or_else(|| unclear(&reply))
     }
 
-    /// Sends a request once, and judges its reply.
+    /// Sends a request with the key that the service accepted last, and where it refuses that one,
+    /// with the others: it refuses before it does anything else.
     ///
     /// # Errors
     ///
     /// [`AuthUnavailable::Unreachable`] where the request cannot have been received.
-    async fn exchange<T>(
-        request: RequestBuilder,
+    async fn exchange(
+        &self,
+        upstream: &Upstream,
+        request: impl Fn(Option<&InternalKey>) -> RequestBuilder + Sync,
+        is_refusal: impl Fn(&Reply) -> bool + Sync,
         max_bytes: usize,
-        judge: impl FnOnce(&Reply) -> Option<T>,
-    ) -> Result<T, AuthUnavailable> {
-        let response = request.send().await.map_err(|error| failure(&error))?;
-        let reply = read(response, max_bytes).await?;
-        let status = reply.status;
-        judge(&reply).ok_or_else(|| {
-            tracing::debug!(%status, "the auth service gave no clear answer");
-            AuthUnavailable::Unclear
-        })
+    ) -> Result<Reply, AuthUnavailable> {
+        loop {
+            let keys = self.keys.keys();
+            let mut refusal = None;
+            for index in upstream.key_order(keys.len()) {
+                let reply = exchange_once(request(keys.get(index)), max_bytes).await?;
+                if !is_refusal(&reply) {
+                    upstream.record_accepted_key(index);
+                    return Ok(reply);
+                }
+                refusal = Some(reply);
+            }
+            if let Some(refusal) = refusal
+                && !self.keys.is_replaced_since(&keys)
+            {
+                return Ok(refusal);
+            }
+        }
     }
+}
+
+async fn exchange_once(
+    request: RequestBuilder,
+    max_bytes: usize,
+) -> Result<Reply, AuthUnavailable> {
+    let response = request.send().await.map_err(|error| failure(&error))?;
+    read(response, max_bytes).await
+}
+
+fn unclear(reply: &Reply) -> AuthUnavailable {
+    tracing::debug!(status = %reply.status, "the auth service gave no clear answer");
+    AuthUnavailable::Unclear
 }
 
 fn pass_on(
@@ -167,15 +218,6 @@ fn pass_on(
         }
     }
     request
-}
-
-fn headers(key: Option<&InternalKey>) -> HeaderMap {
-    let json = HeaderValue::from_static("application/json");
-    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]);
-    if let Some(key) = key {
-        headers.insert(AUTHORIZATION, key.authorization());
-    }
-    headers
 }
 
 fn failure(error: &reqwest::Error) -> AuthUnavailable {

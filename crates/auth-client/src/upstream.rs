@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::breaker::{Breaker, Epoch};
 use crate::dispatch::{Dispatch, Outcome};
+use crate::key_ring::AcceptedKey;
 use crate::message::Message;
 use crate::options::is_base_url;
 use crate::{AuthUnavailable, SetupError, shard};
@@ -34,6 +35,7 @@ pub(crate) struct Upstream {
     /// The last status that was logged; 0 for none.
     logged_status: AtomicU16,
     breaker: Breaker,
+    accepted_key: AcceptedKey,
     probing: AtomicBool,
     probe: Mutex<Option<JoinHandle<()>>>,
 }
@@ -69,6 +71,7 @@ impl Upstream {
             alone,
             logged_status: AtomicU16::new(0),
             breaker: Breaker::default(),
+            accepted_key: AcceptedKey::default(),
             probing: AtomicBool::new(false),
             probe: Mutex::default(),
         }))
@@ -145,6 +148,18 @@ impl Upstream {
     /// logged: where only some requests are refused, one line says it.
     pub(crate) fn is_unlogged(&self, status: u16) -> bool {
         self.logged_status.swap(status, Ordering::Relaxed) != status
+    }
+
+    /// The order in which so many keys are shown, by their indices.
+    pub(crate) fn key_order(&self, count: usize) -> impl Iterator<Item = usize> + use<> {
+        self.accepted_key.order(count, self.now())
+    }
+
+    /// Records that it did not refuse the key of this index.
+    pub(crate) fn record_accepted_key(&self, index: usize) {
+        if self.accepted_key.record(index, self.now()) {
+            tracing::info!(upstream = self.name, key = index + 1, "another key is accepted");
+        }
     }
 
     /// Fails all waiting questions with `BreakerOpen`, so that their callers try other URLs: none of

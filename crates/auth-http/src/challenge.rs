@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use auth_api_types::Reason;
-use http::HeaderValue;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, HeaderValue};
 
 const BEARER: &str = r#"Bearer realm="reinflate""#;
+const WRONG_KEY: &str = "the internal key is wrong";
 const BASIC: &str = r#"Basic realm="reinflate", charset="UTF-8""#;
 
 /// A challenge: of [RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3),
@@ -22,6 +24,8 @@ pub enum Challenge {
     TwoTokens,
     /// A token came that opens nothing, for this reason.
     InvalidToken(&'static str),
+    /// The internal listener's key came, and it is another one.
+    WrongKey,
     /// The session is alive, but may not do this, for this reason.
     InsufficientScope(&'static str),
     /// The session is alive, but its login is longer ago than this.
@@ -43,6 +47,7 @@ impl Challenge {
             Self::Basic => HeaderValue::from_static(BASIC),
             Self::TwoTokens => with_error("invalid_request", "more than one token"),
             Self::InvalidToken(why) => with_error("invalid_token", why),
+            Self::WrongKey => with_error("invalid_token", WRONG_KEY),
             Self::InsufficientScope(why) => with_error("insufficient_scope", why),
             Self::StaleLogin { max_age } => {
                 let error = "insufficient_user_authentication";
@@ -52,6 +57,15 @@ impl Challenge {
             }
         }
     }
+}
+
+/// Whether a refusal of a request with a token is about the internal listener's key, which was wrong
+/// or did not come, and not about the token.
+pub fn asks_for_key(headers: &HeaderMap) -> bool {
+    let challenge = headers.get(WWW_AUTHENTICATE);
+    challenge.is_some_and(|found| {
+        [Challenge::WrongKey, Challenge::Bearer].map(Challenge::header).contains(found)
+    })
 }
 
 /// Why a token opens nothing, in a sentence for people.
@@ -67,6 +81,23 @@ pub const fn describe(reason: Reason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_for_the_key_is_told_from_one_for_the_token() {
+        let asks = |challenge: Challenge| {
+            asks_for_key(&HeaderMap::from_iter([(WWW_AUTHENTICATE, challenge.header())]))
+        };
+        assert!(asks(Challenge::WrongKey) && asks(Challenge::Bearer));
+        for other in [
+            Challenge::InvalidToken(describe(Reason::Unknown)),
+            Challenge::TwoTokens,
+            Challenge::InsufficientScope("no"),
+            Challenge::Basic,
+        ] {
+            assert!(!asks(other), "{other:?}");
+        }
+        assert!(!asks_for_key(&HeaderMap::new()));
+    }
 
     #[test]
     fn challenges_are_those_of_the_rfcs() {

@@ -11,6 +11,6 @@ mod problem;
 pub mod request_id;
 mod verdict;
 
-pub use challenge::{Challenge, describe};
+pub use challenge::{Challenge, asks_for_key, describe};
 pub use problem::{ErrorCode, Problem};
 pub use verdict::Answer;

@@ -18,7 +18,7 @@ use clap::{ArgMatches, Command};
 use clock::SystemClock;
 use server_runtime::process::{self, Failure, Outcome, Program};
 use server_runtime::settings::{COMMON, Row};
-use server_runtime::{BadSetting, Lifecycle, Listener, Settings};
+use server_runtime::{BadSetting, Lifecycle, Listener, Secrets, Settings};
 
 use crate::config::settings::{DATABASE_URL, SESSION_STORE, TABLE};
 use crate::config::{Config, SessionBackend};
@@ -98,7 +98,7 @@ impl Program for AuthService {
         self.config.workers
     }
 
-    async fn serve(self, lifecycle: &Lifecycle) -> Result<(), Failure> {
+    async fn serve(self, lifecycle: &Lifecycle) -> Result<Secrets, Failure> {
         let (public, internal) = (self.config.public_addr, self.config.internal_addr);
         let service = Service::open(self.config, Arc::new(SystemClock::new()), lifecycle)
             .await
@@ -106,7 +106,7 @@ impl Program for AuthService {
         let public = Listener::bind("public", public).await?;
         let internal = Listener::bind("internal", internal).await?.with_reserve();
         service.serve(public, internal, lifecycle);
-        Ok(())
+        Ok(Secrets::new(move |settings| service.accept_secrets(settings)))
     }
 }
 

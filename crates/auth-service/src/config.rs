@@ -20,6 +20,7 @@ use users::DirectoryOptions;
 
 use crate::http::client_addresses::ClientAddresses;
 use crate::http::cookie::SessionCookie;
+use crate::internal_keys::InternalKeys;
 
 pub(crate) use warnings::Warnings;
 
@@ -37,8 +38,8 @@ pub struct Config {
     pub public_addr: SocketAddr,
     /// Where backends and proxies ask.
     pub internal_addr: SocketAddr,
-    /// What callers of the internal listener must show.
-    pub internal_key: Option<Secret>,
+    /// What callers of the internal listener must show one of.
+    pub internal_keys: Option<InternalKeys>,
     /// Where people reach the public listener.
     pub public_url: Url,
     /// Where sessions live.
@@ -106,35 +107,6 @@ pub struct AttemptRates {
     pub logins: Rate,
 }
 
-/// A secret setting: compared in constant time, never shown.
-#[derive(Clone)]
-pub struct Secret(zeroize::Zeroizing<String>);
-
-impl Secret {
-    /// Whether it is too short to withstand guessing.
-    pub(crate) fn is_short(&self) -> bool {
-        self.0.len() < 16
-    }
-
-    /// The secret itself.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether `presented` is it, in a time that does not depend on where they differ.
-    pub(crate) fn matches(&self, presented: &[u8]) -> bool {
-        use sha2::{Digest as _, Sha256};
-        use subtle::ConstantTimeEq as _;
-        Sha256::digest(self.0.as_bytes()).ct_eq(&Sha256::digest(presented)).into()
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(hidden)")
-    }
-}
-
 impl Config {
     /// The name of the session cookie.
     pub fn cookie_name(&self) -> &str {
@@ -154,7 +126,7 @@ impl Config {
         let mut config = Self {
             public_addr: settings.public_addr(&settings::PUBLIC_ADDR)?,
             internal_addr: settings.get(&settings::INTERNAL_ADDR)?,
-            internal_key: settings.get(&settings::INTERNAL_KEY)?.map(Secret),
+            internal_keys: settings.get(&settings::INTERNAL_KEY)?,
             session_store: read::session_store(settings)?,
             directory: read::directory(settings, demo)?,
             lifetimes: read::lifetimes(settings, demo)?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use clock::Clock;
 use parking_lot::Mutex;
-use server_runtime::{Lifecycle, Listener, Metrics, Readiness};
+use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Readiness, Replace, Settings};
 use session::Sweeper;
 use utoipa::openapi::OpenApi;
 
@@ -17,6 +17,7 @@ use crate::metrics::AuthMetrics;
 use crate::open_failure::OpenFailure;
 use crate::operations::Domain;
 use crate::operations::endings::Endings;
+use crate::secrets::ReplaceableSecrets;
 use crate::{start, warnings};
 
 /// How often changes that other processes made to users are looked for.
@@ -29,6 +30,7 @@ pub struct Service {
     readiness: Readiness,
     sweep_interval: Option<Duration>,
     warnings: Arc<[String]>,
+    secrets: ReplaceableSecrets,
     /// Until it is started.
     endings: Arc<Mutex<Option<Endings>>>,
 }
@@ -51,12 +53,14 @@ impl Service {
         let mut warnings: Vec<String> = config.warnings.lines().cloned().collect();
         warnings.extend_from_slice(&opened.warnings);
         warnings.extend(warnings::missing_users(&opened.domain.users, database, demo).await);
+        let secrets = ReplaceableSecrets::of(&config, &clock);
         Ok(Self {
             readiness: readiness(&opened.domain, opened.warnings, lifecycle),
             sweep_interval: config.sweep_interval,
             warnings: warnings.into(),
             endings: Arc::new(Mutex::new(Some(opened.endings))),
-            app: Arc::new(App::new(config, opened.domain, clock, metrics)),
+            app: Arc::new(App::new(config, &secrets, opened.domain, clock, metrics)),
+            secrets,
         })
     }
 
@@ -101,6 +105,15 @@ impl Service {
             stopped.cancelled().await;
             users.close().await;
         });
+    }
+
+    /// Accepts secrets that were read again, and gives what puts them in force.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not acceptable.
+    pub fn accept_secrets(&self, settings: &Settings) -> Result<Replace, BadSetting> {
+        self.secrets.accept(settings)
     }
 
     /// The public routes without probes, fallbacks and what every request gets.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use auth_client::{AuthClient, SetupError};
+use auth_client::{AuthClient, InternalKey, SetupError};
 use axum::extract::FromRef;
 use clock::Clock;
-use server_runtime::{AllowedHosts, Lifecycle, Metrics, Readiness};
+use server_runtime::{AllowedHosts, BadSetting, Lifecycle, Metrics, Readiness, Replace, Settings};
 use utoipa::openapi::OpenApi;
 
+use crate::config::key_warnings;
+use crate::config::settings::AUTH_KEY;
 use crate::metrics::AuthClientMetrics;
 use crate::page::Pages;
 use crate::{Config, router};
@@ -48,6 +50,7 @@ impl App {
         metrics: &Metrics,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetupError> {
+        warn_of(&config.auth.keys);
         let client = AuthClient::new(config.auth.clone(), Arc::clone(&clock))?;
         let collector = Box::new(AuthClientMetrics::new(client.clone()));
         metrics.register(|registry| registry.register_collector(collector));
@@ -66,6 +69,22 @@ impl App {
             allowed_hosts: config.allowed_hosts.clone(),
             own_origin: config.public_url.origin().ascii_serialization().into(),
         })
+    }
+
+    /// Accepts secrets that were read again, and gives what puts them in force.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not acceptable.
+    pub fn accept_secrets(&self, settings: &Settings) -> Result<Replace, BadSetting> {
+        let keys = settings.get(&AUTH_KEY)?;
+        let client = self.state.client.clone();
+        Ok(Box::new(move || {
+            if let Some(keys) = keys {
+                warn_of(&keys);
+                client.replace_keys(keys);
+            }
+        }))
     }
 
     /// Everything that the public listener serves.
@@ -115,5 +134,11 @@ impl App {
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+}
+
+fn warn_of(keys: &[InternalKey]) {
+    for warning in key_warnings(keys) {
+        tracing::warn!("{warning}");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clock::SystemClock;
 use server_runtime::process::{self, Failure, Program};
 use server_runtime::settings::Row;
-use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Settings};
+use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Secrets, Settings};
 
 use crate::{App, Config, settings_table};
 
@@ -55,7 +55,7 @@ impl Program for BusinessService {
         self.config.workers
     }
 
-    async fn serve(self, lifecycle: &Lifecycle) -> Result<(), Failure> {
+    async fn serve(self, lifecycle: &Lifecycle) -> Result<Secrets, Failure> {
         let config = &self.config;
         let metrics = Metrics::new(Self::VERSION);
         let app = App::build(config, lifecycle, &metrics, Arc::new(SystemClock::new()))
@@ -64,6 +64,6 @@ impl Program for BusinessService {
         let internal = Listener::bind("business-internal", config.internal_addr).await?;
         public.serve(app.public_router(), lifecycle);
         internal.with_reserve().serve(app.internal_router(), lifecycle);
-        Ok(())
+        Ok(Secrets::new(move |settings| app.accept_secrets(settings)))
     }
 }

@@ -5,7 +5,7 @@ pub mod settings;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use auth_client::{AuthClientOptions, Url};
+use auth_client::{AuthClientOptions, InternalKey, Url};
 use axum::extract::ConnectInfo;
 use http::request::Parts;
 use server_runtime::hosts;
@@ -98,7 +98,7 @@ fn read_auth(settings: &Settings, public_url: &Url) -> Result<AuthClientOptions,
     let cookie_name = settings.get(&settings::COOKIE_NAME)?;
     let cookie_name = cookie_name.unwrap_or_else(|| strictest_name(public_url).to_owned());
     Ok(AuthClientOptions {
-        key: settings.get(&settings::AUTH_KEY)?,
+        keys: settings.get(&settings::AUTH_KEY)?.unwrap_or_default(),
         timeout: settings.get(&settings::AUTH_TIMEOUT)?,
         batching: batches_in_flight > 0,
         batches_in_flight,
@@ -115,6 +115,18 @@ fn read_auth(settings: &Settings, public_url: &Url) -> Result<AuthClientOptions,
 
 fn peer(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip())
+}
+
+/// What the operator should hear of these keys, where they were given as a list and can be guessed.
+pub(crate) fn key_warnings(keys: &[InternalKey]) -> Vec<String> {
+    let short = keys.iter().enumerate().filter(|(_, key)| keys.len() > 1 && key.is_short());
+    let line = |number: usize| {
+        format!(
+            "key {number} of BUSINESS_AUTH_KEY has fewer than 16 characters: it can be guessed; a \
+             comma separates keys, and cannot be a part of one"
+        )
+    };
+    short.map(|(index, _)| line(index + 1)).collect()
 }
 
 /// The most likely cause of a reply that is no answer.
@@ -204,7 +216,9 @@ mod tests {
             ("BUSINESS_AUTH_URL", "http://a:8081,,http://b:8081"),
             ("BUSINESS_AUTH_URL", "http://user:geheim@auth:8081"),
             ("BUSINESS_AUTH_URL", "ftp://auth"),
-            ("BUSINESS_AUTH_KEY", "geheim\n"),
+            ("BUSINESS_AUTH_KEY", "ge\nheim"),
+            ("BUSINESS_AUTH_KEY", "geheim,"),
+            ("BUSINESS_AUTH_KEY", " , geheim"),
             ("BUSINESS_AUTH_TIMEOUT", "0"),
             ("BUSINESS_AUTH_TIMEOUT", "1"),
             ("BUSINESS_AUTH_CALLS", "-1"),

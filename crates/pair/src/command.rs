@@ -11,10 +11,10 @@ use axum::{Json, Router};
 use clock::{Clock, SystemClock};
 use server_runtime::process::{self, Failure, Program};
 use server_runtime::settings::Row;
-use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Settings, StartError};
+use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Secrets, Settings, StartError};
 
 use crate::banner::Banner;
-use crate::plan::{Plan, local_url, table};
+use crate::plan::{Plan, local_url, share_internal_key, table};
 
 /// Runs the `reinflate` binary.
 pub fn main() -> ExitCode {
@@ -56,7 +56,7 @@ impl Program for Plan {
         self.auth.workers
     }
 
-    async fn serve(self, lifecycle: &Lifecycle) -> Result<(), Failure> {
+    async fn serve(self, lifecycle: &Lifecycle) -> Result<Secrets, Failure> {
         let listeners = Listeners::bind(&self).await?;
         let (public, internal) = (listeners.public.local_addr(), listeners.internal.local_addr());
         let plan = self.with_addresses(public, internal, listeners.business_addr())?;
@@ -67,11 +67,11 @@ impl Program for Plan {
             demo: plan.auth.demo.then_some((auth_service::DEMO_EMAIL, auth_service::DEMO_PASSWORD)),
             users_in_memory: plan.users_in_memory(),
         };
-        open(plan, listeners, lifecycle).await?;
+        let secrets = open(plan, listeners, lifecycle).await?;
         // The log is on standard output, in one format; the greeting is not part of it.
         // From a thread of its own: standard error may be a pipe that is not read.
         std::thread::spawn(move || std::io::stderr().write_all(banner.text().as_bytes()));
-        Ok(())
+        Ok(secrets)
     }
 }
 
@@ -105,7 +105,7 @@ impl Listeners {
     }
 }
 
-async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result<(), Failure> {
+async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result<Secrets, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Metrics::new(Plan::VERSION);
     let business =
@@ -122,7 +122,16 @@ async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result
     } else {
         listeners.public.serve(joined(&auth, &business), lifecycle);
     }
-    Ok(())
+    Ok(Secrets::new(move |settings| {
+        let mut settings = settings.clone();
+        share_internal_key(&mut settings)?;
+        let (auth, business) =
+            (auth.accept_secrets(&settings)?, business.accept_secrets(&settings)?);
+        Ok(Box::new(move || {
+            auth();
+            business();
+        }))
+    }))
 }
 
 /// Both services' public routes on one listener, with one document and one readiness.

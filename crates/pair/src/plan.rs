@@ -47,9 +47,7 @@ impl Plan {
         let joined = settings.is_set(&PORT)
             && !settings.is_set(&auth::PUBLIC_ADDR)
             && !settings.is_set(&business::ADDR);
-        if let Some(key) = settings.get(&auth::INTERNAL_KEY)? {
-            settings.set_default(&business::AUTH_KEY, key.as_str());
-        }
+        share_internal_key(&mut settings)?;
         let business = business_service::Config::read(&settings)?;
         let local = [
             settings.public_addr(&auth::PUBLIC_ADDR)?,
@@ -104,6 +102,14 @@ impl Plan {
     pub(crate) const fn settings(&self) -> &Settings {
         &self.settings
     }
+}
+
+/// The business service shows the auth service's own key, unless it was given another.
+pub(crate) fn share_internal_key(settings: &mut Settings) -> Result<(), BadSetting> {
+    if let Some(keys) = settings.get(&auth::INTERNAL_KEY)? {
+        settings.set_default(&business::AUTH_KEY, keys.as_setting().as_str());
+    }
+    Ok(())
 }
 
 /// How people on this machine reach an address. `localhost`, so that one cookie serves both ports.

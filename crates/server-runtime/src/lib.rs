@@ -6,7 +6,8 @@
 //! 1. [`settings`]: one table of typed rows gives flags, variables, defaults, `--help`, errors and `config print`;
 //! 2. [`telemetry`]: logs to standard output, and [`traces`] to a collector where one is named;
 //! 3. [`http_server`]: listeners are bound and serve routers;
-//! 4. [`shutdown`]: waits for a signal, drains, and gives the exit code.
+//! 4. [`reload`]: secrets are read again on SIGHUP, and where their files change;
+//! 5. [`shutdown`]: waits for a signal, drains, and gives the exit code.
 //!
 //! A router gets [`request::RequestLayer`] (request id, access log, metrics, panics), what is to be
 //! refused ([`refuse`]), and, on the internal side, [`metrics::Metrics`] and [`probes::Readiness`].
@@ -23,6 +24,7 @@ pub mod probes;
 pub mod problem;
 pub mod process;
 pub mod refuse;
+pub mod reload;
 pub mod request;
 pub mod settings;
 pub mod shutdown;
@@ -37,5 +39,6 @@ pub use json::private_json;
 pub use metrics::Metrics;
 pub use probes::Readiness;
 pub use refuse::Refuse;
+pub use reload::{Replace, Secrets};
 pub use request::{RequestId, RequestLayer, TraceParent};
 pub use settings::{BadSetting, Rate, Setting, Settings};

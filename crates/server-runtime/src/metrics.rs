@@ -85,6 +85,8 @@ impl Metrics {
         registry.register("build_info", "The version that runs", build);
         let lost = "Log lines that were dropped since they were not read in time, by queue";
         registry.register("log_lines_dropped", lost, crate::telemetry::lost_lines());
+        let refused = "How often secrets were read again and refused: those of before hold";
+        registry.register("config_reload_failures", refused, crate::reload::failures());
         let requests = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> _);
         let name = "http_server_request_duration_seconds";
         registry.register(name, "How long requests took, by route and status", requests.clone());

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::{ArgMatches, Command};
 use http_server::{Lifecycle, StartError, runtime};
 
+use crate::reload::{self, Secrets};
 use crate::settings::{BadSetting, Row, Settings, parse_or_exit};
 use crate::shutdown::{self, Signals, Uncaught};
 use crate::{healthcheck, memory, output, telemetry};
@@ -69,8 +70,9 @@ pub trait Program: Sized {
     /// How many threads serve connections.
     fn workers(&self) -> usize;
 
-    /// Starts to serve under `lifecycle`, and returns once it does.
-    fn serve(self, lifecycle: &Lifecycle) -> impl Future<Output = Result<(), Failure>>;
+    /// Starts to serve under `lifecycle`, and returns once it does, with what takes secrets that are
+    /// read again from then on.
+    fn serve(self, lifecycle: &Lifecycle) -> impl Future<Output = Result<Secrets, Failure>>;
 }
 
 /// What a command comes to.
@@ -186,9 +188,12 @@ fn config<P: Program>(program: &P, matches: &ArgMatches) -> Outcome {
 }
 
 async fn serve<P: Program>(program: P) -> Outcome {
-    let signals = Signals::catch()?;
+    let (signals, hang_ups) = (Signals::catch()?, shutdown::hang_ups()?);
     let lifecycle = Lifecycle::new(program.drain_delay()).with_workers(program.workers())?;
-    program.serve(&lifecycle).await?;
+    let settings = program.given().clone();
+    let secrets = program.serve(&lifecycle).await?;
+    let watch = reload::watch(secrets, settings, hang_ups, lifecycle.clone());
+    lifecycle.spawn_critical("secrets", watch);
     Ok(shutdown::run(&lifecycle, signals).await)
 }
 

@@ -39,6 +39,15 @@ impl Signals {
     }
 }
 
+/// SIGHUP, caught from now on: it asks for secrets to be read again, and ends nothing.
+///
+/// # Errors
+///
+/// The system does not let it be caught.
+pub(crate) fn hang_ups() -> Result<Signal, Uncaught> {
+    signal(SignalKind::hangup()).map_err(Uncaught)
+}
+
 /// Waits for SIGTERM, Ctrl-C, [`Lifecycle::drain`] or the failure of a critical task; drains; gives
 /// the exit code: 0, or 1 after a failure. A second signal ends the process at once with 1.
 pub async fn run(lifecycle: &Lifecycle, signals: Signals) -> ExitCode {

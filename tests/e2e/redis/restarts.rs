@@ -1,41 +1,10 @@
 //! Nodes that come and go under load, behind the client that knows them both.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::thread;
 use std::time::Duration;
 
 use super::nodes::{Site, business};
-use crate::harness::{AuthService, BusinessService, Launch, Request, TIMEOUT, let_time_pass};
-
-/// Asks for data with live tokens on several connections while `work` is done; how many answers
-/// there were, and those that were not 200.
-fn under_load(
-    data: &BusinessService,
-    tokens: &[String],
-    work: impl FnOnce(),
-) -> (usize, Vec<String>) {
-    let (stop, requests) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let ask = |at: usize| {
-        let mut connection = data.public.connect();
-        let mut failed = Vec::new();
-        while !stop.load(SeqCst) {
-            let turn = requests.fetch_add(1, SeqCst);
-            let request = Request::get("/data").bearer(&tokens[(turn + at) % tokens.len()]);
-            let answer = connection.send(&request);
-            if answer.status != 200 {
-                failed.push(format!("{} {}", answer.status, answer.text()));
-            }
-        }
-        failed
-    };
-    let failed = thread::scope(|scope| {
-        let asking: Vec<_> = (0..8).map(|at| scope.spawn(move || ask(at))).collect();
-        work();
-        stop.store(true, SeqCst);
-        asking.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-    });
-    (requests.load(SeqCst), failed)
-}
+use crate::harness::{AuthService, Launch, TIMEOUT, let_time_pass};
+use crate::load::{Load, under_load};
 
 fn two(site: &Site) -> ([Launch; 2], [AuthService; 2]) {
     let launches = [(); 2].map(|()| site.settled_node().var("DRAIN_DELAY", "500ms"));
@@ -49,7 +18,7 @@ fn a_rolling_restart_of_all_nodes_fails_no_request() {
     let (launches, mut nodes) = two(&site);
     let data = business(&[&nodes[0], &nodes[1]]);
     let tokens: Vec<String> = (0..10).map(|at| nodes[at % 2].token()).collect();
-    let (requests, failed) = under_load(&data, &tokens, || {
+    let Load { requests, failed } = under_load(&data, &tokens, || {
         for round in 0..4 {
             let_time_pass(Duration::from_millis(700));
             let node = &mut nodes[round % 2];
@@ -72,7 +41,7 @@ fn a_node_that_dies_costs_each_connection_one_request_at_most() {
     let (_, mut nodes) = two(&site);
     let data = business(&[&nodes[0], &nodes[1]]);
     let tokens: Vec<String> = (0..10).map(|at| nodes[at % 2].token()).collect();
-    let (requests, failed) = under_load(&data, &tokens, || {
+    let Load { requests, failed } = under_load(&data, &tokens, || {
         let_time_pass(Duration::from_secs(1));
         nodes[0].kill();
         let_time_pass(Duration::from_secs(2));

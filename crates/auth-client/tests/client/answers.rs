@@ -117,8 +117,8 @@ async fn connections_are_kept_and_used_again() {
 #[tokio::test]
 async fn a_question_carries_what_it_was_given_and_nothing_else() {
     let upstream = Upstream::start(yes()).await;
-    let key = Some(InternalKey::new("k-1").unwrap());
-    let client = client_with(auth_client::AuthClientOptions { key, ..options(&[&upstream]) });
+    let keys = vec![InternalKey::new("k-1").unwrap()];
+    let client = client_with(auth_client::AuthClientOptions { keys, ..options(&[&upstream]) });
 
     client.validate(Question::new("T\"\\")).await.unwrap();
     let bare = upstream.requests_with("").remove(0).to_lowercase();

@@ -8,6 +8,7 @@ mod batch_requests;
 mod batches;
 mod concurrency;
 mod draining;
+mod keys;
 #[cfg(feature = "axum")]
 mod layer_and_extractor;
 mod resilience;

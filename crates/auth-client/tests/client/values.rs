@@ -40,8 +40,8 @@ fn bare(status: &str) -> String {
 #[tokio::test]
 async fn a_change_that_somebody_else_was_faster_than_is_made_again() {
     let mut service = Service::new().await;
-    let key = Some(InternalKey::new("internal-key").unwrap());
-    let client = client_with(AuthClientOptions { key, ..options(&service) });
+    let keys = vec![InternalKey::new("internal-key").unwrap()];
+    let client = client_with(AuthClientOptions { keys, ..options(&service) });
     let updating = tokio::spawn(async move {
         let parts = parts(&[("cookie", "__Host-reinflate=T"), ("x-request-id", "r-1")]);
         let values = client.values(&parts).unwrap();

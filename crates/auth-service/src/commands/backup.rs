@@ -35,17 +35,27 @@ pub(super) fn command() -> Command {
 pub(super) async fn run(config: &Config, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let file = matches.get_one::<std::path::PathBuf>("file").context("FILE is missing")?;
     let path = std::path::absolute(file).context("FILE is no path")?;
-    let key = config.internal_key.as_ref().context("set AUTH_INTERNAL_KEY to the service's")?;
+    let keys = config.internal_keys.as_ref().context("set AUTH_INTERNAL_KEY to the service's")?;
     let address = reachable(config.internal_addr);
-    let request = request(address, key.expose(), &path)?;
-    let answer = tokio::time::timeout(TIMEOUT, exchange(address, &request)).await;
-    let answer = answer.map_err(|_| anyhow!("the service at {address} did not answer in time"))?;
-    let answer = answer.with_context(|| format!("the service at {address} does not answer"))?;
+    let mut answer = String::new();
+    for key in keys.expose() {
+        answer = ask(address, &request(address, key, &path)?).await?;
+        // The service may not have read the first key yet, or not any more.
+        if status(&answer) != Some(401) {
+            break;
+        }
+    }
     match status(&answer) {
         Some(201) => Ok(output::print(format_args!("{}", path.display()))?),
         Some(status) => bail!("the service answered {status}: {}", detail(&answer)),
         None => bail!("what answers at {address} is no auth-service"),
     }
+}
+
+async fn ask(address: SocketAddr, request: &str) -> anyhow::Result<String> {
+    let answer = tokio::time::timeout(TIMEOUT, exchange(address, request)).await;
+    let answer = answer.map_err(|_| anyhow!("the service at {address} did not answer in time"))?;
+    answer.with_context(|| format!("the service at {address} does not answer"))
 }
 
 fn request(address: SocketAddr, key: &str, path: &Path) -> anyhow::Result<String> {

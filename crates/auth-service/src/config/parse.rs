@@ -6,7 +6,6 @@ use server_runtime::settings::{BOOLEAN, list};
 use session::{Binding, Durability, RedisAddress};
 use url::Url;
 use users::DatabaseUrl;
-use zeroize::Zeroizing;
 
 /// Where sessions are to live.
 #[derive(Clone, Debug)]
@@ -75,11 +74,6 @@ pub(super) fn signup(text: &str) -> Option<bool> {
         "closed" => Some(false),
         _ => None,
     }
-}
-
-pub(super) fn key(text: &str) -> Option<Zeroizing<String>> {
-    let sendable = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    sendable.then(|| Zeroizing::new(text.to_owned()))
 }
 
 /// An `http` or `https` URL without query and fragment, and without a password in it.

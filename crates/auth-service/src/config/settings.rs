@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub use super::parse::{DatabaseAddress, SessionStoreAddress};
 use super::{origins, parse};
+use crate::internal_keys::InternalKeys;
 
 server_runtime::settings_table! {
     /// The settings of the auth service, in the order in which `--help` shows them.
@@ -34,12 +35,18 @@ server_runtime::settings_table! {
     )
     .with_flag("internal-addr")
     .with_default("127.0.0.1:8081");
-    INTERNAL_KEY: Optional<Zeroizing<String>> = Setting::secret(
+    INTERNAL_KEY: Optional<InternalKeys> = Setting::secret(
         "AUTH_INTERNAL_KEY",
-        Parser::new("printable ASCII without spaces, better 32 characters or more", parse::key),
-        "What callers of the internal listener must show",
+        Parser::new(
+            "printable ASCII without spaces, better 32 characters or more; several separated by \
+             commas",
+            InternalKeys::read,
+        ),
+        "What callers of the internal listener must show; of several, any one",
     )
-    .with_note("`auth-service generate-key FILE` makes one");
+    .with_note(
+        "`auth-service generate-key FILE` makes one; [changed without a restart](operating.md#the-internal-key)",
+    );
     PUBLIC_URL: Setting<Url> = Setting::new(
         "AUTH_PUBLIC_URL",
         Parser::new("an http or https URL", parse::url),

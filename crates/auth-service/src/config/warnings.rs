@@ -7,7 +7,8 @@ use server_runtime::settings::{Row, written};
 use server_runtime::{BadSetting, Settings};
 use url::{Host, Url};
 
-use super::{Config, Secret, SessionBackend, read, settings};
+use super::{Config, SessionBackend, read, settings};
+use crate::internal_keys::InternalKeys;
 
 /// The warnings that settings are worth, a line each.
 #[derive(Clone, Debug, Default)]
@@ -40,16 +41,14 @@ fn for_development_only(config: &Config) -> Vec<String> {
         lines
             .push("AUTH_COOKIE_SECURE is false: session cookies travel over plain HTTP".to_owned());
     }
-    if !config.internal_addr.ip().is_loopback() && config.internal_key.is_none() {
+    if !config.internal_addr.ip().is_loopback() && config.internal_keys.is_none() {
         lines.push(format!(
             "the internal listener, {}, is beyond loopback without AUTH_INTERNAL_KEY: anybody who \
              reaches it may ask",
             config.internal_addr
         ));
     }
-    if config.internal_key.as_ref().is_some_and(Secret::is_short) {
-        lines.push("AUTH_INTERNAL_KEY has fewer than 16 characters: it can be guessed".to_owned());
-    }
+    lines.extend(config.internal_keys.iter().flat_map(InternalKeys::warnings));
     if config.demo {
         let line = "AUTH_DEMO is true: the demo user, whose password is public, is an admin";
         lines.push(line.to_owned());
@@ -299,6 +298,10 @@ mod tests {
             (&[("AUTH_COOKIE_SECURE", "false")][..], "AUTH_COOKIE_SECURE is false"),
             (&[("AUTH_INTERNAL_ADDR", "0.0.0.0:0")], "beyond loopback without AUTH_INTERNAL_KEY"),
             (&[("AUTH_INTERNAL_KEY", "fifteen-letters")], "AUTH_INTERNAL_KEY has fewer than 16"),
+            (
+                &[("AUTH_INTERNAL_KEY", "sixteen-letters-, and-a-part")],
+                "key 2 of AUTH_INTERNAL_KEY has fewer than 16",
+            ),
             (&[("AUTH_DEMO", "true"), ("AUTH_COOKIE_SECURE", "true")], "AUTH_DEMO is true"),
         ] {
             let warnings = read(env).unwrap().0.warnings;

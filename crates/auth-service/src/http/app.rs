@@ -11,8 +11,10 @@ use url::Url;
 use super::client_addresses::ClientAddresses;
 use super::cookie::SessionCookie;
 use super::redirect::Redirects;
-use crate::config::{Config, Secret};
+use crate::config::Config;
+use crate::internal_keys::{KeyRing, KeyUses};
 use crate::operations::Domain;
+use crate::secrets::ReplaceableSecrets;
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -21,7 +23,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) cookie: SessionCookie,
     pub(crate) client_addresses: ClientAddresses,
-    pub(crate) internal_key: Option<Secret>,
+    pub(crate) internal_keys: Option<Arc<KeyRing>>,
     pub(crate) https: bool,
     pub(crate) public_url: Url,
     pub(crate) demo: bool,
@@ -39,17 +41,23 @@ impl App {
     /// What `config` says of requests and answers, around what was opened.
     pub(crate) fn new(
         config: Config,
+        secrets: &ReplaceableSecrets,
         domain: Domain,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Self {
+        let internal_keys = secrets.internal_keys.clone();
+        if let Some(ring) = &internal_keys {
+            let uses = Box::new(KeyUses(Arc::clone(ring)));
+            metrics.register(|registry| registry.register_collector(uses));
+        }
         Self {
             domain,
             metrics,
             clock,
             cookie: config.cookie,
             client_addresses: config.client_addresses,
-            internal_key: config.internal_key,
+            internal_keys,
             https: config.public_url.scheme() == "https",
             redirects: Redirects::new(config.public_url.clone(), config.redirect_origins.clone()),
             page_headers: PageHeaders::new(config.redirect_origins.iter().map(String::as_str)),

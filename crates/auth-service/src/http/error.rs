@@ -159,7 +159,7 @@ impl ApiError {
             | Self::MissingKey(_) => Challenge::Bearer,
             Self::TwoTokens(_) => Challenge::TwoTokens,
             Self::InvalidToken(why) => Challenge::InvalidToken(why),
-            Self::WrongKey { basic: false } => Challenge::InvalidToken("the internal key is wrong"),
+            Self::WrongKey { basic: false } => Challenge::WrongKey,
             Self::Forbidden(why) => Challenge::InsufficientScope(why),
             Self::Stale { max_age } => Challenge::StaleLogin { max_age: *max_age },
             _ => return None,

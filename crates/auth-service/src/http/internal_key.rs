@@ -1,4 +1,4 @@
-//! The key that internal routes want, where one is set.
+//! The key that internal routes want, where one is set: any of those in force.
 //!
 //! A layer and no extractor, so that a new route cannot forget it; and one that neither boxes nor
 //! waits, since it stands before every validation. Only introspection also takes the key as OAuth
@@ -18,10 +18,10 @@ use serde::de::DeserializeOwned;
 use server_runtime::Refuse;
 use zeroize::Zeroizing;
 
-use crate::config::Secret;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::{self, BODY_LIMIT, Media};
+use crate::internal_keys::KeyRing;
 
 const INTERNAL_KEY: HeaderName = HeaderName::from_static("x-internal-key");
 
@@ -55,9 +55,9 @@ fn required(
 ) -> Refuse<impl Fn(&mut Request) -> Option<Response> + Clone + Send + Sync + use<>> {
     let app = Arc::clone(app);
     Refuse::by(move |request: &mut Request| {
-        let key = app.internal_key.as_ref()?;
+        let keys = app.internal_keys.as_ref()?;
         let error = match shown(request.headers()) {
-            Ok(Some(shown)) if key.matches(shown) => return None,
+            Ok(Some(shown)) if keys.accepts(shown) => return None,
             Ok(Some(_)) => ApiError::WrongKey { basic: false },
             Ok(None) => ApiError::MissingKey(how),
             Err(error) => error.into(),
@@ -78,17 +78,17 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for ClientForm<T> {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let is_form = Media::of(&parts.headers) == Media::Form;
-        let Some(key) = &app.internal_key else {
+        let Some(keys) = &app.internal_keys else {
             // A body of another type is refused unread.
             let body = if is_form { body::read(body, BODY_LIMIT).await? } else { Bytes::new() };
             return read(is_form, &body);
         };
-        let in_header = in_header(key, &parts.headers)?;
+        let in_header = in_header(keys, &parts.headers)?;
         if !is_form {
             return in_header.ok_or(MISSING).and_then(|()| read(is_form, &Bytes::new()));
         }
         let body = body::read(body, BODY_LIMIT).await?;
-        check(key, in_header, &body)?;
+        check(keys, in_header, &body)?;
         read(is_form, &body)
     }
 }
@@ -103,27 +103,27 @@ fn read<T: DeserializeOwned>(is_form: bool, bytes: &Bytes) -> Result<ClientForm<
 }
 
 /// That the key came with the header, which was looked at already, or else in the form.
-fn check(key: &Secret, in_header: Option<()>, form: &[u8]) -> Result<(), ApiError> {
+fn check(keys: &KeyRing, in_header: Option<()>, form: &[u8]) -> Result<(), ApiError> {
     let mut secrets = url::form_urlencoded::parse(form)
         .filter(|(name, value)| name == "client_secret" && !value.is_empty())
         .map(|(_, value)| Zeroizing::new(value.into_owned()));
     match (in_header, secrets.next(), secrets.next()) {
         (Some(()), None, _) => Ok(()),
         (None, None, _) => Err(MISSING),
-        (None, Some(secret), None) if key.matches(secret.as_bytes()) => Ok(()),
+        (None, Some(secret), None) if keys.accepts(secret.as_bytes()) => Ok(()),
         (None, Some(_), None) => Err(ApiError::WrongKey { basic: false }),
         (_, Some(_), _) => Err(ApiError::Invalid("show the key in one way, and once".to_owned())),
     }
 }
 
 /// Whether the key is in `Authorization`; that another is there is an error.
-fn in_header(key: &Secret, headers: &HeaderMap) -> Result<Option<()>, ApiError> {
+fn in_header(keys: &KeyRing, headers: &HeaderMap) -> Result<Option<()>, ApiError> {
     let Some(value) = once(headers, &header::AUTHORIZATION)? else {
         return Ok(None);
     };
     let (right, basic) = match (scheme(value, "Bearer"), scheme(value, "Basic")) {
-        (Some(bearer), _) => (key.matches(bearer), false),
-        (None, Some(encoded)) => (is_password(key, encoded), true),
+        (Some(bearer), _) => (keys.accepts(bearer), false),
+        (None, Some(encoded)) => (is_password(keys, encoded), true),
         (None, None) => return Ok(None),
     };
     if right { Ok(Some(())) } else { Err(ApiError::WrongKey { basic }) }
@@ -131,7 +131,7 @@ fn in_header(key: &Secret, headers: &HeaderMap) -> Result<Option<()>, ApiError> 
 
 /// Whether Basic credentials have the key for a password. OAuth clients encode both parts as a form
 /// does, most others do not: a key with `%` or `+` in it is right in either way.
-fn is_password(key: &Secret, encoded: &[u8]) -> bool {
+fn is_password(keys: &KeyRing, encoded: &[u8]) -> bool {
     let Ok(decoded) = STANDARD.decode(encoded).map(Zeroizing::new) else {
         return false;
     };
@@ -143,5 +143,5 @@ fn is_password(key: &Secret, encoded: &[u8]) -> bool {
         Zeroizing::new(plain.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect());
     let form: Zeroizing<Vec<u8>> = Zeroizing::new(percent_decode(&spaces).collect());
     // Both are compared, whichever is right.
-    key.matches(plain) | key.matches(&form)
+    keys.accepts(plain) | keys.accepts(&form)
 }

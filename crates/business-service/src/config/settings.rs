@@ -37,12 +37,17 @@ server_runtime::settings_table! {
     .with_flag("auth-url")
     .as_url()
     .with_default("http://127.0.0.1:8081");
-    AUTH_KEY: Optional<InternalKey> = Setting::secret(
+    AUTH_KEY: Optional<Vec<InternalKey>> = Setting::secret(
         "BUSINESS_AUTH_KEY",
-        Parser::new("printable ASCII", |text| InternalKey::new(text).ok()),
-        "The key of those listeners, where they want one",
+        Parser::new("printable ASCII; several separated by commas", |text| {
+            list(text, |key| InternalKey::new(key).ok())
+        }),
+        "The key of those listeners, where they want one; of several the first is sent, the next \
+         after a 401",
     )
-    .with_note("what `AUTH_INTERNAL_KEY` is there");
+    .with_note(
+        "what `AUTH_INTERNAL_KEY` is there; [changed without a restart](operating.md#the-internal-key)",
+    );
     AUTH_TIMEOUT: Setting<Duration> = Setting::new(
         "BUSINESS_AUTH_TIMEOUT",
         POSITIVE_DURATION,

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
 
@@ -49,6 +50,8 @@ struct Entry {
     row: Row,
     value: Option<String>,
     source: Source,
+    /// The file that the value came from.
+    file: Option<PathBuf>,
 }
 
 impl Settings {
@@ -132,6 +135,35 @@ impl Settings {
         }
     }
 
+    /// Whether a file that can be read more than once gave a secret.
+    pub fn has_secret_files(&self) -> bool {
+        self.entries.iter().any(|entry| entry.regular_file().is_some())
+    }
+
+    /// The same settings, with each secret that came from a file read from it again. What is read
+    /// only once, such as a pipe, counts as unchanged.
+    ///
+    /// # Errors
+    ///
+    /// A secret's file that cannot be read, or gives no secret.
+    pub fn read_secrets_again(&self) -> Result<Self, BadSetting> {
+        let mut settings = self.clone();
+        for entry in &mut settings.entries {
+            if let Some(path) = entry.regular_file() {
+                entry.value = Some(read_secret(&file_variable(&entry.row), path)?);
+            }
+        }
+        Ok(settings)
+    }
+
+    /// The settings whose values are others than in `before`, by their variables.
+    pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
+        let entries = self.entries.iter();
+        let differs =
+            |entry: &&Entry| before.entry(&entry.row).map(|e| &e.value) != Some(&entry.value);
+        entries.filter(differs).map(|entry| entry.row.variable).collect()
+    }
+
     /// All settings as `VARIABLE=value  # source`, a line each, secrets masked.
     pub fn print(&self) -> String {
         self.entries.iter().map(Entry::printed).collect()
@@ -141,7 +173,7 @@ impl Settings {
     pub(super) fn variables(&self) -> Vec<String> {
         let own = self.entries.iter().map(|entry| entry.row.variable.to_owned());
         let secrets = self.entries.iter().filter(|entry| entry.row.secret);
-        own.chain(secrets.map(|entry| format!("{}_FILE", entry.row.variable))).collect()
+        own.chain(secrets.map(|entry| file_variable(&entry.row))).collect()
     }
 
     fn entry(&self, row: &Row) -> Option<&Entry> {
@@ -163,7 +195,7 @@ impl Entry {
         matches: &ArgMatches,
         env: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, BadSetting> {
-        let entry = |value, source| Self { row: *row, value, source };
+        let entry = |value, source| Self { row: *row, value, source, file: None };
         let flag = matches.try_get_one::<OsString>(row.variable).ok().flatten();
         if let (Some(flag), Some(value)) = (row.flag, flag) {
             let value = utf8(&format!("--{flag}"), row, value.clone())?;
@@ -171,7 +203,7 @@ impl Entry {
         }
         let given = |name: &str| env(name).filter(|value| !value.is_empty());
         let variable = given(row.variable);
-        let file_variable = format!("{}_FILE", row.variable);
+        let file_variable = file_variable(row);
         let file = given(&file_variable).filter(|_| row.secret);
         match (variable, file) {
             (Some(_), Some(_)) => {
@@ -183,18 +215,27 @@ impl Entry {
                 Ok(entry(Some(value), Source::Variable))
             }
             (None, Some(path)) => {
+                let path = PathBuf::from(path);
                 let value = read_secret(&file_variable, &path)?;
-                Ok(entry(Some(value), Source::File))
+                Ok(Self { file: Some(path), ..entry(Some(value), Source::File) })
             }
             (None, None) => Ok(entry(row.default.map(str::to_owned), Source::Default)),
         }
+    }
+
+    /// The file that the value came from, unless it is one that gives its content only once.
+    fn regular_file(&self) -> Option<&Path> {
+        let path = self.file.as_deref()?;
+        // One that is missing by now is not skipped: that is an error to be told of.
+        let gives_once = std::fs::metadata(path).is_ok_and(|found| !found.is_file());
+        (!gives_once).then_some(path)
     }
 
     /// The setting's name as its value was given.
     fn name(&self) -> String {
         match (self.source, self.row.flag) {
             (Source::Flag, Some(flag)) => format!("--{flag}"),
-            (Source::File, _) => format!("{}_FILE", self.row.variable),
+            (Source::File, _) => file_variable(&self.row),
             _ => self.row.variable.to_owned(),
         }
     }
@@ -223,6 +264,11 @@ impl Entry {
     }
 }
 
+/// The variable that names a secret's file.
+fn file_variable(row: &Row) -> String {
+    format!("{}_FILE", row.variable)
+}
+
 /// What of a value may be seen.
 fn shown(row: &Row, value: &str) -> String {
     match (row.secret, row.url) {
@@ -240,8 +286,8 @@ fn utf8(name: &str, row: &Row, value: OsString) -> Result<String, BadSetting> {
 }
 
 /// The secret that a file holds, without the line break that editors put at its end.
-fn read_secret(name: &str, path: &OsString) -> Result<String, BadSetting> {
-    let shown = path.to_string_lossy();
+fn read_secret(name: &str, path: &Path) -> Result<String, BadSetting> {
+    let shown = path.display();
     let failed = |why: &str| BadSetting::line(&format!("{name}: \"{shown}\" {why}"));
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|e| failed(&format!("cannot be read: {e}")))?;

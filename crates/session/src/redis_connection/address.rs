@@ -3,14 +3,16 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use percent_encoding::percent_decode_str;
 use redis::RedisConnectionInfo;
 use url::Url;
 use zeroize::Zeroizing;
 
 /// Where Redis or Valkey is: `redis://user:password@host:6379/0`, the same with `rediss` for TLS,
-/// or `redis-cluster://host:6379,host:6379`.
+/// or `redis-cluster://host:6379,host:6379`. Clones share one password, which can be replaced.
 #[derive(Clone)]
 pub struct RedisAddress {
     pub(super) hosts: Vec<Host>,
@@ -18,7 +20,7 @@ pub struct RedisAddress {
     tls: bool,
     database: i64,
     username: Option<String>,
-    password: Option<Zeroizing<String>>,
+    password: Arc<RwLock<Option<Zeroizing<String>>>>,
 }
 
 /// A host and a port.
@@ -39,8 +41,16 @@ impl RedisAddress {
         password: Option<Zeroizing<String>>,
     ) -> Self {
         self.username = username.or(self.username);
-        self.password = password.or(self.password);
+        if let Some(password) = password {
+            self.password = Arc::new(RwLock::new(Some(password)));
+        }
         self
+    }
+
+    /// Has connections that are made from now on use this password, those by a clone of this address
+    /// too. The open ones stay as they are: Redis has let them in.
+    pub fn replace_password(&self, password: Zeroizing<String>) {
+        *self.password.write() = Some(password);
     }
 
     /// Who we are there, and which database is meant.
@@ -49,7 +59,7 @@ impl RedisAddress {
         if let Some(username) = &self.username {
             redis = redis.set_username(username);
         }
-        if let Some(password) = &self.password {
+        if let Some(password) = &*self.password.read() {
             redis = redis.set_password(password.as_str());
         }
         redis
@@ -57,7 +67,7 @@ impl RedisAddress {
 
     /// Whether the password crosses a network in clear: beyond loopback without TLS.
     pub fn exposes_password(&self) -> bool {
-        !self.tls && self.password.is_some() && !self.hosts.iter().all(Host::is_loopback)
+        !self.tls && self.password.read().is_some() && !self.hosts.iter().all(Host::is_loopback)
     }
 
     /// Whether it is reached through TLS.
@@ -138,7 +148,7 @@ fn read(text: &str) -> Option<RedisAddress> {
         tls,
         database,
         username: decoded(username)?,
-        password: decoded(password)?.map(Zeroizing::new),
+        password: Arc::new(RwLock::new(decoded(password)?.map(Zeroizing::new))),
     })
 }
 
@@ -174,16 +184,28 @@ mod tests {
         assert_eq!(hosts("redis-cluster://u:p%40@a:1,b:2, c"), ["a:1", "b:2", "c:6379"]);
     }
 
+    fn password(address: &RedisAddress) -> String {
+        address.password.read().as_ref().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_password_that_is_replaced_is_replaced_in_every_clone() {
+        let address: RedisAddress = "redis://:old@cache".parse().unwrap();
+        let clone = address.clone();
+        address.replace_password(Zeroizing::new("new".to_owned()));
+        assert_eq!(password(&clone), "new");
+    }
+
     #[test]
     fn credentials_are_read_and_not_shown() {
         let address: RedisAddress = "redis://ann:ge%2Fheim@cache/2".parse().unwrap();
         assert_eq!(address.username.as_deref(), Some("ann"));
-        assert_eq!(address.password.as_ref().unwrap().as_str(), "ge/heim");
+        assert_eq!(password(&address), "ge/heim");
         assert!(!format!("{address:?}").contains("heim"));
         let other = Some(Zeroizing::new("other".to_owned()));
         let address = address.with_credentials(None, other);
         assert_eq!(address.username.as_deref(), Some("ann"));
-        assert_eq!(address.password.as_ref().unwrap().as_str(), "other");
+        assert_eq!(password(&address), "other");
         let anonymous: RedisAddress = "redis://:geheim@cache".parse().unwrap();
         assert_eq!(anonymous.username, None);
     }

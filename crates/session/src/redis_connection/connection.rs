@@ -38,7 +38,7 @@ type Attempt = Shared<BoxFuture<'static, Result<Connection, StoreError>>>;
 /// How connections to a server are made.
 pub(super) struct Connector {
     host: Host,
-    redis: RedisConnectionInfo,
+    address: RedisAddress,
     tls: Option<TlsConnector>,
 }
 
@@ -175,7 +175,7 @@ impl Connector {
     /// Where TLS is wanted and the system's root certificates cannot be read.
     pub(super) fn new(address: &RedisAddress, host: &Host) -> Result<Self, StoreError> {
         let tls = if address.is_encrypted() { Some(tls_connector()?) } else { None };
-        Ok(Self { host: host.clone(), redis: address.redis(), tls })
+        Ok(Self { host: host.clone(), address: address.clone(), tls })
     }
 
     async fn connect(&self) -> Result<Connection, StoreError> {
@@ -187,11 +187,13 @@ impl Connector {
 
     async fn open(&self) -> RedisResult<Connection> {
         let tcp = self.tcp().await?;
+        // The password of this moment: it may have been replaced.
+        let redis = self.address.redis();
         let Some(tls) = &self.tls else {
-            return Connection::establish(&self.redis, tcp).await;
+            return Connection::establish(&redis, tcp).await;
         };
         let name = ServerName::try_from(self.host.0.clone()).map_err(std::io::Error::other)?;
-        Connection::establish(&self.redis, tls.connect(name, tcp).await?).await
+        Connection::establish(&redis, tls.connect(name, tcp).await?).await
     }
 
     /// The address that answers first, of those that the name leads to.

@@ -36,7 +36,7 @@ pub(crate) async fn back_up_sessions(
     State(app): State<Arc<App>>,
     Json(request): Json<BackupRequest>,
 ) -> Result<Response, ApiError> {
-    if app.internal_key.is_none() {
+    if app.internal_keys.is_none() {
         return Err(ApiError::Forbidden(
             "AUTH_INTERNAL_KEY is not set: nobody may have files written",
         ));

@@ -1,0 +1,54 @@
+//! The secrets that are replaced while the service runs, in one place: what is read again, and what
+//! takes it. All are read before any is replaced.
+
+use std::sync::Arc;
+
+use clock::Clock;
+use server_runtime::{BadSetting, Replace, Settings};
+use session::RedisAddress;
+
+use crate::config::settings::{INTERNAL_KEY, REDIS_PASSWORD};
+use crate::config::{Config, SessionBackend};
+use crate::internal_keys::KeyRing;
+
+/// What takes each of them.
+#[derive(Clone)]
+pub(crate) struct ReplaceableSecrets {
+    pub(crate) internal_keys: Option<Arc<KeyRing>>,
+    redis: Option<RedisAddress>,
+}
+
+impl ReplaceableSecrets {
+    /// What these settings have of them.
+    pub(crate) fn of(config: &Config, clock: &Arc<dyn Clock>) -> Self {
+        let ring = |keys| Arc::new(KeyRing::new(keys, Arc::clone(clock)));
+        let internal_keys = config.internal_keys.as_ref().map(ring);
+        let redis = match &config.session_store {
+            SessionBackend::Redis { address, .. } => Some(address.clone()),
+            SessionBackend::Memory | SessionBackend::File { .. } => None,
+        };
+        Self { internal_keys, redis }
+    }
+
+    /// Reads each secret again, and gives what puts them in force.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not acceptable.
+    pub(crate) fn accept(&self, settings: &Settings) -> Result<Replace, BadSetting> {
+        let internal_keys = settings.get(&INTERNAL_KEY)?;
+        let redis_password = settings.get(&REDIS_PASSWORD)?;
+        let this = self.clone();
+        Ok(Box::new(move || {
+            if let (Some(ring), Some(keys)) = (&this.internal_keys, internal_keys) {
+                for warning in keys.warnings() {
+                    tracing::warn!("{warning}");
+                }
+                ring.replace(&keys);
+            }
+            if let (Some(redis), Some(password)) = (&this.redis, redis_password) {
+                redis.replace_password(password);
+            }
+        }))
+    }
+}
