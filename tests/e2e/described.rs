@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::harness::{AuthService, BusinessService, Listener, Request};
 
 /// What only the forms of our own pages send to, and other spellings of what is described.
-const NOT_DESCRIBED: [&str; 13] = [
+const NOT_DESCRIBED: [&str; 17] = [
     "/account/name",
     "/account/password",
     "/account/sessions/end-others",
@@ -21,6 +21,10 @@ const NOT_DESCRIBED: [&str; 13] = [
     "/authz/ext-authz/",
     "/authz/ext-authz-role/{role}",
     "/authz/ext-authz-role/{role}/",
+    "/authz/ext-authz-scope/{scope}",
+    "/authz/ext-authz-scope/{scope}/",
+    "/authz/ext-authz-external",
+    "/authz/ext-authz-external/",
 ];
 
 /// A path of a document with its methods, and whether it is the internal listener's.

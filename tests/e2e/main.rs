@@ -25,6 +25,7 @@ mod draining;
 mod environment_proxy;
 mod every_endpoint;
 mod expiry;
+mod external_users;
 mod freed_memory;
 mod full_output;
 mod held_requests;

@@ -17,11 +17,13 @@ mod upgrades;
 pub(crate) use front::{NGINX, Stage};
 
 /// What the application behind a proxy hears.
-const IDENTITY: [&str; 6] = [
+const IDENTITY: [&str; 8] = [
     "remote-user",
     "remote-name",
     "remote-email",
     "remote-groups",
+    "remote-scopes",
+    "remote-external",
     "x-auth-user-id",
     "x-auth-session-id",
 ];

@@ -4,17 +4,21 @@
 //! Unknown fields are ignored when read, so that two versions may run side by side; a field that
 //! is named twice is an error. With the feature `openapi` every type describes itself to utoipa.
 
+mod external;
 mod login;
 pub mod paths;
 mod problem;
 mod session;
+mod session_user;
 mod timestamp;
 mod user;
 mod validate;
 
+pub use external::{Ended, ExternalUser, IssueSessionRequest};
 pub use login::{LoginRequest, MintTokenRequest, RotateRequest, TokenResponse};
 pub use problem::{ErrorCode, Problem};
-pub use session::{Kind, SessionList, SessionUser, SessionValues, SessionView, Transport};
+pub use session::{Kind, SessionList, SessionValues, SessionView, Transport};
+pub use session_user::{SessionUser, UserId};
 pub use timestamp::Timestamp;
 pub use user::{
     ChangePasswordRequest, CreateUserRequest, Stats, Status, UpdateUserRequest, UserList, UserView,

@@ -45,6 +45,10 @@ pub struct MintTokenRequest {
         schema(max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$", example = "ci")
     )]
     pub name: Option<String>,
+    /// What it is narrowed to: at the public listener it may then only be looked at and ended. By
+    /// default all that the role may.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 32, example = json!(["reports:read"])))]
+    pub scopes: Option<Vec<String>>,
 }
 
 /// A token, shown this once, and the session that it is a handle on.
@@ -62,6 +66,11 @@ pub struct TokenResponse<'a> {
     pub expires_in: u64,
     /// The session.
     pub session: SessionView<'a>,
+    /// For a backend that asked for a cookie: the value of the `Set-Cookie` to pass on, with the token
+    /// in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub set_cookie: Option<Cow<'a, str>>,
 }
 
 impl fmt::Debug for LoginRequest {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Timestamp;
+use crate::{SessionUser, Timestamp};
 
 /// How long a token lives and what a use does to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -33,19 +33,6 @@ pub enum Transport {
     Cookie,
 }
 
-/// Whose session it is, as known at the login.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct SessionUser<'a> {
-    /// The user's id.
-    pub id: Uuid,
-    /// The e-mail address that the user logs in with.
-    #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
-    pub username: Cow<'a, str>,
-    /// All roles of the user, the default one first.
-    pub roles: Vec<Cow<'a, str>>,
-}
-
 /// One session. Never its token, never a digest of it.
 ///
 /// It borrows where it is written, and owns what it has read: `SessionView<'static>`.
@@ -62,6 +49,10 @@ pub struct SessionView<'a> {
     pub user: SessionUser<'a>,
     /// The one role that it acts in.
     pub role: Cow<'a, str>,
+    /// What it is narrowed to; `null` for all that its role may.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub scopes: Option<Vec<Cow<'a, str>>>,
     /// The name given to a minted token.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub name: Option<Cow<'a, str>>,
@@ -87,6 +78,14 @@ pub struct SessionView<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub current: Option<bool>,
+}
+
+impl SessionView<'_> {
+    /// Whether the session may do what this scope is for: it is one of its scopes, or the session has
+    /// none and may do all that its role may.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|one| one == scope))
+    }
 }
 
 /// The live sessions of one user, newest use first.

@@ -162,7 +162,9 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, st
 
 /// Reads a client that may be absent, by the names of its fields alone: serde by itself would also
 /// take a list for it.
-fn client<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Client>, D::Error> {
+pub(crate) fn client<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Client>, D::Error> {
     struct Object(Client);
     impl<'de> Deserialize<'de> for Object {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

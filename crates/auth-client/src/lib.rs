@@ -51,7 +51,7 @@ mod transport;
 mod upstream;
 mod values;
 
-pub use auth_api_types::{Reason, SessionUser, SessionView};
+pub use auth_api_types::{Reason, SessionUser, SessionView, UserId};
 pub use auth_http::{Problem, client_address, credential};
 pub use client::AuthClient;
 pub use clock::SystemClock;

@@ -52,7 +52,7 @@ mod tests {
 
     const SESSION: &str = r#"{"id":"019ad0e6-4f3a-7000-8000-000000000000","kind":"sliding",
         "transport":"bearer","user":{"id":"019ad0e6-4f3a-7000-8000-000000000001",
-        "username":"ann@example.com","roles":["user"]},"role":"user","name":null,
+        "username":"ann@example.com","roles":["user"]},"role":"user","scopes":null,"name":null,
         "created_at":"2026-11-29T00:00:00.000Z","last_used_at":"2026-11-29T00:00:00.000Z",
         "expires_at":"2026-11-29T00:15:00.000Z","expires_in":900,
         "absolute_expires_at":"2026-11-29T12:00:00.000Z","refresh_count":0,

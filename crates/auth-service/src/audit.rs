@@ -4,7 +4,7 @@
 //! Each function is handed the whole of what it tells of, so that an event can be stored where its
 //! line is written.
 
-use session::{Issued, Session, SessionId};
+use session::{ExternalId, Issued, Session, SessionId};
 use users::User;
 use uuid::Uuid;
 
@@ -38,6 +38,8 @@ pub(crate) enum Cause {
 struct Event<'a> {
     name: &'static str,
     user: Option<Uuid>,
+    /// What a backend calls the user, where it is none of ours.
+    external_user: Option<&'a ExternalId>,
     username: Option<&'a str>,
     role: Option<&'a str>,
     session: Option<SessionId>,
@@ -196,6 +198,43 @@ pub(crate) fn token_minted(minted: &Session, caller: &Caller) {
     .write();
 }
 
+/// A backend asked for a session for one of its own users.
+pub(crate) fn session_granted(granted: &Session) {
+    Event {
+        name: "session_issued",
+        external_user: granted.subject.external.as_ref(),
+        username: Some(&granted.subject.username),
+        role: Some(granted.role()),
+        session: Some(granted.id),
+        reason: Some("backend"),
+        ..Event::default()
+    }
+    .write();
+}
+
+/// A backend ended one session, whoever's.
+pub(crate) fn session_ended_by_backend(ended: SessionId) {
+    Event {
+        name: "session_ended",
+        session: Some(ended),
+        reason: Some("backend"),
+        ..Event::default()
+    }
+    .write();
+}
+
+/// A backend ended the sessions of one of its users.
+pub(crate) fn sessions_ended_by_backend(user: &ExternalId, count: u64) {
+    Event {
+        name: "sessions_ended",
+        external_user: Some(user),
+        count: Some(count),
+        reason: Some("backend"),
+        ..Event::default()
+    }
+    .write();
+}
+
 /// Somebody signed up, or an admin created a user.
 pub(crate) fn user_created(created: &User, by: Option<&Caller>, client: &Client) {
     Event {
@@ -263,6 +302,7 @@ impl Event<'_> {
             target: "audit",
             event = self.name,
             user_id = self.user.map(tracing::field::display),
+            external_user_id = self.external_user.map(tracing::field::display),
             username = self.username,
             role = self.role,
             session_id = self.session.map(tracing::field::display),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use auth_api_types::{
-    Kind, Reason, SessionUser, SessionView, Timestamp, TokenResponse, Transport, UserView,
+    Kind, Reason, SessionUser, SessionView, Timestamp, TokenResponse, Transport, UserId, UserView,
 };
 use session::{Dead, Session, SessionId, Subject};
 use users::User;
@@ -20,6 +20,7 @@ pub(crate) fn session(session: &Session, caller: Option<SessionId>) -> SessionVi
         },
         user: user_of(&session.subject),
         role: session.role().into(),
+        scopes: session.scopes.as_ref().map(|scopes| scopes.iter().map(Cow::Borrowed).collect()),
         name: session.name.as_deref().map(Cow::Borrowed),
         created_at: Timestamp::from_unix_ms(session.created_at_ms),
         last_used_at: Timestamp::from_unix_ms(session.last_used_at_ms),
@@ -48,6 +49,7 @@ pub(crate) fn token<'a>(
         token_type: "Bearer".into(),
         expires_in: seconds_up(issued.expires_in),
         session: session(issued, None),
+        set_cookie: None,
     }
 }
 
@@ -71,6 +73,14 @@ pub(crate) const fn kind(kind: session::Kind) -> Kind {
         session::Kind::Sliding => Kind::Sliding,
         session::Kind::Fixed => Kind::Fixed,
         session::Kind::SingleUse => Kind::SingleUse,
+    }
+}
+
+/// The transport that was written, as the engine's.
+pub(crate) const fn transport_read(transport: Transport) -> session::Transport {
+    match transport {
+        Transport::Bearer => session::Transport::Bearer,
+        Transport::Cookie => session::Transport::Cookie,
     }
 }
 
@@ -100,7 +110,10 @@ pub(crate) fn cookie_age(session: &Session) -> Duration {
 
 fn user_of(subject: &Subject) -> SessionUser<'_> {
     SessionUser {
-        id: subject.id,
+        id: match &subject.external {
+            Some(external) => UserId::External(external.as_str().into()),
+            None => UserId::Own(subject.id),
+        },
         username: (&*subject.username).into(),
         roles: subject.roles.iter().map(|role| Cow::Borrowed(&**role)).collect(),
     }

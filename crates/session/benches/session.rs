@@ -78,6 +78,7 @@ impl Filled {
             subject: Arc::clone(&self.subjects[number % self.subjects.len()]),
             role: 0,
             generation: 1,
+            scopes: None,
             name: None,
             ttl,
             max_lifetime: Duration::from_hours(30 * 24),
@@ -96,6 +97,7 @@ impl Filled {
 fn subject(number: usize) -> Arc<Subject> {
     Arc::new(Subject {
         id: Uuid::from_bytes(random()),
+        external: None,
         username: format!("user{number}@example.com").into(),
         display_name: "Ann".into(),
         roles: ["user".into()].into(),

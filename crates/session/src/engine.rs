@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::lease::Lease;
 use crate::{
-    Binding, ClientDigest, Dead, Ending, Gate, Insertion, Intent, Issued, Kind, Lifetimes, Login,
-    Mint, NewSession, Outcome, Presented, Rotation, SecretDigest, SeenAt, Session, SessionError,
-    SessionId, SessionStore, StoreError, Token, Transport, Verdict,
+    Binding, ClientDigest, Dead, Ending, Gate, Holder, Insertion, Intent, Issued, Kind, Lifetimes,
+    Login, Mint, NewSession, Outcome, Presented, Rotation, SecretDigest, SeenAt, Session,
+    SessionError, SessionId, SessionStore, StoreError, Token, Transport, Verdict,
 };
 
 /// How often [`Sessions::end_all`] looks again while it still finds sessions: a user who logs in all
@@ -88,6 +88,7 @@ impl Sessions {
             subject: Arc::clone(&login.subject),
             role: login.role,
             generation: login.generation,
+            scopes: None,
             name: None,
             ttl,
             max_lifetime,
@@ -116,34 +117,12 @@ impl Sessions {
         credential: Presented,
         mint: Mint,
     ) -> Result<Issued, SessionError> {
-        if maker.kind != Kind::Sliding {
-            return Err(SessionError::WrongKind);
-        }
-        if maker.login_age > self.lifetimes.fresh_for {
-            return Err(SessionError::Stale { max_age: self.lifetimes.fresh_for });
-        }
-        let (default, longest) = self.minted_ttl(mint.kind);
-        let ttl = mint.ttl.unwrap_or(default);
-        if ttl.is_zero() || ttl > longest {
-            return Err(SessionError::Ttl(longest));
-        }
-        let max_lifetime = if mint.kind == Kind::Sliding { self.lifetimes.token.1 } else { ttl };
-        self.insert(|id, digest| NewSession {
-            id,
-            digest,
-            kind: mint.kind,
-            transport: Transport::Bearer,
+        let holder = Holder {
             subject: Arc::clone(&maker.subject),
             role: maker.role,
             generation: maker.generation,
-            name: mint.name.clone(),
-            ttl,
-            max_lifetime,
-            login_age: maker.login_age,
-            origin: mint.origin.clone(),
-            maker: Some(credential),
-        })
-        .await
+        };
+        self.mint_for(&holder, maker, credential, mint).await
     }
 
     /// Answers for each presented token, in order; see [`SessionStore::touch`]. One that is bound
@@ -358,16 +337,6 @@ impl Sessions {
             *outcome = ending.map(|()| Verdict::Dead(Dead::Revoked));
         }
     }
-
-    /// The default and the longest time of a minted token.
-    fn minted_ttl(&self, kind: Kind) -> (Duration, Duration) {
-        let (default, longest) = match kind {
-            Kind::Sliding => (self.lifetimes.token.0, self.lifetimes.token.0),
-            Kind::Fixed => (Duration::from_hours(1), self.lifetimes.fixed_max),
-            Kind::SingleUse => (Duration::from_mins(15), self.lifetimes.single_use_max),
-        };
-        (default.min(longest), longest)
-    }
 }
 
 fn system_randomness(buffer: &mut [u8]) -> Result<(), SessionError> {
@@ -379,6 +348,7 @@ fn no_answer() -> StoreError {
     StoreError("fewer answers than questions".to_owned())
 }
 
+mod grants;
 mod many;
 #[cfg(test)]
 mod mints;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Dead, Kind, Origin, Session, SessionId, StoreError, Subject, Token, Transport};
+use crate::{
+    Dead, Kind, Origin, Scopes, Session, SessionId, StoreError, Subject, Token, Transport,
+};
 
 /// How long sessions live, and how many a user has.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +48,39 @@ pub struct Mint {
     pub ttl: Option<Duration>,
     /// What to call it.
     pub name: Option<Arc<str>>,
+    /// What it is narrowed to; `None` for all that its role may.
+    pub scopes: Option<Scopes>,
     /// Where the request came from.
+    pub origin: Origin,
+}
+
+/// For whom a token is minted, where that is not its maker.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// Whose session the token will be.
+    pub subject: Arc<Subject>,
+    /// The role to act in, as an index of the subject's roles.
+    pub role: usize,
+    /// The holder's generation when it was looked up.
+    pub generation: i64,
+}
+
+/// A session for somebody whom a backend has authenticated.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Whom.
+    pub subject: Arc<Subject>,
+    /// The role to act in, as an index of the subject's roles.
+    pub role: usize,
+    /// What a use does to it.
+    pub kind: Kind,
+    /// How the token will travel.
+    pub transport: Transport,
+    /// Idle time of a sliding session, life of another; `None` for the kind's default time.
+    pub ttl: Option<Duration>,
+    /// How long it lives at most; `None` for the kind's default.
+    pub max_lifetime: Option<Duration>,
+    /// Where the login came from.
     pub origin: Origin,
 }
 
@@ -63,6 +97,10 @@ pub struct Issued {
 
 /// What became of a rotation.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one, and soon moved out"
+)]
 pub enum Rotation {
     /// The session has this token now, and the old one is dead.
     Rotated(Token, Session),
@@ -85,6 +123,9 @@ pub enum SessionError {
     /// Only a sliding session may do this.
     #[error("only a sliding session may do this")]
     WrongKind,
+    /// A session that is narrowed to scopes may not do this.
+    #[error("a session with scopes may not do this")]
+    Narrowed,
     /// The login is too long ago.
     #[error("the login is too long ago")]
     Stale {
@@ -94,4 +135,7 @@ pub enum SessionError {
     /// The requested time is zero or past this maximum.
     #[error("the time is not above zero, or past the maximum")]
     Ttl(Duration),
+    /// The requested longest life is zero or past this maximum.
+    #[error("the longest life is not above zero, or past the maximum")]
+    MaxLifetime(Duration),
 }

@@ -22,8 +22,10 @@ mod gate;
 mod issue;
 mod lease;
 mod redis_connection;
+mod scopes;
 mod session;
 mod store;
+mod subject;
 mod sweeper;
 mod token;
 
@@ -33,12 +35,11 @@ pub use attempts::{
 pub use binding::{Binding, ClientDigest, SeenAt, network};
 pub use engine::{RandomSource, Sessions};
 pub use gate::Gate;
-pub use issue::{Issued, Lifetimes, Login, Mint, Rotation, SessionError};
+pub use issue::{Grant, Holder, Issued, Lifetimes, Login, Mint, Rotation, SessionError};
 pub use lease::Owner;
 pub use redis_connection::{InvalidRedisAddress, RedisAddress, RedisConnection, RedisOptions};
-pub use session::{
-    Dead, Intent, Kind, NewSession, Origin, Presented, Session, Subject, Transport, Verdict,
-};
+pub use scopes::Scopes;
+pub use session::{Dead, Intent, Kind, NewSession, Origin, Presented, Session, Transport, Verdict};
 pub use store::durable::{
     Commit, CommitObserver, Durability, DurableAttempts, DurableStore, Opened, SessionFileError,
     SessionWriter,
@@ -50,5 +51,6 @@ pub use store::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, VALUES_LIMIT,
     ValueChange, ValueWrite, Values,
 };
+pub use subject::{ExternalId, Subject};
 pub use sweeper::Sweeper;
 pub use token::{Malformed, SecretDigest, SessionId, Token};

@@ -4,9 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
-
-use crate::{SecretDigest, SessionId};
+use crate::{Scopes, SecretDigest, SessionId, Subject};
 
 /// What a use does to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,20 +24,6 @@ pub enum Transport {
     Bearer,
     /// In a browser's cookie.
     Cookie,
-}
-
-/// Whose session it is, as known when the session was opened. One value is shared by all sessions
-/// that were opened with the same knowledge.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Subject {
-    /// The user's id: what a user's sessions are found by.
-    pub id: Uuid,
-    /// What the user logs in with.
-    pub username: Box<str>,
-    /// What to call the user.
-    pub display_name: Box<str>,
-    /// The user's roles, the default one first. Never empty.
-    pub roles: Box<[Box<str>]>,
 }
 
 /// Where a login came from.
@@ -68,6 +52,8 @@ pub struct NewSession {
     pub role: usize,
     /// The user's generation it was opened with: a higher one ends it.
     pub generation: i64,
+    /// What it is narrowed to; `None` for all that its role may.
+    pub scopes: Option<Scopes>,
     /// The name given to a minted token.
     pub name: Option<Arc<str>>,
     /// Idle time of a sliding session; ignored for the other kinds.
@@ -98,6 +84,8 @@ pub struct Session {
     pub role: usize,
     /// The user's generation it was opened with.
     pub generation: i64,
+    /// What it is narrowed to; `None` for all that its role may.
+    pub scopes: Option<Scopes>,
     /// The name given to a minted token.
     pub name: Option<Arc<str>>,
     /// Where the login came from.

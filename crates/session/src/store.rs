@@ -34,6 +34,10 @@ pub type Outcome = Result<Verdict, StoreError>;
 
 /// What became of an insert.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the common one, and soon moved out"
+)]
 pub enum Insertion {
     /// The session lives; its subject's cap ended these others.
     Created {

@@ -36,7 +36,7 @@ pub use import::{Format, Imported, ImportedUser, Row, Rows};
 pub use options::{DirectoryOptions, HashObserver, HashingOptions};
 pub use password::Password;
 pub use postgres_url::{BadSslMode, SslMode};
-pub use rules::check_email;
+pub use rules::{check_email, check_name, check_roles};
 pub use store::MAX_STORED_ENDINGS;
 pub use url::DatabaseUrl;
 pub use user::{

@@ -21,7 +21,11 @@ pub(crate) fn trimmed(name: Option<String>) -> Option<String> {
     name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-pub(crate) fn check_name(name: Option<&str>) -> Result<(), UsersError> {
+/// Checks a first or last name, or what else a person is called.
+///
+/// # Errors
+/// `Rule`.
+pub fn check_name(name: Option<&str>) -> Result<(), UsersError> {
     let Some(name) = name else { return Ok(()) };
     if name.trim().chars().count() > MAX_NAME_CHARS {
         return Err(rule("a name has at most 100 characters"));
@@ -34,7 +38,11 @@ pub(crate) fn check_name(name: Option<&str>) -> Result<(), UsersError> {
     Ok(())
 }
 
-pub(crate) fn check_roles(roles: &[String]) -> Result<(), UsersError> {
+/// Checks a user's roles, all of them.
+///
+/// # Errors
+/// `Rule`.
+pub fn check_roles(roles: &[String]) -> Result<(), UsersError> {
     if roles.is_empty() || roles.len() > MAX_ROLES {
         return Err(rule("a user has 1 to 32 roles"));
     }

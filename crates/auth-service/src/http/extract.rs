@@ -3,4 +3,5 @@
 pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod client;
+pub(crate) mod keyed_backend;
 pub(crate) mod path;

@@ -161,7 +161,10 @@ const DENIED: Described = (
     "`forbidden`: the role or the kind does not allow it; `cross_site_request`: a browser sent it \
      from another site",
 );
-const ROLE: Described = (ErrorCode::Forbidden, "The session acts in another role");
+const ROLE: Described = (
+    ErrorCode::Forbidden,
+    "The session acts in another role, lacks the scope, or is an external user's",
+);
 const ABSENT: Described = (ErrorCode::NotFound, "Nothing there that the caller may know of");
 const NO_DEMO: Described = (ErrorCode::NotFound, "Not in demo mode");
 const CONFLICT: Described = (ErrorCode::Conflict, "Taken, or the last admin");
@@ -181,6 +184,8 @@ const AWAY: Described = (
     "A store is out of reach, or too many passwords wait: see `Retry-After`",
 );
 const CREDENTIALS: Described = (ErrorCode::InvalidCredentials, "A wrong name or password");
+const NO_KEY: Described =
+    (ErrorCode::Forbidden, "No internal key is set, so that nobody may open or end sessions");
 const KEY: Described = (ErrorCode::MissingToken, "The internal key is missing or wrong");
 
 macro_rules! problems {
@@ -202,7 +207,7 @@ problems! {
     /// What a logout may answer.
     LogoutProblems = [BAD, UNKNOWN, DENIED];
     /// What any request with a token may answer.
-    TokenProblems = [BAD, UNKNOWN];
+    TokenProblems = [BAD, UNKNOWN, DENIED];
     /// What a change of a list may answer.
     ListProblems = [BAD, UNKNOWN, DENIED];
     /// What a request for one of several things may answer.
@@ -229,6 +234,10 @@ problems! {
     InternalProblems = [BAD, KEY, LONG, MEDIA];
     /// Of a copy of the session file.
     BackupProblems = [BAD, KEY, DENIED, CONFLICT, LONG, MEDIA, RULE];
+    /// Of a session that a backend asks for.
+    GrantProblems = [BAD, KEY, NO_KEY, LONG, MEDIA, RULE];
+    /// Of what a backend asks about one of its users.
+    SubjectProblems = [BAD, KEY, NO_KEY, RULE];
     /// What a form of a backend may answer.
     InternalFormProblems = [BAD, KEY, LONG, MEDIA];
     /// What reading a session's values may answer.

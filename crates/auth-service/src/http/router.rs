@@ -83,6 +83,9 @@ fn internal_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(h::validate_token::validate_token))
         .routes(routes!(h::metrics::get_metrics))
         .routes(routes!(h::backup::back_up_sessions))
+        .routes(routes!(h::grants::issue_session))
+        .routes(routes!(h::grants::end_session))
+        .routes(routes!(h::grants::list_subject_sessions, h::grants::end_subject_sessions))
 }
 
 /// What OAuth clients ask, who show the key in their own ways.
@@ -94,6 +97,8 @@ fn introspection_routes() -> OpenApiRouter<Arc<App>> {
 fn authz_routes(demo: bool) -> OpenApiRouter<Arc<App>> {
     let envoy = || any(h::forward_auth::ext_authz);
     let envoy_role = || any(h::forward_auth::ext_authz_role);
+    let envoy_scope = || any(h::forward_auth::ext_authz_scope);
+    let envoy_external = || any(h::forward_auth::ext_authz_external);
     let endpoints = OpenApiRouter::with_openapi(h::forward_auth::document())
         .route("/authz/auth-request", any(h::forward_auth::auth_request))
         .route("/authz/forward-auth", any(h::forward_auth::forward_auth))
@@ -102,7 +107,13 @@ fn authz_routes(demo: bool) -> OpenApiRouter<Arc<App>> {
         .route("/authz/ext-authz/{*path}", envoy())
         .route("/authz/ext-authz-role/{role}", envoy_role())
         .route("/authz/ext-authz-role/{role}/", envoy_role())
-        .route("/authz/ext-authz-role/{role}/{*path}", envoy_role());
+        .route("/authz/ext-authz-role/{role}/{*path}", envoy_role())
+        .route("/authz/ext-authz-scope/{scope}", envoy_scope())
+        .route("/authz/ext-authz-scope/{scope}/", envoy_scope())
+        .route("/authz/ext-authz-scope/{scope}/{*path}", envoy_scope())
+        .route("/authz/ext-authz-external", envoy_external())
+        .route("/authz/ext-authz-external/", envoy_external())
+        .route("/authz/ext-authz-external/{*path}", envoy_external());
     if demo {
         endpoints.route("/authz/check", any(h::forward_auth::check::check))
     } else {

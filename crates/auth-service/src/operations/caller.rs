@@ -2,6 +2,7 @@
 
 use session::{Dead, Intent, Kind, Presented, SeenAt, Session, Verdict};
 
+use super::access::Admission;
 use super::client::Client;
 use super::{Domain, Error};
 
@@ -44,6 +45,7 @@ impl Caller {
     /// ended by this very request; what ends all of its user's sessions shows in the user.
     pub(crate) async fn still_may(&self, domain: &Domain) -> Result<(), Error> {
         if self.session.kind == Kind::SingleUse {
+            Admission::OwnUsers.admit(&self.session)?;
             let user = domain.users.get(self.session.subject.id).await?;
             let same = user
                 .is_some_and(|user| user.generation == self.session.generation && !user.disabled);

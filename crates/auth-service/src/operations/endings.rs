@@ -31,6 +31,8 @@ pub(crate) struct Endings {
     last: Option<Position>,
     /// Whether the owners of the sessions are uncertain, so that each is compared with its user.
     compares: bool,
+    /// Whether the sessions belonged to no database: another one's node may have opened some.
+    were_nobodys: bool,
 }
 
 /// Why the endings could not be followed.
@@ -85,7 +87,8 @@ impl Endings {
     /// The sessions belong to another database, or one of the two does not answer.
     pub(crate) async fn new(users: Directory, sessions: Sessions) -> Result<Self, Lagging> {
         let database = users.identity().await?;
-        let mut endings = Self { users, sessions, database, last: None, compares: false };
+        let mut endings =
+            Self { users, sessions, database, last: None, compares: false, were_nobodys: false };
         if endings.outlives_process() {
             endings.belong_to_us().await?;
             let bookmark = endings.sessions.store().bookmark().await?;
@@ -115,7 +118,8 @@ impl Endings {
         if let Owner::Other(theirs) = sessions.owner().await? {
             return Err(ForeignSessions { theirs, ours: database }.into());
         }
-        let endings = Self { users, sessions, database, last: None, compares: false };
+        let endings =
+            Self { users, sessions, database, last: None, compares: false, were_nobodys: false };
         let after = last.map_or(0, |last| last.seq + 1);
         let news = endings.read(after).await?;
         Ok(endings.carry_out(&newest_by_user(&news)).await?)
@@ -154,6 +158,7 @@ impl Endings {
         if news.incomplete || self.compares {
             self.compare().await?;
             self.compares = false;
+            self.were_nobodys = false;
         }
         self.sessions.gate().open();
         match newest {
@@ -179,6 +184,7 @@ impl Endings {
         }
         self.sessions.gate().close();
         self.compares = true;
+        self.were_nobodys = true;
         let theirs = match owner {
             Owner::Other(theirs) => theirs,
             _ => self.sessions.store().adopt(self.database).await?,
@@ -268,10 +274,16 @@ impl Endings {
         page: &Page,
         outdated: &mut HashMap<Uuid, Outdated>,
     ) -> Result<(), Lagging> {
-        let users: HashSet<Uuid> = page.sessions.iter().map(|session| session.subject.id).collect();
+        let of_accounts = page.sessions.iter().filter(|session| !session.subject.is_external());
+        let users: HashSet<Uuid> = of_accounts.clone().map(|session| session.subject.id).collect();
         let generations = self.users.generations(&users.into_iter().collect::<Vec<_>>()).await?;
         let mut unknown = Vec::new();
-        for session in &page.sessions {
+        if self.were_nobodys {
+            // Nobody can be asked whether this is one of our backends' users.
+            let external = page.sessions.iter().filter(|session| session.subject.is_external());
+            unknown.extend(external.map(|session| session.id));
+        }
+        for session in of_accounts {
             let user = session.subject.id;
             let below_generation = match generations.get(&user).copied() {
                 None => None,

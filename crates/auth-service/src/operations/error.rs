@@ -99,14 +99,18 @@ impl From<SessionError> for Error {
             }
             SessionError::Dead(dead) => dead.into(),
             SessionError::WrongKind => Self::Forbidden("only a sliding session may do this"),
+            SessionError::Narrowed => Self::Forbidden("a token with scopes may not do this"),
             SessionError::Stale { max_age } => Self::Stale { max_age },
-            SessionError::Ttl(longest) => {
-                let seconds = longest.as_secs();
-                let rule = format!("must be above zero and at most {seconds} s for this kind");
-                Field::new("ttl", Fault::Rule(rule)).into()
-            }
+            SessionError::Ttl(longest) => past("ttl", longest),
+            SessionError::MaxLifetime(longest) => past("max_lifetime", longest),
         }
     }
+}
+
+fn past(field: &'static str, longest: Duration) -> Error {
+    let seconds = longest.as_secs();
+    let rule = format!("must be above zero and at most {seconds} s for this kind");
+    Field::new(field, Fault::Rule(rule)).into()
 }
 
 impl From<UsersError> for Error {

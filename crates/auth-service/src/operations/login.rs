@@ -135,6 +135,7 @@ fn subject(user: &User) -> Subject {
         names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ");
     Subject {
         id: user.id,
+        external: None,
         username: user.email.as_str().into(),
         display_name: if display_name.is_empty() { user.email.as_str() } else { &display_name }
             .into(),

@@ -17,6 +17,7 @@ pub(crate) struct Change {
 }
 
 /// What became of the session that asked.
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(crate) enum OwnSession {
     /// It goes on under the same token.
     Unchanged,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use server_runtime::settings::duration;
-use session::{Issued, Kind, Mint, SessionError};
+use session::{Issued, Kind, Mint, Scopes, SessionError};
 
 use super::caller::Caller;
 use super::{Domain, Error, Fault, Field};
@@ -20,6 +20,8 @@ pub(crate) struct NewToken {
     /// How long it lives, as people write a duration.
     pub(crate) ttl: Option<String>,
     pub(crate) name: Option<String>,
+    /// What it is narrowed to; all that the role may where nothing is named.
+    pub(crate) scopes: Option<Vec<String>>,
 }
 
 /// Mints what is wanted, if the caller may.
@@ -30,8 +32,9 @@ pub(crate) async fn mint(
 ) -> Result<Issued, Error> {
     let mint = Mint {
         kind: wanted.kind.unwrap_or(Kind::Fixed),
-        ttl: wanted.ttl.as_deref().map(ttl).transpose()?,
+        ttl: wanted.ttl.as_deref().map(|text| lifetime("ttl", text)).transpose()?,
         name: wanted.name.map(name).transpose()?,
+        scopes: wanted.scopes.as_deref().map(scopes).transpose()?,
         origin: caller.client.origin(),
     };
     let issued = issue(domain, caller, mint).await?;
@@ -55,13 +58,18 @@ async fn issue(domain: &Domain, caller: &Caller, mint: Mint) -> Result<Issued, E
 }
 
 /// A duration that is longer than can be counted is past any maximum.
-fn ttl(text: &str) -> Result<Duration, Field> {
+pub(super) fn lifetime(field: &'static str, text: &str) -> Result<Duration, Field> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let too_long = || unit.len() < text.len() && duration(&format!("1{unit}")).is_some();
     let wrong = Fault::Unreadable("must be a duration such as 300ms, 30s or 12h");
     duration(text)
         .or_else(|| too_long().then_some(Duration::MAX))
-        .ok_or_else(|| Field::new("ttl", wrong))
+        .ok_or_else(|| Field::new(field, wrong))
+}
+
+fn scopes(names: &[String]) -> Result<Scopes, Field> {
+    let rule = "names 1 to 32 scopes of 1 to 64 characters of a-z, 0-9, ':', '.', '_', '/' and '-'";
+    Scopes::parse(names).ok_or_else(|| Field::new("scopes", Fault::Rule(rule.to_owned())))
 }
 
 fn name(name: String) -> Result<Arc<str>, Field> {
@@ -75,6 +83,10 @@ fn name(name: String) -> Result<Arc<str>, Field> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ttl(text: &str) -> Result<Duration, Field> {
+        lifetime("ttl", text)
+    }
 
     #[test]
     fn what_is_longer_than_can_be_counted_is_a_duration_all_the_same() {

@@ -3,6 +3,7 @@
 
 use session::{Intent, Kind, Outcome, Presented, SeenAt, Session, Token, Verdict};
 
+use super::access::Demand;
 use super::{Domain, Error};
 
 /// One token to validate.
@@ -58,19 +59,17 @@ pub(crate) async fn look(domain: &Domain, token: &str) -> Result<Option<Session>
     }
 }
 
-/// The session of a token that a proxy was sent, if it lives and acts in each of `roles`.
-pub(crate) async fn admit<'a>(
+/// The session of a token that a proxy was sent, if it lives and does all that is demanded.
+pub(crate) async fn admit(
     domain: &Domain,
     presented: Presented,
     seen: SeenAt,
-    mut roles: impl Iterator<Item = &'a str>,
+    demand: &Demand<'_>,
 ) -> Result<Session, Error> {
     let outcome = domain.sessions.validate_one(presented, seen).await;
     domain.figures.count_validation(&outcome);
     match outcome? {
-        // One session acts in one role: of several demanded, all would have to be it.
-        Verdict::Alive(session) if roles.all(|role| role == session.role()) => Ok(session),
-        Verdict::Alive(_) => Err(Error::Forbidden("the session acts in another role")),
+        Verdict::Alive(session) => demand.check(&session).map(|()| session),
         Verdict::Dead(dead) => Err(dead.into()),
     }
 }

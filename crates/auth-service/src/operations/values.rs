@@ -53,6 +53,22 @@ pub(crate) async fn write(
     }
 }
 
+/// Writes a value into a session that nobody knows of yet.
+pub(crate) async fn put_first(
+    domain: &Domain,
+    id: SessionId,
+    key: &str,
+    change: ValueChange,
+) -> Result<(), Error> {
+    let written = domain.sessions.store().write_value(id, key, change, Condition::None).await?;
+    match written {
+        ValueWrite::Put(_) | ValueWrite::Deleted => Ok(()),
+        ValueWrite::ConditionFailed => Err(Error::ConditionFailed),
+        ValueWrite::TooLarge => Err(Error::TooLarge { limit: VALUES_LIMIT }),
+        ValueWrite::Gone => Err(Dead::Unknown.into()),
+    }
+}
+
 /// The caller's session, which must be one that has values: this request has just used a single-use one up.
 fn session_with_values(caller: &Caller) -> Result<SessionId, Error> {
     if caller.session.kind == Kind::SingleUse {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use auth_api_types::{Kind, Problem, SessionView, Timestamp};
-use auth_client::{Authenticated, Refusal};
+use auth_client::{Authenticated, Refusal, UserId};
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
@@ -34,13 +34,17 @@ pub(crate) struct Data {
 /// Whose data it is.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Owner {
-    /// The user's id.
-    id: Uuid,
-    /// The e-mail address that the user logs in with.
+    /// The user's id; of an external one what its backend calls it.
+    id: UserId<'static>,
+    /// What the user logs in with.
     #[schema(example = "ann@example.com")]
     username: Cow<'static, str>,
     /// All roles of the user.
     roles: Vec<Cow<'static, str>>,
+    /// `true` for a user that the auth service has no account of, and absent otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    external: bool,
 }
 
 /// How the session stands after this use of its token.
@@ -65,6 +69,7 @@ impl From<SessionView<'static>> for Data {
         Self {
             message: greeting(&session),
             user: Owner {
+                external: session.user.is_external(),
                 id: session.user.id,
                 username: session.user.username,
                 roles: session.user.roles,

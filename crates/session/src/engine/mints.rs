@@ -53,7 +53,7 @@ fn presented(token: &Token) -> Presented {
 
 async fn mint(sessions: &Sessions, maker: &Issued) -> Result<Issued, SessionError> {
     let ttl = Some(Duration::from_hours(9));
-    let mint = Mint { kind: Kind::Fixed, ttl, name: None, origin: Origin::default() };
+    let mint = Mint { kind: Kind::Fixed, ttl, name: None, scopes: None, origin: Origin::default() };
     sessions.mint(&maker.session, presented(&maker.token), mint).await
 }
 

@@ -144,6 +144,7 @@ mod tests {
                 kind: crate::Kind::Fixed,
                 ttl: None,
                 name: None,
+                scopes: None,
                 origin: crate::Origin::default(),
             };
             sessions.mint(&maker.session, presented(&maker.token), mint).await

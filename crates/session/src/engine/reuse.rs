@@ -86,7 +86,13 @@ async fn a_mint_with_the_token_from_before_makes_nothing_and_ends_nothing() {
     let (old, new) = rotated(&sessions).await;
     let session = alive(&sessions, &new).await.unwrap();
     clock.advance(20 * S);
-    let mint = Mint { kind: Kind::Fixed, ttl: None, name: None, origin: crate::Origin::default() };
+    let mint = Mint {
+        kind: Kind::Fixed,
+        ttl: None,
+        name: None,
+        scopes: None,
+        origin: crate::Origin::default(),
+    };
     let refused = sessions.mint(&session, old, mint).await;
     assert!(matches!(refused, Err(SessionError::Dead(Dead::Unknown))), "{refused:?}");
     assert!(alive(&sessions, &new).await.is_some());

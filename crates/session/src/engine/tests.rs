@@ -32,6 +32,7 @@ pub(super) fn engine(binding: Binding) -> (Sessions, ManualClock) {
 pub(super) fn login(ip: &str) -> Login {
     let subject = Subject {
         id: Uuid::from_u128(7),
+        external: None,
         username: "ann@example.com".into(),
         display_name: "Ann".into(),
         roles: ["admin", "user"].map(Box::from).into(),
@@ -51,7 +52,7 @@ pub(super) fn presented(token: &Token) -> Presented {
 }
 
 fn mint(kind: Kind, ttl: Option<Duration>) -> Mint {
-    Mint { kind, ttl, name: None, origin: Origin::default() }
+    Mint { kind, ttl, name: None, scopes: None, origin: Origin::default() }
 }
 
 pub(super) async fn alive(sessions: &Sessions, token: &Token) -> Option<Session> {

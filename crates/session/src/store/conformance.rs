@@ -118,6 +118,8 @@ macro_rules! for_each_case {
                 the_spared_session_lives_on_and_is_raised
                 a_spared_session_of_a_higher_generation_is_not_lowered
                 a_spared_session_stays_as_it_is_without_a_generation
+                an_external_subject_and_scopes_are_part_of_every_answer
+                an_external_subject_is_none_of_our_users_whatever_it_is_called
             ]
             values: [
                 a_live_session_begins_without_values_and_a_dead_one_has_none

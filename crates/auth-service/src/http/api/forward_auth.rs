@@ -19,7 +19,7 @@ use utoipa::OpenApi as _;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::openapi::ForwardAuthProblems;
-use decision::{Demand, decide};
+use decision::{ReadDemand, decide};
 use original_request::OriginalRequest;
 use session::{Intent, Session};
 
@@ -27,12 +27,36 @@ use session::{Intent, Session};
 const LOGIN: HeaderName = HeaderName::from_static("x-auth-login");
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(auth_request, forward_auth, ext_authz, ext_authz_role, check::check))]
+#[openapi(paths(
+    auth_request,
+    forward_auth,
+    ext_authz,
+    ext_authz_role,
+    ext_authz_scope,
+    ext_authz_external,
+    check::check
+))]
 struct Endpoints;
 
 /// The endpoints as they are described, for `GET`.
 pub(crate) fn document() -> utoipa::openapi::OpenApi {
     Endpoints::openapi()
+}
+
+/// What a proxy demands of a session; with any other parameter, nobody passes.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it is only described: each may come several times")]
+struct DemandQuery {
+    /// The role that the session must act in.
+    #[param(nullable = false)]
+    role: Option<String>,
+    /// The scope that it must have, unless it has none and may do all that its role may.
+    #[param(nullable = false)]
+    scope: Option<String>,
+    /// `true` lets the users of backends pass too, with `Remote-External: true`.
+    #[param(nullable = false)]
+    external: Option<bool>,
 }
 
 /// Forward auth for nginx.
@@ -41,16 +65,17 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 /// browser's navigation names the login page in `X-Auth-Login` instead.
 #[utoipa::path(
     get, path = "/authz/auth-request", tag = "Forward auth",
-    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in; with any other parameter, nobody passes")),
+    params(DemandQuery),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
-        ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
+        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
     )), ForwardAuthProblems)
 )]
 pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let error = match decide(&app, &parts, &Demand::queried(&parts), Intent::Use).await {
+    let error = match decide(&app, &parts, &ReadDemand::queried(&parts), Intent::Use).await {
         Ok(session) => return allowed(&session),
         Err(error) => error,
     };
@@ -68,16 +93,17 @@ pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) 
 /// is sent to the login page, with the URL of `X-Forwarded-Proto`, `-Host` and `-Uri` as `next`.
 #[utoipa::path(
     get, path = "/authz/forward-auth", tag = "Forward auth",
-    params(("role" = Option<String>, Query, nullable = false, description = "The role that the session must act in; with any other parameter, nobody passes")),
+    params(DemandQuery),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
-        ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
+        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
     )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn forward_auth(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let decision = decide(&app, &parts, &Demand::queried(&parts), Intent::Use).await;
+    let decision = decide(&app, &parts, &ReadDemand::queried(&parts), Intent::Use).await;
     answer(&app, decision, &OriginalRequest::by_headers(&parts))
 }
 
@@ -92,12 +118,13 @@ pub(crate) async fn forward_auth(State(app): State<Arc<App>>, request: Request) 
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
-        ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
+        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
     )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn ext_authz(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let decision = decide(&app, &parts, &Demand::default(), Intent::Use).await;
+    let decision = decide(&app, &parts, &ReadDemand::default(), Intent::Use).await;
     answer(&app, decision, &OriginalRequest::by_path(&parts, original_request::below_endpoint))
 }
 
@@ -113,13 +140,57 @@ pub(crate) async fn ext_authz(State(app): State<Arc<App>>, request: Request) -> 
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "Let it pass, with these headers set", headers(
         ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
-        ("Remote-Groups" = String), ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
+        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
     )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn ext_authz_role(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let (role, path) = original_request::role_and_path(&parts);
-    let decision = decide(&app, &parts, &Demand::of_role(role), Intent::Use).await;
+    let (role, path) = original_request::named_and_path(&parts, original_request::EXT_AUTHZ_ROLE);
+    let decision = decide(&app, &parts, &ReadDemand::of_role(role), Intent::Use).await;
+    answer(&app, decision, &OriginalRequest::by_path(&parts, path))
+}
+
+/// Forward auth for Envoy, for one scope.
+///
+/// The same for a scope. A session without scopes passes.
+#[utoipa::path(
+    get, path = "/authz/ext-authz-scope/{scope}/{path}", tag = "Forward auth",
+    params(
+        ("scope" = String, Path, description = "The scope that the session must have, percent-encoded"),
+        ("path" = String, Path, description = "The path that was asked for")
+    ),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "Let it pass, with these headers set", headers(
+        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
+        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
+        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+    )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
+)]
+pub(crate) async fn ext_authz_scope(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let (scope, path) = original_request::named_and_path(&parts, original_request::EXT_AUTHZ_SCOPE);
+    let decision = decide(&app, &parts, &ReadDemand::of_scope(scope), Intent::Use).await;
+    answer(&app, decision, &OriginalRequest::by_path(&parts, path))
+}
+
+/// Forward auth for Envoy, also for the users of backends.
+///
+/// The same for every user: that of a backend comes with `Remote-External: true`.
+#[utoipa::path(
+    get, path = "/authz/ext-authz-external/{path}", tag = "Forward auth",
+    params(("path" = String, Path, description = "The path that was asked for")),
+    security(("bearer" = []), ("token" = []), ("cookie" = [])),
+    responses((status = 200, description = "Let it pass, with these headers set", headers(
+        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
+        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
+        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+    )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
+)]
+pub(crate) async fn ext_authz_external(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let decision = decide(&app, &parts, &ReadDemand::of_every_user(), Intent::Use).await;
+    let path = original_request::below_external_endpoint;
     answer(&app, decision, &OriginalRequest::by_path(&parts, path))
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct IntrospectForm {
 pub(crate) struct Introspection {
     /// Whether it lives.
     active: bool,
-    /// The user's id.
+    /// The user's id; of an external one what its backend calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     sub: Option<String>,
@@ -45,7 +45,11 @@ pub(crate) struct Introspection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     username: Option<String>,
-    /// The role that the session acts in.
+    /// Whether the user is none of ours; absent where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    external: Option<bool>,
+    /// The role that the session acts in, and the scopes that it is narrowed to.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     scope: Option<String>,
@@ -90,9 +94,13 @@ pub(crate) async fn introspect(
 fn of(session: &Session) -> Introspection {
     Introspection {
         active: true,
-        sub: Some(session.subject.id.to_string()),
+        sub: Some(session.subject.public_id().into_owned()),
+        external: session.subject.is_external().then_some(true),
         username: Some(session.subject.username.to_string()),
-        scope: Some(session.role().to_owned()),
+        scope: Some(match &session.scopes {
+            Some(scopes) => format!("{} {}", session.role(), scopes.as_str()),
+            None => session.role().to_owned(),
+        }),
         token_type: Some("Bearer"),
         iat: Some(session.created_at_ms.div_euclid(1000)),
         exp: Some(session.expires_at_ms.div_euclid(1000)),

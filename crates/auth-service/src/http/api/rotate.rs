@@ -13,6 +13,7 @@ use crate::http::extract::body::OptionalJson;
 use crate::http::extract::caller::present;
 use crate::http::openapi::RotateProblems;
 use crate::http::reply;
+use crate::operations::access::Admission;
 use crate::operations::rotation;
 use session::Intent;
 
@@ -36,7 +37,7 @@ pub(crate) async fn rotate_session(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     // The rotation itself is the use: until it is known to be allowed, the token is only looked at.
-    let caller = present(&app, &parts, Intent::Look).await?;
+    let caller = present(&app, &parts, Intent::Look, Admission::AllUsers).await?;
     let request = Request::from_parts(parts, body);
     let OptionalJson(RotateRequest { role }) = OptionalJson::from_request(request, &()).await?;
     let issued = rotation::rotate(&app.domain, &caller, role.as_deref()).await?;

@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::http::error::ApiError;
+use crate::http::extract::caller::AnySession;
 use crate::http::openapi::TokenProblems;
 use crate::http::reply;
-use crate::operations::caller::Caller;
 use crate::view;
 
 /// My session.
@@ -18,6 +18,6 @@ use crate::view;
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
     responses((status = 200, description = "The session, after this use", body = SessionView), TokenProblems)
 )]
-pub(crate) async fn get_session(caller: Caller) -> Result<Response, ApiError> {
+pub(crate) async fn get_session(AnySession(caller): AnySession) -> Result<Response, ApiError> {
     reply::json(StatusCode::OK, &view::session(&caller.session, None))
 }

@@ -12,10 +12,10 @@ use utoipa::IntoParams;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body;
+use crate::http::extract::caller::AnyUser;
 use crate::http::extract::path::Path;
 use crate::http::openapi::{ListProblems, OneProblems, TokenProblems};
 use crate::http::reply;
-use crate::operations::caller::Caller;
 use crate::operations::sessions;
 use crate::view;
 
@@ -42,7 +42,7 @@ enum Keep {
 )]
 pub(crate) async fn list_sessions(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    AnyUser(caller): AnyUser,
 ) -> Result<Response, ApiError> {
     let own = Some(caller.session.id);
     let sessions = sessions::list_own(&app.domain, &caller).await?;
@@ -59,7 +59,7 @@ pub(crate) async fn list_sessions(
 )]
 pub(crate) async fn end_session(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    AnyUser(caller): AnyUser,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let own = sessions::end_own(&app.domain, &caller, &id).await?;
@@ -79,7 +79,7 @@ pub(crate) async fn end_session(
 )]
 pub(crate) async fn end_sessions(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    AnyUser(caller): AnyUser,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let EndQuery { keep } = body::query(&uri)?;

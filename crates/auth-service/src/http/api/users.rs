@@ -21,7 +21,7 @@ use crate::http::openapi::{
     CreateUserProblems, DeleteUserProblems, ListUsersProblems, OneProblems, UpdateUserProblems,
 };
 use crate::http::reply;
-use crate::operations::access::visible;
+use crate::operations::access::{Admission, visible};
 use crate::operations::accounts::{self, Creator};
 use crate::operations::caller::Caller;
 use crate::operations::client::Client;
@@ -89,7 +89,7 @@ pub(crate) async fn create_user(
     let caller = if app.domain.open_signup {
         present_if_any(&app, &parts).await?
     } else {
-        Some(present(&app, &parts, Intent::Use).await?)
+        Some(present(&app, &parts, Intent::Use, Admission::OwnUsers).await?)
     };
     let creator = Creator::of(&app.domain, caller.as_ref())?;
     let Json(new): Json<CreateUserRequest> =

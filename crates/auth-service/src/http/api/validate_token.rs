@@ -141,7 +141,7 @@ fn printable(request_id: &str) -> &str {
 
 /// The description of the client must be readable: passed over, it would be no different from a
 /// client that nothing is known of, and a bound session would not be checked.
-fn seen_at(client: Option<&Client>) -> Result<SeenAt, ApiError> {
+pub(super) fn seen_at(client: Option<&Client>) -> Result<SeenAt, ApiError> {
     let Some(client) = client else {
         return Ok(SeenAt::default());
     };

@@ -13,29 +13,41 @@ use session::{Intent, Presented, SeenAt, Token};
 use super::client::client_of;
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use crate::operations::access::{is_admin, require_admin};
+use crate::operations::access::{Admission, is_admin, require_admin};
 use crate::operations::caller::{self, Caller};
 use crate::operations::client::Client;
 
 /// A caller whose session acts as an admin.
 pub(crate) struct Admin(pub(crate) Caller);
 
-/// The caller by the token that a request carries.
-pub(crate) async fn present(app: &App, parts: &Parts, intent: Intent) -> Result<Caller, ApiError> {
+/// A caller who need not be one of our own users: for what concerns nothing but sessions.
+pub(crate) struct AnyUser(pub(crate) Caller);
+
+/// A caller whose session may also be narrowed to scopes: for what only looks at it.
+pub(crate) struct AnySession(pub(crate) Caller);
+
+/// The caller by the token that a request carries, if its session is admitted.
+pub(crate) async fn present(
+    app: &App,
+    parts: &Parts,
+    intent: Intent,
+    admission: Admission,
+) -> Result<Caller, ApiError> {
     let client = client_of(parts, &app.client_addresses);
     let seen = client.seen_at();
-    present_from(app, parts, intent, client, &seen).await
+    present_from(app, parts, intent, (client, &seen), admission).await
 }
 
 /// The same by a backend, which says nothing of the client it acts for.
 pub(crate) async fn present_by_backend(app: &App, parts: &Parts) -> Result<Caller, ApiError> {
-    present_from(app, parts, Intent::Use, Client::unknown(), &SeenAt::default()).await
+    let client = (Client::unknown(), &SeenAt::default());
+    present_from(app, parts, Intent::Use, client, Admission::AllSessions).await
 }
 
 /// The caller of a request that may come without one: a credential that opens nothing is none.
 /// An ambiguous one, or one that the store does not answer for, is an error here too.
 pub(crate) async fn present_if_any(app: &App, parts: &Parts) -> Result<Option<Caller>, ApiError> {
-    match present(app, parts, Intent::Use).await {
+    match present(app, parts, Intent::Use, Admission::OwnUsers).await {
         Ok(caller) => Ok(Some(caller)),
         Err(ApiError::MissingToken | ApiError::InvalidToken(_)) => Ok(None),
         Err(error) => Err(error),
@@ -60,12 +72,13 @@ async fn present_from(
     app: &App,
     parts: &Parts,
     intent: Intent,
-    client: Client,
-    seen: &SeenAt,
+    (client, seen): (Client, &SeenAt),
+    admission: Admission,
 ) -> Result<Caller, ApiError> {
     let carried = Carried::find(&parts.headers, &app.cookie.name)?.ok_or(ApiError::MissingToken)?;
     let presented = read(carried, intent)?;
     let session = caller::present(&app.domain, presented, seen).await?;
+    admission.admit(&session)?;
     let from_named_origin = parts.extensions.get::<FromNamedOrigin>().is_some();
     // INVARIANT: what acts as an admin is changed from our own pages only, whatever other origins
     // are let in.
@@ -83,7 +96,33 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        present(&Arc::<App>::from_ref(state), parts, Intent::Use).await
+        present(&Arc::<App>::from_ref(state), parts, Intent::Use, Admission::OwnUsers).await
+    }
+}
+
+impl<S> FromRequestParts<S> for AnyUser
+where
+    Arc<App>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let app = Arc::<App>::from_ref(state);
+        present(&app, parts, Intent::Use, Admission::AllUsers).await.map(Self)
+    }
+}
+
+impl<S> FromRequestParts<S> for AnySession
+where
+    Arc<App>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let app = Arc::<App>::from_ref(state);
+        present(&app, parts, Intent::Use, Admission::AllSessions).await.map(Self)
     }
 }
 

@@ -18,6 +18,10 @@ pub(crate) struct SessionRow {
     /// `None` before its first use.
     pub(crate) last_used: Option<Moment>,
     pub(crate) time_left: String,
+    /// When it ends unused.
+    pub(crate) ends: Moment,
+    /// What it is narrowed to; empty where it is not.
+    pub(crate) scopes: String,
     /// Whether it is the one that looks.
     pub(crate) current: bool,
 }
@@ -44,6 +48,8 @@ impl SessionRow {
             last_used: (session.refresh_count > 0)
                 .then(|| Moment::ago(session.last_used_at_ms, now_ms)),
             time_left: in_words(session.expires_in),
+            ends: Moment::date(session.expires_at_ms),
+            scopes: session.scopes.as_ref().map(ToString::to_string).unwrap_or_default(),
             current: session.id == own,
         }
     }

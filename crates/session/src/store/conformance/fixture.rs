@@ -110,6 +110,7 @@ impl Fixture {
             subject: subject(Uuid::from_bytes(random()), "ann@example.com"),
             role: 0,
             generation: 1,
+            scopes: None,
             name: None,
             ttl: self.unit * 4,
             max_lifetime: self.unit * 10,
@@ -219,6 +220,7 @@ pub(crate) fn subject(id: Uuid, username: &str) -> Arc<Subject> {
     let roles = ["admin".into(), "user".into(), "guest".into()];
     Arc::new(Subject {
         id,
+        external: None,
         username: username.into(),
         display_name: "Ann".into(),
         roles: roles.into(),

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::Fixture;
-use super::fixture::{Held, fresh_id, someone, subject};
-use crate::{Ending, Kind, NewSession, SessionId, Subject};
+use super::fixture::{
+    Client, Held, alive, end_of, fresh_digest, fresh_id, held, look, someone, subject, use_of,
+};
+use crate::{
+    Cursor, Ending, ExternalId, Insertion, Kind, NewSession, Scopes, Session, SessionId, Subject,
+};
 
 async fn listed(fixture: &Fixture, subject: Uuid) -> Vec<SessionId> {
     let sessions = fixture.store.list(subject).await.unwrap();
@@ -130,4 +134,60 @@ pub(crate) async fn a_spared_session_stays_as_it_is_without_a_generation(fixture
     assert_eq!(fixture.look_live(spared).await.generation, 3);
     let foreign = Ending { below_generation: None, keep: Some(fresh_id()) };
     assert_eq!(end(fixture, ann.id, foreign).await, [spared.id]);
+}
+
+fn external(id: &str) -> Arc<Subject> {
+    let external = ExternalId::parse(id).unwrap();
+    let known = subject(external.subject_id(), "ann@example.com");
+    Arc::new(Subject { external: Some(external), ..(*known).clone() })
+}
+
+pub(crate) async fn an_external_subject_and_scopes_are_part_of_every_answer(fixture: &Fixture) {
+    let names: Vec<String> = (0..32).map(|number| format!("{number:064}")).collect();
+    let ann = external(&format!("50%/{}", fresh_id().uuid()));
+    let new = NewSession {
+        subject: Arc::clone(&ann),
+        scopes: Scopes::parse(&names),
+        generation: 0,
+        ..fixture.new_session()
+    };
+    assert!(new.scopes.is_some());
+    let whole = |session: &Session| {
+        assert_eq!(session.subject, ann);
+        assert_eq!(session.scopes, new.scopes);
+    };
+    let inserted = fixture.store.insert(&new, 0).await.unwrap();
+    let Insertion::Created { session, .. } = inserted else { panic!("{inserted:?}") };
+    whole(&session);
+    for presented in [look(held(&new)), use_of(held(&new))] {
+        whole(&alive(fixture.touch(presented).await));
+    }
+    let digest = fresh_digest();
+    let client = Client::BOB.digest();
+    whole(&alive(fixture.store.rotate(&use_of(held(&new)), digest, None, client).await.unwrap()));
+    whole(&fixture.store.list(ann.id).await.unwrap()[0]);
+    let (mut next, mut found) = (Some(Cursor::START), None);
+    while let (Some(cursor), None) = (next, &found) {
+        let page = fixture.store.scan(cursor).await.unwrap();
+        found = page.sessions.into_iter().find(|session| session.id == new.id);
+        next = page.next;
+    }
+    whole(&found.unwrap());
+    let ending = Ending { below_generation: Some(9), keep: Some(new.id) };
+    assert_eq!(end(fixture, ann.id, ending).await, []);
+    whole(&alive(fixture.touch(end_of(Held { digest, ..held(&new) })).await));
+}
+
+pub(crate) async fn an_external_subject_is_none_of_our_users_whatever_it_is_called(
+    fixture: &Fixture,
+) {
+    let ours = someone();
+    let theirs = external(&ours.id.to_string());
+    let (own, foreign) = (fixture.open_for(&ours, 5).await, fixture.open_for(&theirs, 5).await);
+    assert_eq!(listed(fixture, ours.id).await, [own.id]);
+    assert_eq!(listed(fixture, theirs.id).await, [foreign.id]);
+    let everything = Ending::default();
+    assert_eq!(end(fixture, theirs.id, everything).await, [foreign.id]);
+    assert!(fixture.lives(own).await);
+    assert_eq!(end(fixture, ours.id, everything).await, [own.id]);
 }

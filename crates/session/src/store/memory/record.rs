@@ -15,7 +15,9 @@ use super::values::StoredValues;
 use super::wall_clock::Now;
 use super::wheel::Links;
 use crate::expiry::{Expiry, Ms};
-use crate::{ClientDigest, Kind, NewSession, Origin, SecretDigest, Session, SessionId, Subject};
+use crate::{
+    ClientDigest, Kind, NewSession, Origin, Scopes, SecretDigest, Session, SessionId, Subject,
+};
 
 /// A role that no subject has.
 const NO_ROLE: u8 = u8::MAX;
@@ -43,6 +45,7 @@ pub(super) struct Record {
 #[derive(Default)]
 struct Extra {
     name: Option<Arc<str>>,
+    scopes: Option<Scopes>,
     /// The age of the login when the session was opened.
     login_age: Duration,
     values: Option<Box<StoredValues>>,
@@ -85,14 +88,18 @@ impl Record {
         subject: Arc<Subject>,
         agent: Option<Arc<UserAgent>>,
     ) -> Self {
-        let Stored { name, login_age, values, rotation, .. } = stored;
-        let rare = name.is_some() || !login_age.is_zero() || values.is_some() || rotation.is_some();
+        let Stored { name, scopes, login_age, values, rotation, .. } = stored;
+        let rare = name.is_some()
+            || scopes.is_some()
+            || !login_age.is_zero()
+            || values.is_some()
+            || rotation.is_some();
         Self {
             id: stored.id,
             digest: stored.digest,
             subject,
             agent,
-            extra: rare.then(|| Box::new(Extra { name, login_age, values, rotation })),
+            extra: rare.then(|| Box::new(Extra { name, scopes, login_age, values, rotation })),
             generation: stored.generation,
             uses: stored.uses,
             links: Links::NONE,
@@ -161,6 +168,11 @@ impl Record {
         self.extra.as_ref()?.name.as_deref()
     }
 
+    /// What it is narrowed to.
+    pub(super) fn scopes(&self) -> Option<&Scopes> {
+        self.extra.as_ref()?.scopes.as_ref()
+    }
+
     /// The age of the login when the session was opened.
     pub(super) fn login_age(&self) -> Duration {
         self.extra.as_ref().map_or(Duration::ZERO, |extra| extra.login_age)
@@ -186,6 +198,7 @@ impl Record {
             subject: Arc::clone(&self.subject),
             role: if self.role == NO_ROLE { usize::MAX } else { usize::from(self.role) },
             generation: self.generation,
+            scopes: self.scopes().cloned(),
             name: self.extra.as_ref().and_then(|extra| extra.name.clone()),
             origin: Origin {
                 ip: self.ip,
@@ -204,10 +217,10 @@ impl Record {
 
 impl Extra {
     fn of(new: &NewSession) -> Option<Box<Self>> {
-        let rare = new.name.is_some() || !new.login_age.is_zero();
+        let rare = new.name.is_some() || new.scopes.is_some() || !new.login_age.is_zero();
         rare.then(|| {
-            let (name, login_age) = (new.name.clone(), new.login_age);
-            Box::new(Self { name, login_age, ..Self::default() })
+            let (name, scopes, login_age) = (new.name.clone(), new.scopes.clone(), new.login_age);
+            Box::new(Self { name, scopes, login_age, ..Self::default() })
         })
     }
 }

@@ -1,8 +1,8 @@
 //! A session as bytes that outlive the process, and back. Times are milliseconds of the clock that
 //! the store lives by, which goes on where it was when the process comes back.
 //!
-//! A version, fields of a fixed place, texts with their lengths, a checksum over the id and all of
-//! it. The uses stand beside it, since they are written alone, and so do the values.
+//! A version, fields of a fixed place, texts with their lengths, what few sessions have, a checksum
+//! over the id and all of it. The uses stand beside it, since they are written alone, and so do the values.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -15,10 +15,19 @@ use super::record::Record;
 use super::rotation::LatestRotation;
 use super::values::StoredValues;
 use crate::expiry::{Expiry, Ms};
-use crate::{ClientDigest, Kind, SecretDigest, SessionId, Subject, Transport};
+use crate::{ClientDigest, ExternalId, Kind, Scopes, SecretDigest, SessionId, Subject, Transport};
 
 /// The version of these bytes.
 const VERSION: u8 = 1;
+
+/// What few sessions have stands behind all else: a byte that says what it is, and a text.
+///
+/// INVARIANT: what restricts a session, or states that its subject is none of our users, has 128 or
+/// more there, and a row with one that is unknown is unreadable: a version that does not understand a
+/// restriction lets no token pass. One below 128 that is unknown is skipped.
+const SCOPES: u8 = 128;
+const EXTERNAL: u8 = 129;
+const RESTRICTIONS: std::ops::RangeInclusive<u8> = SCOPES..=u8::MAX;
 
 /// A session that was stored, to be put into a record with what it shares with others.
 pub(super) struct Stored {
@@ -35,6 +44,7 @@ pub(super) struct Stored {
     pub(super) kind: Kind,
     pub(super) transport: Transport,
     pub(super) name: Option<Arc<str>>,
+    pub(super) scopes: Option<Scopes>,
     pub(super) login_age: Duration,
     pub(super) rotation: Option<Box<LatestRotation>>,
     pub(super) values: Option<Box<StoredValues>>,
@@ -85,6 +95,14 @@ pub(super) fn row(record: &Record) -> Row {
             out.extend(rotation.client.to_bytes());
         }
     }
+    if let Some(scopes) = record.scopes() {
+        out.push(SCOPES);
+        text(&mut out, scopes.as_str());
+    }
+    if let Some(external) = &subject.external {
+        out.push(EXTERNAL);
+        text(&mut out, external.as_str());
+    }
     let checksum = checksum(record.id, &out);
     out.extend(checksum);
     let used_ms = Ms::of(expiry.last_used()).get();
@@ -131,15 +149,19 @@ impl Stored {
         let (username, display_name) = (from.text()?.into(), from.text()?.into());
         let roles = (0..from.byte()?).map(|_| from.text().map(Into::into));
         let roles = roles.collect::<Option<_>>()?;
-        let subject = Arc::new(Subject { id: subject, username, display_name, roles });
         let (agent, name) = (from.optional_text()?, from.optional_text()?);
         let rotation = from.rotation()?;
+        let Rare { scopes, external } = from.rare()?;
+        if external.as_ref().is_some_and(|external| external.subject_id() != subject) {
+            return None;
+        }
+        let subject = Arc::new(Subject { id: subject, external, username, display_name, roles });
         let expiry = Expiry::stored(idle, Ms::new(row.used_ms), absolute);
         let values = match values {
             Some(bytes) => Some(Box::new(read_values(bytes)?)),
             None => None,
         };
-        from.0.is_empty().then_some(Self {
+        Some(Self {
             id,
             digest,
             subject,
@@ -153,6 +175,7 @@ impl Stored {
             kind,
             transport,
             name: name.map(Into::into),
+            scopes,
             login_age,
             rotation,
             values,
@@ -189,6 +212,13 @@ fn checksum(id: SessionId, record: &[u8]) -> [u8; 4] {
     hasher.update(id.uuid().as_bytes());
     hasher.update(record);
     hasher.finalize().to_be_bytes()
+}
+
+/// What few sessions have.
+#[derive(Default)]
+struct Rare {
+    scopes: Option<Scopes>,
+    external: Option<ExternalId>,
 }
 
 /// What is left to be read.
@@ -230,6 +260,21 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// All that is left.
+    fn rare(&mut self) -> Option<Rare> {
+        let mut rare = Rare::default();
+        while !self.0.is_empty() {
+            let (tag, text) = (self.byte()?, self.text()?);
+            match tag {
+                SCOPES => rare.scopes = Some(Scopes::parse(&text.split(' ').collect::<Vec<_>>())?),
+                EXTERNAL => rare.external = Some(ExternalId::parse(text)?),
+                tag if RESTRICTIONS.contains(&tag) => return None,
+                _ => {}
+            }
+        }
+        Some(rare)
+    }
+
     fn rotation(&mut self) -> Option<Option<Box<LatestRotation>>> {
         if self.byte()? == 0 {
             return Some(None);
@@ -238,5 +283,47 @@ impl<'a> Reader<'a> {
         let at = Duration::from_millis(self.ms()?.get());
         let client = ClientDigest::from_bytes(self.array()?);
         Some(Some(Box::new(LatestRotation { replaced, at, client })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::{Fixture, someone};
+
+    /// A row of a session, with this behind what all sessions have.
+    fn extended(extension: &[u8], subject: Arc<Subject>) -> (SessionId, Row) {
+        let new = crate::NewSession { subject, ..Fixture::memory().new_session() };
+        let record = Record::new(&new, Arc::clone(&new.subject), None, Duration::from_secs(5));
+        let row = row(&record);
+        let mut bytes = row.record.to_vec();
+        bytes.truncate(bytes.len() - 4);
+        bytes.extend(extension);
+        let checksum = checksum(new.id, &bytes);
+        bytes.extend(checksum);
+        (new.id, Row { record: bytes.into(), ..row })
+    }
+
+    #[test]
+    fn a_restriction_that_is_not_understood_makes_a_row_unreadable_and_nothing_else_does() {
+        let external = ExternalId::parse("42").unwrap();
+        let theirs = Arc::new(Subject { id: external.subject_id(), ..(*someone()).clone() });
+        for (extension, is_readable) in [
+            (&[][..], true),
+            (&[127, 0, 0, 0, 1, b'x'], true),
+            (&[128, 0, 0, 0, 1, b'x'], true),
+            (&[128, 0, 0, 0, 1, b' '], false),
+            (&[128, 0, 0, 0, 0], false),
+            (&[129, 0, 0, 0, 2, b'4', b'2'], true),
+            (&[129, 0, 0, 0, 2, b'4', b'3'], false),
+            (&[130, 0, 0, 0, 0], false),
+            (&[255, 0, 0, 0, 0], false),
+            (&[128], false),
+        ] {
+            let (id, row) = extended(extension, Arc::clone(&theirs));
+            assert_eq!(Stored::read(id, &row, None).is_some(), is_readable, "{extension:?}");
+        }
+        let (id, row) = extended(&[129, 0, 0, 0, 2, b'4', b'2'], someone());
+        assert!(Stored::read(id, &row, None).is_none(), "it is another subject's id");
     }
 }

@@ -149,6 +149,9 @@ impl<'a> Record<'a> {
     fn session(mut self, id: SessionId, now_ms: u64) -> Option<Session> {
         let subject_id = Uuid::from_bytes(*self.fields.array::<16>()?);
         let fields = Fields::read(&mut self.fields)?;
+        if fields.external.as_ref().is_some_and(|external| external.subject_id() != subject_id) {
+            return None;
+        }
         let ends = if self.idle > 0 { self.life.min(self.used + self.idle) } else { self.life };
         let created = self.created;
         let after = |units: u64| created + (units << self.shift);
@@ -166,10 +169,12 @@ impl<'a> Record<'a> {
             expires_in: Duration::from_millis(after(ends).saturating_sub(now_ms)),
             login_age: fields.login_age + Duration::from_millis(now_ms.saturating_sub(created)),
             refresh_count: self.count,
+            scopes: fields.scopes,
             name: fields.name.map(Arc::from),
             origin: fields.origin,
             subject: Arc::new(Subject {
                 id: subject_id,
+                external: fields.external,
                 display_name: fields.display_name.unwrap_or_else(|| fields.username.clone()),
                 username: fields.username,
                 roles: fields.roles.into(),

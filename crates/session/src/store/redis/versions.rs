@@ -119,9 +119,14 @@ async fn a_restriction_that_is_not_understood_lets_no_token_pass_and_ends_with_t
     for (field, passes) in [
         (&[4, 1][..], true),
         (&[127], true),
-        (&[128, 4, b'r', b'e', b'a', b'd'], false),
+        (&[128, 4, b'r', b'e', b'a', b'd'], true),
+        (&[128, 4, b'r', b'e', b'a'], false),
+        (&[128, 4, b'r', b'e', b'a', b' '], false),
+        (&[128], false),
+        // The id is not the one of this subject.
         (&[129, b'4', b'2'], false),
         (&[130], false),
+        (&[131, 1], false),
         (&[255, 0], false),
     ] {
         let new = new_session();

@@ -12,7 +12,7 @@ use serde::Serialize;
 use session::{Intent, Session};
 use utoipa::ToSchema;
 
-use super::decision::{Demand, decide};
+use super::decision::{ReadDemand, decide};
 use super::identity_headers;
 use super::original_request::OriginalRequest;
 use crate::http::app::App;
@@ -94,7 +94,7 @@ pub(crate) async fn check(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, _) = request.into_parts();
-    let decision = decide(&app, &parts, &Demand::queried(&parts), Intent::Look).await;
+    let decision = decide(&app, &parts, &ReadDemand::queried(&parts), Intent::Look).await;
     let original = OriginalRequest::by_headers(&parts);
     let check = Check {
         method: parts.method.to_string(),

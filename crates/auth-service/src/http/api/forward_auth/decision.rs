@@ -1,6 +1,6 @@
 //! The one decision that all forward-auth endpoints ask for.
 //!
-//! INVARIANT: it rests on the session, and on the role that the proxy's own configuration asks for.
+//! INVARIANT: it rests on the session, and on what the proxy's own configuration demands of one.
 //! No forwarded path, host or address has a part in it.
 
 use std::borrow::Cow;
@@ -14,35 +14,50 @@ use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::caller;
 use crate::http::extract::client::seen_by_proxy;
+use crate::operations::access::Demand;
 use crate::operations::validation;
 
-/// What a proxy's configuration demands of a session.
+/// What a proxy's configuration demands of a session, as it was read.
 #[derive(Default)]
-pub(super) struct Demand<'a> {
-    roles: Vec<Cow<'a, str>>,
+pub(super) struct ReadDemand<'a> {
+    demand: Demand<'a>,
     /// Whether it demands something that is not known here.
     is_unknown: bool,
 }
 
-impl<'a> Demand<'a> {
+impl<'a> ReadDemand<'a> {
     /// What the query demands. A parameter that is not known may be a misspelt `role`, and must not
     /// let every session pass. It is not the client's: the printed configurations keep that out.
     pub(super) fn queried(parts: &'a Parts) -> Self {
-        let mut demand = Self::default();
+        let mut read = Self::default();
         let query = parts.uri.query().unwrap_or_default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            if name == "role" {
-                demand.roles.push(value);
-            } else {
-                demand.is_unknown = true;
+            match &*name {
+                "role" => read.demand.roles.push(value),
+                "scope" => read.demand.scopes.push(value),
+                "external" if value == "true" => read.demand.accepts_external = true,
+                _ => read.is_unknown = true,
             }
         }
-        demand
+        read
     }
 
     /// That the session acts in this role.
     pub(super) fn of_role(role: Cow<'a, str>) -> Self {
-        Self { roles: vec![role], is_unknown: false }
+        let demand = Demand { roles: vec![role], ..Demand::default() };
+        Self { demand, is_unknown: false }
+    }
+
+    /// That the session has this scope, unless it is narrowed to none.
+    pub(super) fn of_scope(scope: Cow<'a, str>) -> Self {
+        let demand = Demand { scopes: vec![scope], ..Demand::default() };
+        Self { demand, is_unknown: false }
+    }
+
+    /// That the session is one of our users or that of a user whom only a backend knows.
+    pub(super) fn of_every_user() -> Self {
+        let demand = Demand { accepts_external: true, ..Demand::default() };
+        Self { demand, is_unknown: false }
     }
 }
 
@@ -50,7 +65,7 @@ impl<'a> Demand<'a> {
 pub(super) async fn decide(
     app: &App,
     parts: &Parts,
-    demand: &Demand<'_>,
+    read: &ReadDemand<'_>,
     intent: Intent,
 ) -> Result<Session, ApiError> {
     let carried = Carried::find(&parts.headers, &app.cookie.name)
@@ -59,15 +74,15 @@ pub(super) async fn decide(
     let presented =
         caller::read(carried, intent).inspect_err(|_| app.domain.figures.count_malformed())?;
     let seen = seen_by_proxy(parts, &app.client_addresses);
-    let roles = demand.roles.iter().map(AsRef::as_ref);
-    let session = validation::admit(&app.domain, presented, seen, roles).await?;
-    if demand.is_unknown {
+    let session = validation::admit(&app.domain, presented, seen, &read.demand).await?;
+    if read.is_unknown {
         return Err(ApiError::Forbidden(UNKNOWN_DEMAND));
     }
     Ok(session)
 }
 
-const UNKNOWN_DEMAND: &str = "the proxy may ask for `role` in its query, and nothing else";
+const UNKNOWN_DEMAND: &str =
+    "the proxy may ask for `role`, `scope` and `external=true` in its query, and for nothing else";
 
 /// Proxies know a refusal by 401 or 403 and take anything else for a failure.
 const TWO_TOKENS: ApiError = ApiError::InvalidToken("the request carries more than one token");

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use session::Session;
+use session::{Scopes, Session};
 
 /// The headers of every answer that lets a request pass.
 ///
@@ -15,13 +15,17 @@ pub(super) fn headers(session: &Session) -> HeaderMap {
         "" => &subject.username,
         name => name,
     };
-    let id = subject.id.to_string();
+    let id = subject.public_id();
+    let scopes = session.scopes.as_ref().map_or("*", Scopes::as_str);
+    let external = if subject.is_external() { "true" } else { "false" };
     let session_id = session.id.to_string();
     [
         ("remote-user", subject.username.as_ref()),
         ("remote-name", name),
         ("remote-email", &subject.username),
         ("remote-groups", session.role()),
+        ("remote-scopes", scopes),
+        ("remote-external", external),
         ("x-auth-user-id", &id),
         ("x-auth-session-id", &session_id),
     ]

@@ -20,8 +20,11 @@ const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with")
 
 /// Where Envoy asks.
 const EXT_AUTHZ: &str = "/authz/ext-authz";
-/// Where Envoy asks for a role.
-const EXT_AUTHZ_ROLE: &str = "/authz/ext-authz-role/";
+/// Where Envoy asks for a role, and where for a scope.
+pub(super) const EXT_AUTHZ_ROLE: &str = "/authz/ext-authz-role/";
+pub(super) const EXT_AUTHZ_SCOPE: &str = "/authz/ext-authz-scope/";
+/// Where Envoy lets the users of backends pass too.
+const EXT_AUTHZ_EXTERNAL: &str = "/authz/ext-authz-external";
 /// A longer URL is not come back to: it would not fit the buffers of every proxy.
 const NEXT_LIMIT: usize = 2048;
 
@@ -88,17 +91,23 @@ pub(super) fn below_endpoint(original: &str) -> Option<&str> {
     original.strip_prefix(EXT_AUTHZ)
 }
 
-/// The role in the path of Envoy's other endpoint, and how to find what follows it. A role that is no
-/// text is one that nobody has.
-pub(super) fn role_and_path(
-    parts: &Parts,
-) -> (Cow<'_, str>, impl FnOnce(&str) -> Option<&str> + use<>) {
+/// What follows Envoy's endpoint for every user.
+pub(super) fn below_external_endpoint(original: &str) -> Option<&str> {
+    original.strip_prefix(EXT_AUTHZ_EXTERNAL)
+}
+
+/// The role or scope in the path behind one of Envoy's other endpoints, and how to find what follows
+/// it. One that is no text is one that nobody has.
+pub(super) fn named_and_path<'a>(
+    parts: &'a Parts,
+    endpoint: &'static str,
+) -> (Cow<'a, str>, impl FnOnce(&str) -> Option<&str> + use<>) {
     let path = parts.uri.path();
-    let rest = path.strip_prefix(EXT_AUTHZ_ROLE).unwrap_or_default();
-    let role = rest.split('/').next().unwrap_or_default();
-    let start = EXT_AUTHZ_ROLE.len() + role.len();
-    let role = decoded(role).unwrap_or(Cow::Borrowed(""));
-    (role, move |original| original.get(start..))
+    let rest = path.strip_prefix(endpoint).unwrap_or_default();
+    let named = rest.split('/').next().unwrap_or_default();
+    let start = endpoint.len() + named.len();
+    let named = decoded(named).unwrap_or(Cow::Borrowed(""));
+    (named, move |original| original.get(start..))
 }
 
 /// A person follows a link or types an address; anything else wants a status.
@@ -258,7 +267,7 @@ mod tests {
             ("/authz/ext-authz-role/%ff/a", "", "/a"),
         ] {
             let parts = parts("GET", path, &[("host", "a.example"), ("x-forwarded-proto", "http")]);
-            let (found, rest) = role_and_path(&parts);
+            let (found, rest) = named_and_path(&parts, EXT_AUTHZ_ROLE);
             assert_eq!(found, role, "{path}");
             let original = OriginalRequest::by_path(&parts, rest);
             assert_eq!(original.url.unwrap(), format!("http://a.example{expected_path}"), "{path}");

@@ -27,6 +27,9 @@ pub(crate) struct TokenForm {
     name: String,
     kind: Kind,
     ttl: String,
+    /// As people write a list: with blanks or commas between two.
+    #[serde(default)]
+    scopes: String,
 }
 
 #[derive(Template)]
@@ -36,6 +39,8 @@ struct TokenPage<'a> {
     token: &'a str,
     name: &'a str,
     single_use: bool,
+    /// What it is narrowed to; empty where it is not.
+    scopes: &'a str,
     time_left: String,
     ends: Moment,
 }
@@ -49,11 +54,18 @@ pub(crate) async fn mint_token(
         kind: Some(view::kind_read(form.kind)),
         ttl: Some(form.ttl.trim().to_owned()).filter(|ttl| !ttl.is_empty()),
         name: Some(form.name.trim().to_owned()).filter(|name| !name.is_empty()),
+        scopes: scopes(&form.scopes),
     };
     match tokens::mint(&app.domain, &caller, wanted).await {
         Ok(issued) => show(&app, &caller, &issued).unwrap_or_else(ApiError::into_response),
         Err(error) => refused(&app, &caller, error.into()).await,
     }
+}
+
+/// The scopes that somebody typed; none where nothing was.
+fn scopes(typed: &str) -> Option<Vec<String>> {
+    let names = typed.split([' ', ',', '\n', '\r', '\t']).filter(|name| !name.is_empty());
+    Some(names.map(str::to_owned).collect::<Vec<_>>()).filter(|names| !names.is_empty())
 }
 
 fn show(app: &App, caller: &Caller, issued: &Issued) -> Result<Response, ApiError> {
@@ -63,6 +75,7 @@ fn show(app: &App, caller: &Caller, issued: &Issued) -> Result<Response, ApiErro
         token: issued.token.expose(),
         name: session.name.as_deref().unwrap_or("Your token"),
         single_use: session.kind == session::Kind::SingleUse,
+        scopes: session.scopes.as_ref().map_or("", session::Scopes::as_str),
         time_left: in_words(session.expires_in),
         ends: Moment::date(session.expires_at_ms),
     };

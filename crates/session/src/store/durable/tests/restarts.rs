@@ -2,7 +2,16 @@
 
 use super::*;
 use crate::store::conformance::{Client, Held, end_of, fresh_digest, held, look, someone, use_of};
-use crate::{AttemptKey, AttemptStore as _, Kind, NewSession, Origin, Transport, Verdict};
+use crate::{
+    AttemptKey, AttemptStore as _, ExternalId, Kind, NewSession, Origin, Scopes, Subject,
+    Transport, Verdict,
+};
+
+fn external(id: &str) -> Arc<Subject> {
+    let external = ExternalId::parse(id).unwrap();
+    let id = external.subject_id();
+    Arc::new(Subject { id, external: Some(external), ..(*someone()).clone() })
+}
 
 #[tokio::test]
 async fn a_session_stands_after_a_kill_as_it_stood_before() {
@@ -14,6 +23,8 @@ async fn a_session_stands_after_a_kill_as_it_stood_before() {
         role: 2,
         generation: 7,
         name: Some("a tool".into()),
+        scopes: Scopes::parse(&["reports:read", "a"]),
+        subject: external("50%/17"),
         login_age: Duration::from_secs(77),
         origin: Origin {
             ip: Some("2001:db9::7".parse().unwrap()),

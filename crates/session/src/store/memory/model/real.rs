@@ -114,6 +114,7 @@ impl Real {
             subject: subject(subject_id(plain.subject), "ann@example.com"),
             role: plain.role,
             generation: plain.generation,
+            scopes: None,
             name: None,
             ttl: Duration::from_millis(plain.ttl_ms),
             max_lifetime: Duration::from_millis(plain.max_ms),

@@ -6,16 +6,16 @@
 //!
 //! INVARIANT: a field that restricts what a session may do, or states that its subject is not one of our
 //! users, has 128 or more there, and a record with one that is unknown is unreadable: a node that
-//! does not understand a restriction lets no token pass. Reserved are 128 for scopes (each a length in one
-//! byte and so many characters), 129 for the text id of an external subject, of which the subject's id
-//! is then a `UUIDv8`, and 130 for a service user, with nothing behind it.
+//! does not understand a restriction lets no token pass. 128 is for scopes (each a length in one byte and
+//! so many characters), 129 for the text id of an external subject, of which the subject's id is then
+//! the `UUIDv8`; 130 is reserved for a service user, with nothing behind it.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::milliseconds;
 use super::packed::{unpack_name, unpack_phrases, unpack_title};
-use crate::{NewSession, Origin};
+use crate::{ExternalId, NewSession, Origin, Scopes};
 
 const RARE: u8 = 0;
 const USERNAME: u8 = 1;
@@ -31,6 +31,8 @@ const RARE_NAME: u8 = 1;
 const RARE_LOGIN_AGE: u8 = 2;
 /// From here on, what is unknown makes a record unreadable.
 const RARE_RESTRICTIONS: u8 = 128;
+const RARE_SCOPES: u8 = 128;
+const RARE_EXTERNAL: u8 = 129;
 
 /// The role that an empty field means.
 const DEFAULT_ROLE: &str = "user";
@@ -48,6 +50,8 @@ pub(super) struct Fields {
     pub(super) origin: Origin,
     pub(super) name: Option<Box<str>>,
     pub(super) login_age: Duration,
+    pub(super) scopes: Option<Scopes>,
+    pub(super) external: Option<ExternalId>,
 }
 
 impl Fields {
@@ -76,6 +80,10 @@ impl Fields {
         match field.array::<1>() {
             Some([RARE_NAME]) => self.name = Some(field.text(field.0.len() as u64)?),
             Some([RARE_LOGIN_AGE]) => self.login_age = Duration::from_millis(field.number(5)?),
+            Some([RARE_SCOPES]) => self.scopes = Some(field.scopes()?),
+            Some([RARE_EXTERNAL]) => {
+                self.external = Some(ExternalId::parse(&field.text(field.0.len() as u64)?)?);
+            }
             Some([RARE_RESTRICTIONS..=u8::MAX]) => return None,
             _ => {}
         }
@@ -113,6 +121,17 @@ pub(super) fn fields_of(new: &NewSession) -> Option<Vec<u8>> {
         let mut age = vec![RARE_LOGIN_AGE];
         push(&mut age, milliseconds(new.login_age), 5);
         push_field(&mut fields, RARE, &age);
+    }
+    if let Some(scopes) = &new.scopes {
+        let mut field = vec![RARE_SCOPES];
+        for scope in scopes.iter() {
+            field.push(u8::try_from(scope.len()).ok()?);
+            field.extend(scope.as_bytes());
+        }
+        push_field(&mut fields, RARE, &field);
+    }
+    if let Some(external) = &subject.external {
+        push_field(&mut fields, RARE, &[&[RARE_EXTERNAL], external.as_str().as_bytes()].concat());
     }
     Some(fields)
 }
@@ -169,6 +188,15 @@ impl<'a> Reader<'a> {
     pub(super) fn text(&mut self, length: u64) -> Option<Box<str>> {
         let bytes = self.take(usize::try_from(length).ok()?)?;
         std::str::from_utf8(bytes).ok().map(Box::from)
+    }
+
+    fn scopes(&mut self) -> Option<Scopes> {
+        let mut scopes = Vec::new();
+        while !self.0.is_empty() {
+            let length = self.number(1)?;
+            scopes.push(self.text(length)?);
+        }
+        Scopes::parse(&scopes)
     }
 
     fn address(&self) -> Option<IpAddr> {
