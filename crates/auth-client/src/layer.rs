@@ -17,18 +17,35 @@ use crate::{AuthClient, Refusal};
 pub struct RequireSession {
     client: AuthClient,
     role: Option<Arc<str>>,
+    scopes: Vec<Arc<str>>,
+    own_users_only: bool,
 }
 
 impl RequireSession {
     /// Lets any live session through.
     pub const fn new(client: AuthClient) -> Self {
-        Self { client, role: None }
+        Self { client, role: None, scopes: Vec::new(), own_users_only: false }
     }
 
     /// Lets only live sessions through that act in `role`.
     #[must_use]
     pub fn with_role(mut self, role: &str) -> Self {
         self.role = Some(role.into());
+        self
+    }
+
+    /// Lets only live sessions through that have this scope, or none at all and may do all that their
+    /// role may. Of several, all are needed.
+    #[must_use]
+    pub fn scope(mut self, scope: &str) -> Self {
+        self.scopes.push(scope.into());
+        self
+    }
+
+    /// Lets only users of the auth service's own accounts through, and none whom only a backend knows.
+    #[must_use]
+    pub const fn own_users_only(mut self) -> Self {
+        self.own_users_only = true;
         self
     }
 }
@@ -88,9 +105,15 @@ impl RequireSession {
             Some(session) => session.clone(),
             None => self.client.authenticate(parts).await?,
         };
-        match &self.role {
-            Some(role) if **role != session.role => Err(Refusal::WrongRole),
-            _ => Ok(session),
+        if self.own_users_only && session.user.is_external() {
+            return Err(Refusal::ExternalUser);
         }
+        if self.role.as_ref().is_some_and(|role| **role != session.role) {
+            return Err(Refusal::WrongRole);
+        }
+        if !self.scopes.iter().all(|scope| session.has_scope(scope)) {
+            return Err(Refusal::MissingScope);
+        }
+        Ok(session)
     }
 }

@@ -12,6 +12,9 @@
 //! rules of [`credential`], the tower layer [`RequireSession`], and, with the feature `axum`, the
 //! extractor `Authenticated`. They refuse a request with a [`Refusal`].
 //!
+//! A service with users of its own asks for their sessions by [`AuthClient::issue`] and ends them by
+//! [`AuthClient::end_all`].
+//!
 //! [`AuthClient::values`] reads and writes the values that a service stores in a session.
 //!
 //! ```no_run
@@ -37,6 +40,7 @@ mod dispatch;
 mod error;
 #[cfg(feature = "axum")]
 mod extract;
+mod grants;
 mod key_ring;
 mod layer;
 mod message;
@@ -51,13 +55,16 @@ mod transport;
 mod upstream;
 mod values;
 
-pub use auth_api_types::{Reason, SessionUser, SessionView, UserId};
+pub use auth_api_types::{
+    Client, ExternalUser, Kind, Reason, SessionUser, SessionView, Transport, UserId,
+};
 pub use auth_http::{Problem, client_address, credential};
 pub use client::AuthClient;
 pub use clock::SystemClock;
 pub use error::{AuthUnavailable, SetupError};
 #[cfg(feature = "axum")]
 pub use extract::Authenticated;
+pub use grants::{Credential, GrantError, IssuedSession, SessionRequest};
 pub use layer::{RequireSession, RequireSessionService};
 pub use options::{AuthClientOptions, ClientFields, InternalKey, parse_base_url};
 pub use question::{Answer, Question};

@@ -24,6 +24,12 @@ pub enum Refusal {
     /// A session that acts in another role.
     #[error("the session does not act in the role that this needs")]
     WrongRole,
+    /// A session whose token is narrowed to other scopes.
+    #[error("the token does not have the scope that this needs")]
+    MissingScope,
+    /// The session of a user whom only a backend knows.
+    #[error("this is only for users of the auth service's own accounts")]
+    ExternalUser,
     /// It could not be found out whether the token is alive.
     #[error("the session cannot be checked at the moment: try again")]
     Unavailable(#[from] AuthUnavailable),
@@ -36,7 +42,7 @@ impl Refusal {
             Self::TwoTokens => ErrorCode::InvalidRequest,
             Self::NoToken => ErrorCode::MissingToken,
             Self::Dead(_) => ErrorCode::InvalidToken,
-            Self::WrongRole => ErrorCode::Forbidden,
+            Self::WrongRole | Self::MissingScope | Self::ExternalUser => ErrorCode::Forbidden,
             Self::Unavailable(_) => ErrorCode::Unavailable,
         }
     }
@@ -50,6 +56,12 @@ impl Refusal {
             Self::Dead(why) => problem.with_challenge(Challenge::InvalidToken(describe(*why))),
             Self::WrongRole => problem
                 .with_challenge(Challenge::InsufficientScope("the session acts in another role")),
+            Self::MissingScope => {
+                problem.with_challenge(Challenge::InsufficientScope("the token lacks a scope"))
+            }
+            Self::ExternalUser => {
+                problem.with_challenge(Challenge::InsufficientScope("the user has no account here"))
+            }
             Self::Unavailable(_) => problem.with_retry_after(1),
         }
     }
@@ -69,11 +81,15 @@ mod tests {
         let two = r#"Bearer realm="reinflate", error="invalid_request", error_description="more than one token""#;
         let expired = r#"Bearer realm="reinflate", error="invalid_token", error_description="the token has expired""#;
         let scope = r#"Bearer realm="reinflate", error="insufficient_scope", error_description="the session acts in another role""#;
+        let lacking = r#"Bearer realm="reinflate", error="insufficient_scope", error_description="the token lacks a scope""#;
+        let external = r#"Bearer realm="reinflate", error="insufficient_scope", error_description="the user has no account here""#;
         for (refusal, status, code, challenge) in [
             (Refusal::TwoTokens, 400, "invalid_request", Some(two)),
             (Refusal::NoToken, 401, "missing_token", Some(r#"Bearer realm="reinflate""#)),
             (Refusal::Dead(Reason::Expired), 401, "invalid_token", Some(expired)),
             (Refusal::WrongRole, 403, "forbidden", Some(scope)),
+            (Refusal::MissingScope, 403, "forbidden", Some(lacking)),
+            (Refusal::ExternalUser, 403, "forbidden", Some(external)),
             (Refusal::Unavailable(AuthUnavailable::TimedOut), 503, "unavailable", None),
         ] {
             let response = refusal.response();

@@ -131,6 +131,11 @@ impl Transport {
         pass_on(request, context.request_id, context.traceparent)
     }
 
+    /// A request that shows the internal key, ready to be sent.
+    pub(crate) fn keyed(&self, method: Method, url: Url) -> RequestBuilder {
+        self.connections.client().request(method, url).headers(self.headers.clone())
+    }
+
     /// Sends a request about a value once, and judges its reply.
     ///
     /// # Errors
@@ -246,7 +251,12 @@ async fn read(mut response: Response, max_bytes: usize) -> Result<Reply, AuthUna
 impl Reply {
     /// The JSON of a 200.
     pub(crate) fn json(&self) -> Option<&[u8]> {
-        let clear = self.status == StatusCode::OK && is_json(&self.headers);
+        self.json_of(StatusCode::OK, "application/json")
+    }
+
+    /// The body of a reply of this status, if it is of this media type.
+    pub(crate) fn json_of(&self, status: StatusCode, media_type: &str) -> Option<&[u8]> {
+        let clear = self.status == status && is_of(&self.headers, media_type);
         clear.then_some(&self.body[..])
     }
 }
@@ -282,9 +292,9 @@ fn is_connection_close(headers: &HeaderMap) -> bool {
     headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+fn is_of(headers: &HeaderMap, expected: &str) -> bool {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     media_type
         .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(expected))
 }

@@ -86,6 +86,16 @@ impl Upstream {
         url
     }
 
+    /// What is at this path and query of it.
+    pub(crate) fn at(&self, target: &str) -> Url {
+        let mut url = self.validate.clone();
+        let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
+        let prefix = url.path().strip_suffix(VALIDATE_TOKEN).unwrap_or_default().to_owned();
+        url.set_path(&format!("{prefix}{path}"));
+        url.set_query(query);
+        url
+    }
+
     /// How many questions wait or are in flight.
     pub(crate) fn load(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
