@@ -1,6 +1,7 @@
-//! The recipes of `docs/protect-your-service.md`, taken from there and run as written, with real
+//! The recipes of `docs/protect-your-service.md` and `docs/your-own-users.md`, taken from there and run as written, with real
 //! Flask and real Express.
 
+mod own_users;
 mod recipe;
 
 use crate::environment_proxy::Recorder;

@@ -90,16 +90,22 @@ fn command(program: &str) -> Command {
     command
 }
 
+const DOCUMENTS: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/docs/protect-your-service.md"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/docs/your-own-users.md"),
+];
+
 /// The code block of the documentation whose first line names this file.
 pub(super) fn code(file: &str) -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/protect-your-service.md");
-    let document = std::fs::read_to_string(path).expect("the documentation is there");
-    let blocks = document.split("\n```").skip(1).step_by(2);
+    let documents =
+        DOCUMENTS.map(|path| std::fs::read_to_string(path).expect("the documentation is there"));
+    let blocks = documents.iter().flat_map(|text| text.split("\n```").skip(1).step_by(2));
     let named = |block: &&str| {
         let first = block.lines().nth(1).unwrap_or_default();
         first.trim_start_matches(['#', '/', ' ']) == file
     };
-    let block = blocks.into_iter().find(named);
+    let mut blocks = blocks;
+    let block = blocks.find(named);
     let block = block.unwrap_or_else(|| panic!("the documentation has no {file}"));
     block.split_once('\n').expect("a language").1.to_owned()
 }
