@@ -43,9 +43,20 @@ fn document(listener: Listener) -> Value {
 
 fn described(document: &Value) -> Vec<Described> {
     let paths = document["paths"].as_object().unwrap();
-    let described = paths.iter().map(|(path, item)| {
-        let operations = item.as_object().unwrap().iter().filter(|(key, _)| *key != "servers");
-        let operations: BTreeMap<&String, &Value> = operations.collect();
+    let described = paths.iter().flat_map(|(path, item)| {
+        let item = item.as_object().unwrap();
+        let operations = item.iter().filter(|(key, _)| *key != "servers");
+        let on_internal =
+            |operation: &Value| item.contains_key("servers") || operation.get("servers").is_some();
+        let (internal, public): (Vec<_>, Vec<_>) =
+            operations.partition(|(_, operation)| on_internal(operation));
+        let by_listener = [(internal, true), (public, false)].into_iter();
+        by_listener
+            .filter(|(operations, _)| !operations.is_empty())
+            .map(move |(operations, is_internal)| (path, operations, is_internal))
+    });
+    let described = described.map(|(path, operations, is_internal)| {
+        let operations: BTreeMap<&String, &Value> = operations.into_iter().collect();
         let parameters =
             operations.values().filter_map(|operation| operation["parameters"].as_array());
         let mut target = path.clone();
@@ -59,7 +70,7 @@ fn described(document: &Value) -> Vec<Described> {
             path: path.clone(),
             target,
             methods: operations.keys().map(|method| method.to_uppercase()).collect(),
-            is_internal: item.get("servers").is_some(),
+            is_internal,
         }
     });
     described.collect()

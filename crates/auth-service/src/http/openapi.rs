@@ -38,14 +38,48 @@ pub(crate) fn frame() -> OpenApi {
 /// The default address of the internal listener.
 const INTERNAL: &str = "http://127.0.0.1:8081";
 
-/// The same operations, on another listener than the one that shows the document.
-pub(crate) fn elsewhere(mut document: OpenApi) -> OpenApi {
-    for item in document.paths.paths.values_mut() {
-        let mut server = Server::new(INTERNAL);
-        server.description = Some("The internal listener: `AUTH_INTERNAL_ADDR`".to_owned());
-        item.servers = Some(vec![server]);
+/// The document of the public listener with the operations of the internal one. One that both have
+/// under one path is described once, as the public one, and says what the internal one is.
+pub(crate) fn with_internal(mut public: OpenApi, mut internal: OpenApi) -> OpenApi {
+    let mut server = Server::new(INTERNAL);
+    server.description = Some("The internal listener: `AUTH_INTERNAL_ADDR`".to_owned());
+    for (path, mut item) in std::mem::take(&mut internal.paths.paths) {
+        let Some(present) = public.paths.paths.get_mut(&path) else {
+            item.servers = Some(vec![server.clone()]);
+            internal.paths.paths.insert(path, item);
+            continue;
+        };
+        for (present, internal) in [
+            (&mut present.get, item.get),
+            (&mut present.put, item.put),
+            (&mut present.post, item.post),
+            (&mut present.delete, item.delete),
+        ] {
+            let Some(mut internal) = internal else { continue };
+            if let Some(present) = present {
+                beside(present, internal);
+            } else {
+                internal.servers = Some(vec![server.clone()]);
+                *present = Some(internal);
+            }
+        }
     }
-    document
+    public.merge(internal);
+    public
+}
+
+/// Adds to an operation what the one of its path and method on the internal listener is.
+fn beside(public: &mut Operation, internal: Operation) {
+    let texts = [internal.summary, internal.description];
+    let other = texts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let other = format!("On the internal listener, with its key: {other}");
+    public.description = Some(match public.description.take() {
+        Some(text) => format!("{text}\n\n{other}"),
+        None => other,
+    });
+    for (status, response) in internal.responses.responses {
+        public.responses.responses.entry(status).or_insert(response);
+    }
 }
 
 /// A body that may be left out is described as such, and not as one that may be `null`.

@@ -150,9 +150,8 @@ fn probe_routes() -> OpenApiRouter<Arc<App>> {
 
 /// The document of both listeners.
 pub(crate) fn document() -> OpenApi {
-    let mut document = public_document();
-    document
-        .merge(openapi::elsewhere(openapi::with_any_method_at_forward_auth(internal_document())));
+    let internal = openapi::with_any_method_at_forward_auth(internal_document());
+    let document = openapi::with_internal(public_document(), internal);
     openapi::with_me(openapi::with_optional_bodies(document))
 }
 
