@@ -24,9 +24,10 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use http::header::{RETRY_AFTER, SET_COOKIE, USER_AGENT};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use sqlx::SqlitePool;
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::SqliteConnectOptions;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS users \
@@ -102,7 +103,7 @@ async fn refuse_other_sites(
     request: axum::extract::Request,
     next: middleware::Next,
 ) -> Result<Response, StatusCode> {
-    let site = request.headers().get("sec-fetch-site").map(|site| site.as_bytes());
+    let site = request.headers().get("sec-fetch-site").map(HeaderValue::as_bytes);
     let is_ours = matches!(site, None | Some(b"same-origin" | b"none"));
     if request.method() == Method::GET || is_ours {
         return Ok(next.run(request).await);
@@ -123,7 +124,7 @@ async fn sign_up(
     let hash = hash(new.password).await?;
     match insert.bind(new.name).bind(hash).execute(&app.users).await {
         Ok(_) => Ok((StatusCode::CREATED, "welcome\n")),
-        Err(error) if error.as_database_error().is_some_and(|e| e.is_unique_violation()) => {
+        Err(error) if error.as_database_error().is_some_and(DatabaseError::is_unique_violation) => {
             Err(Refused::Taken)
         }
         Err(_) => Err(Refused::Defect),

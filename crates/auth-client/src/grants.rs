@@ -179,7 +179,7 @@ enum GrantReply {
 impl GrantReply {
     fn read(reply: &Reply) -> Option<Self> {
         #[derive(Deserialize)]
-        struct Told {
+        struct RefusalBody {
             code: ErrorCode,
             detail: String,
         }
@@ -193,7 +193,7 @@ impl GrantReply {
             return None;
         }
         let problem = reply.json_of(status, "application/problem+json")?;
-        let Told { code, detail } = serde_json::from_slice(problem).ok()?;
+        let RefusalBody { code, detail } = serde_json::from_slice(problem).ok()?;
         Some(Self::Refused { code, detail })
     }
 }

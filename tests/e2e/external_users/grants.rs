@@ -88,6 +88,7 @@ fn each_kind_has_its_own_times_and_may_ask_for_less() {
         json!({"transport": "cookie", "kind": "fixed"}),
         json!({"transport": "cookie", "kind": "single_use"}),
         json!({"role": "root"}),
+        json!({"kind": "single_use", "values": {"a": 1}}),
         json!({"role": ""}),
     ] {
         try_issue(&auth, &with(rest)).expect_problem(422, "unprocessable");

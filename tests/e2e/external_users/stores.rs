@@ -4,7 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{KEY, issue, launch, listed, text, user, validate};
-use crate::harness::{AuthService, Launch, PATIENCE, Redis, Request, is_alive};
+use crate::harness::{AuthService, Launch, Redis, Request, TIMEOUT, is_alive};
 
 /// A restart changes nothing about them; neither does what ends the sessions of our own users.
 fn survives(launch: &Launch) {
@@ -15,7 +15,7 @@ fn survives(launch: &Launch) {
     let scopes = json!({"kind": "fixed", "scopes": ["reports:read"]});
     let narrowed = auth.mint(&maker, &scopes);
     auth.signal("TERM");
-    auth.wait_for_end(PATIENCE);
+    auth.wait_for_end(TIMEOUT);
     let auth = AuthService::launch(launch);
     let verdict = validate(&auth, &token);
     assert!(is_alive(&verdict));

@@ -38,7 +38,7 @@ fn it_tells_what_was_sent_without_what_opens_anything() {
     assert!(check["client"]["why"].as_str().unwrap().contains("trusted"), "{check}");
     assert_eq!(check["asked_for"], "https://app.example.com/a?t=rfl_…");
     assert_eq!(check["decision"]["status"], 200, "{check}");
-    assert_eq!(check["decision"]["headers"].as_array().unwrap().len(), 6);
+    assert_eq!(check["decision"]["headers"].as_array().unwrap().len(), 8);
     assert_eq!(auth.look_at(&token)["session"]["refresh_count"], 0, "it only looks");
 }
 

@@ -26,6 +26,8 @@ pub(super) fn a_live_session_passes(stage: &Stage) {
                 DEMO.0,
                 DEMO.0,
                 "admin",
+                "*",
+                "false",
                 user.as_str().unwrap(),
                 session.as_str().unwrap(),
             ];

@@ -31,8 +31,8 @@ pub(crate) struct Endings {
     last: Option<Position>,
     /// Whether the owners of the sessions are uncertain, so that each is compared with its user.
     compares: bool,
-    /// Whether the sessions belonged to no database: another one's node may have opened some.
-    were_nobodys: bool,
+    /// Whether the sessions belonged to no database, so that another one's node may have opened some.
+    had_no_owner: bool,
 }
 
 /// Why the endings could not be followed.
@@ -88,7 +88,7 @@ impl Endings {
     pub(crate) async fn new(users: Directory, sessions: Sessions) -> Result<Self, Lagging> {
         let database = users.identity().await?;
         let mut endings =
-            Self { users, sessions, database, last: None, compares: false, were_nobodys: false };
+            Self { users, sessions, database, last: None, compares: false, had_no_owner: false };
         if endings.outlives_process() {
             endings.belong_to_us().await?;
             let bookmark = endings.sessions.store().bookmark().await?;
@@ -119,7 +119,7 @@ impl Endings {
             return Err(ForeignSessions { theirs, ours: database }.into());
         }
         let endings =
-            Self { users, sessions, database, last: None, compares: false, were_nobodys: false };
+            Self { users, sessions, database, last: None, compares: false, had_no_owner: false };
         let after = last.map_or(0, |last| last.seq + 1);
         let news = endings.read(after).await?;
         Ok(endings.carry_out(&newest_by_user(&news)).await?)
@@ -158,7 +158,7 @@ impl Endings {
         if news.incomplete || self.compares {
             self.compare().await?;
             self.compares = false;
-            self.were_nobodys = false;
+            self.had_no_owner = false;
         }
         self.sessions.gate().open();
         match newest {
@@ -184,7 +184,7 @@ impl Endings {
         }
         self.sessions.gate().close();
         self.compares = true;
-        self.were_nobodys = true;
+        self.had_no_owner = true;
         let theirs = match owner {
             Owner::Other(theirs) => theirs,
             _ => self.sessions.store().adopt(self.database).await?,
@@ -278,7 +278,7 @@ impl Endings {
         let users: HashSet<Uuid> = of_accounts.clone().map(|session| session.subject.id).collect();
         let generations = self.users.generations(&users.into_iter().collect::<Vec<_>>()).await?;
         let mut unknown = Vec::new();
-        if self.were_nobodys {
+        if self.had_no_owner {
             // Nobody can be asked whether this is one of our backends' users.
             let external = page.sessions.iter().filter(|session| session.subject.is_external());
             unknown.extend(external.map(|session| session.id));

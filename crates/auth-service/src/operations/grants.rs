@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use session::{
-    Ending, ExternalId, Grant, Issued, Kind, Origin, Session, SessionId, Subject, Transport,
-    VALUES_LIMIT, ValueChange,
+    Condition, Ending, ExternalId, Grant, Issued, Kind, Origin, Session, SessionId, Subject,
+    Transport, VALUES_LIMIT, ValueChange,
 };
 use users::UsersError;
 
@@ -49,7 +49,7 @@ pub(crate) async fn issue(domain: &Domain, wanted: Wanted) -> Result<Issued, Err
     if wanted.transport == Transport::Cookie && wanted.kind != Kind::Sliding {
         return Err(broken("kind", "must be `sliding` for a cookie"));
     }
-    check_values(&wanted.values)?;
+    check_values(wanted.kind, &wanted.values)?;
     let grant = Grant {
         role,
         kind: wanted.kind,
@@ -62,7 +62,7 @@ pub(crate) async fn issue(domain: &Domain, wanted: Wanted) -> Result<Issued, Err
         origin: wanted.origin,
     };
     let issued = domain.sessions.issue_granted(grant).await?;
-    keep_or_undo(domain, &issued, wanted.values).await?;
+    write_or_undo(domain, &issued, wanted.values).await?;
     audit::session_granted(&issued.session);
     audit::sessions_ended_past_limit(&issued);
     Ok(issued)
@@ -141,7 +141,10 @@ fn subject(
 }
 
 /// That all values have a key and fit together, before there is a session.
-fn check_values(values: &[(String, Box<str>)]) -> Result<(), Error> {
+fn check_values(kind: Kind, values: &[(String, Box<str>)]) -> Result<(), Error> {
+    if kind == Kind::SingleUse && !values.is_empty() {
+        return Err(broken("values", "must be absent: a single-use session has none"));
+    }
     for (key, _) in values {
         Key::parse(key).map_err(|field| Field::new("values", field.problem))?;
     }
@@ -153,16 +156,18 @@ fn check_values(values: &[(String, Box<str>)]) -> Result<(), Error> {
 }
 
 /// INVARIANT: nobody has the token of a session whose values are not all there.
-async fn keep_or_undo(
+async fn write_or_undo(
     domain: &Domain,
     issued: &Issued,
     values: Vec<(String, Box<str>)>,
 ) -> Result<(), Error> {
+    let id = issued.session.id;
     for (key, value) in values {
         let put = ValueChange::Put(value);
-        let kept = values::put_first(domain, issued.session.id, &key, put).await;
-        if let Err(error) = kept {
-            domain.sessions.end(issued.session.id).await?;
+        let key = Key::parse(&key)?;
+        let written = values::write_into(domain, id, &key, put, Condition::None).await;
+        if let Err(error) = written {
+            domain.sessions.end(id).await?;
             return Err(error);
         }
     }

@@ -43,29 +43,23 @@ pub(crate) async fn write(
     change: ValueChange,
     condition: Condition,
 ) -> Result<Option<u64>, Error> {
-    let id = session_with_values(caller)?;
+    write_into(domain, session_with_values(caller)?, key, change, condition).await
+}
+
+/// Writes or deletes one value of that session; the version of what was written.
+pub(crate) async fn write_into(
+    domain: &Domain,
+    id: SessionId,
+    key: &Key<'_>,
+    change: ValueChange,
+    condition: Condition,
+) -> Result<Option<u64>, Error> {
     match domain.sessions.store().write_value(id, key.0, change, condition).await? {
         ValueWrite::Put(version) => Ok(Some(version)),
         ValueWrite::Deleted => Ok(None),
         ValueWrite::ConditionFailed => Err(Error::ConditionFailed),
         ValueWrite::TooLarge => Err(Error::TooLarge { limit: VALUES_LIMIT }),
         ValueWrite::SessionDead => Err(Dead::Unknown.into()),
-    }
-}
-
-/// Writes a value into a session that nobody knows of yet.
-pub(crate) async fn put_first(
-    domain: &Domain,
-    id: SessionId,
-    key: &str,
-    change: ValueChange,
-) -> Result<(), Error> {
-    let written = domain.sessions.store().write_value(id, key, change, Condition::None).await?;
-    match written {
-        ValueWrite::Put(_) | ValueWrite::Deleted => Ok(()),
-        ValueWrite::ConditionFailed => Err(Error::ConditionFailed),
-        ValueWrite::TooLarge => Err(Error::TooLarge { limit: VALUES_LIMIT }),
-        ValueWrite::Gone => Err(Dead::Unknown.into()),
     }
 }
 
