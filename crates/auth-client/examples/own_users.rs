@@ -74,7 +74,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let mut options =
         AuthClientOptions::new(vec![setting("AUTH_URL", "http://127.0.0.1:8081").parse()?]);
-    options.key = Some(InternalKey::new(&std::env::var("AUTH_KEY")?)?);
+    options.keys = vec![InternalKey::new(&std::env::var("AUTH_KEY")?)?];
     // `reinflate` where the cookie goes over plain HTTP, as in this demonstration.
     options.cookie_name = setting("AUTH_COOKIE_NAME", "reinflate");
     let sessions = AuthClient::new(options, Arc::new(SystemClock::new()))?;

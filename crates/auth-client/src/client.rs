@@ -16,7 +16,7 @@ use crate::breaker::Epoch;
 use crate::dispatch::Dispatch;
 use crate::session_locks::SessionLocks;
 use crate::stats::Counts;
-use crate::transport::{Reply, Transport};
+use crate::transport::{KeyPlacement, Reply, Transport};
 use crate::upstream::{Lease, Upstream};
 use crate::{
     Answer, AuthClientOptions, AuthUnavailable, InternalKey, Question, SetupError, Stats,
@@ -121,15 +121,16 @@ impl AuthClient {
         }
     }
 
-    /// One request about a session's value, within the budget, at whichever URL answers.
-    pub(crate) async fn exchange_value<T>(
+    /// One request that shows the internal key, within the budget, at whichever URL answers.
+    pub(crate) async fn exchange_keyed<T>(
         &self,
+        placement: KeyPlacement,
         request: impl Fn(&Transport, &Upstream) -> RequestBuilder + Sync,
         judge: fn(&Reply) -> Option<T>,
     ) -> Result<T, AuthUnavailable> {
         let (dispatch, request) = (&self.inner.dispatch, &request);
         let exchange = |upstream: Arc<Upstream>, epoch| async move {
-            dispatch.exchange_value(&upstream, epoch, request, judge).await
+            dispatch.exchange_keyed(&upstream, epoch, placement, request, judge).await
         };
         self.inner.within_budget(exchange).await
     }

@@ -12,7 +12,7 @@ use crate::breaker::Epoch;
 use crate::key_ring::KeyRing;
 use crate::message::{MAX_WEIGHT, Message, ValidateRequest};
 use crate::stats::BatchCounts;
-use crate::transport::{Reply, Transport, Verdicts};
+use crate::transport::{KeyPlacement, Reply, Transport, Verdicts};
 use crate::upstream::Upstream;
 use crate::{Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, probe, shard};
 
@@ -108,15 +108,16 @@ impl Dispatch {
         batcher.request(message, weight).await.unwrap_or(Err(AuthUnavailable::Broken))
     }
 
-    /// Sends a request about a value once.
-    pub(crate) async fn exchange_value<T>(
+    /// Sends a request with the key once.
+    pub(crate) async fn exchange_keyed<T>(
         self: &Arc<Self>,
         upstream: &Arc<Upstream>,
         epoch: Epoch,
+        placement: KeyPlacement,
         request: impl Fn(&Transport, &Upstream) -> RequestBuilder + Sync,
         judge: fn(&Reply) -> Option<T>,
     ) -> Result<T, AuthUnavailable> {
-        let outcome = self.transport().exchange_value(upstream, request, judge).await;
+        let outcome = self.transport().exchange_keyed(upstream, placement, request, judge).await;
         self.record_outcome(upstream, epoch, outcome)
     }
 

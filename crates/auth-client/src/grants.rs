@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::transport::Reply;
+use crate::transport::{KeyPlacement, Reply};
 use crate::{AuthClient, AuthUnavailable};
 
 /// A session to be issued. [`SessionRequest::new`] leaves everything but the user to the auth service.
@@ -153,13 +153,14 @@ impl AuthClient {
         let body = body.map(bytes::Bytes::from);
         let request = |transport: &crate::transport::Transport,
                        upstream: &crate::upstream::Upstream| {
-            let request = transport.keyed(method.clone(), upstream.at(path));
+            let request = transport.own(method.clone(), upstream.at(path));
             match &body {
                 Some(body) => request.body(body.clone()),
                 None => request,
             }
         };
-        let reply = self.exchange_value(request, GrantReply::read).await?;
+        let reply =
+            self.exchange_keyed(KeyPlacement::Authorization, request, GrantReply::read).await?;
         match reply {
             GrantReply::Refused { code, detail } => Err(GrantError::Refused { code, detail }),
             GrantReply::Done { status, body } if status == success => {

@@ -48,6 +48,15 @@ pub(crate) struct Reply {
     body: Bytes,
 }
 
+/// Where a request shows the internal key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyPlacement {
+    /// As its bearer credential.
+    Authorization,
+    /// In a header of its own, beside a user's token.
+    OwnHeader,
+}
+
 /// The session whose values are read or written, and the request on whose behalf that is done.
 pub(crate) struct RequestContext<'a> {
     /// The value of `Authorization`.
@@ -131,32 +140,40 @@ impl Transport {
         pass_on(request, context.request_id, context.traceparent)
     }
 
-    /// A request that shows the internal key, ready to be sent.
-    pub(crate) fn keyed(&self, method: Method, url: Url) -> RequestBuilder {
+    /// A request of this service's own, without the key.
+    pub(crate) fn own(&self, method: Method, url: Url) -> RequestBuilder {
         self.connections.client().request(method, url).headers(self.headers.clone())
     }
 
-    /// Sends a request about a value once, and judges its reply.
+    /// Sends a request with the key once, and judges its reply.
     ///
     /// # Errors
     ///
     /// As [`exchange`](Self::exchange).
-    pub(crate) async fn exchange_value<T>(
+    pub(crate) async fn exchange_keyed<T>(
         &self,
         upstream: &Upstream,
+        placement: KeyPlacement,
         request: impl Fn(&Self, &Upstream) -> RequestBuilder + Sync,
         judge: fn(&Reply) -> Option<T>,
     ) -> Result<T, AuthUnavailable> {
         let request = |key: Option<&InternalKey>| {
             let request = request(self, upstream);
-            match key {
-                Some(key) => request.header("x-internal-key", key.plain()),
-                None => request,
+            match (key, placement) {
+                (Some(key), KeyPlacement::OwnHeader) => {
+                    request.header("x-internal-key", key.plain())
+                }
+                (Some(key), KeyPlacement::Authorization) => {
+                    request.header(AUTHORIZATION, key.authorization())
+                }
+                (None, _) => request,
             }
         };
-        // Any other 401 is about the session.
         let is_refusal = |reply: &Reply| {
-            reply.status == StatusCode::UNAUTHORIZED && asks_for_key(&reply.headers)
+            // Beside a user's token, any other 401 is about the session.
+            let is_about_key =
+                placement == KeyPlacement::Authorization || asks_for_key(&reply.headers);
+            reply.status == StatusCode::UNAUTHORIZED && is_about_key
         };
         let reply = self.exchange(upstream, request, is_refusal, MAX_ANSWER).await?;
         if is_refusal(&reply) {

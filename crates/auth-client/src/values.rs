@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::transport::{Reply, RequestContext};
+use crate::transport::{KeyPlacement, Reply, RequestContext};
 use crate::{AuthClient, AuthUnavailable, Refusal};
 
 /// How often an update is tried while others change the value in between.
@@ -190,7 +190,8 @@ impl SessionValues<'_> {
         let body = body.map(bytes::Bytes::from);
         let reply = self
             .client
-            .exchange_value(
+            .exchange_keyed(
+                KeyPlacement::OwnHeader,
                 |transport, upstream| {
                     let request =
                         transport.value(method.clone(), upstream.value(key), &self.context);

@@ -20,7 +20,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match Arc::<App>::from_ref(state).internal_key {
+        match Arc::<App>::from_ref(state).internal_keys {
             Some(_) => Ok(Self),
             None => Err(ApiError::Forbidden(
                 "AUTH_INTERNAL_KEY is not set: nobody may open or end sessions here",
