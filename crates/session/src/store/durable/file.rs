@@ -23,9 +23,6 @@ const ANCHOR: &str = "INSERT OR REPLACE INTO anchor (only_row, timeline_ms, unix
 /// No other process opens the file, except to make a copy of it. Shorter than what a commit may
 /// take, so that a lock is reported as one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
-/// So many rows are read before the first of them is taken: SQLite has a thread of its own, and
-/// either would wait for the other time and again.
-const ROWS_AHEAD: usize = 4096;
 /// The log beside the file is cut to this size when it was larger.
 const LOG_LIMIT_BYTES: &str = "16777216";
 /// Free pages beyond this share of the file are given back, so many at a time.
@@ -238,7 +235,6 @@ fn options(path: &Path, durability: Durability) -> SqliteConnectOptions {
         })
         .pragma("journal_size_limit", LOG_LIMIT_BYTES)
         .busy_timeout(BUSY_TIMEOUT)
-        .row_buffer_size(ROWS_AHEAD)
         .disable_statement_logging()
 }
 

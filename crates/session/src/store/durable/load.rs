@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::{Boot, Clock};
-use futures_util::TryStreamExt as _;
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::about::About;
@@ -21,14 +19,16 @@ use crate::{AttemptKey, SessionId};
 
 const ANCHOR: &str = "SELECT timeline_ms, unix_ms, boot_id, boot_ms FROM anchor";
 const ABOUT: &str = "SELECT name, value FROM about";
-const SESSIONS: &str = "SELECT id, record, used_ms, uses, stored_values FROM sessions";
+/// Many sessions in one text, a line each: a row by itself costs more to hand from SQLite's thread to
+/// ours than the session in it to read.
+const SESSIONS: &str = "SELECT max(id), group_concat(hex(id) || ',' || hex(record) || ',' || used_ms \
+     || ',' || uses || CASE WHEN stored_values IS NULL THEN '' ELSE ',' || hex(stored_values) END, \
+     char(10)) FROM (SELECT * FROM sessions WHERE id > ?1 ORDER BY id LIMIT 512)";
 const ADDRESSES: &str = "SELECT key, until_ms FROM known_addresses ORDER BY until_ms";
 const FORGET_ADDRESSES: &str = "DELETE FROM known_addresses WHERE until_ms <= ?1";
 
 /// How often the log says how far the start is, where there is much to read.
 const BETWEEN_LINES: Duration = Duration::from_secs(2);
-/// After how many sessions the clock is looked at.
-const IN_A_ROW: u64 = 4096;
 
 /// How many sessions a start found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,25 +78,17 @@ pub(super) async fn sessions(
     clock: &Arc<dyn Clock>,
 ) -> Result<Found, SessionFileError> {
     let path = file.path().to_owned();
-    let refused = |error: sqlx::Error| refusal(&path, &error);
     let (mut found, mut expired) = (Found::default(), Vec::new());
     let mut last_logged = clock.now();
-    let mut rows = sqlx::query(SESSIONS).fetch(connection(file)?);
-    while let Some(row) = rows.try_next().await.map_err(refused)? {
-        let damaged = |what: &str| {
-            let (path, reason) = (path.clone(), what.to_owned());
-            SessionFileError::Damaged { path, reason }
-        };
-        let (id, stored, values) = columns(&row).ok_or_else(|| damaged("a session has no id"))?;
-        match memory.load(id, &stored, values) {
-            Loaded::Live => found.live += 1,
-            Loaded::Expired => {
-                found.expired += 1;
-                expired.push(Change::Ended(id));
-            }
-            Loaded::Unreadable => return Err(damaged(&format!("session {id} is unreadable"))),
-        }
-        if found.live % IN_A_ROW == 0 && clock.now().saturating_sub(last_logged) > BETWEEN_LINES {
+    let mut page = next_page(file, Vec::new()).await?;
+    while let Some((last, lines)) = page {
+        // SQLite reads the next ones while these are taken in.
+        let (next, taken) = tokio::join!(biased; next_page(file, last), async {
+            take_in(memory, &lines, &mut found, &mut expired)
+        });
+        taken.map_err(|reason| SessionFileError::Damaged { path: path.clone(), reason })?;
+        page = next?;
+        if clock.now().saturating_sub(last_logged) > BETWEEN_LINES {
             last_logged = clock.now();
             tracing::info!(sessions = found.live, "still loading sessions");
         }
@@ -105,12 +97,61 @@ pub(super) async fn sessions(
     Ok(found)
 }
 
-fn columns(row: &SqliteRow) -> Option<(SessionId, Row, Option<&[u8]>)> {
-    let id = Uuid::from_slice(row.try_get(0).ok()?).ok()?;
-    let record: &[u8] = row.try_get(1).ok()?;
-    let used_ms = u64::try_from(row.try_get::<i64, _>(2).ok()?).ok()?;
-    let uses = u32::try_from(row.try_get::<i64, _>(3).ok()?).ok()?;
-    Some((id.into(), Row { record: record.into(), used_ms, uses }, row.try_get(4).ok()?))
+/// The last id and the lines of the sessions that follow this id; `None` after the last one.
+async fn next_page(
+    file: &mut SessionFile,
+    after: Vec<u8>,
+) -> Result<Option<(Vec<u8>, String)>, SessionFileError> {
+    type Columns = (Option<Vec<u8>>, Option<String>);
+    let page =
+        sqlx::query_as::<_, Columns>(SESSIONS).bind(after).fetch_one(connection(file)?).await;
+    let (last, lines) = page.map_err(|error| refusal(file.path(), &error))?;
+    Ok(last.zip(lines))
+}
+
+fn take_in(
+    memory: &MemoryStore,
+    lines: &str,
+    found: &mut Found,
+    expired: &mut Vec<Change>,
+) -> Result<(), String> {
+    for line in lines.split('\n') {
+        let (id, row, values) = session(line).ok_or("a session has no id")?;
+        match memory.load(id, &row, values.as_deref()) {
+            Loaded::Live => found.live += 1,
+            Loaded::Expired => {
+                found.expired += 1;
+                expired.push(Change::Ended(id));
+            }
+            Loaded::Unreadable => return Err(format!("session {id} is unreadable")),
+        }
+    }
+    Ok(())
+}
+
+fn session(line: &str) -> Option<(SessionId, Row, Option<Vec<u8>>)> {
+    let mut columns = line.split(',');
+    let id = Uuid::from_slice(&bytes(columns.next()?)?).ok()?;
+    let record = bytes(columns.next()?)?.into();
+    let used_ms = columns.next()?.parse().ok()?;
+    let uses = columns.next()?.parse().ok()?;
+    let values = match columns.next() {
+        Some(values) => Some(bytes(values)?),
+        None => None,
+    };
+    Some((id.into(), Row { record, used_ms, uses }, values))
+}
+
+/// The bytes that hexadecimal digits, as SQLite writes them, stand for.
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = digits.as_bytes().as_chunks();
+    let bytes = pairs.iter().map(|[high, low]| Some(value(*high)? << 4 | value(*low)?)).collect();
+    if rest.is_empty() { bytes } else { None }
 }
 
 fn connection(file: &mut SessionFile) -> Result<&mut SqliteConnection, SessionFileError> {

@@ -115,7 +115,12 @@ impl<'a> Rows<'a> {
     /// What is to be run to write all of it, in this order.
     pub(super) fn statements(&self) -> Statements {
         let mut tables = Tables::default();
-        self.sessions.iter().for_each(|(id, session)| tables.add(*id, session));
+        // In the order of the file, so that each of its pages is read and written once.
+        let mut sessions: Vec<_> = self.sessions.iter().collect();
+        sessions.sort_unstable_by_key(|(id, _)| **id);
+        for (id, session) in sessions {
+            tables.add(*id, session);
+        }
         for (key, until_ms) in &self.remembered {
             tables.remembered.row(|out| {
                 hex(out, key);

@@ -32,6 +32,8 @@ use crate::store::memory::journal::Taken;
 const TICK: Duration = Duration::from_millis(100);
 /// How many uses one commit takes with it: others wait for it.
 const USES_AT_ONCE: usize = 5_000;
+/// The same at the end, where nobody waits for a commit.
+const LAST_USES_AT_ONCE: usize = 16_384;
 /// The clock is written down at least this often, whether or not anything else is.
 const ANCHOR_INTERVAL: Duration = Duration::from_secs(30);
 /// The pause before a file that failed is tried again.
@@ -128,7 +130,7 @@ impl SessionWriter {
             } else if self.memory.moment().saturating_sub(self.times.tick) > TICK {
                 self.tick().await;
             }
-            more = self.write_once().await;
+            more = self.write_once(USES_AT_ONCE).await;
         }
         self.finish().await;
     }
@@ -139,7 +141,7 @@ impl SessionWriter {
         if self.failure().is_some() {
             self.recover_at_last().await;
         }
-        while self.write_once().await {}
+        while self.write_once(LAST_USES_AT_ONCE).await {}
         self.memory.changes().close();
         if self.failure().is_some() {
             tracing::error!("the last changes of sessions could not be written to their file");
@@ -174,9 +176,9 @@ impl SessionWriter {
         }
     }
 
-    /// Writes what waits, together; whether there is more.
-    async fn write_once(&mut self) -> bool {
-        let Some(mut taken) = self.memory.changes().take(USES_AT_ONCE) else {
+    /// Writes what waits, together, and so many uses with it; whether there is more.
+    async fn write_once(&mut self, uses: usize) -> bool {
+        let Some(mut taken) = self.memory.changes().take(uses) else {
             return false;
         };
         if let Some(reason) = self.failure() {
