@@ -15,13 +15,14 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked --bins \
     && install -D -t /out/bin target/release/reinflate target/release/auth-service target/release/business-service \
-    && install -d /out/data /out/sessions /out/keys
+    && install -d /out/data /out/sessions /out/mails /out/keys
 
 FROM ${RUNTIME_IMAGE}
 COPY --from=build /out/bin/ /usr/local/bin/
 # A named volume takes the owner of the directory that it is mounted on.
 COPY --from=build --chown=65532:65532 /out/data /data
 COPY --from=build --chown=65532:65532 /out/sessions /sessions
+COPY --from=build --chown=65532:65532 /out/mails /mails
 COPY --from=build --chown=65532:65532 /out/keys /keys
 WORKDIR /data
 USER 65532:65532

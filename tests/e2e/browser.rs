@@ -1,10 +1,10 @@
 //! Browser sessions: what forms and pages answer, header by header, and what a real browser makes
 //! of them.
 
-mod accessibility;
+pub(crate) mod accessibility;
 mod account;
 mod admin;
-mod chromium;
+pub(crate) mod chromium;
 mod cookies;
 mod journeys;
 mod login;
@@ -13,4 +13,4 @@ mod next;
 mod notes;
 mod pages;
 mod restart;
-mod visitor;
+pub(crate) mod visitor;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::harness::{AuthService, BusinessService, Listener, Request};
+use crate::harness::{AuthService, BusinessService, Launch, Listener, Request};
 
 /// What only the forms of our own pages send to, and other spellings of what is described.
-const NOT_DESCRIBED: [&str; 17] = [
+const NOT_DESCRIBED: [&str; 18] = [
+    "/account/email",
     "/account/name",
     "/account/password",
     "/account/sessions/end-others",
@@ -148,6 +149,24 @@ fn auth_service_is_as_its_document_describes_it() {
     refers_to_nothing_else(&document);
     says_all(&document);
     holds(&document, auth.public, auth.internal);
+}
+
+#[test]
+fn what_is_done_by_mail_is_described_where_mail_is_sent() {
+    let home = tempfile::tempdir().unwrap();
+    let launch = Launch::auth()
+        .var("AUTH_SIGNUP", "open")
+        .var("AUTH_MAIL_URL", format!("file:{}", home.path().display()))
+        .var("AUTH_MAIL_FROM", "auth@example.com");
+    let auth = AuthService::launch(&launch);
+    let document = document(auth.public);
+    refers_to_nothing_else(&document);
+    says_all(&document);
+    holds(&document, auth.public, auth.internal);
+    let without = self::document(AuthService::start().public);
+    for path in ["/password/forgot", "/password/reset", "/email/verify", "/signup"] {
+        assert!(document["paths"][path].is_object() && without["paths"][path].is_null(), "{path}");
+    }
 }
 
 #[test]

@@ -41,6 +41,7 @@ mod login_shares;
 mod login_storm;
 mod login_timing;
 mod logout;
+mod mail;
 mod malformed_requests;
 mod masked_urls;
 mod metrics;

@@ -6,18 +6,24 @@ mod prometheus;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{AuthService, BusinessService, Launch, Listener, Request, eventually};
+use crate::harness::{
+    AuthService, BusinessService, LONG_PASSWORD, Launch, Listener, Request, eventually,
+};
 use prometheus::Prometheus;
 
 /// As long as it takes Prometheus to scrape a few times on a busy machine.
 const SCRAPED: Duration = Duration::from_secs(90);
 
-/// Both services, with sessions in a file.
+/// How many addresses have signed up, each once: one is sent five mails an hour.
+static SIGN_UPS: AtomicU32 = AtomicU32::new(0);
+
+/// Both services, with sessions in a file and mails in a directory.
 struct Services {
     auth: AuthService,
     business: BusinessService,
@@ -31,6 +37,9 @@ impl Services {
         let auth = AuthService::launch_on_a_file(
             Launch::auth()
                 .var("AUTH_SESSION_STORE", file)
+                .var("AUTH_SIGNUP", "open")
+                .var("AUTH_MAIL_URL", format!("file:{}", home.path().join("mails").display()))
+                .var("AUTH_MAIL_FROM", "auth@example.com")
                 .var("AUTH_LOGIN_ATTEMPTS", "0")
                 .var("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", "0")
                 .var("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "0")
@@ -47,6 +56,9 @@ impl Services {
         self.auth.validate(&token);
         self.auth.validate("nonsense");
         self.auth.try_login("nobody@example.com", "six silver spoons").expect(401);
+        let email = format!("u{}@example.com", SIGN_UPS.fetch_add(1, Ordering::Relaxed));
+        let new = json!({"email": email, "password": LONG_PASSWORD});
+        self.auth.public.send(Request::post("/api/v1/users").json(&new)).expect(202);
     }
 }
 

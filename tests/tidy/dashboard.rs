@@ -35,6 +35,7 @@ const ROWS: &[(&str, &[Panel])] = &[
     ("Logins", LOGINS),
     ("Session store", STORE),
     ("Session file, where sessions are in one", FILE),
+    ("Mail, where any is sent", MAIL),
 ];
 
 const GLANCE: &[Panel] = &[
@@ -231,6 +232,35 @@ const FILE: &[Panel] = &[
         "How late uses are written",
         "s",
         &[(r#"auth_session_tick_lag_seconds{instance=~"$instance"}"#, "{{instance}}")],
+    ),
+];
+
+const MAIL: &[Panel] = &[
+    panel(
+        "Mails that wait",
+        "short",
+        &[(r#"max(auth_mail_queued{instance=~"$instance"})"#, "mails")],
+    ),
+    panel(
+        "How long the oldest has waited",
+        "s",
+        &[(r#"max(auth_mail_oldest_seconds{instance=~"$instance"})"#, "oldest")],
+    ),
+    panel(
+        "What became of them",
+        "ops",
+        &[(
+            r#"sum by (result) (rate(auth_mail_attempts_total{instance=~"$instance"}[$__rate_interval]))"#,
+            "{{result}}",
+        )],
+    ),
+    panel(
+        "Time to hand one over",
+        "s",
+        &[(
+            r#"histogram_quantile(0.99, sum by (le) (rate(auth_mail_send_duration_seconds_bucket{instance=~"$instance"}[$__rate_interval])))"#,
+            "99 of 100",
+        )],
     ),
 ];
 

@@ -6,6 +6,7 @@
 
 mod external;
 mod login;
+mod mail;
 pub mod paths;
 mod problem;
 mod session;
@@ -16,6 +17,10 @@ mod validate;
 
 pub use external::{Ended, ExternalUser, IssueSessionRequest};
 pub use login::{LoginRequest, MintTokenRequest, RotateRequest, TokenResponse};
+pub use mail::{
+    ChangeEmailRequest, ForgotPasswordRequest, MailRequested, ResetPasswordRequest,
+    VerifyEmailRequest,
+};
 pub use problem::{ErrorCode, Problem};
 pub use session::{Kind, SessionList, SessionValues, SessionView, Transport};
 pub use session_user::{SessionUser, UserId};

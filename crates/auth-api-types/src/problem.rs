@@ -29,6 +29,8 @@ pub enum ErrorCode {
     NotFound,
     /// The path knows other methods.
     MethodNotAllowed,
+    /// It was there, and is over.
+    Gone,
     /// Taken already, or the last of its kind.
     Conflict,
     /// `If-Match` or `If-None-Match` did not hold.
@@ -60,6 +62,7 @@ impl ErrorCode {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::Conflict => 409,
+            Self::Gone => 410,
             Self::PreconditionFailed => 412,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
@@ -85,6 +88,7 @@ impl ErrorCode {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict => "conflict",
+            Self::Gone => "gone",
             Self::PreconditionFailed => "precondition_failed",
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -109,6 +113,7 @@ impl ErrorCode {
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::Conflict => "Conflict",
+            Self::Gone => "Gone",
             Self::PreconditionFailed => "Precondition failed",
             Self::PayloadTooLarge => "Body too large",
             Self::UnsupportedMediaType => "Unsupported media type",

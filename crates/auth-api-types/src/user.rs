@@ -16,6 +16,9 @@ pub struct UserView {
     /// The user name, as it was given, without white space around it.
     #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
     pub email: String,
+    /// Whether the address is known to be the user's: by a mail that reached them, or because an
+    /// admin or a command made the account.
+    pub email_verified: bool,
     /// May be empty.
     #[cfg_attr(feature = "openapi", schema(required))]
     pub first_name: Option<String>,

@@ -284,6 +284,30 @@ pub(crate) fn password_changed(user: Uuid, caller: &Caller) {
     .write();
 }
 
+/// A password was set with the ticket of a mail.
+pub(crate) fn password_reset(user: Uuid, client: &Client) {
+    Event {
+        name: "password_changed",
+        user: Some(user),
+        reason: Some("by mail"),
+        client: Some(client),
+        ..Event::default()
+    }
+    .write();
+}
+
+/// Another address was verified with the ticket of a mail.
+pub(crate) fn address_changed(changed: &User, client: &Client) {
+    Event {
+        name: "email_changed",
+        user: Some(changed.id),
+        username: Some(&changed.email),
+        client: Some(client),
+        ..Event::default()
+    }
+    .write();
+}
+
 /// A caller who wanted another password did not know the present one.
 pub(crate) fn wrong_current_password(caller: &Caller) {
     Event {

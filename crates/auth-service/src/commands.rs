@@ -3,6 +3,7 @@
 mod backup;
 mod import;
 mod key;
+mod mail;
 mod output;
 mod password;
 mod proxy;
@@ -20,7 +21,7 @@ use server_runtime::process::{self, Failure, Outcome, Program};
 use server_runtime::settings::{COMMON, Row};
 use server_runtime::{BadSetting, Lifecycle, Listener, Secrets, Settings};
 
-use crate::config::settings::{DATABASE_URL, SESSION_STORE, TABLE};
+use crate::config::settings::{DATABASE_URL, MAIL_URL, SESSION_STORE, TABLE};
 use crate::config::{Config, SessionBackend};
 use crate::open_failure::OpenFailure;
 use crate::service::Service;
@@ -47,7 +48,13 @@ impl Program for AuthService {
     }
 
     fn subcommands() -> Vec<Command> {
-        vec![key::command(), proxy::command(), sessions::command(), users::command()]
+        vec![
+            key::command(),
+            mail::command(),
+            proxy::command(),
+            sessions::command(),
+            users::command(),
+        ]
     }
 
     fn run_without_settings(subcommand: &str, matches: &ArgMatches) -> Option<Outcome> {
@@ -69,6 +76,10 @@ impl Program for AuthService {
                 return Some(Err(settings.refuse(&DATABASE_URL, users::ACCEPTED).into()));
             }
             "users" => users::run(config, matches).await,
+            "mail" if config.mail.is_none() => {
+                return Some(Err(settings.refuse(&MAIL_URL, mail::ACCEPTED).into()));
+            }
+            "mail" => mail::run(&config, matches).await,
             "sessions" if matches!(config.session_store, SessionBackend::Memory) => {
                 return Some(Err(settings.refuse(&SESSION_STORE, sessions::ACCEPTED).into()));
             }

@@ -1,5 +1,6 @@
 //! The settings of the service, read once at the start and checked whole.
 
+mod mail;
 mod origins;
 mod parse;
 mod read;
@@ -22,6 +23,7 @@ use crate::http::client_addresses::ClientAddresses;
 use crate::http::cookie::SessionCookie;
 use crate::internal_keys::InternalKeys;
 
+pub(crate) use mail::{MailCredentials, MailSecurity, MailServer, MailSettings};
 pub(crate) use warnings::Warnings;
 
 /// The longest lifetime of a single-use token.
@@ -54,6 +56,10 @@ pub struct Config {
     pub sweep_interval: Option<Duration>,
     /// Whether anyone may create an account.
     pub open_signup: bool,
+    /// How mail is sent; `None` for not at all.
+    pub(crate) mail: Option<MailSettings>,
+    /// What pages and mails call the place.
+    pub(crate) site_name: String,
     /// How often a login may fail, and tokens may be minted.
     pub attempts: AttemptRates,
     /// How long new requests are served after the signal to end.
@@ -133,6 +139,8 @@ impl Config {
             binding: settings.get(&settings::BIND_SESSIONS)?.unwrap_or_default(),
             sweep_interval: Some(sweep_interval).filter(|interval| !interval.is_zero()),
             open_signup: settings.get(&settings::OPEN_SIGNUP)?,
+            mail: mail::read(settings)?,
+            site_name: settings.get(&settings::SITE_NAME)?,
             attempts: read::attempts(settings)?,
             drain_delay: settings.get(&DRAIN_DELAY)?,
             workers: server_runtime::workers::count(settings)?,

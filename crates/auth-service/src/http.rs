@@ -17,6 +17,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod openapi;
 pub(crate) mod pages;
+pub(crate) mod recovery;
 pub(crate) mod redirect;
 pub(crate) mod reply;
 pub(crate) mod router;

@@ -18,6 +18,9 @@ pub enum OpenFailure {
     /// The sessions' file.
     #[error(transparent)]
     SessionFile(#[from] SessionFileError),
+    /// Mails cannot be sent in the way that the settings say.
+    #[error("{0}")]
+    Mail(String),
     /// The two do not belong to each other.
     #[error(transparent)]
     Foreign(#[from] ForeignSessions),
@@ -46,6 +49,7 @@ impl OpenFailure {
             )
             | Self::Sessions(_)
             | Self::SessionFile(_)
+            | Self::Mail(_)
             | Self::Foreign(_) => 1,
         }
     }

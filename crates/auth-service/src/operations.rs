@@ -17,6 +17,7 @@ pub(crate) mod error;
 pub(crate) mod grants;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod mail;
 pub(crate) mod passwords;
 pub(crate) mod rotation;
 pub(crate) mod sessions;

@@ -7,8 +7,8 @@ use clock::Clock;
 use server_runtime::{BadSetting, Replace, Settings};
 use session::RedisAddress;
 
-use crate::config::settings::{INTERNAL_KEY, REDIS_PASSWORD};
-use crate::config::{Config, SessionBackend};
+use crate::config::settings::{INTERNAL_KEY, MAIL_PASSWORD, REDIS_PASSWORD};
+use crate::config::{Config, MailCredentials, SessionBackend};
 use crate::internal_keys::KeyRing;
 
 /// What takes each of them.
@@ -16,6 +16,7 @@ use crate::internal_keys::KeyRing;
 pub(crate) struct ReplaceableSecrets {
     pub(crate) internal_keys: Option<Arc<KeyRing>>,
     redis: Option<RedisAddress>,
+    mail: Option<MailCredentials>,
 }
 
 impl ReplaceableSecrets {
@@ -27,7 +28,8 @@ impl ReplaceableSecrets {
             SessionBackend::Redis { address, .. } => Some(address.clone()),
             SessionBackend::Memory | SessionBackend::File { .. } => None,
         };
-        Self { internal_keys, redis }
+        let mail = config.mail.as_ref().and_then(|mail| mail.credentials.clone());
+        Self { internal_keys, redis, mail }
     }
 
     /// Reads each secret again, and gives what puts them in force.
@@ -38,6 +40,7 @@ impl ReplaceableSecrets {
     pub(crate) fn accept(&self, settings: &Settings) -> Result<Replace, BadSetting> {
         let internal_keys = settings.get(&INTERNAL_KEY)?;
         let redis_password = settings.get(&REDIS_PASSWORD)?;
+        let mail_password = settings.get(&MAIL_PASSWORD)?;
         let this = self.clone();
         Ok(Box::new(move || {
             if let (Some(ring), Some(keys)) = (&this.internal_keys, internal_keys) {
@@ -48,6 +51,9 @@ impl ReplaceableSecrets {
             }
             if let (Some(redis), Some(password)) = (&this.redis, redis_password) {
                 redis.replace_password(password);
+            }
+            if let (Some(mail), Some(password)) = (&this.mail, mail_password) {
+                mail.replace_password(password);
             }
         }))
     }

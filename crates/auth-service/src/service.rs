@@ -13,10 +13,12 @@ use utoipa::openapi::OpenApi;
 use crate::config::Config;
 use crate::http::app::App;
 use crate::http::router;
+use crate::mail::MailMetrics;
 use crate::metrics::AuthMetrics;
 use crate::open_failure::OpenFailure;
 use crate::operations::Domain;
 use crate::operations::endings::Endings;
+use crate::operations::mail::sender::Sender;
 use crate::secrets::ReplaceableSecrets;
 use crate::{start, warnings};
 
@@ -33,6 +35,8 @@ pub struct Service {
     secrets: ReplaceableSecrets,
     /// Until it is started.
     endings: Arc<Mutex<Option<Endings>>>,
+    /// The same; `None` also where no mail is sent.
+    sender: Arc<Mutex<Option<Sender>>>,
 }
 
 impl Service {
@@ -48,7 +52,8 @@ impl Service {
     ) -> Result<Self, OpenFailure> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let figures = AuthMetrics::register(&metrics);
-        let opened = start::open(&config, &clock, figures, lifecycle).await?;
+        let mail_figures = MailMetrics::register(&metrics);
+        let opened = start::open(&config, &clock, (figures, mail_figures), lifecycle).await?;
         let (database, demo) = (&config.directory.database, config.demo);
         let mut warnings: Vec<String> = config.warnings.lines().cloned().collect();
         warnings.extend_from_slice(&opened.warnings);
@@ -59,6 +64,7 @@ impl Service {
             sweep_interval: config.sweep_interval,
             warnings: warnings.into(),
             endings: Arc::new(Mutex::new(Some(opened.endings))),
+            sender: Arc::new(Mutex::new(opened.sender)),
             app: Arc::new(App::new(config, &secrets, opened.domain, clock, metrics)),
             secrets,
         })
@@ -100,6 +106,9 @@ impl Service {
             let follow = endings.follow(ENDINGS_INTERVAL, lifecycle.token());
             lifecycle.spawn_critical("session endings", follow);
         }
+        if let Some(sender) = self.sender.lock().take() {
+            lifecycle.spawn_critical("mail sender", sender.run(lifecycle.token()));
+        }
         let (users, stopped) = (domain.users.clone(), lifecycle.token());
         lifecycle.spawn("closing the user database", async move {
             stopped.cancelled().await;
@@ -132,8 +141,8 @@ impl Service {
     }
 
     /// The OpenAPI document of both listeners.
-    pub fn openapi() -> OpenApi {
-        router::document()
+    pub fn openapi(&self) -> OpenApi {
+        (router::documents(&self.app).0)()
     }
 }
 
@@ -155,5 +164,10 @@ fn readiness(domain: &Domain, warnings: Vec<String>, lifecycle: &Lifecycle) -> R
             let caught_up = gate.is_open();
             async move { caught_up.then_some(()).ok_or("not carried out yet") }
         });
+    let mail = domain.mail.clone();
+    let ready = ready.note_while(move || {
+        let is_away = mail.as_ref().is_some_and(crate::mail::Mail::is_away);
+        is_away.then(|| "mail is not sent: nobody takes it; the log says why".to_owned())
+    });
     warnings.into_iter().fold(ready, Readiness::note)
 }

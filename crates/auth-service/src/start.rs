@@ -7,14 +7,17 @@ use clock::Clock;
 use server_runtime::Lifecycle;
 use session::Sessions;
 use users::{Directory, OpenError, UsersError};
+use uuid::Uuid;
 
 use crate::backend::Backend;
 use crate::config::Config;
+use crate::mail::{Mail, MailMetrics, Site};
 use crate::metered_store::MeteredStore;
 use crate::metrics::AuthMetrics;
 use crate::open_failure::OpenFailure;
 use crate::operations::Domain;
 use crate::operations::endings::{Endings, ForeignSessions, Lagging};
+use crate::operations::mail::sender::Sender;
 use crate::operations::throttle::Throttle;
 
 /// How long a start waits until the changes of before are carried out: after that it listens, and is
@@ -28,6 +31,8 @@ pub(crate) struct Opened {
     pub(crate) domain: Domain,
     /// Who follows changes to users from now on.
     pub(crate) endings: Endings,
+    /// Who sends mails, where any are.
+    pub(crate) sender: Option<Sender>,
     /// What may cost sessions, in words for the operator.
     pub(crate) warnings: Vec<String>,
 }
@@ -40,7 +45,7 @@ pub(crate) struct Opened {
 pub(crate) async fn open(
     config: &Config,
     clock: &Arc<dyn Clock>,
-    figures: AuthMetrics,
+    (figures, mail_figures): (AuthMetrics, MailMetrics),
     lifecycle: &Lifecycle,
 ) -> Result<Opened, OpenFailure> {
     let mut directory = config.directory.clone();
@@ -61,16 +66,44 @@ pub(crate) async fn open(
     let sessions = Sessions::new(store, Arc::clone(clock), config.lifetimes, config.binding)
         .owned_by(database);
     let endings = follow_up(&users, &sessions).await?;
+    let throttle = Throttle::new(backend.attempts, config.attempts);
+    let mail = open_mail(config)?;
+    let sender = match mail.clone() {
+        Some(mail) => Some(Sender::new(
+            random_id()?,
+            (users.clone(), throttle.clone()),
+            mail,
+            mail_figures,
+            Arc::clone(clock),
+        )),
+        None => None,
+    };
     let domain = Domain {
         sessions,
         session_file,
         users,
-        throttle: Throttle::new(backend.attempts, config.attempts),
+        throttle,
         figures,
         unnamed_proxy: config.client_addresses.unnamed_proxy(),
         open_signup: config.open_signup,
+        mail,
     };
-    Ok(Opened { domain, endings, warnings: backend.warnings })
+    Ok(Opened { domain, endings, sender, warnings: backend.warnings })
+}
+
+/// What sends mails, where the settings say where to.
+pub(crate) fn open_mail(config: &Config) -> Result<Option<Mail>, OpenFailure> {
+    let Some(settings) = &config.mail else { return Ok(None) };
+    let site = Site::new(config.site_name.clone(), &config.public_url);
+    Mail::open(settings, site).map(Some).map_err(|error| OpenFailure::Mail(error.to_string()))
+}
+
+/// An id that nobody else has.
+pub(crate) fn random_id() -> Result<Uuid, OpenFailure> {
+    let mut random = [0; 16];
+    let filled = getrandom::fill(&mut random);
+    filled.map_err(|error| OpenFailure::Mail(format!("no randomness to be had: {error}")))?;
+    Ok(uuid::Builder::from_random_bytes(random).into_uuid())
 }
 
 /// The demo user is there, or cannot log in and has no sessions, whatever was before.

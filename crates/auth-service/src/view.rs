@@ -58,6 +58,7 @@ pub(crate) fn user(user: &User) -> UserView {
     UserView {
         id: user.id.to_string(),
         email: user.email.clone(),
+        email_verified: user.email_verified,
         first_name: user.first_name.clone(),
         last_name: user.last_name.clone(),
         roles: user.roles.clone(),

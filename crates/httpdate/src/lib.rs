@@ -3,10 +3,12 @@
 //!
 //! That crate panics where the clock says a date that an HTTP date cannot say, before 1970 or after
 //! 9999: every request would die of a battery that is empty. Here such a date is the nearest one that
-//! can be said. There is no more of the crate here than hyper and the exporter of traces use.
+//! can be said. There is no more of the crate here than hyper, the exporter of traces and the
+//! writer of mails use.
 
 use std::error;
 use std::fmt::{self, Display};
+use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAY: u64 = 86_400;
@@ -53,6 +55,20 @@ impl Display for Error {
 }
 
 impl error::Error for Error {}
+
+impl FromStr for HttpDate {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        seconds(text).map(|seconds| Self { seconds }).ok_or(Error)
+    }
+}
+
+impl From<HttpDate> for SystemTime {
+    fn from(date: HttpDate) -> Self {
+        UNIX_EPOCH + Duration::from_secs(date.seconds)
+    }
+}
 
 /// Reads a date in the one form that is still sent. The day of the week is not looked at.
 ///

@@ -137,7 +137,7 @@ async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result
 /// Both services' public routes on one listener, with one document and one readiness.
 fn joined(auth: &auth_service::Service, business: &business_service::App) -> Router {
     let (routes, described) = business.routes();
-    let mut document = auth_service::Service::openapi();
+    let mut document = auth.openapi();
     document.merge(described);
     let readiness = auth.readiness().clone().and(business.readiness()).without_notes();
     let read = readiness.routes().route("/openapi.json", get(async move || Json(document)));

@@ -28,8 +28,11 @@ type Run = Arc<dyn Fn() -> Checking + Send + Sync>;
 pub struct Readiness {
     lifecycle: Lifecycle,
     checks: Vec<Arc<Check>>,
-    notes: Vec<String>,
+    notes: Vec<Note>,
 }
+
+/// Says what the operator should know, where there is something.
+type Note = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 struct Check {
     name: &'static str,
@@ -64,8 +67,17 @@ impl Readiness {
     /// The same, with something that the operator should know and that does not keep the process from
     /// being ready: it stands in the response.
     #[must_use]
-    pub fn note(mut self, note: String) -> Self {
-        self.notes.push(note);
+    pub fn note(self, note: String) -> Self {
+        self.note_while(move || Some(note.clone()))
+    }
+
+    /// The same, with what `note` says at the time of the response, if anything.
+    #[must_use]
+    pub fn note_while<F>(mut self, note: F) -> Self
+    where
+        F: Fn() -> Option<String> + Send + Sync + 'static,
+    {
+        self.notes.push(Arc::new(note));
         self
     }
 
@@ -91,7 +103,8 @@ impl Readiness {
         }
         let failed = self.failed().await;
         if failed.is_empty() {
-            fine("ready", &self.notes)
+            let notes: Vec<String> = self.notes.iter().filter_map(|note| note()).collect();
+            fine("ready", &notes)
         } else {
             not_ready(format!("no answer from: {}", failed.join(", ")))
         }

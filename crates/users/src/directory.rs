@@ -3,8 +3,11 @@
 mod accounts;
 mod demo;
 mod import;
+mod mail;
+mod outbox;
 
 pub use accounts::{PreparedPassword, PreparedUser};
+pub use mail::PreparedReset;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -65,16 +68,16 @@ impl Directory {
         Self::on(store::open_existing(&options.database), &options, clock).await
     }
 
-    /// The same, with the tables as they are: for [`Directory::rename`] where two accounts count as
-    /// one name, and for nothing else.
+    /// The same, with names compared by the keys that are stored: for [`Directory::rename`] where two
+    /// accounts count as one name from this version on, and for nothing else.
     ///
     /// # Errors
     /// `Setting`, `Missing`, `Unreachable`.
-    pub async fn open_unmigrated(
+    pub async fn open_with_old_keys(
         options: DirectoryOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        Self::on(store::open_unmigrated(&options.database), &options, clock).await
+        Self::on(store::open_with_old_keys(&options.database), &options, clock).await
     }
 
     async fn on<S: UserStore>(

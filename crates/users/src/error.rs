@@ -17,6 +17,9 @@ pub enum UsersError {
     /// There is no such user.
     #[error("there is no such user")]
     NotFound,
+    /// The ticket of a mail is used, over or replaced.
+    #[error("the ticket is used, over or replaced")]
+    TicketSpent,
     /// It would have left no user with the role `admin` who can log in.
     #[error("the last admin must stay one: make somebody else admin first")]
     LastAdmin,

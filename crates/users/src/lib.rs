@@ -20,24 +20,28 @@ mod hash;
 mod hasher;
 mod hashing_pool;
 mod import;
+mod mail;
 mod options;
 mod password;
 mod policy;
 mod postgres_url;
 mod rules;
 mod store;
+mod ticket;
 mod url;
 mod user;
 
-pub use directory::{Directory, PreparedPassword, PreparedUser};
+pub use directory::{Directory, PreparedPassword, PreparedReset, PreparedUser};
 pub use email::fold_name;
 pub use error::{OpenError, UsersError};
 pub use import::{Format, Imported, ImportedUser, Row, Rows};
+pub use mail::{Backlog, Decision, Device, MailKind, QueuedMail};
 pub use options::{DirectoryOptions, HashObserver, HashingOptions};
 pub use password::Password;
 pub use postgres_url::{BadSslMode, SslMode};
 pub use rules::{check_email, check_name, check_roles};
 pub use store::MAX_STORED_ENDINGS;
+pub use ticket::{Ticket, TicketPurpose};
 pub use url::DatabaseUrl;
 pub use user::{
     Generation, ListQuery, NewUser, SessionEnding, Updated, User, UserChanges, UserPage,

@@ -76,6 +76,7 @@ mod tests {
         Owner::from(&User {
             id: Uuid::nil(),
             email: "Annabelle.Stone@Example.com".into(),
+            email_verified: true,
             first_name: Some("Annabelle Marie".into()),
             last_name: Some("Stone".into()),
             roles: vec!["user".into()],

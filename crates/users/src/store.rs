@@ -7,6 +7,7 @@
 mod conformance;
 mod fault;
 mod followed;
+pub(crate) mod mail;
 mod open;
 mod rekey;
 mod row;
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{DEMO_EMAIL, Generation, SessionEnding, Updated, User, UserChanges, UsersError, email};
 
-pub(crate) use open::{open, open_existing, open_unmigrated};
+pub(crate) use open::{open, open_existing, open_with_old_keys};
 
 /// How many endings are stored. A node that follows them is not that far behind.
 pub const MAX_STORED_ENDINGS: i64 = 10_000;
@@ -40,6 +41,7 @@ pub(crate) struct Page<'a> {
 }
 
 /// Another password for a user.
+#[derive(Clone)]
 pub(crate) struct NewPassword {
     pub(crate) hash: String,
     /// The session that goes on.
@@ -58,7 +60,7 @@ pub(crate) struct Occasion {
 
 /// Where users are stored.
 #[async_trait]
-pub(crate) trait UserStore: Send + Sync + 'static {
+pub(crate) trait UserStore: mail::MailStore + Send + Sync + 'static {
     /// Adds one, or returns `NameTaken`. Of any number at once with one name, one succeeds.
     async fn insert(&self, record: &Record) -> Result<(), UsersError>;
 

@@ -18,6 +18,9 @@ pub struct User {
     pub id: Uuid,
     /// The user name, an e-mail address, as it was given.
     pub email: String,
+    /// Whether the address is known to be the user's: by a mail that reached them, or because who
+    /// runs the service made the account.
+    pub email_verified: bool,
     /// What the user is called.
     pub first_name: Option<String>,
     /// The family's name.
@@ -49,6 +52,8 @@ pub struct NewUser {
     pub last_name: Option<String>,
     /// The roles, in order; at least one.
     pub roles: Vec<String>,
+    /// Whether the address counts as the user's without a mail to it.
+    pub email_verified: bool,
 }
 
 /// What to change of a user; `None` leaves a field as it is.

@@ -7,8 +7,17 @@ use crate::harness::{Answer, AuthService, DEMO, LONG_PASSWORD, Request, is_alive
 const ANN: &str = "ann@example.com";
 const BOB: &str = "bob@example.com";
 const UNKNOWN: &str = "019a0000-0000-7000-8000-000000000000";
-const FIELDS: [&str; 8] =
-    ["created_at", "disabled", "email", "first_name", "id", "last_name", "roles", "updated_at"];
+const FIELDS: [&str; 9] = [
+    "created_at",
+    "disabled",
+    "email",
+    "email_verified",
+    "first_name",
+    "id",
+    "last_name",
+    "roles",
+    "updated_at",
+];
 
 /// Everything that a user may be asked for or told to be, by the path of a user.
 fn user_requests(id: &str) -> [(&'static str, String, Option<Value>); 6] {

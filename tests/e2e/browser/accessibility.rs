@@ -11,7 +11,7 @@ use crate::browser::chromium::{Chromium, skip_without_chromium};
 use crate::harness::{DEMO, Launch};
 
 /// The source of axe-core: where `AXE_CORE` says, or among npm's global packages.
-fn axe_core() -> Option<String> {
+pub(crate) fn axe_core() -> Option<String> {
     let named = std::env::var_os("AXE_CORE").map(PathBuf::from);
     let path = named.or_else(|| {
         let root = Command::new("npm").args(["root", "--global"]).output().ok()?;
@@ -35,6 +35,18 @@ fn violations(browser: &Chromium, axe: &str) -> Vec<String> {
         .iter()
         .filter(|violation| !matches!(violation["impact"].as_str(), Some("minor" | "moderate")));
     serious.map(describe).collect()
+}
+
+/// Adds what is wrong with the page that is open, in light and dark, wide and narrow.
+pub(crate) fn check_page(browser: &Chromium, axe: &str, name: &str, found: &mut Vec<String>) {
+    for (width, colours) in [(1000, "light"), (1000, "dark"), (360, "light")] {
+        browser.show_as(width, colours);
+        let problems = violations(browser, axe).into_iter();
+        found.extend(problems.map(|problem| format!("{name} at {width}, {colours}: {problem}")));
+        if too_wide(browser) {
+            found.push(format!("{name} is wider than {width}"));
+        }
+    }
 }
 
 fn describe(violation: &Value) -> String {
@@ -65,20 +77,7 @@ fn no_page_has_a_serious_violation_and_none_is_wider_than_a_phone() {
     // The check's own styles break the policy of the pages that it looks at.
     browser.expect_violations();
     let mut found = Vec::new();
-    let mut check = |browser: &Chromium, name: &str| {
-        for (width, colours) in [(1000, "light"), (1000, "dark"), (360, "light")] {
-            browser.show_as(width, colours);
-            let problems = violations(browser, &axe);
-            found.extend(
-                problems
-                    .into_iter()
-                    .map(|problem| format!("{name} at {width}, {colours}: {problem}")),
-            );
-            if too_wide(browser) {
-                found.push(format!("{name} is wider than {width}"));
-            }
-        }
-    };
+    let mut check = |browser: &Chromium, name: &str| check_page(browser, &axe, name, &mut found);
     browser.open(&format!("{auth}/login?next=/account"));
     check(&browser, "login");
     browser.log_in((DEMO.0, "wrong"));

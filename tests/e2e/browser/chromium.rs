@@ -168,6 +168,11 @@ impl Chromium {
         }
     }
 
+    /// Writes a picture of the page that is open.
+    pub(crate) fn picture(&self, path: &std::path::Path) {
+        block_on(self.driver.screenshot(path)).expect("a picture is taken");
+    }
+
     /// What the console has said since the last call.
     pub(crate) fn console(&self) -> Vec<BrowserLogEntry> {
         block_on(self.driver.browser_log()).expect("the console can be read")

@@ -103,7 +103,7 @@ async fn open(config: &Config, name: &str, clock: Arc<dyn Clock>) -> anyhow::Res
         match Directory::open_existing(options.clone(), Arc::clone(&clock)).await {
             // The way out of that is this command.
             Err(OpenError::SameName(_)) if name == "rename" => {
-                Directory::open_unmigrated(options, clock).await
+                Directory::open_with_old_keys(options, clock).await
             }
             opened => opened,
         }
@@ -193,6 +193,7 @@ async fn add(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<User
         first_name: None,
         last_name: None,
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        email_verified: true,
     };
     Ok(directory.create(new).await?)
 }

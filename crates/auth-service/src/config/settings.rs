@@ -16,8 +16,9 @@ use url::Url;
 use users::SslMode;
 use zeroize::Zeroizing;
 
+pub use super::mail::{MailSender, MailServer};
 pub use super::parse::{DatabaseAddress, SessionStoreAddress};
-use super::{origins, parse};
+use super::{mail, origins, parse};
 use crate::internal_keys::InternalKeys;
 
 server_runtime::settings_table! {
@@ -216,7 +217,49 @@ server_runtime::settings_table! {
     )
     .with_flag("signup")
     .with_default("closed")
-    .with_note("by `POST /api/v1/users`");
+    .with_note("by `POST /api/v1/users`; with mail, each confirms the account by one");
+    MAIL_URL: Optional<MailServer> = Setting::new(
+        "AUTH_MAIL_URL",
+        Parser::new(
+            "smtp://HOST:PORT, smtps://HOST:PORT, file:DIR or, on loopback, smtp://HOST:PORT?tls=none",
+            mail::server,
+        ),
+        "Where mails go: STARTTLS wanted, TLS, or a file each; without it none are sent",
+    )
+    .with_flag("mail-url")
+    .as_url()
+    .with_note("[mail](mail.md)");
+    MAIL_USERNAME: Optional<String> = Setting::new(
+        "AUTH_MAIL_USERNAME",
+        Parser::new("a user name", |text| Some(text.to_owned())),
+        "Who we are to the mail server",
+    )
+    .with_flag("mail-username");
+    MAIL_PASSWORD: Optional<Zeroizing<String>> = Setting::secret(
+        "AUTH_MAIL_PASSWORD",
+        Parser::new("a password", |text| Some(Zeroizing::new(text.to_owned()))),
+        "The password for the mail server",
+    );
+    MAIL_FROM: Optional<MailSender> = Setting::new(
+        "AUTH_MAIL_FROM",
+        Parser::new("an address, or Name <address>", mail::sender),
+        "Who mails are from; needed with AUTH_MAIL_URL",
+    )
+    .with_flag("mail-from");
+    MAIL_NEW_DEVICE: Setting<bool> = Setting::new(
+        "AUTH_MAIL_NEW_DEVICE",
+        BOOLEAN,
+        "Owners are told of logins from an address and user agent not seen within 30 days",
+    )
+    .with_flag("mail-new-device")
+    .with_default("false");
+    SITE_NAME: Setting<String> = Setting::new(
+        "AUTH_SITE_NAME",
+        Parser::new("1 to 60 characters on one line", mail::site_name),
+        "What pages and mails call the place",
+    )
+    .with_flag("site-name")
+    .with_default("Reinflate");
     PASSWORD_MIN_LENGTH: Setting<usize> = Setting::new(
         "AUTH_PASSWORD_MIN_LENGTH",
         Parser::new("a whole number from 8 to 128", |text| within(text, 8..=128)),

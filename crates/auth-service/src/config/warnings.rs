@@ -72,6 +72,17 @@ fn without_effect(settings: &Settings, config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let of_mail: [&Row; 4] = [
+        &settings::MAIL_USERNAME,
+        &settings::MAIL_PASSWORD,
+        &settings::MAIL_FROM,
+        &settings::MAIL_NEW_DEVICE,
+    ];
+    if config.mail.is_none() {
+        let idle = of_mail.into_iter().filter(|row| settings.is_set(row));
+        let line = |row: &Row| format!("{} has no effect: AUTH_MAIL_URL is not set", row.variable);
+        lines.extend(idle.map(line));
+    }
     if config.allowed_hosts.is_none() && settings.is_set(&settings::ALLOWED_HOSTS) {
         lines.push(
             "AUTH_ALLOWED_HOSTS has no effect: every host is answered beyond loopback without \

@@ -27,6 +27,8 @@ pub(crate) struct App {
     pub(crate) https: bool,
     pub(crate) public_url: Url,
     pub(crate) demo: bool,
+    /// What pages call the place.
+    pub(crate) site_name: String,
     /// The fewest characters of a new password.
     pub(crate) password_min: usize,
     pub(crate) redirects: Redirects,
@@ -63,6 +65,7 @@ impl App {
             page_headers: PageHeaders::new(config.redirect_origins.iter().map(String::as_str)),
             public_url: config.public_url,
             demo: config.demo,
+            site_name: config.site_name,
             password_min: config.directory.password_min_length,
             redirect_origins: config.redirect_origins,
             allowed_origins: config.allowed_origins,

@@ -49,6 +49,8 @@ pub(crate) enum ApiError {
     NotFound,
     /// The path knows other methods.
     MethodNotAllowed,
+    /// It was there, and is over.
+    Gone,
     /// Taken, or the last of its kind.
     Conflict(&'static str),
     /// `If-Match` or `If-None-Match` did not hold.
@@ -89,6 +91,7 @@ impl ApiError {
             Self::Misdirected => ErrorCode::MisdirectedRequest,
             Self::NotFound => ErrorCode::NotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
+            Self::Gone => ErrorCode::Gone,
             Self::Conflict(_) => ErrorCode::Conflict,
             Self::PreconditionFailed => ErrorCode::PreconditionFailed,
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
@@ -131,6 +134,9 @@ impl ApiError {
                 AUTH_ALLOWED_HOSTS and AUTH_PUBLIC_URL name more"
                 .to_owned(),
             Self::NotFound => "there is nothing here, or nothing that you may see".to_owned(),
+            Self::Gone => {
+                "this was used, is over, or was replaced by a newer one: ask for another".to_owned()
+            }
             Self::MethodNotAllowed => {
                 "see the Allow header for the methods of this path".to_owned()
             }
@@ -223,6 +229,7 @@ impl From<Error> for ApiError {
             Error::Stale { max_age } => Self::Stale { max_age },
             Error::ForeignOrigin => Self::CrossSite,
             Error::NotFound => Self::NotFound,
+            Error::Gone => Self::Gone,
             Error::Conflict(why) => Self::Conflict(why),
             Error::Rule(rule) => Self::Unprocessable(rule),
             Error::ConditionFailed => Self::PreconditionFailed,

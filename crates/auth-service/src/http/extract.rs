@@ -5,3 +5,4 @@ pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod keyed_backend;
 pub(crate) mod path;
+pub(crate) mod submitted;

@@ -1,11 +1,13 @@
 //! `GET /`: what there is, for people and for programs. It is read from the API's document, and so
 //! knows of nothing that is not there.
 
-use std::sync::OnceLock;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 use askama::Template;
 use auth_api_types::paths::OPENAPI;
 use axum::Extension;
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
@@ -15,6 +17,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 
+use super::app::App;
 use super::error::ApiError;
 use super::pages::Frame;
 use super::reply;
@@ -78,18 +81,20 @@ struct IndexPage<'a> {
     )))
 )]
 pub(crate) async fn show_index(
+    State(app): State<Arc<App>>,
     Extension(described): Extension<Described>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    PUBLIC.get_or_init(|| Index::of(described)).answer(&headers)
+    PUBLIC.get_or_init(|| Index::of(described)).answer(&headers, &app)
 }
 
 /// The same of the internal listener.
 pub(crate) async fn show_internal_index(
+    State(app): State<Arc<App>>,
     Extension(described): Extension<Described>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    INTERNAL.get_or_init(|| Index::of(described)).answer(&headers)
+    INTERNAL.get_or_init(|| Index::of(described)).answer(&headers, &app)
 }
 
 impl Index {
@@ -108,15 +113,15 @@ impl Index {
         }
     }
 
-    fn answer(&self, headers: &HeaderMap) -> Result<Response, ApiError> {
+    fn answer(&self, headers: &HeaderMap, app: &App) -> Result<Response, ApiError> {
         let mut response =
-            if wants_page(headers) { self.page()? } else { reply::json(StatusCode::OK, self)? };
+            if wants_page(headers) { self.page(app)? } else { reply::json(StatusCode::OK, self)? };
         let vary = HeaderValue::from_static("accept");
         response.headers_mut().insert(header::VARY, vary);
         Ok(response)
     }
 
-    fn page(&self) -> Result<Response, ApiError> {
+    fn page(&self, app: &App) -> Result<Response, ApiError> {
         let mut groups: Vec<(&str, Vec<&Entry>)> = Vec::new();
         for entry in &self.operations {
             match groups.iter_mut().find(|(tag, _)| *tag == entry.tag) {
@@ -124,15 +129,17 @@ impl Index {
                 None => groups.push((&entry.tag, vec![entry])),
             }
         }
-        IndexPage::show(groups)
+        IndexPage::show(groups, app)
     }
 }
 
 impl<'a> IndexPage<'a> {
     /// The page, with the requests grouped by their kind.
-    fn show(groups: Vec<(&'a str, Vec<&'a Entry>)>) -> Result<Response, ApiError> {
+    fn show(groups: Vec<(&'a str, Vec<&'a Entry>)>, app: &App) -> Result<Response, ApiError> {
         let people = groups.iter().any(|group| group.0 == "Pages");
-        let html = Self { frame: None, people, groups }.render().map_err(|error| {
+        let site: &[(&str, &dyn Any)] = &[("site", &app.site_name)];
+        let template = Self { frame: None, people, groups };
+        let html = template.render_with_values(&site).map_err(|error| {
             tracing::error!(%error, "a page cannot be written");
             ApiError::Internal
         })?;

@@ -19,6 +19,7 @@ use utoipa::{IntoResponses, Modify, OpenApi as _, PartialSchema, ToSchema};
         (name = "Sessions", description = "One's own sessions and tokens"),
         (name = "OAuth", description = "What OAuth 2.0 clients know"),
         (name = "Users", description = "Accounts; an admin's, and one's own"),
+        (name = "Mail", description = "Signing up, forgotten passwords and other addresses; 404 where no mail is sent"),
         (name = "Pages", description = "For people"),
         (name = "Internal", description = "For backends, on the internal listener"),
         (name = "Forward auth", description = "For reverse proxies, on the internal listener; any method"),
@@ -200,6 +201,10 @@ const ROLE: Described = (
     "The session acts in another role, lacks the scope, or is an external user's",
 );
 const ABSENT: Described = (ErrorCode::NotFound, "Nothing there that the caller may know of");
+const NO_TICKET: Described =
+    (ErrorCode::NotFound, "No such ticket, or one for something else; or no mail is sent");
+const NO_MAIL: Described = (ErrorCode::NotFound, "No mail is sent");
+const SPENT: Described = (ErrorCode::Gone, "The ticket is used, over or replaced");
 const NO_DEMO: Described = (ErrorCode::NotFound, "Not in demo mode");
 const CONFLICT: Described = (ErrorCode::Conflict, "Taken, or the last admin");
 const FAILED: Described =
@@ -264,6 +269,16 @@ problems! {
     DeleteUserProblems = [BAD, UNKNOWN, DENIED, ABSENT, CONFLICT];
     /// What a change of password may answer.
     PasswordProblems = [BAD, UNKNOWN, DENIED, ABSENT, LONG, MEDIA, RULE, OFTEN];
+    /// What a change of address may answer.
+    EmailProblems = [BAD, UNKNOWN, DENIED, ABSENT, CONFLICT, LONG, MEDIA, RULE, OFTEN];
+    /// What asking for a mail may answer.
+    ForgotProblems = [BAD, DENIED, NO_MAIL, LONG, MEDIA, RULE];
+    /// What a ticket may be answered with.
+    TicketProblems = [BAD, DENIED, NO_TICKET, CONFLICT, SPENT, LONG, MEDIA, RULE];
+    /// What the page of a ticket may answer.
+    TicketPageProblems = [BAD, NO_TICKET, SPENT];
+    /// What the page to sign up on may answer.
+    SignUpProblems = [BAD, DENIED, NO_MAIL, LONG, MEDIA, RULE];
     /// What a question of a backend may answer.
     InternalProblems = [BAD, KEY, LONG, MEDIA];
     /// Of a copy of the session file.

@@ -5,11 +5,14 @@ pub(crate) mod account;
 pub(crate) mod admin_action;
 pub(crate) mod admin_user;
 pub(crate) mod admin_users;
-mod device;
 pub(crate) mod login;
 mod moment;
+pub(crate) mod recovery;
 mod session_row;
+pub(crate) mod signup;
 pub(crate) mod visitor;
+
+use std::any::Any;
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -78,7 +81,8 @@ pub(crate) fn page<T: Template>(
     status: StatusCode,
     template: &T,
 ) -> Result<Response, ApiError> {
-    let html = template.render().map_err(|error| {
+    let site: &[(&str, &dyn Any)] = &[("site", &app.site_name)];
+    let html = template.render_with_values(&site).map_err(|error| {
         tracing::error!(%error, "a page cannot be written");
         ApiError::Internal
     })?;

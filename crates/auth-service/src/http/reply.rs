@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use auth_api_types::MailRequested;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -43,6 +44,20 @@ pub(crate) fn set_cookie_of(response: &mut Response, app: &App, own: &OwnSession
         }
         OwnSession::Ended => set_cookie(response, app.cookie.clear()),
     }
+}
+
+/// What is answered to whoever asks for a new password by mail, the same whoever it is.
+pub(crate) const FORGOT: &str =
+    "If there is such an account, a mail is on its way to it. It says what to do next.";
+/// The same for whoever signs up.
+pub(crate) const SIGNED_UP: &str = "A mail is on its way to this address. It says what to do next.";
+/// The same for whoever wants another address.
+pub(crate) const ADDRESS_REQUESTED: &str =
+    "A mail is on its way to the new address. It counts once the button of that mail is pressed.";
+
+/// That a mail was asked for.
+pub(crate) fn mail_requested(message: &str) -> Result<Response, ApiError> {
+    json(StatusCode::ACCEPTED, &MailRequested { message: message.to_owned() })
 }
 
 /// Adds a `Set-Cookie`.

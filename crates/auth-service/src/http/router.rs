@@ -29,7 +29,7 @@ use crate::http::index::{self, Described};
 use crate::http::internal_key;
 use crate::http::openapi;
 use crate::http::pages as p;
-use crate::http::{login, logout};
+use crate::http::{login, logout, recovery};
 
 /// What anybody may ask, from the pages of named origins too: where people and programs log in, and
 /// see to their sessions.
@@ -75,6 +75,26 @@ fn page_routes() -> OpenApiRouter<Arc<App>> {
         .route("/admin/users/new", get(p::admin_users::show_new_user))
         .route("/admin/users/{id}", get(p::admin_user::show_user))
         .route("/admin/users/{id}/{action}", get(p::admin_action::ask).post(p::admin_action::act))
+}
+
+/// What is done by mail, where any is sent; from the pages of named origins too.
+fn mail_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(recovery::forgot_password, p::recovery::show_forgot))
+        .routes(routes!(recovery::reset_password, p::recovery::show_reset))
+        .routes(routes!(recovery::verify_email, p::recovery::show_verify))
+}
+
+/// The same, and no other origin is let in.
+fn strict_mail_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(h::email::change_email))
+        .route("/account/email", post(p::account::email::change_email))
+}
+
+/// The page to sign up on.
+fn signup_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(p::signup::sign_up, p::signup::show_sign_up))
 }
 
 /// What backends and proxies ask.
@@ -148,22 +168,41 @@ fn probe_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(h::probes::livez)).routes(routes!(h::probes::readyz))
 }
 
-/// The document of both listeners.
-pub(crate) fn document() -> OpenApi {
+/// A document of the API.
+type Document = fn() -> OpenApi;
+
+/// The documents of both listeners and of the public one, of what this service has: nothing leads to
+/// mail where none is sent.
+pub(crate) fn documents(app: &App) -> (Document, Document) {
+    if app.domain.mail.is_some() {
+        (|| of_both(public_document()), public_document)
+    } else {
+        (|| of_both(public_document_without_mail()), public_document_without_mail)
+    }
+}
+
+fn of_both(public: OpenApi) -> OpenApi {
     let internal = openapi::with_any_method_at_forward_auth(internal_document());
-    let document = openapi::with_internal(public_document(), internal);
+    let document = openapi::with_internal(public, internal);
     openapi::with_me(openapi::with_optional_bodies(document))
 }
 
-/// The document of the public listener.
-pub(crate) fn public_document() -> OpenApi {
-    let routes = public_routes()
+fn public_document() -> OpenApi {
+    let mail = mail_routes().merge(strict_mail_routes()).merge(signup_routes());
+    openapi::with_hosts(routes_without_mail().merge(mail).into_openapi())
+}
+
+fn public_document_without_mail() -> OpenApi {
+    openapi::with_hosts(routes_without_mail().into_openapi())
+}
+
+fn routes_without_mail() -> OpenApiRouter<Arc<App>> {
+    public_routes()
         .merge(strict_routes())
         .merge(page_routes())
         .merge(index_routes())
         .merge(document_routes())
-        .merge(probe_routes());
-    openapi::with_hosts(routes.into_openapi())
+        .merge(probe_routes())
 }
 
 /// The document of the internal listener, without what both have.
@@ -179,9 +218,17 @@ pub(crate) fn internal_document() -> OpenApi {
 /// every request gets: for a process that joins two services on one listener.
 pub(crate) fn public_part(app: &Arc<App>) -> Router {
     let named = [app.allowed_origins.as_slice(), app.redirect_origins.as_slice()].concat();
-    let open = guarded(public_routes(), own_pages(app).with_named(named));
-    let strict = guarded(strict_routes().merge(page_routes()), own_pages(app));
-    let described = Extension(Described(public_document));
+    let (mut open, mut strict) = (public_routes(), strict_routes().merge(page_routes()));
+    if app.domain.mail.is_some() {
+        open = open.merge(mail_routes());
+        strict = strict.merge(strict_mail_routes());
+        if app.domain.open_signup {
+            strict = strict.merge(signup_routes());
+        }
+    }
+    let open = guarded(open, own_pages(app).with_named(named));
+    let strict = guarded(strict, own_pages(app));
+    let described = Extension(Described(documents(app).1));
     let index = Router::from(index_routes()).layer(described);
     let routes = open.merge(strict).merge(index).with_state(Arc::clone(app));
     routes.layer(middleware::from_fn(body::take_first))
@@ -189,7 +236,7 @@ pub(crate) fn public_part(app: &Arc<App>) -> Router {
 
 /// The public listener.
 pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
-    let document = Router::from(document_routes()).layer(Extension(Documented(document)));
+    let document = Router::from(document_routes()).layer(Extension(Documented(documents(app).0)));
     let document = document.with_state(Arc::clone(app));
     let probes = probes(&readiness.without_notes(), app);
     finished_public(public_part(app).merge(document).merge(probes), app)
@@ -261,7 +308,7 @@ fn guarded(routes: OpenApiRouter<Arc<App>>, rule: CrossSiteRule) -> Router<Arc<A
 
 /// The routes that scripts of the named origins may ask.
 pub(crate) fn open_paths() -> HashSet<String> {
-    let open = public_routes().merge(document_routes()).merge(probe_routes());
+    let open = public_routes().merge(mail_routes()).merge(document_routes()).merge(probe_routes());
     open.into_openapi().paths.paths.into_keys().collect()
 }
 

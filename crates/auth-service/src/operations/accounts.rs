@@ -63,8 +63,10 @@ pub(crate) async fn create(
     new: NewUser,
     client: &Client,
 ) -> Result<User, Error> {
+    let mut new = new;
     if let Creator::SignUp(_) = creator {
         domain.throttle.admit_signup(client).await?;
+        new.email_verified = false;
     }
     let prepared = domain.users.for_network(client.hashing_share()).prepare(new).await?;
     if let Some(caller) = creator.caller() {

@@ -6,6 +6,7 @@ use session::{DurableStore, Sessions};
 use users::Directory;
 
 use super::throttle::Throttle;
+use crate::mail::Mail;
 use crate::metrics::AuthMetrics;
 use crate::unnamed_proxy::UnnamedProxy;
 
@@ -21,4 +22,6 @@ pub(crate) struct Domain {
     pub(crate) unnamed_proxy: Option<Arc<UnnamedProxy>>,
     /// Whether anybody may create an account.
     pub(crate) open_signup: bool,
+    /// How mails are sent; `None` where none are.
+    pub(crate) mail: Option<Mail>,
 }

@@ -23,6 +23,8 @@ pub(crate) enum Error {
     ForeignOrigin,
     /// There is nothing that the caller may know of.
     NotFound,
+    /// It was there, and is over.
+    Gone,
     /// It is taken, or the last of its kind.
     Conflict(&'static str),
     /// It breaks a rule, which the text tells.
@@ -123,6 +125,7 @@ impl From<UsersError> for Error {
             UsersError::Busy => Self::Unavailable("too many passwords wait to be checked"),
             UsersError::NameTaken => Self::Conflict("this address is taken"),
             UsersError::NotFound => Self::NotFound,
+            UsersError::TicketSpent => Self::Gone,
             UsersError::LastAdmin => Self::Conflict("the last admin must stay one"),
             UsersError::Rule(rule) => Self::Rule(rule),
         }

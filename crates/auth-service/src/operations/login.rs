@@ -7,6 +7,7 @@ use users::{Password, User};
 
 use super::client::Client;
 use super::logout::log_out;
+use super::mail::devices::note_login;
 use super::{Domain, Error};
 use crate::audit::{self, Cause};
 
@@ -49,6 +50,7 @@ pub(crate) async fn log_in(
     domain.figures.login_success.inc();
     audit::logged_in(&user, &issued.session, client);
     audit::sessions_ended_past_limit(&issued);
+    note_login(domain, &user, client).await;
     Ok(issued)
 }
 

@@ -82,7 +82,11 @@ async fn another_token(domain: &Domain, caller: &Caller) -> Result<OwnSession, E
 }
 
 /// A wrong one counts as a failed login: a stolen session must not become a guessing machine.
-async fn check_current(domain: &Domain, caller: &Caller, current: Password) -> Result<User, Error> {
+pub(super) async fn check_current(
+    domain: &Domain,
+    caller: &Caller,
+    current: Password,
+) -> Result<User, Error> {
     let (session, client) = (&caller.session, &caller.client);
     let ticket = domain.throttle.admit(&session.subject.username, client).await?;
     let users = domain.users.for_network(client.hashing_share());

@@ -3,6 +3,7 @@
 //! IPv6 client counts with its /48 too, which may have ten times as many. Whether the account exists makes no
 //! difference here, and neither does how its name is spelled.
 
+mod mails;
 mod mints;
 
 use std::net::IpAddr;
@@ -24,6 +25,7 @@ const RECENT_LOGIN_PERIOD: Duration = Duration::from_hours(30 * 24);
 const IN_A_SITE: u32 = 10;
 
 /// Counts attempts at passwords, and refuses those that are too many.
+#[derive(Clone)]
 pub(crate) struct Throttle {
     store: Arc<dyn AttemptStore>,
     rates: AttemptRates,

@@ -111,8 +111,10 @@ fn mask_parameter(parameter: &str) -> &str {
 
 /// `memory`, `users.db`, `127.0.0.1:8080` and `sqlite:PATH` are shown.
 fn mask_without_scheme(text: &str) -> String {
-    if let Some(path) = text.strip_prefix("sqlite:") {
-        return format!("sqlite:{}", mask_file(path));
+    for scheme in ["sqlite:", "file:"] {
+        if let Some(path) = text.strip_prefix(scheme) {
+            return format!("{scheme}{}", mask_file(path));
+        }
     }
     let (address, path) = text.split_at(text.find('/').unwrap_or(text.len()));
     let plain = |c: char| is_plain(c) || c == ' ';
@@ -200,6 +202,7 @@ mod tests {
             "localhost:8080/path",
             "sqlite::memory:",
             "sqlite:/var/lib/a b:c.db?mode=rwc",
+            "file:/var/mail",
         ] {
             assert_eq!(mask_url(given), given);
         }

@@ -58,7 +58,8 @@ impl Directory {
     /// # Errors
     /// `Rule`, `NameTaken`, `Busy`, `Unavailable`.
     pub async fn prepare(&self, new: NewUser) -> Result<PreparedUser, UsersError> {
-        let user = self.fresh(&new.email, new.first_name, new.last_name, new.roles)?;
+        let mut user = self.fresh(&new.email, new.first_name, new.last_name, new.roles)?;
+        user.email_verified = new.email_verified;
         self.inner.policy.check(&new.password, &Owner::from(&user))?;
         // Only to spare the hash: the store decides.
         if self.find(&user.email).await?.is_some() {
@@ -224,7 +225,8 @@ impl Directory {
         self.inner.store.count().await
     }
 
-    /// A user that is nowhere stored yet, if the rules accept all that it is made of.
+    /// A user that is nowhere stored yet, if the rules accept all that it is made of; one whose
+    /// address counts as theirs.
     pub(super) fn fresh(
         &self,
         email: &str,
@@ -240,6 +242,7 @@ impl Directory {
         Ok(User {
             id: new_id(now_ms)?,
             email: email.trim().to_owned(),
+            email_verified: true,
             first_name: rules::trimmed(first_name),
             last_name: rules::trimmed(last_name),
             roles,
@@ -252,7 +255,7 @@ impl Directory {
     }
 }
 
-fn new_id(now_ms: i64) -> Result<Uuid, UsersError> {
+pub(super) fn new_id(now_ms: i64) -> Result<Uuid, UsersError> {
     let mut random = [0; 10];
     getrandom::fill(&mut random)
         .map_err(|_| UsersError::Unavailable("the system gives no randomness".to_owned()))?;

@@ -8,7 +8,9 @@ mod logins;
 mod names;
 mod openings;
 mod outages;
+mod outbox;
 mod server;
+mod tickets;
 
 use std::sync::Arc;
 
@@ -65,6 +67,7 @@ fn new_user(email: &str, roles: &[&str]) -> NewUser {
         first_name: None,
         last_name: None,
         roles: roles.iter().map(ToString::to_string).collect(),
+        email_verified: true,
     }
 }
 
@@ -164,4 +167,16 @@ suite![
     imports::a_refused_row_does_not_keep_the_others_out,
     imports::a_hash_that_costs_too_much_is_never_computed,
     imports::an_upgrade_does_not_undo_a_change_of_password,
+    tickets::a_ticket_sets_another_password_once,
+    tickets::a_ticket_is_good_for_its_purpose_and_time_alone,
+    tickets::what_changes_a_user_ends_the_tickets,
+    tickets::a_sign_up_is_an_account_once_its_password_is_shown,
+    tickets::ten_wrong_passwords_end_the_ticket_of_a_sign_up,
+    tickets::another_address_counts_once_it_is_verified,
+    outbox::a_request_for_an_address_is_one_row_in_any_case,
+    outbox::who_signed_up_and_forgot_hears_that_it_is_not_verified,
+    outbox::a_decision_that_is_out_of_date_sends_nothing,
+    outbox::a_mail_waits_until_it_is_due_and_its_ticket_lasts_from_then,
+    outbox::of_several_senders_one_sends_until_its_lease_is_over,
+    outbox::a_login_from_elsewhere_is_recorded_once,
 ];

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyPool, ConnectOptions, Executor};
+use sqlx::{Any, AnyPool, ConnectOptions, Executor, Transaction};
 
 use super::fault::reason;
 use super::rekey::{RekeyError, rekey};
@@ -54,8 +54,18 @@ pub(crate) async fn open_existing(url: &DatabaseUrl) -> Result<SqlStore, OpenErr
     brought_up_to_date(dialect, pool).await
 }
 
+/// Opens the database if our tables are in it, brings them up to date, and leaves the keys of names
+/// as they are.
+pub(crate) async fn open_with_old_keys(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
+    let store = open_unmigrated(url).await?;
+    let mut transaction = store.begin().await.map_err(unfinished)?;
+    migrate_tables(&store, &mut transaction).await?;
+    transaction.commit().await.map_err(unfinished)?;
+    Ok(store)
+}
+
 /// Opens the database if our tables are in it, and leaves them as they are.
-pub(crate) async fn open_unmigrated(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
+async fn open_unmigrated(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
     let missing = || OpenError::Missing(url.to_string());
     if let DatabaseLocation::File(path) = url.location()
         && matches!(path.try_exists(), Ok(false))
@@ -92,16 +102,26 @@ async fn brought_up_to_date(dialect: Dialect, pool: AnyPool) -> Result<SqlStore,
 /// right to write. (`run` asks for more than a future that may be sent can give; `run_direct` is the
 /// same.)
 async fn migrate(store: &SqlStore) -> Result<(), OpenError> {
-    let unfinished = |error: sqlx::Error| failed(&MigrateError::Execute(error));
     let mut transaction = store.begin().await.map_err(unfinished)?;
-    let migrator = if store.dialect == Dialect::Postgres { &POSTGRES } else { &SQLITE };
-    migrator.run_direct(None, &mut *transaction, false).await.map_err(|error| failed(&error))?;
+    migrate_tables(store, &mut transaction).await?;
     rekey(&mut transaction).await.map_err(|error| match error {
         RekeyError::Newer => OpenError::Migration(NEWER.to_owned()),
         RekeyError::SameName(names) => OpenError::SameName(names),
         RekeyError::Database(error) => unfinished(error),
     })?;
     transaction.commit().await.map_err(unfinished)
+}
+
+async fn migrate_tables(
+    store: &SqlStore,
+    transaction: &mut Transaction<'static, Any>,
+) -> Result<(), OpenError> {
+    let migrator = if store.dialect == Dialect::Postgres { &POSTGRES } else { &SQLITE };
+    migrator.run_direct(None, &mut **transaction, false).await.map_err(|error| failed(&error))
+}
+
+fn unfinished(error: sqlx::Error) -> OpenError {
+    failed(&MigrateError::Execute(error))
 }
 
 fn failed(error: &MigrateError) -> OpenError {
@@ -199,8 +219,8 @@ fn reason_of(error: &MigrateError) -> String {
     };
     match code(error).as_deref() {
         Some(SQLITE_ERROR | "42P07") => {
-            "it has tables of that name (users, session_endings, database_identity, username_keys) \
-             that are not ours"
+            "it has tables of that name (users, session_endings, database_identity, username_keys, \
+             mail_…) that are not ours"
                 .to_owned()
         }
         Some("42501") => "its user may not create tables".to_owned(),

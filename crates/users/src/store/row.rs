@@ -10,18 +10,19 @@ use crate::casefold::casefold;
 use crate::{ADMIN, Generation, SessionEnding, User};
 
 const INSERT: &str = "INSERT INTO users (id, email, email_key, search_key, first_name, last_name, \
-     roles, is_admin, disabled, demo, password_hash, generation, created_at_ms, updated_at_ms) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+     roles, is_admin, disabled, demo, password_hash, generation, created_at_ms, updated_at_ms, \
+     email_verified) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
      ON CONFLICT (email_key) DO NOTHING";
 const BY_ID: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, \
-     password_hash, generation, created_at_ms, updated_at_ms FROM users WHERE id = $1";
+     password_hash, generation, created_at_ms, updated_at_ms, email_verified FROM users WHERE id = $1";
 const BY_KEY: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, \
-     password_hash, generation, created_at_ms, updated_at_ms FROM users WHERE email_key = $1";
+     password_hash, generation, created_at_ms, updated_at_ms, email_verified FROM users WHERE email_key = $1";
 const BY_SPELLING: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, \
-     password_hash, generation, created_at_ms, updated_at_ms FROM users WHERE email = $1 \
+     password_hash, generation, created_at_ms, updated_at_ms, email_verified FROM users WHERE email = $1 \
      ORDER BY id LIMIT 1";
 const UPDATE: &str = "UPDATE users SET search_key = $2, first_name = $3, last_name = $4, \
-     roles = $5, is_admin = $6, disabled = $7, generation = $8, updated_at_ms = $9 WHERE id = $1";
+     roles = $5, is_admin = $6, disabled = $7, generation = $8, updated_at_ms = $9, \
+     email_verified = $10 WHERE id = $1";
 const SET_NAME: &str = "UPDATE users SET email = $2, email_key = $3 WHERE id = $1";
 const INSERT_ENDING: &str = "INSERT INTO session_endings (user_id, generation, kept_session) \
      VALUES ($1, $2, $3) RETURNING seq";
@@ -43,7 +44,8 @@ pub(super) async fn insert(connection: &mut AnyConnection, record: &Record) -> s
         .bind(record.password_hash.clone())
         .bind(user.generation)
         .bind(user.created_at_ms)
-        .bind(user.updated_at_ms);
+        .bind(user.updated_at_ms)
+        .bind(i64::from(user.email_verified));
     Ok(query.execute(connection).await?.rows_affected() == 1)
 }
 
@@ -57,7 +59,8 @@ pub(super) async fn update(connection: &mut AnyConnection, user: &User) -> sqlx:
         .bind(is_admin(user))
         .bind(i64::from(user.disabled))
         .bind(user.generation)
-        .bind(user.updated_at_ms);
+        .bind(user.updated_at_ms)
+        .bind(i64::from(user.email_verified));
     query.execute(connection).await.map(|_| ())
 }
 
@@ -114,6 +117,7 @@ pub(super) fn user(row: &AnyRow) -> sqlx::Result<User> {
     Ok(User {
         id: id(row, "id")?,
         email: row.try_get("email")?,
+        email_verified: flag(row, "email_verified")?,
         first_name: row.try_get("first_name")?,
         last_name: row.try_get("last_name")?,
         roles: roles.split(' ').map(str::to_owned).collect(),

@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use super::fault::limited;
 use super::row::{append_ending, by_id, by_key, by_spelling, insert, like, set_name, update, user};
-use super::{NewPassword, Occasion, Page, Record, UserStore, followed};
+use super::{NewPassword, Occasion, Page, Record, UserStore, followed, mail};
 use crate::user::change;
 use crate::{ADMIN, Generation, SessionEnding, Updated, User, UserChanges, UsersError};
 
 const LIST: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, generation, \
-     created_at_ms, updated_at_ms FROM users \
+     created_at_ms, updated_at_ms, email_verified FROM users \
      WHERE id > $1 AND search_key LIKE $2 ESCAPE '\\' ORDER BY id LIMIT $3";
 const COUNT: &str = "SELECT COUNT(*) FROM users";
 const SET_PASSWORD: &str = "UPDATE users SET password_hash = $2 WHERE id = $1";
@@ -34,9 +34,9 @@ const BEGIN_POSTGRES: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 const LOCK_POSTGRES: &str = "SELECT pg_advisory_xact_lock(8245928651)";
 
 /// Longer than a look-up ever takes, and short enough to answer in time that it did not.
-const READ_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than a write waits for the writer before it.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(7);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(7);
 const BULK_TIMEOUT: Duration = Duration::from_mins(1);
 /// Who still works with a connection by then loses it, as in a crash.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -52,6 +52,21 @@ pub(super) enum Dialect {
 pub(crate) struct SqlStore {
     pub(super) dialect: Dialect,
     pub(super) pool: AnyPool,
+}
+
+/// Which user is changed, when, and with which password.
+pub(super) struct Rewrite<'a> {
+    pub(super) id: Uuid,
+    pub(super) occasion: Occasion,
+    pub(super) password: Option<&'a NewPassword>,
+    /// The session that goes on where the others end.
+    pub(super) spared_session: Option<Uuid>,
+}
+
+impl Rewrite<'_> {
+    pub(super) const fn of(id: Uuid, occasion: Occasion) -> Self {
+        Self { id, occasion, password: None, spared_session: None }
+    }
 }
 
 impl SqlStore {
@@ -76,53 +91,63 @@ impl SqlStore {
     /// writes it with all that follows from it.
     async fn rewrite(
         &self,
-        id: Uuid,
-        occasion: Occasion,
-        password: Option<&NewPassword>,
+        rewrite: Rewrite<'_>,
         decide: impl FnOnce(&mut User) -> bool + Send,
     ) -> Result<Updated, UsersError> {
         limited(WRITE_TIMEOUT, async {
             let mut transaction = self.begin().await?;
-            let Some(before) = by_id(&mut transaction, id).await? else {
-                return Ok(Err(UsersError::NotFound));
-            };
-            let expected = password.and_then(|new| new.only_at);
-            if expected.is_some_and(|generation| generation != before.user.generation) {
-                return Ok(Err(UsersError::Rule(CHANGED_MEANWHILE.to_owned())));
+            let rewritten = Self::rewritten(&mut transaction, rewrite, decide).await?;
+            if rewritten.is_ok() {
+                transaction.commit().await?;
             }
-            let mut user = before.user.clone();
-            let ends_sessions = decide(&mut user);
-            if ends_sessions {
-                user.generation += 1;
-            }
-            if counts(&before.user, occasion)
-                && !counts(&user, occasion)
-                && !another_admin(&mut transaction, id, occasion).await?
-            {
-                return Ok(Err(UsersError::LastAdmin));
-            }
-            if user != before.user {
-                user.updated_at_ms = occasion.now_ms;
-                update(&mut transaction, &user).await?;
-            }
-            if user.email != before.user.email {
-                match set_name(&mut transaction, &user).await {
-                    Err(error) if is_taken(&error) => return Ok(Err(UsersError::NameTaken)),
-                    done => done?,
-                }
-            }
-            if let Some(new) = password {
-                let query = sqlx::query(SET_PASSWORD).bind(id.to_string());
-                query.bind(new.hash.clone()).execute(&mut *transaction).await?;
-            }
-            if ends_sessions {
-                let spared_session = password.and_then(|new| new.spared_session);
-                append_ending(&mut transaction, id, user.generation, spared_session).await?;
-            }
-            transaction.commit().await?;
-            Ok(Ok(Updated { user, ends_sessions }))
+            Ok(rewritten)
         })
         .await?
+    }
+
+    /// The same within a transaction, which is not to be committed where this is an error.
+    pub(super) async fn rewritten(
+        transaction: &mut Transaction<'static, Any>,
+        Rewrite { id, occasion, password, spared_session }: Rewrite<'_>,
+        decide: impl FnOnce(&mut User) -> bool + Send,
+    ) -> sqlx::Result<Result<Updated, UsersError>> {
+        let Some(before) = by_id(transaction, id).await? else {
+            return Ok(Err(UsersError::NotFound));
+        };
+        let expected = password.and_then(|new| new.only_at);
+        if expected.is_some_and(|generation| generation != before.user.generation) {
+            return Ok(Err(UsersError::Rule(CHANGED_MEANWHILE.to_owned())));
+        }
+        let mut user = before.user.clone();
+        let ends_sessions = decide(&mut user);
+        if ends_sessions {
+            user.generation += 1;
+        }
+        if counts(&before.user, occasion)
+            && !counts(&user, occasion)
+            && !another_admin(transaction, id, occasion).await?
+        {
+            return Ok(Err(UsersError::LastAdmin));
+        }
+        if user != before.user {
+            user.updated_at_ms = occasion.now_ms;
+            update(transaction, &user).await?;
+        }
+        if user.email != before.user.email {
+            match set_name(transaction, &user).await {
+                Err(error) if is_taken(&error) => return Ok(Err(UsersError::NameTaken)),
+                done => done?,
+            }
+        }
+        if let Some(new) = password {
+            let query = sqlx::query(SET_PASSWORD).bind(id.to_string());
+            query.bind(new.hash.clone()).execute(&mut **transaction).await?;
+        }
+        if ends_sessions {
+            append_ending(transaction, id, user.generation, spared_session).await?;
+            mail::end_tickets(transaction, id, occasion.now_ms).await?;
+        }
+        Ok(Ok(Updated { user, ends_sessions }))
     }
 }
 
@@ -188,7 +213,7 @@ impl UserStore for SqlStore {
         changes: &UserChanges,
         occasion: Occasion,
     ) -> Result<Updated, UsersError> {
-        self.rewrite(id, occasion, None, |user| change(user, changes)).await
+        self.rewrite(Rewrite::of(id, occasion), |user| change(user, changes)).await
     }
 
     async fn rename(
@@ -200,9 +225,11 @@ impl UserStore for SqlStore {
         let decide = |user: &mut User| {
             let is_other = user.email != name;
             name.clone_into(&mut user.email);
+            // Who runs the service says that it is the user's.
+            user.email_verified |= is_other;
             is_other
         };
-        self.rewrite(id, occasion, None, decide).await
+        self.rewrite(Rewrite::of(id, occasion), decide).await
     }
 
     async fn set_password(
@@ -211,8 +238,9 @@ impl UserStore for SqlStore {
         new: &NewPassword,
         occasion: Occasion,
     ) -> Result<User, UsersError> {
-        let updated = self.rewrite(id, occasion, Some(new), |_| true).await?;
-        Ok(updated.user)
+        let spared_session = new.spared_session;
+        let rewrite = Rewrite { id, occasion, password: Some(new), spared_session };
+        Ok(self.rewrite(rewrite, |_| true).await?.user)
     }
 
     async fn replace_hash(&self, id: Uuid, old: &str, new: &str) -> Result<bool, UsersError> {
@@ -237,7 +265,8 @@ impl UserStore for SqlStore {
             true
         };
         let password = NewPassword { hash: hash.to_owned(), spared_session: None, only_at: None };
-        self.rewrite(id, occasion, Some(&password), decide).await.map(|_| ())
+        let rewrite = Rewrite { password: Some(&password), ..Rewrite::of(id, occasion) };
+        self.rewrite(rewrite, decide).await.map(|_| ())
     }
 
     async fn delete(&self, id: Uuid, occasion: Occasion) -> Result<Generation, UsersError> {
@@ -254,6 +283,7 @@ impl UserStore for SqlStore {
             let generation = record.user.generation + 1;
             sqlx::query(DELETE).bind(id.to_string()).execute(&mut *transaction).await?;
             append_ending(&mut transaction, id, generation, None).await?;
+            mail::forget_user(&mut transaction, id, occasion.now_ms).await?;
             transaction.commit().await?;
             Ok(Ok(generation))
         })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use auth_api_types::{CreateUserRequest, UpdateUserRequest, UserList, UserView};
+use auth_api_types::{CreateUserRequest, MailRequested, UpdateUserRequest, UserList, UserView};
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
@@ -25,6 +25,7 @@ use crate::operations::access::{Admission, visible};
 use crate::operations::accounts::{self, Creator};
 use crate::operations::caller::Caller;
 use crate::operations::client::Client;
+use crate::operations::mail::requests;
 use crate::operations::{Fault, Field};
 use crate::view;
 use session::Intent;
@@ -71,12 +72,14 @@ pub(crate) async fn list_users(
 
 /// Create a user.
 ///
-/// Where sign-up is closed, only an admin may.
+/// Where sign-up is closed, only an admin may. Where mail is set up, somebody who signs up confirms the
+/// account with the ticket of a mail, whether or not the address is taken.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "Users", request_body = CreateUserRequest,
     security((), ("bearer" = []), ("token" = []), ("cookie" = [])),
     responses(
         (status = 201, description = "The user", body = UserView, headers(("Location" = String, description = "Its path"))),
+        (status = 202, description = "A sign-up where mail is set up: see the mail", body = MailRequested),
         CreateUserProblems
     )
 )]
@@ -100,7 +103,12 @@ pub(crate) async fn create_user(
         first_name: new.first_name,
         last_name: new.last_name,
         roles: vec![USER.to_owned()],
+        email_verified: true,
     };
+    if matches!(creator, Creator::SignUp(_)) && app.domain.mail.is_some() {
+        requests::sign_up(&app.domain, new, &client).await?;
+        return reply::mail_requested(reply::SIGNED_UP);
+    }
     let created = accounts::create(&app.domain, creator, new, &client).await?;
     let mut response = reply::json(StatusCode::CREATED, &view::user(&created))?;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/users/{}", created.id)) {

@@ -60,12 +60,15 @@ pub(crate) async fn take_first(request: Request, next: Next) -> Result<Response,
 /// empty.
 fn is_taken(request: &Request) -> bool {
     let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let form = path == "/revoke" || path.starts_with("/account") || path.starts_with("/admin/");
+    let form = matches!(path, "/revoke" | "/signup")
+        || path.starts_with("/account")
+        || path.starts_with("/admin/");
+    let either = matches!(path, "/password/forgot" | "/password/reset" | "/email/verify");
     match Media::of(request.headers()) {
         Media::None => true,
         Media::Other => false,
         Media::Json => !form,
-        Media::Form => form || matches!(path, "/login" | "/logout"),
+        Media::Form => form || either || matches!(path, "/login" | "/logout"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `GET /account`: who I am, where I am logged in, my tokens, and the buttons that change them.
 
+pub(crate) mod email;
 pub(crate) mod profile;
 pub(crate) mod sessions;
 pub(crate) mod tokens;
@@ -39,6 +40,8 @@ struct AccountPage {
     tokens: Vec<SessionRow>,
     /// The fewest characters of a new password.
     password_min: usize,
+    /// Whether the address can be changed.
+    mail: bool,
 }
 
 /// My account.
@@ -60,6 +63,7 @@ pub(crate) async fn show_account(
     let notice = match done.as_deref() {
         Some("name") => Some("Your name was changed."),
         Some("password") => Some("Your password was changed, and your other sessions have ended."),
+        Some("email") => Some(crate::http::reply::ADDRESS_REQUESTED),
         Some("ended") => Some("The session has ended."),
         Some("others") => Some("All your other sessions have ended."),
         _ => None,
@@ -111,6 +115,7 @@ async fn show(
         logins,
         tokens,
         password_min: app.password_min,
+        mail: app.domain.mail.is_some(),
     };
     page(app, status, &template)
 }

@@ -142,6 +142,7 @@ pub(crate) async fn create_user(
         first_name: name(&form.first_name),
         last_name: name(&form.last_name),
         roles: vec![USER.to_owned()],
+        email_verified: true,
     };
     match accounts::create(&app.domain, Creator::Admin(&caller), new, &client).await {
         Ok(user) => see_other(&format!("{ADMIN_USERS}/{}?done=created", user.id)),

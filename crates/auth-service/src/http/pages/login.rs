@@ -34,6 +34,10 @@ pub(crate) struct LoginQuery {
     /// The role to act in; the user's first where none is asked for.
     #[serde(default)]
     role: String,
+    /// What was done before, of which the page tells.
+    #[serde(default)]
+    #[param(ignore)]
+    done: String,
 }
 
 /// The form of the page.
@@ -62,6 +66,10 @@ struct LoginPage<'a> {
     query: &'a LoginQuery,
     going_to: Option<String>,
     demo: Option<(&'static str, &'static str)>,
+    /// Whether a forgotten password can be replaced.
+    mail: bool,
+    /// Whether there is a page to sign up on.
+    signup: bool,
 }
 
 /// The login page.
@@ -74,7 +82,12 @@ pub(crate) async fn show_login(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let query: LoginQuery = body::query(&uri)?;
-    show(&app, StatusCode::OK, "", &query, None)
+    let done = match query.done.as_str() {
+        "password" => Some("Your password was set. Log in with it."),
+        "verified" => Some("The address is confirmed. Log in with it."),
+        _ => None,
+    };
+    show(&app, StatusCode::OK, "", &query, done.map(Notice::done))
 }
 
 /// A form login: a session in a cookie, which replaces the session that the form came with.
@@ -101,7 +114,9 @@ pub(crate) async fn log_in_by_form(
             reply::set_cookie(&mut response, app.cookie.set(&issued.token, age));
             Ok(response)
         }
-        Err(error) => again(app, &username, &LoginQuery { next, role }, &error.into()),
+        Err(error) => {
+            again(app, &username, &LoginQuery { next, role, done: String::new() }, &error.into())
+        }
     }
 }
 
@@ -147,6 +162,8 @@ fn show(
         query,
         going_to: target.map(|target| target.shown),
         demo: app.demo.then_some((DEMO_EMAIL, DEMO_PASSWORD)),
+        mail: app.domain.mail.is_some(),
+        signup: app.domain.open_signup,
     };
     page(app, status, &template)
 }

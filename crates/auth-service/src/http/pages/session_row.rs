@@ -3,8 +3,8 @@
 use server_runtime::page::in_words;
 use session::{Kind, Session, SessionId};
 
-use super::device::device;
 use super::moment::Moment;
+use crate::device::device;
 
 /// What is shown of one session.
 pub(crate) struct SessionRow {

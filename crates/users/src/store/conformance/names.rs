@@ -165,7 +165,7 @@ async fn two_accounts_of_one_name_end_the_start(fixture: &Fixture, url: &str) {
     for (old, new) in [(names[2], "bee@example.com"), (names[4], "cid@example.com")] {
         let options = DirectoryOptions { database: fixture.url.clone(), ..Default::default() };
         let clock = std::sync::Arc::new(fixture.clock.clone());
-        let directory = Directory::open_unmigrated(options, clock).await.unwrap();
+        let directory = Directory::open_with_old_keys(options, clock).await.unwrap();
         let user = directory.find_exactly(old).await.unwrap().unwrap();
         assert_eq!(user.email, old);
         let taken = directory.rename(user.id, "BO@example.com").await;

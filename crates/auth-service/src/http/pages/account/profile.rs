@@ -65,7 +65,7 @@ pub(crate) async fn change_password(
 }
 
 /// A wrong password is reported beside the form that it was typed into.
-fn at_its_field(error: Error) -> ApiError {
+pub(super) fn at_its_field(error: Error) -> ApiError {
     if error == Field::new("current_password", Fault::Wrong).into() {
         ApiError::Unprocessable("your present password is another one".to_owned())
     } else {

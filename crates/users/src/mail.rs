@@ -1,0 +1,169 @@
+//! Mails that wait to be sent, as the outbox has them. What they say, and how they travel, is the
+//! business of whoever sends them.
+
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+use crate::{Generation, Ticket, TicketPurpose};
+
+/// What a mail in the outbox is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailKind {
+    /// Somebody has forgotten the password of an address. Nobody has looked yet whose it is.
+    ForgotRequest,
+    /// Somebody signed up with an address that may be taken.
+    SignUpRequest,
+    /// A user wants another address, which may be taken.
+    ChangeRequest,
+    /// With a ticket for another password.
+    Reset,
+    /// With a ticket for an account.
+    SignUp,
+    /// With a ticket for another address.
+    ChangeAddress,
+    /// To the owner of an address that somebody signed up with.
+    AccountExists,
+    /// To an address whose account is not verified yet.
+    NotVerified,
+    /// To the owner of an address that another account wanted.
+    AddressTaken,
+    /// That the password was set by mail.
+    PasswordReset,
+    /// That another address was asked for.
+    AddressChanging,
+    /// That there was a login from elsewhere.
+    NewDevice,
+}
+
+const KINDS: [MailKind; 12] = [
+    MailKind::ForgotRequest,
+    MailKind::SignUpRequest,
+    MailKind::ChangeRequest,
+    MailKind::Reset,
+    MailKind::SignUp,
+    MailKind::ChangeAddress,
+    MailKind::AccountExists,
+    MailKind::NotVerified,
+    MailKind::AddressTaken,
+    MailKind::PasswordReset,
+    MailKind::AddressChanging,
+    MailKind::NewDevice,
+];
+
+impl MailKind {
+    /// Whether it is not decided yet who gets what.
+    pub const fn is_request(self) -> bool {
+        matches!(self, Self::ForgotRequest | Self::SignUpRequest | Self::ChangeRequest)
+    }
+
+    /// What the ticket of such a mail is good for; `None` where it carries none.
+    pub const fn purpose(self) -> Option<TicketPurpose> {
+        match self {
+            Self::Reset => Some(TicketPurpose::Reset),
+            Self::SignUp => Some(TicketPurpose::SignUp),
+            Self::ChangeAddress => Some(TicketPurpose::ChangeAddress),
+            _ => None,
+        }
+    }
+
+    /// How it is stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ForgotRequest => "forgot_request",
+            Self::SignUpRequest => "sign_up_request",
+            Self::ChangeRequest => "change_request",
+            Self::Reset => "reset",
+            Self::SignUp => "sign_up",
+            Self::ChangeAddress => "change_address",
+            Self::AccountExists => "account_exists",
+            Self::NotVerified => "not_verified",
+            Self::AddressTaken => "address_taken",
+            Self::PasswordReset => "password_reset",
+            Self::AddressChanging => "address_changing",
+            Self::NewDevice => "new_device",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        KINDS.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// A mail in the outbox.
+#[derive(Clone, Debug)]
+pub struct QueuedMail {
+    /// The same however often it is tried.
+    pub id: Uuid,
+    /// What it is about.
+    pub kind: MailKind,
+    /// Whose account it is about, where there is one.
+    pub user_id: Option<Uuid>,
+    /// Where it goes; of a request, what was typed.
+    pub address: String,
+    /// What it carries.
+    pub ticket: Option<Ticket>,
+    /// What was logged in with.
+    pub device: Option<String>,
+    /// From where.
+    pub ip: Option<IpAddr>,
+    /// When it was put there: milliseconds since 1970.
+    pub created_at_ms: i64,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Of a change of address: the user's generation when it was asked for.
+    pub(crate) generation: Generation,
+}
+
+/// Who gets what for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What the mail is about.
+    pub kind: MailKind,
+    /// Where it goes.
+    pub address: String,
+    /// What its limits are counted by: the folded name of each account or address that it is for.
+    pub counted_by: Vec<String>,
+    pub(crate) user: Option<(Uuid, Generation)>,
+}
+
+/// How many mails wait, and since when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many.
+    pub count: u64,
+    /// Since when the oldest does: milliseconds since 1970.
+    pub oldest_ms: Option<i64>,
+}
+
+/// What somebody has logged in with, as far as it tells devices apart.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// The network that the client is in.
+    pub network: IpAddr,
+    /// The client's address.
+    pub ip: IpAddr,
+    /// What the client calls itself.
+    pub user_agent: String,
+    /// The same for people.
+    pub name: String,
+}
+
+impl QueuedMail {
+    /// A mail as it might wait in the outbox, for tests of what it says.
+    #[doc(hidden)]
+    pub fn for_tests(id: Uuid, kind: MailKind, address: &str, ticket: &str) -> Self {
+        Self {
+            id,
+            kind,
+            user_id: None,
+            address: address.to_owned(),
+            ticket: Ticket::read(ticket).filter(|_| kind.purpose().is_some()),
+            device: Some("Firefox on Linux".to_owned()),
+            ip: "192.0.2.1".parse().ok(),
+            created_at_ms: 0,
+            attempts: 0,
+            generation: 0,
+        }
+    }
+}
