@@ -5,6 +5,7 @@
 //! is named twice is an error. With the feature `openapi` every type describes itself to utoipa.
 
 mod external;
+pub mod json;
 mod login;
 mod mail;
 pub mod paths;

@@ -27,7 +27,7 @@ impl Timestamp {
     }
 
     /// What it is written as. By hand, since every validation writes four of them.
-    fn text(self) -> Text {
+    pub(crate) fn text(self) -> [u8; 24] {
         // Out of the years that a date can be written in (0..=9999), the nearest one is shown.
         let ms = self.unix_ms.clamp(-62_167_219_200_000, 253_402_300_799_999);
         let moment = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000))
@@ -42,7 +42,7 @@ impl Timestamp {
         digits(&mut text[14..16], minute.into());
         digits(&mut text[17..19], second.into());
         digits(&mut text[20..23], u32::try_from(ms.rem_euclid(1000)).unwrap_or_default());
-        Text(text)
+        text
     }
 
     /// The moment that exactly what [`text`](Self::text) writes stands for; `None` for any other
@@ -62,13 +62,9 @@ impl Timestamp {
     }
 }
 
-struct Text([u8; 24]);
-
-impl Text {
-    fn as_str(&self) -> &str {
-        // It is all ASCII.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
+/// A moment's text, which is all ASCII.
+fn as_str(text: &[u8; 24]) -> &str {
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
 /// Writes the last digits of a number, as many as there is room for.
@@ -88,13 +84,13 @@ fn number(digits: &[u8]) -> Option<u32> {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text().as_str())
+        f.write_str(as_str(&self.text()))
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.text().as_str())
+        serializer.serialize_str(as_str(&self.text()))
     }
 }
 

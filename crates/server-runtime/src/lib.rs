@@ -35,7 +35,7 @@ pub mod workers;
 pub use auth_http::hosts::AllowedHosts;
 pub use healthcheck::healthcheck;
 pub use http_server::{BodyTimedOut, Lifecycle, Limits, Listener, StartError};
-pub use json::private_json;
+pub use json::{private_json, private_json_by};
 pub use metrics::Metrics;
 pub use probes::Readiness;
 pub use refuse::Refuse;

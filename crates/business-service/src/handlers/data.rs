@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
+use auth_api_types::json::{WriteJson, member};
 use auth_api_types::{Kind, Problem, SessionView, Timestamp};
 use auth_client::{Authenticated, Refusal, UserId};
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
-use server_runtime::private_json;
+use server_runtime::{private_json, private_json_by};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -87,6 +88,28 @@ impl From<SessionView<'static>> for Data {
     }
 }
 
+/// By hand, as the answer that it is made from: it is written at each request.
+impl WriteJson for DataResponse {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        let Data { message, user, role, session } = &self.data;
+        member(out, b"{\"data\":{\"message\":", message.as_str());
+        member(out, b",\"user\":{\"id\":", &user.id);
+        member(out, b",\"username\":", &user.username);
+        member(out, b",\"roles\":", &user.roles);
+        if user.external {
+            member(out, b",\"external\":", &true);
+        }
+        member(out, b"},\"role\":", role);
+        member(out, b",\"session\":{\"id\":", &session.id);
+        member(out, b",\"kind\":", &session.kind);
+        member(out, b",\"expires_in\":", &session.expires_in);
+        member(out, b",\"expires_at\":", &session.expires_at);
+        member(out, b",\"absolute_expires_at\":", &session.absolute_expires_at);
+        member(out, b",\"refresh_count\":", &session.refresh_count);
+        out.extend_from_slice(b"}}}");
+    }
+}
+
 fn greeting(session: &SessionView<'_>) -> String {
     let (name, seconds) = (&session.user.username, session.expires_in);
     match session.kind {
@@ -120,7 +143,8 @@ pub(crate) struct ProtectedResource {
 )]
 pub(crate) async fn show_data(caller: Result<Authenticated, Refusal>) -> Result<Response, Error> {
     let Authenticated(session) = caller?;
-    private(&DataResponse { data: session.into() })
+    let answer = DataResponse { data: session.into() };
+    Ok(private_json_by(StatusCode::OK, |out| answer.write_json(out)))
 }
 
 /// Something that only a live session may see.
@@ -145,4 +169,52 @@ pub(crate) async fn show_protected_resource(
 /// For the caller alone: no cache may store it.
 fn private<T: Serialize>(answer: &T) -> Result<Response, Error> {
     private_json(StatusCode::OK, answer).ok_or(Error::Internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use auth_api_types::{SessionUser, Transport};
+
+    use super::*;
+
+    #[test]
+    fn the_data_are_written_as_serde_writes_them() {
+        let own = UserId::Own(Uuid::from_u128(7));
+        for (id, kind) in [
+            (own, Kind::Sliding),
+            (UserId::External("a \"b\"/%\u{e9}".into()), Kind::Fixed),
+            (UserId::External("42".into()), Kind::SingleUse),
+        ] {
+            let moment = Timestamp::from_unix_ms(1_795_176_007_120);
+            let session = SessionView {
+                id: Uuid::from_u128(9),
+                kind,
+                transport: Transport::Bearer,
+                user: SessionUser {
+                    id,
+                    username: "ann\\\n\u{1f}\u{1f600}@example.com".into(),
+                    roles: vec!["user".into(), "\"".into()],
+                },
+                role: "\"".into(),
+                scopes: None,
+                name: None,
+                created_at: moment,
+                last_used_at: moment,
+                expires_at: moment,
+                expires_in: 30,
+                absolute_expires_at: moment,
+                refresh_count: u64::MAX,
+                ip: None,
+                user_agent: None,
+                current: None,
+            };
+            let answer = DataResponse { data: session.into() };
+            let mut written = Vec::new();
+            answer.write_json(&mut written);
+            assert_eq!(
+                String::from_utf8(written).unwrap(),
+                serde_json::to_string(&answer).unwrap()
+            );
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use auth_api_types::json::WriteJson;
 use auth_api_types::{
     Client, MAX_TOKENS, Reason, Results, ValidateItems, ValidateRequest, ValidateRequestError,
     Verdict,
@@ -12,6 +13,7 @@ use auth_http::request_id::is_request_id;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use server_runtime::private_json_by;
 use session::{Intent, Outcome, SeenAt};
 use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{Ref, RefOr, Schema};
@@ -21,7 +23,6 @@ use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::{self, Media, VALIDATE_LIMIT};
 use crate::http::openapi::InternalProblems;
-use crate::http::reply;
 use crate::operations::validation::{self, Question};
 use crate::view;
 
@@ -60,16 +61,23 @@ pub(crate) async fn validate_token(
     } else {
         ValidateAnswer::One(verdicts.pop().ok_or(ApiError::Internal)?)
     };
-    reply::json(StatusCode::OK, &answer)
+    Ok(private_json_by(StatusCode::OK, |out| answer.write_json(out)))
 }
 
 /// One verdict, or `results` with one for each token.
-#[derive(serde::Serialize)]
-#[serde(untagged)]
 #[expect(clippy::large_enum_variant, reason = "it is written out at once")]
 pub(crate) enum ValidateAnswer<'a> {
     One(Verdict<'a>),
     Many(Results<'a>),
+}
+
+impl WriteJson for ValidateAnswer<'_> {
+    fn write_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::One(verdict) => verdict.write_json(out),
+            Self::Many(results) => results.write_json(out),
+        }
+    }
 }
 
 /// "Any of" and not "one of": both take members that they do not know, the other's included.
