@@ -28,6 +28,7 @@ mod expiry;
 mod external_users;
 mod freed_memory;
 mod full_output;
+mod handed_over_sockets;
 mod held_requests;
 mod hosts;
 mod internal_key;

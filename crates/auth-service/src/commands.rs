@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Command};
 use clock::SystemClock;
-use server_runtime::process::{self, Failure, Outcome, Program};
+use server_runtime::process::{self, Failure, Outcome, Program, Serving};
 use server_runtime::settings::{COMMON, Row};
-use server_runtime::{BadSetting, Lifecycle, Listener, Secrets, Settings};
+use server_runtime::{BadSetting, Lifecycle, Secrets, Settings, Sockets};
 
-use crate::config::settings::{DATABASE_URL, MAIL_URL, SESSION_STORE, TABLE};
+use crate::config::settings::{
+    DATABASE_URL, INTERNAL_ADDR, MAIL_URL, PUBLIC_ADDR, SESSION_STORE, TABLE,
+};
 use crate::config::{Config, SessionBackend};
 use crate::open_failure::OpenFailure;
 use crate::service::Service;
@@ -45,6 +47,10 @@ impl Program for AuthService {
 
     fn table() -> Vec<Row> {
         [TABLE, COMMON].concat()
+    }
+
+    fn listeners() -> Vec<(&'static str, Row)> {
+        vec![("public", PUBLIC_ADDR.row()), ("internal", INTERNAL_ADDR.row())]
     }
 
     fn subcommands() -> Vec<Command> {
@@ -109,15 +115,17 @@ impl Program for AuthService {
         self.config.workers
     }
 
-    async fn serve(self, lifecycle: &Lifecycle) -> Result<Secrets, Failure> {
+    async fn serve(self, lifecycle: &Lifecycle, mut sockets: Sockets) -> Result<Serving, Failure> {
         let (public, internal) = (self.config.public_addr, self.config.internal_addr);
         let service = Service::open(self.config, Arc::new(SystemClock::new()), lifecycle)
             .await
             .map_err(|error| Failure::with_code(error.exit_code(), error))?;
-        let public = Listener::bind("public", public).await?;
-        let internal = Listener::bind("internal", internal).await?.with_reserve();
+        let public = sockets.listener("public", public).await?;
+        let internal = sockets.listener("internal", internal).await?.with_reserve();
+        let internal_addr = internal.local_addr();
         service.serve(public, internal, lifecycle);
-        Ok(Secrets::new(move |settings| service.accept_secrets(settings)))
+        let secrets = Secrets::new(move |settings| service.accept_secrets(settings));
+        Ok(Serving { secrets, internal_addr })
     }
 }
 

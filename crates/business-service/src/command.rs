@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::SystemClock;
-use server_runtime::process::{self, Failure, Program};
+use server_runtime::process::{self, Failure, Program, Serving};
 use server_runtime::settings::Row;
-use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Secrets, Settings};
+use server_runtime::{BadSetting, Lifecycle, Metrics, Secrets, Settings, Sockets};
 
+use crate::config::settings::{ADDR, INTERNAL_ADDR};
 use crate::{App, Config, settings_table};
 
 /// Runs the `business-service` binary.
@@ -29,6 +30,10 @@ impl Program for BusinessService {
 
     fn table() -> Vec<Row> {
         settings_table()
+    }
+
+    fn listeners() -> Vec<(&'static str, Row)> {
+        vec![("business", ADDR.row()), ("business-internal", INTERNAL_ADDR.row())]
     }
 
     fn read(settings: Settings) -> Result<Self, BadSetting> {
@@ -55,15 +60,17 @@ impl Program for BusinessService {
         self.config.workers
     }
 
-    async fn serve(self, lifecycle: &Lifecycle) -> Result<Secrets, Failure> {
+    async fn serve(self, lifecycle: &Lifecycle, mut sockets: Sockets) -> Result<Serving, Failure> {
         let config = &self.config;
         let metrics = Metrics::new(Self::VERSION);
         let app = App::build(config, lifecycle, &metrics, Arc::new(SystemClock::new()))
             .map_err(Failure::with_sources)?;
-        let public = Listener::bind("business", config.addr).await?;
-        let internal = Listener::bind("business-internal", config.internal_addr).await?;
+        let public = sockets.listener("business", config.addr).await?;
+        let internal = sockets.listener("business-internal", config.internal_addr).await?;
+        let internal_addr = internal.local_addr();
         public.serve(app.public_router(), lifecycle);
         internal.with_reserve().serve(app.internal_router(), lifecycle);
-        Ok(Secrets::new(move |settings| app.accept_secrets(settings)))
+        let secrets = Secrets::new(move |settings| app.accept_secrets(settings));
+        Ok(Serving { secrets, internal_addr })
     }
 }

@@ -88,6 +88,21 @@ impl Accept {
         self.registry.wake_all(&self.listener);
     }
 
+    /// The same for a socket that others keep open: clients that connect once it is to close wait in
+    /// it for whoever serves it next.
+    ///
+    /// INVARIANT: nothing is set on the socket. It is the next process's too.
+    pub(crate) async fn run_shared(mut self, socket: TcpListener) {
+        let closing = self.lifecycle.listener_group().closing_token().clone();
+        tokio::select! {
+            biased;
+            () = closing.cancelled() => {}
+            () = self.accept(&socket) => {}
+        }
+        drop(socket);
+        self.registry.wake_all(&self.listener);
+    }
+
     /// Accepts without end.
     async fn accept(&mut self, socket: &TcpListener) {
         let mut pause = PAUSE.0;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::accept::Accept;
@@ -34,6 +35,14 @@ pub enum StartError {
         /// What the system reported.
         reason: String,
     },
+    /// A socket that was handed over cannot be listened on.
+    #[error("cannot listen on the socket that was handed over ({name}): {reason}")]
+    TakeOver {
+        /// The listener's name.
+        name: &'static str,
+        /// What the system reported.
+        reason: String,
+    },
 }
 
 /// A bound listener that does not accept yet.
@@ -43,6 +52,8 @@ pub struct Listener {
     socket: TcpListener,
     addr: SocketAddr,
     limits: Limits,
+    /// Whether somebody else keeps the socket open when this process has closed it.
+    is_shared: bool,
 }
 
 impl Listener {
@@ -57,7 +68,23 @@ impl Listener {
         let limits = Limits::default();
         let socket = listen(addr, &limits).map_err(failed)?;
         let addr = socket.local_addr().map_err(failed)?;
-        Ok(Self { name, socket, addr, limits })
+        Ok(Self { name, socket, addr, limits, is_shared: false })
+    }
+
+    /// Takes over a socket that somebody else has bound and keeps open: who connects while nobody
+    /// serves it waits in it.
+    ///
+    /// # Errors
+    ///
+    /// It is no socket that can listen.
+    pub fn from_socket(
+        name: &'static str,
+        socket: std::net::TcpListener,
+    ) -> Result<Self, StartError> {
+        let limits = Limits::default();
+        let failed = |e: &io::Error| StartError::TakeOver { name, reason: reason(e) };
+        let (socket, addr) = take_over(socket, &limits).map_err(|e| failed(&e))?;
+        Ok(Self { name, socket, addr, limits, is_shared: true })
     }
 
     /// The same with other limits.
@@ -83,9 +110,12 @@ impl Listener {
     /// It logs the address and returns at once. Handlers find the client's address in the
     /// extension `axum::extract::ConnectInfo<SocketAddr>`.
     pub fn serve(self, router: axum::Router, lifecycle: &Lifecycle) {
-        let Self { name, socket, addr, limits } = self;
+        let Self { name, socket, addr, limits, is_shared } = self;
         let accept = Accept::new(name, Arc::new(limits), router, lifecycle.clone());
-        let accepting = lifecycle.listener_group().listeners().track_future(accept.run(socket));
+        let accepting = async move {
+            if is_shared { accept.run_shared(socket).await } else { accept.run(socket).await }
+        };
+        let accepting = lifecycle.listener_group().listeners().track_future(accepting);
         lifecycle.spawn_critical(name, accepting);
         tracing::info!(target: PROCESS_LOG_TARGET, "listening on http://{addr} ({name})");
     }
@@ -95,19 +125,31 @@ fn listen(addr: SocketAddr, limits: &Limits) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A port whose last connections are still in TIME_WAIT can be bound again at once.
     socket.set_reuseaddr(true)?;
-    bound_unread_responses(&socket, limits.write_timeout);
+    bound_unread_responses(&SockRef::from(&socket), limits.write_timeout);
     socket.bind(addr)?;
     socket.listen(BACKLOG)
 }
 
+fn take_over(
+    socket: std::net::TcpListener,
+    limits: &Limits,
+) -> io::Result<(TcpListener, SocketAddr)> {
+    socket.set_nonblocking(true)?;
+    let options = SockRef::from(&socket);
+    bound_unread_responses(&options, limits.write_timeout);
+    // Of a socket that listens already, it changes the length of its queue.
+    options.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+    let addr = socket.local_addr()?;
+    Ok((TcpListener::from_std(socket)?, addr))
+}
+
 /// Bounds what clients that do not read their responses cost the kernel: how much it holds, and for
 /// how long, also after we have closed. Connections inherit it from their listener.
-fn bound_unread_responses(socket: &TcpSocket, timeout: Duration) {
+fn bound_unread_responses(socket: &SockRef<'_>, timeout: Duration) {
     // Where the system cannot, such a client costs more, and our own deadline still ends it.
-    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER as usize);
     #[cfg(target_os = "linux")]
     {
-        let socket = socket2::SockRef::from(socket);
         let _ = socket.set_tcp_notsent_lowat(SEND_BUFFER / 2);
         let _ = socket.set_tcp_user_timeout(Some(timeout));
     }

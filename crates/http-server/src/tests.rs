@@ -4,6 +4,7 @@
 mod client;
 mod crowd;
 mod drain;
+mod handed_over;
 mod limits;
 mod malformed;
 mod workers;

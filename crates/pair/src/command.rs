@@ -6,12 +6,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_service::settings as auth;
 use axum::routing::get;
 use axum::{Json, Router};
+use business_service::settings as business;
 use clock::{Clock, SystemClock};
-use server_runtime::process::{self, Failure, Program};
+use server_runtime::process::{self, Failure, Program, Serving};
 use server_runtime::settings::Row;
-use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Secrets, Settings, StartError};
+use server_runtime::{
+    BadSetting, Lifecycle, Listener, Metrics, Secrets, Settings, Sockets, StartError,
+};
 
 use crate::banner::Banner;
 use crate::plan::{Plan, local_url, share_internal_key, table};
@@ -29,6 +33,15 @@ impl Program for Plan {
 
     fn table() -> Vec<Row> {
         table()
+    }
+
+    fn listeners() -> Vec<(&'static str, Row)> {
+        vec![
+            ("public", auth::PUBLIC_ADDR.row()),
+            ("internal", auth::INTERNAL_ADDR.row()),
+            ("business", business::ADDR.row()),
+            ("business-internal", business::INTERNAL_ADDR.row()),
+        ]
     }
 
     fn read(settings: Settings) -> Result<Self, BadSetting> {
@@ -56,8 +69,8 @@ impl Program for Plan {
         self.auth.workers
     }
 
-    async fn serve(self, lifecycle: &Lifecycle) -> Result<Secrets, Failure> {
-        let listeners = Listeners::bind(&self).await?;
+    async fn serve(self, lifecycle: &Lifecycle, sockets: Sockets) -> Result<Serving, Failure> {
+        let listeners = Listeners::open(&self, sockets).await?;
         let (public, internal) = (listeners.public.local_addr(), listeners.internal.local_addr());
         let plan = self.with_addresses(public, internal, listeners.business_addr())?;
         let banner = Banner {
@@ -71,7 +84,7 @@ impl Program for Plan {
         // The log is on standard output, in one format; the greeting is not part of it.
         // From a thread of its own: standard error may be a pipe that is not read.
         std::thread::spawn(move || std::io::stderr().write_all(banner.text().as_bytes()));
-        Ok(secrets)
+        Ok(Serving { secrets, internal_addr: internal })
     }
 }
 
@@ -84,16 +97,17 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn bind(plan: &Plan) -> Result<Self, StartError> {
+    async fn open(plan: &Plan, mut sockets: Sockets) -> Result<Self, StartError> {
         Ok(Self {
-            public: Listener::bind("public", plan.auth.public_addr).await?,
-            internal: Listener::bind("internal", plan.auth.internal_addr).await?.with_reserve(),
+            public: sockets.listener("public", plan.auth.public_addr).await?,
+            internal: sockets.listener("internal", plan.auth.internal_addr).await?.with_reserve(),
             business: if plan.joined {
                 None
             } else {
-                Some(Listener::bind("business", plan.business.addr).await?)
+                Some(sockets.listener("business", plan.business.addr).await?)
             },
-            business_internal: Listener::bind("business-internal", plan.business.internal_addr)
+            business_internal: sockets
+                .listener("business-internal", plan.business.internal_addr)
                 .await?
                 .with_reserve(),
         })

@@ -15,15 +15,24 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// 200 within two seconds; otherwise a line on standard error says why. Where the process
 /// listens on all addresses, the request goes to the loopback one.
 pub async fn healthcheck(addr: SocketAddr) -> ExitCode {
-    let addr = reachable(addr);
-    let why = match tokio::time::timeout(TIMEOUT, status_line(addr)).await {
-        Ok(Ok(line)) if is_ok(&line) => return ExitCode::SUCCESS,
-        Ok(Ok(line)) => line,
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer in time".to_owned(),
-    };
-    let _ = writeln!(io::stderr(), "http://{addr}/readyz: {why}");
-    ExitCode::FAILURE
+    match get(addr, "/readyz", TIMEOUT).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            let _ = writeln!(io::stderr(), "http://{}/readyz: {why}", reachable(addr));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Requests `path` of the process that listens on `addr`: `Ok` if and only if the answer is 200 in
+/// time, else what came instead.
+pub(crate) async fn get(addr: SocketAddr, path: &str, limit: Duration) -> Result<(), String> {
+    match tokio::time::timeout(limit, status_line(reachable(addr), path)).await {
+        Ok(Ok(line)) if is_ok(&line) => Ok(()),
+        Ok(Ok(line)) => Err(line),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
+    }
 }
 
 fn reachable(addr: SocketAddr) -> SocketAddr {
@@ -39,10 +48,10 @@ fn is_ok(line: &str) -> bool {
     line.split(' ').nth(1) == Some("200")
 }
 
-async fn status_line(addr: SocketAddr) -> io::Result<String> {
+async fn status_line(addr: SocketAddr, path: &str) -> io::Result<String> {
     let mut tcp = TcpStream::connect(addr).await?;
     let request =
-        format!("GET /readyz HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\naccept: */*\r\n\r\n");
+        format!("GET {path} HTTP/1.1\r\nhost: {addr}\r\nconnection: close\r\naccept: */*\r\n\r\n");
     tcp.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     tcp.take(64 * 1024).read_to_end(&mut answer).await?;

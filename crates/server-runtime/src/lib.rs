@@ -5,7 +5,7 @@
 //!
 //! 1. [`settings`]: one table of typed rows gives flags, variables, defaults, `--help`, errors and `config print`;
 //! 2. [`telemetry`]: logs to standard output, and [`traces`] to a collector where one is named;
-//! 3. [`http_server`]: listeners are bound and serve routers;
+//! 3. [`http_server`]: listeners are bound, or taken over from systemd ([`sockets`]), and serve routers;
 //! 4. [`reload`]: secrets are read again on SIGHUP, and where their files change;
 //! 5. [`shutdown`]: waits for a signal, drains, and gives the exit code.
 //!
@@ -28,6 +28,8 @@ pub mod reload;
 pub mod request;
 pub mod settings;
 pub mod shutdown;
+pub mod sockets;
+mod systemd;
 pub mod telemetry;
 pub mod traces;
 pub mod workers;
@@ -42,3 +44,4 @@ pub use refuse::Refuse;
 pub use reload::{Replace, Secrets};
 pub use request::{RequestId, RequestLayer, TraceParent};
 pub use settings::{BadSetting, Rate, Setting, Settings};
+pub use sockets::Sockets;

@@ -15,7 +15,8 @@ use http_server::{Lifecycle, StartError, runtime};
 use crate::reload::{self, Secrets};
 use crate::settings::{BadSetting, Row, Settings, parse_or_exit};
 use crate::shutdown::{self, Signals, Uncaught};
-use crate::{healthcheck, memory, output, telemetry};
+use crate::sockets::{BadSockets, Sockets};
+use crate::{healthcheck, memory, output, systemd, telemetry};
 
 /// What one binary is. [`run`] does the rest.
 pub trait Program: Sized {
@@ -28,6 +29,10 @@ pub trait Program: Sized {
 
     /// Every setting that it has.
     fn table() -> Vec<Row>;
+
+    /// The names of its listeners, by which systemd may hand them over, each with the setting that
+    /// otherwise says where it listens.
+    fn listeners() -> Vec<(&'static str, Row)>;
 
     /// The subcommands that it has beside those of every process.
     fn subcommands() -> Vec<Command> {
@@ -70,9 +75,22 @@ pub trait Program: Sized {
     /// How many threads serve connections.
     fn workers(&self) -> usize;
 
-    /// Starts to serve under `lifecycle`, and returns once it does, with what takes secrets that are
-    /// read again from then on.
-    fn serve(self, lifecycle: &Lifecycle) -> impl Future<Output = Result<Secrets, Failure>>;
+    /// Starts to serve under `lifecycle`, on those of `sockets` that were handed over, and returns
+    /// once it does.
+    fn serve(
+        self,
+        lifecycle: &Lifecycle,
+        sockets: Sockets,
+    ) -> impl Future<Output = Result<Serving, Failure>>;
+}
+
+/// A process that serves.
+#[derive(Debug)]
+pub struct Serving {
+    /// What takes secrets that are read again from now on.
+    pub secrets: Secrets,
+    /// The listener whose probes tell of the process.
+    pub internal_addr: SocketAddr,
 }
 
 /// What a command comes to.
@@ -114,6 +132,12 @@ impl From<BadSetting> for Failure {
     }
 }
 
+impl From<BadSockets> for Failure {
+    fn from(bad: BadSockets) -> Self {
+        Self::with_code(BadSetting::EXIT_CODE, bad)
+    }
+}
+
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         Self::new(error)
@@ -148,13 +172,17 @@ pub fn run<P: Program>() -> ExitCode {
 }
 
 fn obey<P: Program>(table: &[Row], matches: &ArgMatches) -> Outcome {
-    let settings = Settings::read(table, matches, &variable)?;
+    let mut settings = Settings::read(table, matches, &variable)?;
     let subcommand = matches.subcommand();
     if let Some((name, matches)) = subcommand
         && let Some(outcome) = P::run_without_settings(name, matches)
     {
         return outcome;
     }
+    let sockets = match subcommand {
+        Some(_) => Sockets::default(),
+        None => take_sockets(&P::listeners(), &mut settings)?,
+    };
     let program = P::read(settings)?;
     if let Some(("config", matches)) = subcommand {
         return config(&program, matches);
@@ -172,7 +200,7 @@ fn obey<P: Program>(table: &[Row], matches: &ArgMatches) -> Outcome {
             // its work.
             let _telemetry = telemetry::init(program.given(), (P::NAME, P::VERSION))?;
             program.given().warn_of_misspelt(std::env::vars_os());
-            runtime.block_on(serve(program))
+            runtime.block_on(serve(program, sockets))
         }
     }
 }
@@ -187,13 +215,30 @@ fn config<P: Program>(program: &P, matches: &ArgMatches) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve<P: Program>(program: P) -> Outcome {
+/// What systemd has handed over. The settings then say where each of them listens: what an address
+/// means for the rest of the settings goes by where the process can be reached.
+fn take_sockets(
+    listeners: &[(&'static str, Row)],
+    settings: &mut Settings,
+) -> Result<Sockets, BadSockets> {
+    let names: Vec<_> = listeners.iter().map(|(name, _)| *name).collect();
+    let sockets = Sockets::handed_over(&names)?;
+    for (name, row) in listeners {
+        if let Some(addr) = sockets.addr(name) {
+            settings.set_handed_over(row, addr);
+        }
+    }
+    Ok(sockets)
+}
+
+async fn serve<P: Program>(program: P, sockets: Sockets) -> Outcome {
     let (signals, hang_ups) = (Signals::catch()?, shutdown::hang_ups()?);
     let lifecycle = Lifecycle::new(program.drain_delay()).with_workers(program.workers())?;
     let settings = program.given().clone();
-    let secrets = program.serve(&lifecycle).await?;
+    let Serving { secrets, internal_addr } = program.serve(&lifecycle, sockets).await?;
     let watch = reload::watch(secrets, settings, hang_ups, lifecycle.clone());
     lifecycle.spawn_critical("secrets", watch);
+    lifecycle.spawn("systemd", systemd::notify(internal_addr, lifecycle.clone()));
     Ok(shutdown::run(&lifecycle, signals).await)
 }
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use tempfile::TempDir;
@@ -19,10 +21,14 @@ const REINFLATE: &str = "reinflate";
 #[derive(Clone)]
 pub struct Launch {
     binary: &'static str,
+    /// Where it is, unless it is one of this workspace.
+    directory: Option<PathBuf>,
     arguments: Vec<String>,
     variables: BTreeMap<String, String>,
     /// What a shell does before it executes the binary.
     limits: Option<String>,
+    /// Listeners that are handed over to it.
+    sockets: Option<Arc<[OwnedFd; 2]>>,
 }
 
 /// The exit code and the output of a process that has ended.
@@ -72,7 +78,8 @@ impl Launch {
 
     fn new(binary: &'static str) -> Self {
         let (arguments, variables) = (Vec::new(), BTreeMap::new());
-        let launch = Self { binary, arguments, variables, limits: None };
+        let launch =
+            Self { binary, directory: None, arguments, variables, limits: None, sockets: None };
         let level = std::env::var("E2E_RUST_LOG").unwrap_or_else(|_| "debug".to_owned());
         launch.var("RUST_LOG", level).var("DRAIN_DELAY", "100ms")
     }
@@ -86,6 +93,12 @@ impl Launch {
     /// Without this variable.
     pub fn without(mut self, name: &str) -> Self {
         self.variables.remove(name);
+        self
+    }
+
+    /// The binary of another version, in this directory.
+    pub fn binaries_in(mut self, directory: PathBuf) -> Self {
+        self.directory = Some(directory);
         self
     }
 
@@ -108,10 +121,31 @@ impl Launch {
         self
     }
 
+    /// With these listeners handed over, by these names, as systemd does. Its standard error is not
+    /// kept then.
+    pub fn sockets(mut self, sockets: [(&str, &TcpListener); 2]) -> Self {
+        let names = sockets.map(|(name, _)| name).join(":");
+        let own = |(_, listener): (&str, &TcpListener)| {
+            OwnedFd::from(listener.try_clone().expect("a second descriptor"))
+        };
+        self.sockets = Some(Arc::new(sockets.map(own)));
+        // They come as the shell's standard input and standard error, since nothing else gets there
+        // without reaching the children of other tests as well.
+        self.limits =
+            Some("exec 3<&0 4>&2 </dev/null 2>/dev/null; export LISTEN_PID=$$".to_owned());
+        self.var("LISTEN_FDS", "2").var("LISTEN_FDNAMES", names)
+    }
+
     /// Starts it and leaves it running.
     pub fn start(&self) -> Process {
         let (mut command, home) = self.command();
         command.stdin(Stdio::null());
+        if let Some(sockets) = &self.sockets {
+            let [first, second] = sockets
+                .each_ref()
+                .map(|socket| Stdio::from(socket.try_clone().expect("a second descriptor")));
+            command.stdin(first).stderr(second);
+        }
         Process::own(command.spawn().expect("the binary starts"), home)
     }
 
@@ -154,7 +188,10 @@ impl Launch {
 
     fn command(&self) -> (Command, TempDir) {
         let home = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
-        let binary = built(self.binary);
+        let binary = match &self.directory {
+            Some(directory) => directory.join(self.binary),
+            None => built(self.binary),
+        };
         let mut command = match &self.limits {
             None => Command::new(binary),
             Some(limits) => {

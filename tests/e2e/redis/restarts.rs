@@ -18,7 +18,7 @@ fn a_rolling_restart_of_all_nodes_fails_no_request() {
     let (launches, mut nodes) = two(&site);
     let data = business(&[&nodes[0], &nodes[1]]);
     let tokens: Vec<String> = (0..10).map(|at| nodes[at % 2].token()).collect();
-    let Load { requests, failed } = under_load(&data, &tokens, || {
+    let Load { requests, failed, .. } = under_load(&data, &tokens, || {
         for round in 0..4 {
             let_time_pass(Duration::from_millis(700));
             let node = &mut nodes[round % 2];
@@ -41,7 +41,7 @@ fn a_node_that_dies_costs_each_connection_one_request_at_most() {
     let (_, mut nodes) = two(&site);
     let data = business(&[&nodes[0], &nodes[1]]);
     let tokens: Vec<String> = (0..10).map(|at| nodes[at % 2].token()).collect();
-    let Load { requests, failed } = under_load(&data, &tokens, || {
+    let Load { requests, failed, .. } = under_load(&data, &tokens, || {
         let_time_pass(Duration::from_secs(1));
         nodes[0].kill();
         let_time_pass(Duration::from_secs(2));

@@ -24,6 +24,8 @@ pub enum Source {
     Variable,
     /// The file that the variable `X_FILE` names.
     File,
+    /// A listener that was handed over.
+    Socket,
     /// The table, or what the process worked out by itself.
     Default,
 }
@@ -34,6 +36,7 @@ impl fmt::Display for Source {
             Self::Flag => "flag",
             Self::Variable => "variable",
             Self::File => "file",
+            Self::Socket => "socket",
             Self::Default => "default",
         })
     }
@@ -118,6 +121,15 @@ impl Settings {
         {
             entry.value = Some(value.into());
             entry.source = Source::Default;
+        }
+    }
+
+    /// Gives an address the value that a listener has which was handed over: nothing else is listened
+    /// on, whatever was given.
+    pub(crate) fn set_handed_over(&mut self, row: &Row, addr: SocketAddr) {
+        if let Some(entry) = self.entries.iter_mut().find(|e| e.row.variable == row.variable) {
+            entry.value = Some(addr.to_string());
+            entry.source = Source::Socket;
         }
     }
 
