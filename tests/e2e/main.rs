@@ -78,6 +78,7 @@ mod traces;
 mod transport_security;
 mod unclear_answers;
 mod unread_log;
+mod upgrades;
 mod user_database_outages;
 mod users_command;
 mod validation;

@@ -46,12 +46,26 @@ impl Redis {
         Self::start(&[&DURABLE, arguments].concat())
     }
 
+    /// The same for one that holds what this dump does.
+    pub fn start_from(dump: &Path) -> Option<Self> {
+        let redis = Self::start_in(&[], |directory| {
+            fs::copy(dump, directory.join("dump.rdb")).expect("the dump is there");
+        })?;
+        redis.wait();
+        Some(redis)
+    }
+
     /// The same for one that requires a password or TLS, and is not waited for.
     pub fn start_silent(arguments: &[&str]) -> Option<Self> {
+        Self::start_in(arguments, |_| {})
+    }
+
+    fn start_in(arguments: &[&str], prepare: impl FnOnce(&Path)) -> Option<Self> {
         if skip_unless_installed("redis-server") {
             return None;
         }
         let directory = TempDir::with_prefix("reinflate-redis-").expect("a directory").keep();
+        prepare(&directory);
         let port = unused_port();
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let running = spawn(port, &arguments, &directory);
