@@ -36,6 +36,7 @@ const ROWS: &[(&str, &[Panel])] = &[
     ("Session store", STORE),
     ("Session file, where sessions are in one", FILE),
     ("Mail, where any is sent", MAIL),
+    ("Keys and secrets", SECRETS),
 ];
 
 const GLANCE: &[Panel] = &[
@@ -260,6 +261,25 @@ const MAIL: &[Panel] = &[
         &[(
             r#"histogram_quantile(0.99, sum by (le) (rate(auth_mail_send_duration_seconds_bucket{instance=~"$instance"}[$__rate_interval])))"#,
             "99 of 100",
+        )],
+    ),
+];
+
+const SECRETS: &[Panel] = &[
+    panel(
+        "Since an internal key was last used",
+        "s",
+        &[(
+            r#"time() - internal_key_last_used_timestamp_seconds{instance=~"$instance"}"#,
+            "{{instance}}, key {{key}}",
+        )],
+    ),
+    panel(
+        "Secrets that were refused",
+        "short",
+        &[(
+            r#"sum by (job) (increase(config_reload_failures_total{instance=~"$instance"}[$__rate_interval]))"#,
+            "{{job}}",
         )],
     ),
 ];

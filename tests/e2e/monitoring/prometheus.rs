@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::SCRAPED;
+use super::{KEY, SCRAPED};
 use crate::harness::{Listener, Request, eventually, skip_unless_installed, unused_port};
 
 /// A running server, killed with its owner.
@@ -76,7 +76,8 @@ fn configuration(auth: u16, business: u16) -> String {
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/*.rules.yml");
     let job = |name: &str, port: u16| {
         format!(
-            "  - {{ job_name: {name}, static_configs: [{{ targets: ['127.0.0.1:{port}'] }}] }}\n"
+            "  - {{ job_name: {name}, authorization: {{ credentials: {KEY} }}, \
+             static_configs: [{{ targets: ['127.0.0.1:{port}'] }}] }}\n"
         )
     };
     let (auth, business) = (job("auth-service", auth), job("business-service", business));
