@@ -12,8 +12,6 @@ mod transport;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Notify;
-
 use crate::config::MailSettings;
 
 pub(crate) use address::is_deliverable;
@@ -30,7 +28,6 @@ struct Inner {
     transport: Transport,
     writer: Writer,
     new_device: bool,
-    queued: Notify,
     is_away: AtomicBool,
 }
 
@@ -40,9 +37,8 @@ impl Mail {
     pub(crate) fn open(settings: &MailSettings, site: Site) -> Result<Self, Failure> {
         let transport = Transport::open(settings, &site)?;
         let writer = Writer::new(settings.from.clone(), site);
-        let (queued, is_away) = (Notify::new(), AtomicBool::new(false));
-        let new_device = settings.new_device;
-        Ok(Self(Arc::new(Inner { transport, writer, new_device, queued, is_away })))
+        let (new_device, is_away) = (settings.new_device, AtomicBool::new(false));
+        Ok(Self(Arc::new(Inner { transport, writer, new_device, is_away })))
     }
 
     pub(crate) fn transport(&self) -> &Transport {
@@ -56,16 +52,6 @@ impl Mail {
     /// Whether owners are told of logins from elsewhere.
     pub(crate) fn tells_of_devices(&self) -> bool {
         self.0.new_device
-    }
-
-    /// Has the sender look at the outbox at once.
-    pub(crate) fn wake_sender(&self) {
-        self.0.queued.notify_one();
-    }
-
-    /// Waits until there may be something to send.
-    pub(crate) async fn queued(&self) {
-        self.0.queued.notified().await;
     }
 
     /// Whether the latest try found nobody who takes mails.

@@ -89,7 +89,7 @@ fn the_forms_work_over_plain_http_and_the_ticket_is_in_no_referer() {
     let launch = mailbox.launch().var("AUTH_SIGNUP", "open").var("AUTH_ALLOWED_HOSTS", "*");
     let auth = AuthService::launch_on_a_file(launch);
     let url = format!("http://plain.example:{}", auth.public.port);
-    let browser = Chromium::start();
+    let browser = Chromium::start_with_scripts();
     browser.open(&format!("{url}/signup"));
     browser.type_into("#email", EVE);
     browser.type_into("#new-password", LONG_PASSWORD);
@@ -99,6 +99,8 @@ fn the_forms_work_over_plain_http_and_the_ticket_is_in_no_referer() {
     browser.type_into("#password", LONG_PASSWORD);
     browser.press("main button");
     assert!(browser.text().contains("The address is confirmed"), "{}", browser.text());
+    let referrer = browser.run("arguments[0](document.referrer)");
+    assert_eq!(referrer, format!("{url}/"), "without the path and the ticket");
 }
 
 /// What is wrong with the pages that were looked at, and pictures of them where `MAIL_PICTURES` says.

@@ -234,3 +234,23 @@ fn of_two_nodes_one_sends_and_the_other_takes_over() {
         mailbox.letters().into_iter().map(|letter| letter.message_id).collect();
     assert_eq!(ids.len(), 5);
 }
+
+#[test]
+fn a_password_of_the_mail_server_is_replaced_without_a_restart() {
+    if skip_without_mail_server() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("password");
+    std::fs::write(&file, "the one of before").unwrap();
+    let server = MailServer::start_with_login(Mode::StartTls);
+    let launch = server.launch().without("AUTH_MAIL_PASSWORD");
+    let launch = launch.var("AUTH_MAIL_PASSWORD_FILE", file.display().to_string());
+    let auth = AuthService::launch_with_users(launch);
+    forgot(&auth, ANN).expect(202);
+    auth.log_lines_with("AUTH_MAIL_USERNAME and AUTH_MAIL_PASSWORD are not taken", 1);
+    std::fs::write(&file, "a secret of the post").unwrap();
+    auth.keep_secret("a secret of the post");
+    auth.signal("HUP");
+    server.letters_to(ANN, 1);
+}

@@ -46,7 +46,7 @@ class Handler:
 
 def authenticated(server, session, envelope, mechanism, data):
     right = data.login == b"reinflate" and data.password == b"a secret of the post"
-    return AuthResult(success=right, handled=True, auth_data=data.login.decode())
+    return AuthResult(success=right, handled=right, auth_data=data.login.decode())
 
 
 def settings():

@@ -7,6 +7,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::Response;
 
 use super::{Failure, Message};
 use crate::config::{MailCredentials, MailSecurity};
@@ -15,6 +16,10 @@ use crate::config::{MailCredentials, MailSecurity};
 const SHOWN: usize = 200;
 /// The code of a server that goes away ([RFC 5321 §3.8](https://www.rfc-editor.org/rfc/rfc5321#section-3.8)).
 const CLOSING: &str = "421";
+/// What says that a command, a recipient or a mail is taken.
+const TAKEN: [u16; 2] = [250, 251];
+/// What says that the mail itself may follow.
+const GO_AHEAD: [u16; 1] = [354];
 const MECHANISMS: [Mechanism; 2] = [Mechanism::Plain, Mechanism::Login];
 
 /// A mail server.
@@ -87,7 +92,8 @@ impl SmtpConnection {
     pub(super) async fn send(&mut self, message: &Message) -> Result<(), Failure> {
         let options = self.options(message)?;
         let begun = self.0.command(Mail::new(Some(message.from.clone()), options)).await;
-        begun.map_err(|error| unreachable(&error, "AUTH_MAIL_FROM is not taken"))?;
+        let begun = begun.map_err(|error| unreachable(&error, "AUTH_MAIL_FROM is not taken"))?;
+        expect(&begun, &TAKEN)?;
         let delivered = self.deliver(&message.to, &message.bytes).await;
         if matches!(delivered, Err(Failure::Refused(_) | Failure::Deferred(_))) {
             // For the next mail. Where this fails, that one's first command does too.
@@ -98,10 +104,12 @@ impl SmtpConnection {
 
     /// From here on an answer is about this mail alone.
     async fn deliver(&mut self, to: &Address, bytes: &[u8]) -> Result<(), Failure> {
-        self.0.command(Rcpt::new(to.clone(), vec![])).await.map_err(|error| of_mail(&error))?;
-        self.0.command(Data).await.map_err(|error| of_mail(&error))?;
-        self.0.message(bytes).await.map_err(|error| of_mail(&error))?;
-        Ok(())
+        let to = self.0.command(Rcpt::new(to.clone(), vec![])).await;
+        expect(&to.map_err(|error| of_mail(&error))?, &TAKEN)?;
+        let data = self.0.command(Data).await.map_err(|error| of_mail(&error))?;
+        expect(&data, &GO_AHEAD)?;
+        let message = self.0.message(bytes).await.map_err(|error| of_mail(&error))?;
+        expect(&message, &TAKEN)
     }
 
     fn options(&self, message: &Message) -> Result<Vec<MailParameter>, Failure> {
@@ -123,6 +131,16 @@ impl SmtpConnection {
     pub(super) async fn close(mut self) {
         let _answer = self.0.quit().await;
     }
+}
+
+/// INVARIANT: an answer is that to the command before it. One that somebody slipped in before the
+/// connection was encrypted would have all others stand for the next command, and a refusal be missed.
+fn expect(answer: &Response, codes: &[u16]) -> Result<(), Failure> {
+    if codes.iter().any(|code| answer.has_code(*code)) {
+        return Ok(());
+    }
+    let text = format!("the mail server answers {} where that is no answer", answer.code());
+    Err(Failure::Unreachable(text))
 }
 
 /// An error that is about one mail, if the server answered and stays.

@@ -29,23 +29,21 @@ pub(crate) enum AddressChange {
 
 /// Asks for a mail with which whoever has this address sets another password.
 pub(crate) async fn forgot(domain: &Domain, address: &str, client: &Client) -> Result<(), Error> {
-    let mail = mail_of(domain)?;
+    mail_of(domain)?;
     users::check_email(address)?;
     if is_admitted(domain, client).await? {
         domain.users.request_reset(address).await?;
-        mail.wake_sender();
     }
     Ok(())
 }
 
 /// Asks for a mail with which whoever has the address becomes a user.
 pub(crate) async fn sign_up(domain: &Domain, new: NewUser, client: &Client) -> Result<(), Error> {
-    let mail = mail_of(domain)?;
+    mail_of(domain)?;
     domain.users.check_new(&new)?;
     deliverable(&new.email)?;
     if is_admitted(domain, client).await? {
         domain.users.for_network(client.hashing_share()).request_sign_up(new).await?;
-        mail.wake_sender();
     }
     Ok(())
 }
@@ -59,7 +57,7 @@ pub(crate) async fn change_address(
     address: &str,
     current: Option<String>,
 ) -> Result<AddressChange, Error> {
-    let mail = mail_of(domain)?;
+    mail_of(domain)?;
     users::check_email(address)?;
     if id != caller.session.subject.id && is_admin(&caller.session) {
         return give_address(domain, caller, id, address).await.map(AddressChange::Done);
@@ -74,7 +72,6 @@ pub(crate) async fn change_address(
     if is_admitted(domain, &caller.client).await? {
         let session = caller.session.id.uuid();
         domain.users.request_address_change(&verified, address, session).await?;
-        mail.wake_sender();
     }
     Ok(AddressChange::Requested)
 }

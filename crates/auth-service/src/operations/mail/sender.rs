@@ -21,8 +21,10 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 /// How long nobody else sends after this node has last said that it does.
 const LEASE: Duration = Duration::from_secs(15);
 const BETWEEN_LEASES: Duration = Duration::from_secs(5);
-/// How often the outbox is looked at where nobody says that something is in it: other processes write
-/// to it too.
+/// How often the outbox is looked at.
+///
+/// INVARIANT: no request has the sender look at once. What it does for a request depends on who has the
+/// address, and would show in how long the next request takes.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 const BETWEEN_CLEARINGS: Duration = Duration::from_hours(1);
 /// How long a mail is tried.
@@ -110,11 +112,9 @@ impl Sender {
 
     /// Sends until it is stopped.
     pub(crate) async fn run(mut self, stopped: CancellationToken) {
-        let mail = self.mail.clone();
         loop {
             tokio::select! {
                 () = stopped.cancelled() => return,
-                () = mail.queued() => {}
                 () = tokio::time::sleep(BETWEEN_LOOKS) => {}
             }
             tokio::select! {

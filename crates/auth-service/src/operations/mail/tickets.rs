@@ -23,13 +23,12 @@ pub(crate) async fn reset(
     new: Password,
     client: &Client,
 ) -> Result<(), Error> {
-    let mail = mail_of(domain)?;
+    mail_of(domain)?;
     let ticket = Ticket::read(ticket).ok_or(Error::NotFound)?;
     let users = domain.users.for_network(client.hashing_share());
     let prepared = users.prepare_reset(&ticket, &new).await?;
     let user = users.reset_password(prepared).await?;
     audit::password_reset(user.id, client);
-    mail.wake_sender();
     let ending = Ending { below_generation: Some(user.generation), keep: None };
     domain.sessions.end_all(user.id, ending).await?;
     Ok(())
