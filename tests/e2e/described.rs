@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::harness::{AuthService, BusinessService, Launch, Listener, Request};
 
 /// What only the forms of our own pages send to, and other spellings of what is described.
-const NOT_DESCRIBED: [&str; 18] = [
+const NOT_DESCRIBED: [&str; 20] = [
     "/account/email",
     "/account/name",
     "/account/password",
@@ -16,6 +16,8 @@ const NOT_DESCRIBED: [&str; 18] = [
     "/account/tokens",
     "/.well-known/change-password",
     "/admin/users/new",
+    "/admin/users/new-service",
+    "/admin/users/{id}/tokens",
     "/admin/users/{id}",
     "/admin/users/{id}/{action}",
     "/authz/ext-authz",

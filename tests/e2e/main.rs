@@ -62,6 +62,7 @@ mod replaced_secrets;
 mod request_ids;
 mod rotated_tokens;
 mod rotation;
+mod service_users;
 mod session_disk;
 mod session_file;
 mod session_lists;

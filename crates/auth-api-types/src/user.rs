@@ -13,9 +13,17 @@ pub struct UserView {
     /// A UUIDv7.
     #[cfg_attr(feature = "openapi", schema(format = Uuid))]
     pub id: String,
-    /// The user name, as it was given, without white space around it.
-    #[cfg_attr(feature = "openapi", schema(example = "ann@example.com"))]
-    pub email: String,
+    /// The user name, as it was given, without white space around it; `null` for a service.
+    #[cfg_attr(feature = "openapi", schema(required, example = "ann@example.com"))]
+    pub email: Option<String>,
+    /// The name of a service, which need be no address; absent for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub username: Option<String>,
+    /// `true` for a service, which has no password and is never logged in; absent for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub service: Option<bool>,
     /// Whether the address is known to be the user's: by a mail that reached them, or because an
     /// admin or a command made the account.
     pub email_verified: bool,
@@ -46,18 +54,27 @@ pub struct UserList {
     pub next: Option<String>,
 }
 
-/// A new account.
+/// A new account: that of a person, with `email` and `password`, or (an admin only) that of a service,
+/// with `service` and `username`.
 #[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreateUserRequest {
     /// The e-mail address to log in with: one account for all spellings that Unicode's
     /// `NFKC_Casefold` and the ASCII form of the domain (UTS 46) make the same.
     #[cfg_attr(feature = "openapi", schema(format = Email, example = "ann@example.com"))]
-    pub email: String,
+    pub email: Option<String>,
     /// The password: 15 to 128 characters, unless another least length is set, and neither one of
     /// the most common ones nor the user's own address or name.
     #[cfg_attr(feature = "openapi", schema(format = Password, min_length = 15, max_length = 128, example = "seven green kettles whistle"))]
-    pub password: String,
+    pub password: Option<String>,
+    /// Whether it is a service, which has no password and is never logged in.
+    pub service: Option<bool>,
+    /// The name of a service, which need be no address.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 254))]
+    pub username: Option<String>,
+    /// The roles of a service, the default one first; by default `user`.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 32))]
+    pub roles: Option<Vec<String>>,
     /// First name.
     #[cfg_attr(
         feature = "openapi",

@@ -57,7 +57,9 @@ pub(crate) fn token<'a>(
 pub(crate) fn user(user: &User) -> UserView {
     UserView {
         id: user.id.to_string(),
-        email: user.email.clone(),
+        email: (!user.service).then(|| user.email.clone()),
+        username: user.service.then(|| user.email.clone()),
+        service: user.service.then_some(true),
         email_verified: user.email_verified,
         first_name: user.first_name.clone(),
         last_name: user.last_name.clone(),

@@ -191,6 +191,8 @@ impl Directory {
         password: &Password,
         share: Share,
     ) -> Result<Option<User>, UsersError> {
+        // A service has no password: whatever is presented for it is nobody's.
+        let record = record.filter(|record| !record.user.service);
         let stored = record.as_ref().map(|record| record.password_hash.clone());
         let verdict = self.inner.hasher.verify(stored, password, share).await?;
         if let (Some(record), Some(reason)) = (&record, &verdict.too_costly) {

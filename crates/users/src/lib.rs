@@ -39,12 +39,13 @@ pub use mail::{Backlog, Decision, Device, MailKind, QueuedMail};
 pub use options::{DirectoryOptions, HashObserver, HashingOptions};
 pub use password::Password;
 pub use postgres_url::{BadSslMode, SslMode};
-pub use rules::{check_email, check_name, check_roles};
+pub use rules::{check_email, check_name, check_roles, check_service_name};
 pub use store::MAX_STORED_ENDINGS;
 pub use ticket::{Ticket, TicketPurpose};
 pub use url::DatabaseUrl;
 pub use user::{
-    Generation, ListQuery, NewUser, SessionEnding, Updated, User, UserChanges, UserPage,
+    Generation, ListQuery, NewServiceUser, NewUser, SessionEnding, Updated, User, UserChanges,
+    UserPage,
 };
 
 /// The role whose holders may change other users.

@@ -82,6 +82,7 @@ mod tests {
             roles: vec!["user".into()],
             disabled: false,
             demo: false,
+            service: false,
             generation: 1,
             created_at_ms: 0,
             updated_at_ms: 0,

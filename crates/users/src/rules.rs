@@ -4,6 +4,7 @@ use crate::UsersError;
 use crate::email::{self, is_invisible};
 
 const MAX_NAME_CHARS: usize = 100;
+const MAX_SERVICE_NAME_LEN: usize = 254;
 const MAX_ROLES: usize = 32;
 const MAX_ROLE_LEN: usize = 64;
 
@@ -14,6 +15,19 @@ const MAX_ROLE_LEN: usize = 64;
 /// `Rule`.
 pub fn check_email(address: &str) -> Result<(), UsersError> {
     email::check(address).map_err(rule)
+}
+
+/// Checks the name of a service before a user of that name is made: it need be no address.
+///
+/// # Errors
+/// `Rule`.
+pub fn check_service_name(name: &str) -> Result<(), UsersError> {
+    let name = name.trim();
+    let is_hidden = |c: char| c.is_control() || c.is_whitespace() || is_invisible(c);
+    if (1..=MAX_SERVICE_NAME_LEN).contains(&name.len()) && !name.contains(is_hidden) {
+        return Ok(());
+    }
+    Err(rule("a service's name has 1 to 254 bytes, no white space and nothing invisible"))
 }
 
 /// A name as it is stored: without white space around it, and none where nothing else is in it.
@@ -85,6 +99,16 @@ mod tests {
         assert!(roles(&["x".repeat(65).as_str()]).is_err());
         let many: Vec<String> = (0..33).map(|n| format!("r{n}")).collect();
         assert!(check_roles(&many).is_err());
+    }
+
+    #[test]
+    fn a_services_name_is_one_word_that_can_be_read() {
+        for name in ["ci", " deploy-bot ", "ci@example.com", "Zoë/7"] {
+            assert_eq!(check_service_name(name), Ok(()), "{name}");
+        }
+        for name in ["", " ", "a b", "a\nb", "a\u{200b}b", "a\u{202e}b", &"x".repeat(255)] {
+            assert!(check_service_name(name).is_err(), "{name:?}");
+        }
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub struct User {
     pub disabled: bool,
     /// Whether this is the demo user, who cannot log in where the demo is off.
     pub demo: bool,
+    /// Whether this is a service: its name need be no address, and it has no password, so that it is
+    /// never logged in.
+    pub service: bool,
     /// What the user's sessions are compared with.
     pub generation: Generation,
     /// When the user was created: milliseconds since 1970.
@@ -54,6 +57,15 @@ pub struct NewUser {
     pub roles: Vec<String>,
     /// Whether the address counts as the user's without a mail to it.
     pub email_verified: bool,
+}
+
+/// A service user to be created.
+#[derive(Clone, Debug)]
+pub struct NewServiceUser {
+    /// The user name, which need be no address.
+    pub name: String,
+    /// The roles, in order; at least one.
+    pub roles: Vec<String>,
 }
 
 /// What to change of a user; `None` leaves a field as it is.

@@ -1,12 +1,16 @@
-//! Which sessions which endpoint lets act: ours, those of external users, those that are narrowed.
+//! Which sessions which endpoint lets act: ours, those of external users, those that are narrowed, those
+//! of services.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use serde_json::{Value, json};
 
 use super::{KEY, launch, token};
-use crate::harness::{AuthService, BusinessService, DEMO, Launch, Request};
+use crate::harness::{AuthService, BusinessService, DEMO, Launch, Request, uuid};
 
 /// What a request comes to for each: one of our users as an admin, an external user in a role that its
-/// backend calls `admin`, and a token of ours that is narrowed to scopes.
+/// backend calls `admin`, and a token of ours that is narrowed to scopes. A service user's comes to the
+/// same as the first, but where [`SERVICE`] says otherwise.
 type Row = (fn() -> Request, [u16; 3]);
 
 const OPEN: [u16; 3] = [200; 3];
@@ -47,6 +51,10 @@ const PUBLIC: &[Row] = &[
     (|| Request::post("/admin/users/0193/delete").form(""), [404, 403, 403]),
 ];
 
+/// Where a service user that acts as an admin is answered otherwise: it is not the last admin.
+const SERVICE: &[(usize, u16)] = &[(DELETION, 204)];
+/// Where the deletion of oneself stands among them.
+const DELETION: usize = 12;
 /// Where the rotation stands among them.
 const ROTATION: usize = 4;
 
@@ -97,13 +105,29 @@ fn narrowed(auth: &AuthService) -> String {
     auth.mint(&auth.token(), &scopes)
 }
 
+/// The token of a new service user, as an admin.
+fn service(auth: &AuthService) -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let admin = auth.token();
+    let name = format!("bot-{}", NUMBER.fetch_add(1, Relaxed));
+    let body = json!({"username": name, "service": true, "roles": ["admin", "user"]});
+    let made = Request::post("/api/v1/users").bearer(&admin).json(&body);
+    let id = uuid(&auth.public.send(made).expect(201).json());
+    let mint = Request::post(&format!("/api/v1/users/{id}/tokens")).bearer(&admin);
+    let minted = auth.public.send(mint.json(&json!({"kind": "sliding"}))).expect(201).json();
+    minted["token"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn every_endpoint_of_our_accounts_is_closed_to_whoever_has_none_and_to_what_is_narrowed() {
     let auth = AuthService::launch(&launch());
-    let makers: [fn(&AuthService) -> String; 3] =
-        [AuthService::token, |auth| token(auth, "me"), narrowed];
+    let makers: [fn(&AuthService) -> String; 4] =
+        [AuthService::token, |auth| token(auth, "me"), narrowed, service];
     for (number, (request, expected)) in PUBLIC.iter().enumerate() {
-        for (make, status) in makers.iter().zip(expected) {
+        let of_service = SERVICE.iter().find(|(row, _)| *row == number);
+        let of_service = of_service.map_or(expected[0], |(_, status)| *status);
+        let expected = [expected[0], expected[1], expected[2], of_service];
+        for (make, status) in makers.iter().zip(&expected) {
             let token = make(&auth);
             for carried in
                 [request().bearer(&token), request().token(&token), request().cookie(&token)]
@@ -125,8 +149,9 @@ fn every_endpoint_of_our_accounts_is_closed_to_whoever_has_none_and_to_what_is_n
 fn proxies_and_backends_take_what_they_have_said_that_they_take() {
     let auth = AuthService::launch(&launch());
     for (number, (request, expected)) in INTERNAL.iter().enumerate() {
-        let tokens = [auth.token(), token(&auth, "me"), narrowed(&auth)];
-        for (token, status) in tokens.iter().zip(expected) {
+        let tokens = [auth.token(), token(&auth, "me"), narrowed(&auth), service(&auth)];
+        let expected = [expected[0], expected[1], expected[2], expected[0]];
+        for (token, status) in tokens.iter().zip(&expected) {
             for carried in
                 [request().bearer(token), request().token(token), request().cookie(token)]
             {

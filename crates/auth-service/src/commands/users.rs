@@ -13,7 +13,8 @@ use clock::{Clock, SystemClock};
 use server_runtime::output::Unwritten;
 use session::Sessions;
 use users::{
-    ADMIN, Directory, ListQuery, NewUser, OpenError, SessionEnding, USER, User, UserChanges,
+    ADMIN, Directory, ListQuery, NewServiceUser, NewUser, OpenError, SessionEnding, USER, User,
+    UserChanges,
 };
 
 use super::{import, output, password};
@@ -62,6 +63,11 @@ pub(super) fn command() -> Command {
         .long("admin")
         .action(ArgAction::SetTrue)
         .help("Gives the roles admin,user");
+    let service = Arg::new("service")
+        .long("service")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("password-file")
+        .help("Makes a service user: the name need be no address, and it has no password");
     let roles = Arg::new("roles")
         .value_name("ROLES")
         .required(true)
@@ -70,7 +76,7 @@ pub(super) fn command() -> Command {
         .about("Manages accounts")
         .subcommand_required(true)
         .arg(json)
-        .subcommand(named("add", "Creates a user").arg(admin).arg(file.clone()))
+        .subcommand(named("add", "Creates a user").args([admin, service, file.clone()]))
         .subcommand(Command::new("list").about("Lists all users"))
         .subcommand(named("passwd", "Sets a user's password; all of its sessions end").arg(file))
         .subcommand(named("disable", "Bars a user from logging in; all of its sessions end"))
@@ -86,7 +92,12 @@ pub(super) async fn run(config: Config, matches: &ArgMatches) -> anyhow::Result<
     let (name, matches) = matches.subcommand().context("no command was given")?;
     if name == "add" {
         // Before a file is made, and a password asked for, for nothing.
-        users::check_email(named(matches))?;
+        let name = named(matches);
+        if matches.get_flag("service") {
+            users::check_service_name(name)?;
+        } else {
+            users::check_email(name)?;
+        }
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let directory = open(&config, name, Arc::clone(&clock)).await?;
@@ -187,12 +198,17 @@ async fn change_users(
 
 async fn add(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<User> {
     let roles: &[&str] = if matches.get_flag("admin") { &[ADMIN, USER] } else { &[USER] };
+    let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+    if matches.get_flag("service") {
+        let new = NewServiceUser { name: named(matches).to_owned(), roles };
+        return Ok(directory.create_service(new).await?);
+    }
     let new = NewUser {
         email: named(matches).to_owned(),
         password: password::read(file(matches))?,
         first_name: None,
         last_name: None,
-        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        roles,
         email_verified: true,
     };
     Ok(directory.create(new).await?)
@@ -242,7 +258,8 @@ const fn state(disabled: bool) -> &'static str {
 }
 
 fn line(user: &UserView, state: &str) -> String {
-    format!("{}  {}  {state}  {}", user.id, user.roles.join(","), user.email)
+    let name = user.email.as_deref().or(user.username.as_deref()).unwrap_or_default();
+    format!("{}  {}  {state}  {name}", user.id, user.roles.join(","))
 }
 
 async fn find(directory: &Directory, matches: &ArgMatches) -> anyhow::Result<User> {
@@ -269,5 +286,8 @@ fn roles(matches: &ArgMatches) -> UserChanges {
 
 /// The argument that names a user.
 fn email() -> Arg {
-    Arg::new("email").value_name("EMAIL").required(true).help("The user's e-mail address")
+    Arg::new("email")
+        .value_name("EMAIL")
+        .required(true)
+        .help("The user's e-mail address, or a service's name")
 }

@@ -13,6 +13,7 @@ pub(crate) mod password;
 pub(crate) mod probes;
 pub(crate) mod revoke;
 pub(crate) mod rotate;
+pub(crate) mod service_tokens;
 pub(crate) mod session;
 pub(crate) mod session_data;
 pub(crate) mod sessions;

@@ -255,6 +255,9 @@ problems! {
     RotateProblems = [BAD, UNKNOWN, DENIED, LONG, MEDIA];
     /// What minting may answer.
     MintProblems = [BAD, UNKNOWN_OR_STALE, DENIED, LONG, MEDIA, RULE, OFTEN];
+    /// What minting for a service user may answer.
+    ServiceMintProblems =
+        [BAD, UNKNOWN_OR_STALE, DENIED, ABSENT, CONFLICT, LONG, MEDIA, RULE, OFTEN];
     /// What a form without a token may answer.
     FormProblems = [BAD, DENIED, LONG, MEDIA];
     /// What only an admin may ask.

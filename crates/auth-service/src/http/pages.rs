@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 pub(crate) mod admin_action;
+pub(crate) mod admin_services;
 pub(crate) mod admin_user;
 pub(crate) mod admin_users;
 pub(crate) mod login;

@@ -54,6 +54,7 @@ fn strict_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(h::users::list_users, h::users::create_user))
         .routes(routes!(h::users::get_user, h::users::update_user, h::users::delete_user))
         .routes(routes!(h::password::change_password))
+        .routes(routes!(h::service_tokens::mint_service_token))
         .routes(routes!(
             h::admin_sessions::list_user_sessions,
             h::admin_sessions::end_user_sessions
@@ -73,7 +74,12 @@ fn page_routes() -> OpenApiRouter<Arc<App>> {
         .route("/account/tokens", post(p::account::tokens::mint_token))
         .route("/.well-known/change-password", get(p::account::go_to_password))
         .route("/admin/users/new", get(p::admin_users::show_new_user))
+        .route(
+            "/admin/users/new-service",
+            get(p::admin_services::show_new_service).post(p::admin_services::create_service),
+        )
         .route("/admin/users/{id}", get(p::admin_user::show_user))
+        .route("/admin/users/{id}/tokens", post(p::admin_services::mint_token))
         .route("/admin/users/{id}/{action}", get(p::admin_action::ask).post(p::admin_action::act))
 }
 

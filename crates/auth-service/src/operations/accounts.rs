@@ -1,7 +1,7 @@
 //! Accounts: find them, create, change and delete them.
 
 use session::{Ending, Session};
-use users::{ListQuery, NewUser, User, UserChanges, UserPage};
+use users::{ListQuery, NewServiceUser, NewUser, User, UserChanges, UserPage};
 use uuid::Uuid;
 
 use super::access::{is_admin, require_admin};
@@ -74,6 +74,18 @@ pub(crate) async fn create(
     }
     let created = domain.users.insert(prepared).await?;
     audit::user_created(&created, creator.caller(), client);
+    Ok(created)
+}
+
+/// Creates a service user, for an admin.
+pub(crate) async fn create_service(
+    domain: &Domain,
+    caller: &Caller,
+    new: NewServiceUser,
+) -> Result<User, Error> {
+    require_admin(&caller.session)?;
+    let created = domain.users.create_service(new).await?;
+    audit::user_created(&created, Some(caller), &caller.client);
     Ok(created)
 }
 

@@ -106,6 +106,22 @@ fn note_failure(domain: &Domain, client: &Client) {
 /// INVARIANT: whatever ends a user's sessions raises the user's generation first. A login that
 /// raced with it either is seen by that ending, or sees the higher generation here.
 async fn undo_unless_unchanged(domain: &Domain, user: &User, issued: &Issued) -> Result<(), Error> {
+    if undo_if_changed(domain, user, issued).await? {
+        return Err(Error::InvalidCredentials);
+    }
+    Ok(())
+}
+
+/// Ends a session that was opened for a user who was changed meanwhile; whether that is so.
+///
+/// # Errors
+///
+/// The users or the sessions are out of reach: the session does not live on where that can be helped.
+pub(super) async fn undo_if_changed(
+    domain: &Domain,
+    user: &User,
+    issued: &Issued,
+) -> Result<bool, Error> {
     let unchanged = match domain.users.get(user.id).await {
         Ok(Some(now)) => now.generation == user.generation && !now.disabled,
         Ok(None) => false,
@@ -114,11 +130,10 @@ async fn undo_unless_unchanged(domain: &Domain, user: &User, issued: &Issued) ->
             return Err(error.into());
         }
     };
-    if unchanged {
-        return Ok(());
+    if !unchanged {
+        domain.sessions.end(issued.session.id).await?;
     }
-    domain.sessions.end(issued.session.id).await?;
-    Err(Error::InvalidCredentials)
+    Ok(!unchanged)
 }
 
 /// The index of the role to act in, among the user's.
@@ -131,7 +146,7 @@ fn role_of(user: &User, wanted: Option<&str>) -> Result<usize, Error> {
 }
 
 /// What a session remembers of the user that opens it.
-fn subject(user: &User) -> Subject {
+pub(super) fn subject(user: &User) -> Subject {
     let names = [user.first_name.as_deref(), user.last_name.as_deref()];
     let display_name =
         names.into_iter().flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(" ");

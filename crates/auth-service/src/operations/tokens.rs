@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use server_runtime::settings::duration;
-use session::{Issued, Kind, Mint, Scopes, SessionError};
+use session::{Holder, Issued, Kind, Mint, Scopes, SessionError};
+use uuid::Uuid;
 
+use super::access::require_admin;
 use super::caller::Caller;
+use super::login::{subject, undo_if_changed};
 use super::{Domain, Error, Fault, Field};
 use crate::audit;
 
@@ -30,23 +33,63 @@ pub(crate) async fn mint(
     caller: &Caller,
     wanted: NewToken,
 ) -> Result<Issued, Error> {
-    let mint = Mint {
-        kind: wanted.kind.unwrap_or(Kind::Fixed),
-        ttl: wanted.ttl.as_deref().map(|text| lifetime("ttl", text)).transpose()?,
-        name: wanted.name.map(name).transpose()?,
-        scopes: wanted.scopes.as_deref().map(scopes).transpose()?,
-        origin: caller.client.origin(),
-    };
-    let issued = issue(domain, caller, mint).await?;
+    let mint = read(wanted, caller)?;
+    let issued = issue(domain, caller, None, mint).await?;
     audit::token_minted(&issued.session, caller);
     audit::sessions_ended_past_limit(&issued);
     Ok(issued)
 }
 
+/// Mints what is wanted for a service user, for an admin who has logged in recently.
+pub(crate) async fn mint_for_service(
+    domain: &Domain,
+    caller: &Caller,
+    user: Uuid,
+    wanted: NewToken,
+) -> Result<Issued, Error> {
+    require_admin(&caller.session)?;
+    let user = domain.users.get(user).await?.ok_or(Error::NotFound)?;
+    if !user.service {
+        return Err(Error::Forbidden("a person mints their own tokens"));
+    }
+    if user.disabled {
+        return Err(Error::Forbidden("the service user is disabled"));
+    }
+    let mint = read(wanted, caller)?;
+    let holder = Holder { subject: Arc::new(subject(&user)), role: 0, generation: user.generation };
+    let issued = issue(domain, caller, Some(&holder), mint).await?;
+    if undo_if_changed(domain, &user, &issued).await? {
+        return Err(Error::Conflict("the service user was changed meanwhile"));
+    }
+    audit::token_minted(&issued.session, caller);
+    audit::sessions_ended_past_limit(&issued);
+    Ok(issued)
+}
+
+fn read(wanted: NewToken, caller: &Caller) -> Result<Mint, Field> {
+    Ok(Mint {
+        kind: wanted.kind.unwrap_or(Kind::Fixed),
+        ttl: wanted.ttl.as_deref().map(|text| lifetime("ttl", text)).transpose()?,
+        name: wanted.name.map(name).transpose()?,
+        scopes: wanted.scopes.as_deref().map(scopes).transpose()?,
+        origin: caller.client.origin(),
+    })
+}
+
 /// Counts the token before it is made. One that may have been made stays counted.
-async fn issue(domain: &Domain, caller: &Caller, mint: Mint) -> Result<Issued, Error> {
+async fn issue(
+    domain: &Domain,
+    caller: &Caller,
+    holder: Option<&Holder>,
+    mint: Mint,
+) -> Result<Issued, Error> {
     let ticket = domain.throttle.admit_mint(caller.session.subject.id).await?;
-    match domain.sessions.mint(&caller.session, caller.presented, mint).await {
+    let (sessions, maker) = (&domain.sessions, &caller.session);
+    let minted = match holder {
+        Some(holder) => sessions.mint_for(holder, maker, caller.presented, mint).await,
+        None => sessions.mint(maker, caller.presented, mint).await,
+    };
+    match minted {
         Ok(issued) => Ok(issued),
         Err(error) => {
             if !matches!(error, SessionError::Store(_)) {

@@ -7,11 +7,13 @@ use crate::casefold::casefold;
 use crate::policy::Owner;
 use crate::store::{NewPassword, Page, Record};
 use crate::{
-    Generation, ListQuery, NewUser, Password, Updated, User, UserChanges, UserPage, UsersError,
-    email, rules,
+    Generation, ListQuery, NewServiceUser, NewUser, Password, Updated, User, UserChanges, UserPage,
+    UsersError, email, rules,
 };
 
 const MAX_PAGE: u32 = 500;
+/// What stands for the password of a service: no hash of any.
+const NO_PASSWORD: &str = "!";
 /// Nothing that can be searched is longer.
 const MAX_NEEDLE_LEN: usize = 1024;
 
@@ -79,6 +81,20 @@ impl Directory {
         Ok(record.user)
     }
 
+    /// Creates a service user, who has no password and is never logged in.
+    ///
+    /// # Errors
+    /// `Rule`, `NameTaken`, `Unavailable`.
+    pub async fn create_service(&self, new: NewServiceUser) -> Result<User, UsersError> {
+        rules::check_service_name(&new.name)?;
+        let mut user = self.unnamed(new.roles)?;
+        user.service = true;
+        new.name.trim().clone_into(&mut user.email);
+        let password_hash = NO_PASSWORD.to_owned();
+        self.inner.store.insert(&Record { user: user.clone(), password_hash }).await?;
+        Ok(user)
+    }
+
     /// A part of the list of users, oldest first.
     ///
     /// # Errors
@@ -139,8 +155,12 @@ impl Directory {
     /// `Rule`, also for the demo user, who is known by its name; `NotFound`, `NameTaken`,
     /// `Unavailable`.
     pub async fn rename(&self, id: Uuid, name: &str) -> Result<Updated, UsersError> {
-        rules::check_email(name)?;
         let user = self.get(id).await?.ok_or(UsersError::NotFound)?;
+        if user.service {
+            rules::check_service_name(name)?;
+        } else {
+            rules::check_email(name)?;
+        }
         if user.demo {
             return Err(UsersError::Rule("the demo user has no other name".to_owned()));
         }
@@ -200,6 +220,9 @@ impl Directory {
         spared_session: Option<Uuid>,
         only_at: Option<Generation>,
     ) -> Result<PreparedPassword, UsersError> {
+        if user.service {
+            return Err(UsersError::Rule("a service user has no password".to_owned()));
+        }
         if !user.demo {
             self.inner.policy.check(new, &Owner::from(user))?;
         }
@@ -237,17 +260,27 @@ impl Directory {
         rules::check_email(email)?;
         rules::check_name(first_name.as_deref())?;
         rules::check_name(last_name.as_deref())?;
+        Ok(User {
+            email: email.trim().to_owned(),
+            first_name: rules::trimmed(first_name),
+            last_name: rules::trimmed(last_name),
+            ..self.unnamed(roles)?
+        })
+    }
+
+    fn unnamed(&self, roles: Vec<String>) -> Result<User, UsersError> {
         rules::check_roles(&roles)?;
         let now_ms = self.inner.clock.unix_ms();
         Ok(User {
             id: new_id(now_ms)?,
-            email: email.trim().to_owned(),
+            email: String::new(),
             email_verified: true,
-            first_name: rules::trimmed(first_name),
-            last_name: rules::trimmed(last_name),
+            first_name: None,
+            last_name: None,
             roles,
             disabled: false,
             demo: false,
+            service: false,
             generation: 1,
             created_at_ms: now_ms,
             updated_at_ms: now_ms,

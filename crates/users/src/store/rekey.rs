@@ -22,7 +22,7 @@ const NAMED: usize = 10;
 const VERSION: &str = "SELECT version FROM username_keys";
 const SET_VERSION: &str = "UPDATE username_keys SET version = $1";
 const PAGE: &str = "SELECT id, email, email_key, search_key, first_name, last_name, roles, \
-     disabled, demo, generation, created_at_ms, updated_at_ms, email_verified FROM users WHERE id > $1 \
+     disabled, demo, service, generation, created_at_ms, updated_at_ms, email_verified FROM users WHERE id > $1 \
      ORDER BY id LIMIT 1000";
 const BY_KEY: &str = "SELECT id, email FROM users WHERE email_key = $1";
 const SET_KEY: &str = "UPDATE users SET email_key = $2 WHERE id = $1";

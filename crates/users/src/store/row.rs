@@ -10,14 +10,14 @@ use crate::casefold::casefold;
 use crate::{ADMIN, Generation, SessionEnding, User};
 
 const INSERT: &str = "INSERT INTO users (id, email, email_key, search_key, first_name, last_name, \
-     roles, is_admin, disabled, demo, password_hash, generation, created_at_ms, updated_at_ms, \
-     email_verified) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+     roles, is_admin, disabled, demo, service, password_hash, generation, created_at_ms, updated_at_ms, \
+     email_verified) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
      ON CONFLICT (email_key) DO NOTHING";
-const BY_ID: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, \
+const BY_ID: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, service, \
      password_hash, generation, created_at_ms, updated_at_ms, email_verified FROM users WHERE id = $1";
-const BY_KEY: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, \
+const BY_KEY: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, service, \
      password_hash, generation, created_at_ms, updated_at_ms, email_verified FROM users WHERE email_key = $1";
-const BY_SPELLING: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, \
+const BY_SPELLING: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, service, \
      password_hash, generation, created_at_ms, updated_at_ms, email_verified FROM users WHERE email = $1 \
      ORDER BY id LIMIT 1";
 const UPDATE: &str = "UPDATE users SET search_key = $2, first_name = $3, last_name = $4, \
@@ -41,6 +41,7 @@ pub(super) async fn insert(connection: &mut AnyConnection, record: &Record) -> s
         .bind(is_admin(user))
         .bind(i64::from(user.disabled))
         .bind(i64::from(user.demo))
+        .bind(i64::from(user.service))
         .bind(record.password_hash.clone())
         .bind(user.generation)
         .bind(user.created_at_ms)
@@ -123,6 +124,7 @@ pub(super) fn user(row: &AnyRow) -> sqlx::Result<User> {
         roles: roles.split(' ').map(str::to_owned).collect(),
         disabled: flag(row, "disabled")?,
         demo: flag(row, "demo")?,
+        service: flag(row, "service")?,
         generation: row.try_get("generation")?,
         created_at_ms: row.try_get("created_at_ms")?,
         updated_at_ms: row.try_get("updated_at_ms")?,

@@ -14,7 +14,7 @@ use super::{NewPassword, Occasion, Page, Record, UserStore, followed, mail};
 use crate::user::change;
 use crate::{ADMIN, Generation, SessionEnding, Updated, User, UserChanges, UsersError};
 
-const LIST: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, generation, \
+const LIST: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, service, generation, \
      created_at_ms, updated_at_ms, email_verified FROM users \
      WHERE id > $1 AND search_key LIKE $2 ESCAPE '\\' ORDER BY id LIMIT $3";
 const COUNT: &str = "SELECT COUNT(*) FROM users";
@@ -23,7 +23,7 @@ const REPLACE_HASH: &str =
     "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
 const DELETE: &str = "DELETE FROM users WHERE id = $1";
 const ANOTHER_ADMIN: &str = "SELECT id FROM users WHERE is_admin = 1 AND disabled = 0 \
-     AND (demo = 0 OR $2 = 1) AND id <> $1 LIMIT 1";
+     AND (demo = 0 OR $2 = 1) AND service = 0 AND id <> $1 LIMIT 1";
 const PING: &str = "SELECT 1 FROM users LIMIT 1";
 
 /// Takes the one right to write at the beginning, so that no transaction has to give it up half-way.
@@ -324,9 +324,12 @@ fn is_taken(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
-/// Whether the user is one of the admins of whom one must stay.
+/// Whether the user is one of the admins of whom one must stay: a service never logs in.
 fn counts(user: &User, occasion: Occasion) -> bool {
-    user.roles.iter().any(|role| role == ADMIN) && !user.disabled && (!user.demo || occasion.demo)
+    user.roles.iter().any(|role| role == ADMIN)
+        && !user.disabled
+        && !user.service
+        && (!user.demo || occasion.demo)
 }
 
 async fn another_admin(

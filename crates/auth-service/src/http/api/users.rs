@@ -29,7 +29,7 @@ use crate::operations::mail::requests;
 use crate::operations::{Fault, Field};
 use crate::view;
 use session::Intent;
-use users::{ListQuery, NewUser, Password, USER, UserChanges};
+use users::{ListQuery, NewServiceUser, NewUser, Password, USER, User, UserChanges};
 
 /// Which users to list.
 #[derive(Deserialize, IntoParams)]
@@ -74,6 +74,7 @@ pub(crate) async fn list_users(
 ///
 /// Where sign-up is closed, only an admin may. Where mail is set up, somebody who signs up confirms the
 /// account with the ticket of a mail, whether or not the address is taken.
+/// A service user, with `service` and `username` alone, is made by an admin in any case.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "Users", request_body = CreateUserRequest,
     security((), ("bearer" = []), ("token" = []), ("cookie" = [])),
@@ -97,20 +98,23 @@ pub(crate) async fn create_user(
     let creator = Creator::of(&app.domain, caller.as_ref())?;
     let Json(new): Json<CreateUserRequest> =
         Json::from_request(Request::from_parts(parts, body), &()).await?;
-    let new = NewUser {
-        email: new.email,
-        password: Password::from(new.password),
-        first_name: new.first_name,
-        last_name: new.last_name,
-        roles: vec![USER.to_owned()],
-        email_verified: true,
-    };
+    if new.service == Some(true) {
+        let Creator::Admin(admin) = creator else {
+            return Err(ApiError::Forbidden("a service user is made by an admin"));
+        };
+        let created = accounts::create_service(&app.domain, admin, service(new)?).await?;
+        return answer_created(&created);
+    }
+    let new = person(new)?;
     if matches!(creator, Creator::SignUp(_)) && app.domain.mail.is_some() {
         requests::sign_up(&app.domain, new, &client).await?;
         return reply::mail_requested(reply::SIGNED_UP);
     }
-    let created = accounts::create(&app.domain, creator, new, &client).await?;
-    let mut response = reply::json(StatusCode::CREATED, &view::user(&created))?;
+    answer_created(&accounts::create(&app.domain, creator, new, &client).await?)
+}
+
+fn answer_created(created: &User) -> Result<Response, ApiError> {
+    let mut response = reply::json(StatusCode::CREATED, &view::user(created))?;
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/users/{}", created.id)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -175,6 +179,27 @@ pub(crate) async fn delete_user(
         reply::set_cookie(&mut response, app.cookie.clear());
     }
     Ok(response)
+}
+
+fn person(new: CreateUserRequest) -> Result<NewUser, Field> {
+    let missing = |name| Field::new(name, Fault::Missing);
+    Ok(NewUser {
+        email: new.email.ok_or_else(|| missing("email"))?,
+        password: Password::from(new.password.ok_or_else(|| missing("password"))?),
+        first_name: new.first_name,
+        last_name: new.last_name,
+        roles: vec![USER.to_owned()],
+        email_verified: true,
+    })
+}
+
+fn service(new: CreateUserRequest) -> Result<NewServiceUser, ApiError> {
+    if new.email.is_some() || new.password.is_some() {
+        let rule = "a service user has a `username`, no `email` and no `password`";
+        return Err(ApiError::Unprocessable(rule.to_owned()));
+    }
+    let name = new.username.ok_or_else(|| Field::new("username", Fault::Missing))?;
+    Ok(NewServiceUser { name, roles: new.roles.unwrap_or_else(|| vec![USER.to_owned()]) })
 }
 
 fn unreadable(parameter: &'static str, rule: &'static str) -> ApiError {

@@ -18,6 +18,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::body;
 use crate::http::extract::path::Path;
 use crate::operations::accounts;
+use crate::operations::caller::Caller;
 
 #[derive(Template)]
 #[template(path = "admin_user.html")]
@@ -46,18 +47,29 @@ pub(crate) async fn show_user(
         Some("end-sessions") => Some("All of the user's sessions have ended."),
         _ => None,
     };
-    let (user, sessions) = accounts::get_with_sessions(&app.domain, user_id(&id)?).await?;
+    show(&app, &caller, user_id(&id)?, StatusCode::OK, notice.map(Notice::done)).await
+}
+
+/// The page of a user, with what it says first.
+pub(super) async fn show(
+    app: &App,
+    caller: &Caller,
+    id: Uuid,
+    status: StatusCode,
+    notice: Option<Notice>,
+) -> Result<Response, ApiError> {
+    let (user, sessions) = accounts::get_with_sessions(&app.domain, id).await?;
     let (logins, tokens) = SessionRow::of_all(&sessions, caller.session.id, app.clock.unix_ms());
     let template = UserPage {
         frame: Some(Frame::new(&caller.session, ADMIN_USERS)),
-        notice: notice.map(Notice::done),
+        notice,
         created: Moment::date(user.created_at_ms),
         updated: Moment::date(user.updated_at_ms),
         user,
         logins,
         tokens,
     };
-    page(&app, StatusCode::OK, &template)
+    page(app, status, &template)
 }
 
 /// The user's id that a path names.

@@ -18,10 +18,10 @@ use crate::http::extract::body::Form;
 use crate::http::pages::moment::Moment;
 use crate::http::pages::visitor::Visitor;
 use crate::http::pages::{ACCOUNT, Frame, page};
-use crate::operations::caller::Caller;
 use crate::operations::tokens::{self, NewToken};
 use crate::view;
 
+/// The form that makes a token.
 #[derive(Deserialize)]
 pub(crate) struct TokenForm {
     name: String,
@@ -43,6 +43,8 @@ struct TokenPage<'a> {
     scopes: &'a str,
     time_left: String,
     ends: Moment,
+    /// Where the page leads back to.
+    back: &'a str,
 }
 
 pub(crate) async fn mint_token(
@@ -50,14 +52,9 @@ pub(crate) async fn mint_token(
     Visitor(caller): Visitor,
     Form(form): Form<TokenForm>,
 ) -> Response {
-    let wanted = NewToken {
-        kind: Some(view::kind_read(form.kind)),
-        ttl: Some(form.ttl.trim().to_owned()).filter(|ttl| !ttl.is_empty()),
-        name: Some(form.name.trim().to_owned()).filter(|name| !name.is_empty()),
-        scopes: scopes(&form.scopes),
-    };
-    match tokens::mint(&app.domain, &caller, wanted).await {
-        Ok(issued) => show(&app, &caller, &issued).unwrap_or_else(ApiError::into_response),
+    match tokens::mint(&app.domain, &caller, wanted(&form)).await {
+        Ok(issued) => show_token(&app, Frame::new(&caller.session, ACCOUNT), &issued, ACCOUNT)
+            .unwrap_or_else(ApiError::into_response),
         Err(error) => refused(&app, &caller, error.into()).await,
     }
 }
@@ -68,16 +65,33 @@ fn scopes(typed: &str) -> Option<Vec<String>> {
     Some(names.map(str::to_owned).collect::<Vec<_>>()).filter(|names| !names.is_empty())
 }
 
-fn show(app: &App, caller: &Caller, issued: &Issued) -> Result<Response, ApiError> {
+/// What the form asks for.
+pub(in crate::http::pages) fn wanted(form: &TokenForm) -> NewToken {
+    NewToken {
+        kind: Some(view::kind_read(form.kind)),
+        ttl: Some(form.ttl.trim().to_owned()).filter(|ttl| !ttl.is_empty()),
+        name: Some(form.name.trim().to_owned()).filter(|name| !name.is_empty()),
+        scopes: scopes(&form.scopes),
+    }
+}
+
+/// The page that shows a token this once, and leads back.
+pub(in crate::http::pages) fn show_token(
+    app: &App,
+    frame: Frame,
+    issued: &Issued,
+    back: &str,
+) -> Result<Response, ApiError> {
     let session = &issued.session;
     let template = TokenPage {
-        frame: Some(Frame::new(&caller.session, ACCOUNT)),
+        frame: Some(frame),
         token: issued.token.expose(),
-        name: session.name.as_deref().unwrap_or("Your token"),
+        name: session.name.as_deref().unwrap_or("The token"),
         single_use: session.kind == session::Kind::SingleUse,
         scopes: session.scopes.as_ref().map_or("", session::Scopes::as_str),
         time_left: in_words(session.expires_in),
         ends: Moment::date(session.expires_at_ms),
+        back,
     };
     page(app, StatusCode::CREATED, &template)
 }

@@ -1,0 +1,2 @@
+-- Whether a user is a service: it has no password and no address, and is never logged in.
+ALTER TABLE users ADD COLUMN service BIGINT NOT NULL DEFAULT 0;
