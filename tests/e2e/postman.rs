@@ -19,6 +19,9 @@ use crate::harness::{
 const COLLECTION: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/postman/reinflate.postman_collection.json");
 
+/// What backends show, so that none of the folders is skipped.
+const KEY: &str = "fourteen-paper-lanterns-on-a-string";
+
 /// Both services, the auth service on ports and files that it finds again.
 struct Services {
     launch: Launch,
@@ -35,9 +38,12 @@ impl Services {
             .var("AUTH_INTERNAL_ADDR", address())
             .var("AUTH_DATABASE_URL", file("users.db"))
             .var("AUTH_SESSION_STORE", file("sessions.db"))
+            .var("AUTH_INTERNAL_KEY", KEY)
             .var("RUST_LOG", "info");
         let auth = AuthService::launch(&launch);
-        let business = BusinessService::launch(&Launch::business(auth.internal.port));
+        let business = BusinessService::launch(
+            &Launch::business(auth.internal.port).var("BUSINESS_AUTH_KEY", KEY),
+        );
         Self { launch, auth, business }
     }
 
@@ -107,6 +113,7 @@ fn the_collection_does_not_notice_restarts_of_a_service_with_a_session_file() {
         format!("baseUrl={}", url(services.auth.public.port)),
         format!("internalUrl={}", url(services.auth.internal.port)),
         format!("businessUrl={}", url(services.business.public.port)),
+        format!("internalKey={KEY}"),
     ];
     let (port, restarts) = restart_on_request(services);
     let (collection, folders) = collection_with(&[

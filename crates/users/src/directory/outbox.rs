@@ -52,6 +52,10 @@ impl Directory {
     pub async fn decide_mail(&self, request: &QueuedMail) -> Result<Option<Decision>, UsersError> {
         let key = email::key(&request.address).unwrap_or_default();
         let owner = self.inner.store.by_key(&key).await?.map(|record| record.user);
+        if owner.as_ref().is_some_and(|owner| owner.service) {
+            // It has the name, and reads no mail.
+            return Ok(None);
+        }
         match request.kind {
             MailKind::ForgotRequest => self.decide_forgot(&key, owner).await,
             MailKind::SignUpRequest => Ok(match owner {

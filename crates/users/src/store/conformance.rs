@@ -10,6 +10,7 @@ mod openings;
 mod outages;
 mod outbox;
 mod server;
+mod services;
 mod tickets;
 
 use std::sync::Arc;

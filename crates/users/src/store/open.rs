@@ -50,7 +50,7 @@ pub(crate) async fn open(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
 
 /// Opens the database if our tables are in it. Any other is left as it is.
 pub(crate) async fn open_existing(url: &DatabaseUrl) -> Result<SqlStore, OpenError> {
-    let SqlStore { dialect, pool } = open_as_it_is(url).await?;
+    let SqlStore { dialect, pool } = open_unmigrated(url).await?;
     brought_up_to_date(dialect, pool).await
 }
 

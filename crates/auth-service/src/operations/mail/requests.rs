@@ -82,6 +82,10 @@ async fn give_address(
     id: Uuid,
     address: &str,
 ) -> Result<User, Error> {
+    let user = domain.users.get(id).await?.ok_or(Error::NotFound)?;
+    if user.service {
+        return Err(Error::Rule("a service user has no address".to_owned()));
+    }
     let updated = domain.users.rename(id, address).await?;
     audit::user_changed(&updated.user, caller);
     if updated.ends_sessions {
