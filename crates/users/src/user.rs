@@ -13,6 +13,7 @@ pub type Generation = i64;
 
 /// A user as stored, without the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column, and none excludes another")]
 pub struct User {
     /// A `UUIDv7`, never given to another user.
     pub id: Uuid,

@@ -136,7 +136,7 @@ macro_rules! suite {
 
 suite![
     services::a_service_is_stored_as_one_and_has_no_password,
-    services::a_services_name_is_nobody_elses,
+    services::a_services_name_belongs_to_no_other,
     services::a_service_is_not_the_admin_who_must_stay,
     accounts::a_created_user_is_found_in_any_spelling_and_shown_as_given,
     accounts::a_taken_name_is_refused_in_any_spelling,

@@ -26,7 +26,7 @@ pub(super) async fn a_service_is_stored_as_one_and_has_no_password(fixture: Fixt
     assert!(changed.ends_sessions && changed.user.service);
 }
 
-pub(super) async fn a_services_name_is_nobody_elses(fixture: Fixture) {
+pub(super) async fn a_services_name_belongs_to_no_other(fixture: Fixture) {
     let directory = fixture.open().await;
     directory.create_service(service("ci@example.com", &[USER])).await.unwrap();
     let taken = directory.create(new_user("CI@example.com", &[USER])).await;
