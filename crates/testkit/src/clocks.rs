@@ -63,7 +63,7 @@ impl Clocks {
     pub fn of(&self, launch: Launch) -> Launch {
         let path = |name| self.file(name).display().to_string();
         launch
-            .var("LD_PRELOAD", path("clocks.so"))
+            .preload(&self.file("clocks.so"))
             .var("BOOT_TIME_SHIFT", path("boot"))
             .var("DATE_SHIFT", path("date"))
     }

@@ -135,10 +135,9 @@ impl Disk {
 
     /// The same launch, on this disk.
     pub fn under(&self, launch: Launch) -> Launch {
-        let path = |name| self.file(name).display().to_string();
         launch
-            .var("LD_PRELOAD", path("disk.so"))
-            .var("DISK_STATE", path("state"))
+            .preload(&self.file("disk.so"))
+            .var("DISK_STATE", self.file("state").display().to_string())
             .var("DISK_FILE", self.name)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -100,6 +100,13 @@ impl Launch {
     pub fn binaries_in(mut self, directory: PathBuf) -> Self {
         self.directory = Some(directory);
         self
+    }
+
+    /// With one more library that is loaded before the system's.
+    pub(crate) fn preload(self, library: &Path) -> Self {
+        let before = self.variables.get("LD_PRELOAD").map(|before| format!("{before}:"));
+        let all = format!("{}{}", before.unwrap_or_default(), library.display());
+        self.var("LD_PRELOAD", all)
     }
 
     /// With one more argument.

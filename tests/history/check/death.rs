@@ -1,0 +1,85 @@
+//! What is dead stays dead, and what may be used once is.
+
+use super::{Property, Track, Verdict};
+use crate::events::{Event, Kind, Moment, Operation, Outcome};
+
+pub(super) fn check(track: &Track<'_>, verdict: &mut Verdict) {
+    let alive = || track.events.iter().filter(|event| event.shows_life() && event.is_true());
+    let after = |moment: Moment| alive().filter(move |event| event.start > moment);
+    if let Some(over) = over(track) {
+        let found = after(over).next();
+        let broken = found.map(|event| format!("it lives to {event:?}, and ended by {over:?}"));
+        verdict.judge(Property::LogoutIsFinal, track.at, broken);
+    }
+    for (token, dead) in dead_tokens(track) {
+        let found = after(dead).find(|event| event.token == token);
+        let broken = found.map(|event| format!("{event:?} lives, and was dead by {dead:?}"));
+        verdict.judge(Property::DeathIsOneWay, track.at, broken);
+    }
+    if track.session.kind == Kind::SingleUse {
+        used_once(track, verdict);
+    }
+}
+
+/// From when on every token of the session is dead for sure.
+fn over(track: &Track<'_>) -> Option<Moment> {
+    let ends = track.events.iter().filter(|event| {
+        event.operation == Operation::End && event.is_true() && ends_for_sure(track, event)
+    });
+    let lost = track.lost().and_then(|lost| {
+        let crashes = track.history.disturbances.iter().filter(|d| d.is_crash);
+        crashes.filter(|d| d.start >= lost && track.session.opened.1 < d.start).map(|d| d.end).min()
+    });
+    ends.map(|event| event.end).chain(lost).min()
+}
+
+/// Whether the end was of the session, and not of a token that has long been replaced: the one from
+/// before the latest rotation still ends it.
+fn ends_for_sure(track: &Track<'_>, event: &Event) -> bool {
+    let rotations = track.rotations_of(event.token).filter(|other| other.start < event.end);
+    event.token == usize::MAX || rotations.count() <= 1
+}
+
+/// Tokens that were answered to be dead, or ended, and from when on.
+fn dead_tokens(track: &Track<'_>) -> Vec<(usize, Moment)> {
+    let mut dead: Vec<(usize, Moment)> = Vec::new();
+    for event in track.events {
+        let is_dead = match event.operation {
+            Operation::End => event.is_true() && event.token != usize::MAX,
+            _ => event.outcome == Outcome::False,
+        };
+        if is_dead && !may_come_back(track, event) {
+            match dead.iter_mut().find(|(token, _)| *token == event.token) {
+                Some((_, moment)) => *moment = event.end.min(*moment),
+                None => dead.push((event.token, event.end)),
+            }
+        }
+    }
+    dead
+}
+
+/// Whether others saw an end that was never answered, which a crash may take back.
+fn may_come_back(track: &Track<'_>, event: &Event) -> bool {
+    let crashed = |d: &&crate::events::Disturbance| d.is_crash && d.end > event.start;
+    let unanswered = track.events.iter().filter(|other| {
+        other.operation == Operation::End && other.is_unknown() && other.start < event.end
+    });
+    track.history.disturbances.iter().any(|d| crashed(&d)) && unanswered.count() > 0
+}
+
+fn used_once(track: &Track<'_>, verdict: &mut Verdict) {
+    let is_use = |event: &&Event| matches!(event.operation, Operation::Use(_)) && event.is_true();
+    let uses: Vec<&Event> = track.events.iter().filter(is_use).collect();
+    let Some(first) = uses.first() else {
+        return;
+    };
+    let again = track.events.iter().find(|event| {
+        event.operation == Operation::Look && event.is_true() && event.start > first.end
+    });
+    let broken = match (uses.get(1), again) {
+        (Some(second), _) => Some(format!("it was used by {first:?} and by {second:?}")),
+        (None, Some(look)) => Some(format!("it was used by {first:?}, and lives to {look:?}")),
+        (None, None) => None,
+    };
+    verdict.judge(Property::SingleUse, track.at, broken);
+}

@@ -1,0 +1,125 @@
+//! What is done to the services while the workload goes on.
+
+use std::time::Duration;
+
+use testkit::{DiskState, Redis, TIMEOUT, let_time_pass};
+
+use crate::events::Disturbance;
+use crate::random::Random;
+use crate::site::{Site, Store};
+use crate::workload::Board;
+
+/// Something that goes wrong for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A node is killed, and started again.
+    Killed,
+    /// A node is told to end, and started again.
+    Restarted,
+    /// A node is stopped in its tracks, and goes on.
+    Stopped,
+    /// The wall clock jumps by so many seconds.
+    DateJumps(i64),
+    /// The disk under the session file does this.
+    Disk(DiskState),
+    /// Redis is stopped in its tracks, and goes on.
+    RedisStopped,
+    /// Redis is killed, and started again.
+    RedisKilled,
+    /// Redis has no memory for more.
+    RedisFull,
+}
+
+const ANYWHERE: &[Fault] =
+    &[Fault::Killed, Fault::Stopped, Fault::DateJumps(3_600), Fault::DateJumps(-3_600)];
+const WITH_A_FILE: &[Fault] = &[
+    Fault::Killed,
+    Fault::Restarted,
+    Fault::Disk(DiskState::Hangs),
+    Fault::Disk(DiskState::FailsToSync),
+    Fault::Disk(DiskState::NoRoom),
+];
+const WITH_REDIS: &[Fault] =
+    &[Fault::Restarted, Fault::RedisStopped, Fault::RedisKilled, Fault::RedisFull];
+
+/// All that can be done to services with this store.
+pub(crate) fn faults(store: Store) -> Vec<Fault> {
+    let more = match store {
+        Store::Memory => &[],
+        Store::File => WITH_A_FILE,
+        Store::Redis | Store::Cluster => WITH_REDIS,
+    };
+    [ANYWHERE, more].concat()
+}
+
+impl Fault {
+    /// Does it, undoes it, and waits until all is well again.
+    pub(crate) fn happen(self, site: &Site, board: &Board, random: &mut Random) {
+        let (at, start) = (random.below(site.addresses.len()), board.moment());
+        let lasts = Duration::from_millis(300 + random.below(1_700) as u64);
+        let (what, is_crash) = match self {
+            Self::Killed => {
+                site.node(at).kill();
+                site.start_again(at);
+                ("a node was killed", true)
+            }
+            Self::Restarted => {
+                site.node(at).signal("TERM");
+                let ended = site.node(at).wait_for_end(TIMEOUT);
+                assert!(ended.success(), "{ended:?}");
+                site.start_again(at);
+                ("a node was restarted", false)
+            }
+            Self::Stopped => {
+                site.node(at).hang();
+                let_time_pass(lasts);
+                site.node(at).signal("CONT");
+                ("a node was stopped for a while", false)
+            }
+            Self::DateJumps(seconds) => {
+                site.clocks.shift_date(seconds);
+                let_time_pass(lasts);
+                site.clocks.shift_date(0);
+                ("the date jumped", false)
+            }
+            Self::Disk(state) => {
+                site.disk.set(state);
+                let_time_pass(lasts);
+                site.disk.set(DiskState::Works);
+                ("the disk failed", false)
+            }
+            Self::RedisStopped | Self::RedisKilled | Self::RedisFull => {
+                let redis = &site.redis[random.below(site.redis.len())];
+                (self.happen_to(&mut redis.lock().unwrap(), lasts), false)
+            }
+        };
+        site.ready();
+        board.disturbed(Disturbance { what, start, end: board.moment(), is_crash });
+    }
+
+    fn happen_to(self, redis: &mut Redis, lasts: Duration) -> &'static str {
+        let what = match self {
+            Self::RedisStopped => {
+                redis.signal("STOP");
+                let_time_pass(lasts);
+                redis.signal("CONT");
+                "Redis was stopped for a while"
+            }
+            Self::RedisFull => {
+                let limit = |bytes| redis.cli(&["CONFIG", "SET", "maxmemory", bytes]);
+                assert_eq!(limit("1mb"), "OK");
+                let_time_pass(lasts);
+                assert_eq!(limit("0"), "OK");
+                "Redis was full"
+            }
+            _ => {
+                redis.kill();
+                let_time_pass(lasts);
+                redis.start_again();
+                "Redis was killed"
+            }
+        };
+        redis.wait();
+        what
+    }
+}

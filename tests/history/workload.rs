@@ -1,0 +1,358 @@
+//! What everybody does at once: sessions are opened, presented at every door, rotated and ended, by
+//! several clients that know nothing of each other, on sessions that they share.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use testkit::{Answer, Connection, LONG_PASSWORD, Listener, Request, now};
+
+use crate::answers::Reading;
+use crate::events::{
+    Disturbance, Door, Event, Kind, Moment, Operation, Outcome, OwnerEnd, Session,
+};
+use crate::random::Random;
+use crate::site::{MAX_LIFETIME_S, OWNERS, Site, owner_name};
+
+/// Sessions that everybody is at, and such as have time to expire.
+const HOT: usize = 12;
+const SLOTS: usize = 300;
+/// How long an answer is waited for.
+const ANSWER: Duration = Duration::from_secs(3);
+/// No token of the session itself: it is ended by name.
+pub(crate) const BY_NAME: usize = usize::MAX;
+
+/// A session that is worked with.
+pub(crate) struct Live {
+    index: usize,
+    id: String,
+    kind: Kind,
+    /// The tokens that it has had, the latest last.
+    pub(crate) tokens: Mutex<Vec<String>>,
+}
+
+/// What all clients have in common.
+pub(crate) struct Board {
+    began: Instant,
+    slots: Vec<Mutex<Option<Arc<Live>>>>,
+    makers: Vec<Mutex<Option<String>>>,
+    pub(crate) all: Mutex<Vec<(Session, Arc<Live>)>>,
+    pub(crate) owner_ends: Mutex<Vec<OwnerEnd>>,
+    /// Sessions that were ended, by their indices.
+    pub(crate) ended: Mutex<Vec<usize>>,
+    pub(crate) disturbances: Mutex<Vec<Disturbance>>,
+    /// Answers that no service should give.
+    pub(crate) unexpected: Mutex<Vec<String>>,
+    pub(crate) done: AtomicBool,
+}
+
+impl Board {
+    pub(crate) fn new() -> Self {
+        Self {
+            began: now(),
+            slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
+            makers: (0..OWNERS).map(|_| Mutex::default()).collect(),
+            all: Mutex::default(),
+            owner_ends: Mutex::default(),
+            ended: Mutex::default(),
+            disturbances: Mutex::default(),
+            unexpected: Mutex::default(),
+            done: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        self.began.elapsed()
+    }
+
+    pub(crate) fn disturbed(&self, disturbance: Disturbance) {
+        self.disturbances.lock().unwrap().push(disturbance);
+    }
+}
+
+/// One client, with connections of its own.
+pub(crate) struct Client<'a> {
+    site: &'a Site,
+    board: &'a Board,
+    random: Random,
+    connections: HashMap<u16, Connection>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl<'a> Client<'a> {
+    pub(crate) fn new(site: &'a Site, board: &'a Board, random: Random) -> Self {
+        Self { site, board, random, connections: HashMap::new(), events: Vec::new() }
+    }
+
+    /// Goes on until told that it is done; what was done.
+    pub(crate) fn work(mut self) -> Vec<Event> {
+        while !self.board.done.load(SeqCst) {
+            self.step();
+        }
+        self.events
+    }
+
+    /// One request, chosen by the seed alone: what is in the slot is the others' doing as well.
+    fn step(&mut self) {
+        let (choice, slot) = (self.random.below(1_000), self.slot());
+        let node = self.random.below(self.site.addresses.len());
+        let which = self.random.below(100);
+        if choice < 4 {
+            return self.end_others(node, which % OWNERS);
+        }
+        let live = self.board.slots[slot].lock().unwrap().clone();
+        let live = if (4..54).contains(&choice) { self.any(which) } else { live };
+        let Some(live) = live.filter(|_| choice < 830) else {
+            return self.open(node, slot, which);
+        };
+        match choice {
+            ..450 => self.use_at(&live, node, which, choice),
+            450..560 => self.look(&live, node, which),
+            560..610 if live.kind == Kind::Sliding => self.rotate(&live, node, which),
+            610..680 => self.end_by_token(&live, node, which),
+            680..710 => self.end_by_name(&live, node),
+            _ => self.use_at(&live, node, which, which * 4),
+        }
+    }
+
+    fn slot(&mut self) -> usize {
+        let limit = if self.random.below(2) == 0 { HOT } else { SLOTS };
+        self.random.below(limit)
+    }
+
+    /// A session of any age, most often one that has ended.
+    fn any(&self, which: usize) -> Option<Arc<Live>> {
+        let all = self.board.all.lock().unwrap();
+        let recent = all.len().saturating_sub(2_000);
+        let at = recent + (all.len() - recent) * which / 100;
+        all.get(at).map(|(_, live)| Arc::clone(live))
+    }
+
+    /// Opens a session in the slot, whatever was there.
+    fn open(&mut self, node: usize, slot: usize, which: usize) {
+        let owner = which % OWNERS;
+        let (kind, ttl_s) = match which {
+            ..60 => (Kind::Sliding, [1, 2, 6, 10][which % 4]),
+            60..75 => (Kind::Fixed, [2, 5][which % 2]),
+            _ => (Kind::SingleUse, 10),
+        };
+        let Some(maker) = self.maker(node, owner) else { return };
+        let body = json!({"kind": kind.name(), "ttl": format!("{ttl_s}s")});
+        let request = Request::post("/tokens").bearer(&maker).json(&body);
+        let start = self.board.moment();
+        let answer = self.send(self.site.addresses[node].public, &request);
+        let end = self.board.moment();
+        match answer.as_ref().map(|answer| answer.status) {
+            Ok(201) => {}
+            Ok(401) => return *self.board.makers[owner].lock().unwrap() = None,
+            Err(_) | Ok(500..) => return,
+            Ok(_) => return self.unexpected("POST /tokens", &answer),
+        }
+        let opened = answer.expect("it was answered").json();
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let tokens = Mutex::new(vec![text(&opened["token"])]);
+        let ttl = Duration::from_secs(ttl_s);
+        let max = if kind == Kind::Sliding { MAX_LIFETIME_S } else { ttl_s };
+        let max_lifetime = Duration::from_secs(max);
+        let session = Session { owner, kind, ttl, max_lifetime, opened: (start, end) };
+        let mut all = self.board.all.lock().unwrap();
+        let id = text(&opened["session"]["id"]);
+        let live = Arc::new(Live { index: all.len(), id, kind, tokens });
+        all.push((session, Arc::clone(&live)));
+        drop(all);
+        *self.board.slots[slot].lock().unwrap() = Some(live);
+    }
+
+    fn use_at(&mut self, live: &Live, node: usize, which: usize, choice: usize) {
+        let (number, token) = token(live, which);
+        let addresses = self.site.addresses[node];
+        let (door, listener, request) = match choice {
+            ..200 => {
+                let body = json!({"token": token});
+                let request = Request::post("/validateToken").json(&body);
+                (Door::Validation, addresses.internal, request)
+            }
+            200..240 => {
+                let body = json!({"tokens": [token]});
+                let request = Request::post("/validateToken").json(&body);
+                (Door::Batch, addresses.internal, request)
+            }
+            240..300 => {
+                let request = Request::get("/authz/auth-request").bearer(&token);
+                (Door::ForwardAuth, addresses.internal, request)
+            }
+            300..350 => (Door::Session, addresses.public, Request::get("/session").bearer(&token)),
+            _ => (Door::Data, self.site.business.public, Request::get("/data").bearer(&token)),
+        };
+        let reading = Reading::of(door);
+        self.present(live.index, number, Operation::Use(door), node, listener, &request, reading);
+    }
+
+    fn look(&mut self, live: &Live, node: usize, which: usize) {
+        let (number, token) = token(live, which);
+        // One that may be used once is never active.
+        let introspects = which.is_multiple_of(3) && live.kind != Kind::SingleUse;
+        let (request, reading) = if introspects {
+            (Request::post("/introspect").form(&format!("token={token}")), Reading::Introspection)
+        } else {
+            let body = json!({"token": token, "touch": false});
+            (Request::post("/validateToken").json(&body), Reading::Validation)
+        };
+        let listener = self.site.addresses[node].internal;
+        self.present(live.index, number, Operation::Look, node, listener, &request, reading);
+    }
+
+    fn rotate(&mut self, live: &Live, node: usize, which: usize) {
+        let (number, token) = token(live, which);
+        let request = Request::post("/session/rotate").bearer(&token);
+        let start = self.board.moment();
+        let answer = self.send(self.site.addresses[node].public, &request);
+        let end = self.board.moment();
+        let outcome = self.read(Reading::Login, &answer);
+        let new = answer.ok().filter(|answer| answer.status == 200).map(|answer| {
+            let new = answer.json()["token"].as_str().expect("a token").to_owned();
+            let mut tokens = live.tokens.lock().unwrap();
+            tokens.push(new);
+            tokens.len() - 1
+        });
+        let operation = Operation::Rotate(new);
+        let (session, token) = (live.index, number);
+        self.record(Event { session, token, operation, node, start, end, outcome });
+    }
+
+    fn end_by_token(&mut self, live: &Live, node: usize, which: usize) {
+        let (number, token) = token(live, which);
+        let request = if which.is_multiple_of(2) {
+            Request::post("/logout").bearer(&token)
+        } else {
+            Request::post("/revoke").form(&format!("token={token}"))
+        };
+        let listener = self.site.addresses[node].public;
+        let reading = Reading::Ending;
+        self.present(live.index, number, Operation::End, node, listener, &request, reading);
+    }
+
+    fn end_by_name(&mut self, live: &Live, node: usize) {
+        let owner = self.board.all.lock().unwrap()[live.index].0.owner;
+        let Some(maker) = self.maker(node, owner) else { return };
+        let request = Request::delete(&format!("/sessions/{}", live.id)).bearer(&maker);
+        let listener = self.site.addresses[node].public;
+        let start = self.board.moment();
+        let answer = self.send(listener, &request);
+        let end = self.board.moment();
+        let outcome = match answer.as_ref().map(|answer| answer.status) {
+            // There is none any more: that ends nothing.
+            Ok(404) => return,
+            Ok(401) => return *self.board.makers[owner].lock().unwrap() = None,
+            _ => self.read(Reading::Ending, &answer),
+        };
+        let (session, token, operation) = (live.index, BY_NAME, Operation::End);
+        self.record(Event { session, token, operation, node, start, end, outcome });
+    }
+
+    /// Ends all sessions of somebody but for the one that mints.
+    fn end_others(&mut self, node: usize, owner: usize) {
+        let Some(maker) = self.maker(node, owner) else { return };
+        let request = Request::delete("/sessions?keep=current").bearer(&maker);
+        let start = self.board.moment();
+        let answer = self.send(self.site.addresses[node].public, &request);
+        let end = self.board.moment();
+        if answer.as_ref().is_ok_and(|answer| answer.status == 401) {
+            return *self.board.makers[owner].lock().unwrap() = None;
+        }
+        let is_sure = matches!(self.read(Reading::Ending, &answer), Outcome::True(_));
+        // Where that is not known, it may still come while others are opened.
+        let end = if is_sure { end } else { end + ANSWER };
+        self.board.owner_ends.lock().unwrap().push(OwnerEnd { owner, start, end, is_sure });
+    }
+
+    /// The token with which somebody opens sessions.
+    fn maker(&mut self, node: usize, owner: usize) -> Option<String> {
+        // Held while one logs in, so that nobody else does as well.
+        let mut maker = self.board.makers[owner].lock().unwrap();
+        if maker.is_none() {
+            let body = json!({"username": owner_name(owner), "password": LONG_PASSWORD});
+            let request = Request::post("/login").json(&body);
+            let answer = self.send(self.site.addresses[node].public, &request);
+            match answer.as_ref().map(|answer| answer.status) {
+                Ok(200) => {
+                    let login = answer.expect("it was answered").json();
+                    *maker = login["token"].as_str().map(str::to_owned);
+                }
+                Err(_) | Ok(500..) => {}
+                Ok(_) => self.unexpected("POST /login", &answer),
+            }
+        }
+        maker.clone()
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "it is what an event consists of")]
+    fn present(
+        &mut self,
+        session: usize,
+        token: usize,
+        operation: Operation,
+        node: usize,
+        listener: Listener,
+        request: &Request,
+        reading: Reading,
+    ) {
+        let start = self.board.moment();
+        let answer = self.send(listener, request);
+        let end = self.board.moment();
+        let outcome = self.read(reading, &answer);
+        self.record(Event { session, token, operation, node, start, end, outcome });
+    }
+
+    fn record(&mut self, event: Event) {
+        if event.operation == Operation::End && event.is_true() {
+            self.board.ended.lock().unwrap().push(event.session);
+        }
+        self.events.push(event);
+    }
+
+    fn read(&self, reading: Reading, answer: &io::Result<Answer>) -> Outcome {
+        match answer {
+            Err(_) => Outcome::Unknown,
+            Ok(found) => reading.outcome(found).unwrap_or_else(|| {
+                self.unexpected(&format!("{reading:?}"), answer);
+                Outcome::Unknown
+            }),
+        }
+    }
+
+    fn unexpected(&self, what: &str, answer: &io::Result<Answer>) {
+        self.board.unexpected.lock().unwrap().push(format!("{what}: {answer:?}"));
+    }
+
+    /// Sends it on the connection that there is, or on a new one.
+    fn send(&mut self, listener: Listener, request: &Request) -> io::Result<Answer> {
+        let connection = match self.connections.entry(listener.port) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(none) => {
+                let mut connection = listener.try_connect()?;
+                connection.set_read_timeout(ANSWER);
+                none.insert(connection)
+            }
+        };
+        let answer = connection.try_send(request);
+        let closes = answer.as_ref().map_or(true, |answer| {
+            answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        });
+        if closes {
+            self.connections.remove(&listener.port);
+        }
+        answer
+    }
+}
+
+/// A token of the session and its number: most often the latest.
+fn token(live: &Live, which: usize) -> (usize, String) {
+    let tokens = live.tokens.lock().unwrap();
+    let number = if which < 85 { tokens.len() - 1 } else { which % tokens.len() };
+    (number, tokens[number].clone())
+}
