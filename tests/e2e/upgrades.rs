@@ -16,13 +16,11 @@ use crate::harness::{AuthService, LONG_PASSWORD, Launch, Request};
 
 /// A launch of the last release.
 fn previous(launch: Launch) -> Launch {
-    match std::env::var_os("PREVIOUS_BIN") {
-        Some(directory) => launch.binaries_in(PathBuf::from(directory)),
-        None => {
-            eprintln!("PREVIOUS_BIN is not set: this version stands in for the last release");
-            launch
-        }
+    if let Some(directory) = std::env::var_os("PREVIOUS_BIN") {
+        return launch.binaries_in(PathBuf::from(directory));
     }
+    eprintln!("PREVIOUS_BIN is not set: this version stands in for the last release");
+    launch
 }
 
 /// Where one service after the other finds the same users and sessions.

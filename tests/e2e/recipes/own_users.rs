@@ -27,7 +27,7 @@ fn cookie(answer: &Answer) -> String {
     pair.strip_prefix("reinflate=").expect("the cookie of the auth service").to_owned()
 }
 
-fn login(service: &Listener, password: &str) -> Answer {
+fn login(service: Listener, password: &str) -> Answer {
     service.send(post("/login", &[("name", "ann"), ("password", password)]))
 }
 
@@ -46,13 +46,13 @@ fn with_users_of_its_own(kind: &Kind) {
     service.send(sign_up()).expect(201);
     service.send(sign_up()).expect(409);
     service.get("/").expect(401);
-    login(&service, "wrong").expect(401);
+    login(service, "wrong").expect(401);
     service.send(post("/login", &[("name", "bob"), ("password", LONG_PASSWORD)])).expect(401);
 
-    let entered = login(&service, LONG_PASSWORD).expect(303);
+    let entered = login(service, LONG_PASSWORD).expect(303);
     assert_eq!(entered.header("location"), Some("/"));
     let first = cookie(&entered);
-    let other = cookie(&login(&service, LONG_PASSWORD).expect(303));
+    let other = cookie(&login(service, LONG_PASSWORD).expect(303));
     let hello = |token: &str| service.send(Request::get("/").cookie(token));
     expect_text(hello(&first), 200, HELLO);
     let verdict = Request::post("/validateToken").bearer(KEY);
@@ -75,8 +75,8 @@ fn with_users_of_its_own(kind: &Kind) {
     expect_text(service.send(change(LONG_PASSWORD).cookie(&first)), 200, "1 other sessions");
     hello(&other).expect(401);
     expect_text(hello(&first), 200, HELLO);
-    login(&service, LONG_PASSWORD).expect(401);
-    let again = cookie(&login(&service, NEW_PASSWORD).expect(303));
+    login(service, LONG_PASSWORD).expect(401);
+    let again = cookie(&login(service, NEW_PASSWORD).expect(303));
 
     let leave = || Request::post("/logout").cookie(&first);
     service.send(leave().header("Sec-Fetch-Site", "cross-site")).expect(403);
@@ -90,8 +90,8 @@ fn with_users_of_its_own(kind: &Kind) {
         let away = service.send(request).expect(503);
         assert_eq!(away.header("retry-after"), Some("1"));
     }
-    login(&service, NEW_PASSWORD).expect(503);
-    login(&service, LONG_PASSWORD).expect(401);
+    login(service, NEW_PASSWORD).expect(503);
+    login(service, LONG_PASSWORD).expect(401);
 }
 
 #[test]

@@ -49,7 +49,9 @@ fn nodes_of_both_versions_share_redis_and_users() {
     let home = Home::new();
     let launch = home.launch(redis.url());
     let before = previous(launch.clone());
-    [ANN, BOB].into_iter().for_each(|user| add_user(&before, user));
+    for user in [ANN, BOB] {
+        add_user(&before, user);
+    }
     let old = AuthService::launch(&before);
     let new = AuthService::launch(&launch);
     for (opens, judges) in [(&old, &new), (&new, &old)] {
