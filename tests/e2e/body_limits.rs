@@ -31,12 +31,12 @@ impl Operation {
 fn operations(document: &Value, public: Listener, internal: Listener) -> Vec<(bool, Operation)> {
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        let is_internal = item.get("servers").is_some();
-        let listener = if is_internal { internal } else { public };
         for (method, operation) in item.as_object().unwrap() {
             if method == "servers" {
                 continue;
             }
+            let is_internal = item.get("servers").or(operation.get("servers")).is_some();
+            let listener = if is_internal { internal } else { public };
             let target: Vec<&str> = path
                 .split('/')
                 .map(|part| if part.starts_with('{') { "me" } else { part })
