@@ -47,6 +47,7 @@ fn an_address_from_a_peer_that_is_not_trusted_is_logged_once() {
     };
     login_of("192.0.2.7").expect(401);
     login_of("192.0.2.8").expect(401);
+    auth.log_lines_with("AUTH_TRUSTED_PROXIES", 1);
     let logged = warnings(&auth, "AUTH_TRUSTED_PROXIES");
     assert_eq!(logged.len(), 1, "{logged:?}");
     assert!(logged[0].contains("127.0.0.1") && !logged[0].contains("192.0.2."), "{logged:?}");
@@ -67,6 +68,7 @@ fn business_service_logs_it_once_as_well_where_it_tells_addresses() {
             let data = Request::get("/data").bearer(&token);
             business.public.send(data.header("X-Forwarded-For", "192.0.2.7")).expect(200);
         }
+        business.log_lines_with("no trusted proxy", expected);
         assert_eq!(warnings(&business, "no trusted proxy").len(), expected, "{tell}");
     }
 }
