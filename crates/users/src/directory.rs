@@ -132,7 +132,7 @@ impl Directory {
 
     /// What ended sessions, the newest first: those from `since` on that were made before `before`,
     /// a thousand at most, so call again with the last one's `seq` until there are none. The newest
-    /// [`MAX_STORED_ENDINGS`](crate::KEPT_ENDINGS) are stored.
+    /// [`MAX_STORED_ENDINGS`](crate::MAX_STORED_ENDINGS) are stored.
     ///
     /// A later ending never becomes visible before an earlier one, so that none is missed by who
     /// goes on from the newest. Apply them such that the second time changes nothing.
