@@ -27,6 +27,14 @@ impl Files {
         Self(TempDir::with_prefix("reinflate-e2e-").unwrap())
     }
 
+    /// With the old key for both services.
+    fn with_old_keys() -> Self {
+        let files = Self::new();
+        files.put("auth", OLD);
+        files.put("business", OLD);
+        files
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -108,9 +116,7 @@ fn expect_none_failed(load: &Load, what: &str) {
 
 #[test]
 fn a_key_is_rotated_under_load_on_one_node() {
-    let files = Files::new();
-    files.put("auth", OLD);
-    files.put("business", OLD);
+    let files = Files::with_old_keys();
     let auth = AuthService::launch(&auth_launch(Launch::auth(), &files));
     let business = business(&files, &[&auth]);
     let tokens = auth.tokens(4);
@@ -121,9 +127,7 @@ fn a_key_is_rotated_under_load_on_one_node() {
 #[test]
 fn a_key_is_rotated_under_load_on_two_nodes() {
     let Some(redis) = Redis::start(&[]) else { return };
-    let files = Files::new();
-    files.put("auth", OLD);
-    files.put("business", OLD);
+    let files = Files::with_old_keys();
     let node = || {
         let users = format!("sqlite:{}", files.path("users.db").display());
         let launch =
@@ -140,9 +144,7 @@ fn a_key_is_rotated_under_load_on_two_nodes() {
 
 #[test]
 fn a_client_with_both_keys_goes_along_whichever_order_the_services_follow() {
-    let files = Files::new();
-    files.put("auth", OLD);
-    files.put("business", OLD);
+    let files = Files::with_old_keys();
     let auth = AuthService::launch(&auth_launch(Launch::auth(), &files));
     let business = business(&files, &[&auth]);
     let tokens = auth.tokens(4);
@@ -162,9 +164,7 @@ fn a_client_with_both_keys_goes_along_whichever_order_the_services_follow() {
 
 #[test]
 fn a_bad_file_leaves_the_old_key_in_force_and_is_counted() {
-    let files = Files::new();
-    files.put("auth", OLD);
-    files.put("business", OLD);
+    let files = Files::with_old_keys();
     let auth = AuthService::launch(&auth_launch(Launch::auth(), &files));
     let business = business(&files, &[&auth]);
     let token = auth.token();

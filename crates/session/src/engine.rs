@@ -133,19 +133,10 @@ impl Sessions {
         if batch.is_empty() {
             return Vec::new();
         }
-        let refused = |error: StoreError| batch.iter().map(|_| Err(error.clone())).collect();
-        if !self.admits()
-            && let Err(error) = self.admit().await
-        {
-            return refused(error);
-        }
-        let mut outcomes = self.store.touch(batch).await;
-        // Whose sessions the answer is about is known only if it came before the look ran out.
-        if !self.admits()
-            && let Err(error) = self.admit().await
-        {
-            return refused(error);
-        }
+        let mut outcomes = match self.touch(batch).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
+        };
         let is_bound = self.binding.ip || self.binding.user_agent;
         let replaced = |outcome: &Outcome| matches!(outcome, Ok(Verdict::Dead(Dead::Replaced)));
         if is_bound || outcomes.iter().any(replaced) {
@@ -159,6 +150,14 @@ impl Sessions {
             }
         }
         outcomes
+    }
+
+    async fn touch(&self, batch: &[Presented]) -> Result<Vec<Outcome>, StoreError> {
+        self.admit().await?;
+        let outcomes = self.store.touch(batch).await;
+        // Whose sessions the answer is about is known only if it came before the look ran out.
+        self.admit().await?;
+        Ok(outcomes)
     }
 
     /// Answers for one presented token.

@@ -36,22 +36,23 @@ pub enum MailKind {
     NewDevice,
 }
 
-const KINDS: [MailKind; 12] = [
-    MailKind::ForgotRequest,
-    MailKind::SignUpRequest,
-    MailKind::ChangeRequest,
-    MailKind::Reset,
-    MailKind::SignUp,
-    MailKind::ChangeAddress,
-    MailKind::AccountExists,
-    MailKind::NotVerified,
-    MailKind::AddressTaken,
-    MailKind::PasswordReset,
-    MailKind::AddressChanging,
-    MailKind::NewDevice,
-];
-
 impl MailKind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::ForgotRequest,
+        Self::SignUpRequest,
+        Self::ChangeRequest,
+        Self::Reset,
+        Self::SignUp,
+        Self::ChangeAddress,
+        Self::AccountExists,
+        Self::NotVerified,
+        Self::AddressTaken,
+        Self::PasswordReset,
+        Self::AddressChanging,
+        Self::NewDevice,
+    ];
+
     /// Whether it is not decided yet who gets what.
     pub const fn is_request(self) -> bool {
         matches!(self, Self::ForgotRequest | Self::SignUpRequest | Self::ChangeRequest)
@@ -86,7 +87,7 @@ impl MailKind {
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        KINDS.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 

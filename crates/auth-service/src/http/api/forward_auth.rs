@@ -59,6 +59,18 @@ struct DemandQuery {
     external: Option<bool>,
 }
 
+#[derive(utoipa::IntoResponses)]
+#[response(
+    status = 200,
+    description = "Let it pass, with these headers set",
+    headers(
+        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
+        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
+        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
+    )
+)]
+struct Allowed;
+
 /// Forward auth for nginx.
 ///
 /// For `auth_request`. Any method; never a redirect, which nginx would not pass on: a 401 to a
@@ -67,11 +79,7 @@ struct DemandQuery {
     get, path = "/authz/auth-request", tag = "Forward auth",
     params(DemandQuery),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
-    responses((status = 200, description = "Let it pass, with these headers set", headers(
-        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
-        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
-        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
-    )), ForwardAuthProblems)
+    responses(Allowed, ForwardAuthProblems)
 )]
 pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -95,11 +103,7 @@ pub(crate) async fn auth_request(State(app): State<Arc<App>>, request: Request) 
     get, path = "/authz/forward-auth", tag = "Forward auth",
     params(DemandQuery),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
-    responses((status = 200, description = "Let it pass, with these headers set", headers(
-        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
-        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
-        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
-    )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
+    responses(Allowed, (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn forward_auth(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -116,11 +120,7 @@ pub(crate) async fn forward_auth(State(app): State<Arc<App>>, request: Request) 
     get, path = "/authz/ext-authz/{path}", tag = "Forward auth",
     params(("path" = String, Path, description = "The path that was asked for")),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
-    responses((status = 200, description = "Let it pass, with these headers set", headers(
-        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
-        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
-        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
-    )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
+    responses(Allowed, (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn ext_authz(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -138,11 +138,7 @@ pub(crate) async fn ext_authz(State(app): State<Arc<App>>, request: Request) -> 
         ("path" = String, Path, description = "The path that was asked for")
     ),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
-    responses((status = 200, description = "Let it pass, with these headers set", headers(
-        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
-        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
-        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
-    )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
+    responses(Allowed, (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn ext_authz_role(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -161,11 +157,7 @@ pub(crate) async fn ext_authz_role(State(app): State<Arc<App>>, request: Request
         ("path" = String, Path, description = "The path that was asked for")
     ),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
-    responses((status = 200, description = "Let it pass, with these headers set", headers(
-        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
-        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
-        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
-    )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
+    responses(Allowed, (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn ext_authz_scope(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -181,11 +173,7 @@ pub(crate) async fn ext_authz_scope(State(app): State<Arc<App>>, request: Reques
     get, path = "/authz/ext-authz-external/{path}", tag = "Forward auth",
     params(("path" = String, Path, description = "The path that was asked for")),
     security(("bearer" = []), ("token" = []), ("cookie" = [])),
-    responses((status = 200, description = "Let it pass, with these headers set", headers(
-        ("Remote-User" = String), ("Remote-Name" = String), ("Remote-Email" = String),
-        ("Remote-Groups" = String), ("Remote-Scopes" = String), ("Remote-External" = String),
-        ("X-Auth-User-Id" = String), ("X-Auth-Session-Id" = String)
-    )), (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
+    responses(Allowed, (status = 302, description = "A browser is sent to the login page"), ForwardAuthProblems)
 )]
 pub(crate) async fn ext_authz_external(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();

@@ -7,10 +7,11 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
-use users::{ListQuery, NewUser, Password, USER, User};
+use users::{ListQuery, User};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::signup::new_user;
 use super::visitor::AdminVisitor;
 use super::{ADMIN_USERS, Frame, Notice, page, see_other};
 use crate::http::app::App;
@@ -135,15 +136,8 @@ pub(crate) async fn create_user(
     client: Client,
     Form(form): Form<NewUserForm>,
 ) -> Response {
-    let name = |name: &str| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
-    let new = NewUser {
-        email: form.email.trim().to_owned(),
-        password: Password::from(form.password.as_str()),
-        first_name: name(&form.first_name),
-        last_name: name(&form.last_name),
-        roles: vec![USER.to_owned()],
-        email_verified: true,
-    };
+    let names = (form.first_name.as_str(), form.last_name.as_str());
+    let new = new_user(&form.email, &form.password, names);
     match accounts::create(&app.domain, Creator::Admin(&caller), new, &client).await {
         Ok(user) => see_other(&format!("{ADMIN_USERS}/{}?done=created", user.id)),
         Err(error) => {

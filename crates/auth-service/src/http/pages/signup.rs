@@ -68,15 +68,8 @@ pub(crate) async fn sign_up(
     client: Client,
     Form(form): Form<SignUpForm>,
 ) -> Result<Response, ApiError> {
-    let name = |name: &str| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
-    let new = NewUser {
-        email: form.email.trim().to_owned(),
-        password: Password::from(form.password.as_str()),
-        first_name: name(&form.first_name),
-        last_name: name(&form.last_name),
-        roles: vec![USER.to_owned()],
-        email_verified: true,
-    };
+    let names = (form.first_name.as_str(), form.last_name.as_str());
+    let new = new_user(&form.email, &form.password, names);
     match requests::sign_up(&app.domain, new, &client).await {
         Ok(()) => recovery::mail_requested(&app, reply::SIGNED_UP),
         Err(Error::Rule(rule)) => {
@@ -84,6 +77,19 @@ pub(crate) async fn sign_up(
             show(&app, error.status(), &form, Some(Notice::refused(&error)))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The account that a form describes, with a user's rights. A name that is blank is none.
+pub(super) fn new_user(email: &str, password: &str, (first, last): (&str, &str)) -> NewUser {
+    let name = |name: &str| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
+    NewUser {
+        email: email.trim().to_owned(),
+        password: Password::from(password),
+        first_name: name(first),
+        last_name: name(last),
+        roles: vec![USER.to_owned()],
+        email_verified: true,
     }
 }
 
