@@ -23,6 +23,7 @@ mod database_transport;
 mod described;
 mod draining;
 mod environment_proxy;
+mod events;
 mod every_endpoint;
 mod expiry;
 mod external_users;

@@ -4,6 +4,7 @@
 //! Unknown fields are ignored when read, so that two versions may run side by side; a field that
 //! is named twice is an error. With the feature `openapi` every type describes itself to utoipa.
 
+mod event;
 mod external;
 pub mod json;
 mod login;
@@ -16,6 +17,7 @@ mod timestamp;
 mod user;
 mod validate;
 
+pub use event::{EventBy, EventClient, EventList, EventSession, EventUser, EventView};
 pub use external::{Ended, ExternalUser, IssueSessionRequest};
 pub use login::{LoginRequest, MintTokenRequest, RotateRequest, TokenResponse};
 pub use mail::{

@@ -4,7 +4,11 @@
 //! Each function is handed the whole of what it tells of, so that an event can be stored where its
 //! line is written.
 
-use session::{ExternalId, Issued, Session, SessionId};
+use std::sync::Arc;
+
+use session::{Cause, EventRead, ExternalId, Issued, ReadFrom, Session, SessionId, SessionStore};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use users::User;
 use uuid::Uuid;
 
@@ -24,14 +28,8 @@ impl By {
     }
 }
 
-/// What a session was ended for by somebody who presented its token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    Logout,
-    Revoked,
-    /// A form login that came with its cookie.
-    Replaced,
-}
+/// How many events are read at a time.
+const READ_AT_ONCE: usize = 256;
 
 /// One event: its name, and what there is to say of it.
 #[derive(Default)]
@@ -49,6 +47,8 @@ struct Event<'a> {
     client: Option<&'a Client>,
     /// The user after a change.
     changed: Option<&'a User>,
+    /// The id of the request, where the line is not written within it.
+    request_id: Option<&'a str>,
 }
 
 /// A login opened a session.
@@ -95,7 +95,7 @@ pub(crate) fn session_ended_by_token(cause: Cause, ended: &Session, client: &Cli
     let (name, reason) = match cause {
         Cause::Logout => ("logout", None),
         Cause::Revoked => ("token_revoked", None),
-        Cause::Replaced => ("session_ended", Some("replaced")),
+        cause => ("session_ended", Some(cause.as_str())),
     };
     Event {
         name,
@@ -319,6 +319,64 @@ pub(crate) fn wrong_current_password(caller: &Caller) {
     .write();
 }
 
+/// Writes the lines of what the session engine ends by itself from now on, until cancelled: it does
+/// so within a look at a token, of which no operation learns.
+pub(crate) fn follow(
+    store: Arc<dyn SessionStore>,
+    cancel: CancellationToken,
+) -> impl Future<Output = ()> + Send {
+    let signal = store.event_signal();
+    let now = store.read_own_events(ReadFrom::Now, 0);
+    async move { write_lines(&*store, signal, now, &cancel).await }
+}
+
+async fn write_lines(
+    store: &dyn SessionStore,
+    mut signal: watch::Receiver<u64>,
+    mut read: EventRead,
+    cancel: &CancellationToken,
+) {
+    loop {
+        let next = match read {
+            EventRead::Page(page) => {
+                let ended = page.events.iter().map(|stored| &stored.event);
+                ended.filter(|event| event.cause == Some(Cause::Reused)).for_each(reused);
+                if page.events.is_empty() {
+                    let more = cancel.run_until_cancelled(signal.changed()).await;
+                    if !matches!(more, Some(Ok(()))) {
+                        break;
+                    }
+                }
+                page.next
+            }
+            EventRead::Gone { oldest } => {
+                tracing::warn!("more happened at once than could be logged");
+                oldest
+            }
+        };
+        read = store.read_own_events(ReadFrom::After(&next), READ_AT_ONCE);
+    }
+}
+
+/// A token from before a rotation was used, which ended its session.
+fn reused(event: &session::Event) {
+    let client = Client {
+        ip: event.client.ip,
+        user_agent: "".into(),
+        request_id: event.client.request_id.clone(),
+    };
+    Event {
+        name: "session_ended",
+        user: event.user.as_ref().and_then(|user| user.id),
+        session: event.session.as_ref().map(|session| session.id),
+        reason: Some(Cause::Reused.as_str()),
+        client: Some(&client),
+        request_id: client.request_id.as_deref(),
+        ..Event::default()
+    }
+    .write();
+}
+
 impl Event<'_> {
     /// Writes the line. What there is nothing to say of does not stand in it.
     fn write(&self) {
@@ -337,6 +395,7 @@ impl Event<'_> {
             ip = self.client.and_then(|client| client.ip).map(tracing::field::display),
             roles = self.changed.map(|user| user.roles.join(",")),
             disabled = self.changed.map(|user| user.disabled),
+            request_id = self.request_id,
         );
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use clock::Clock;
 use session::{
-    AttemptStore, CommitObserver, Durability, DurableStore, MemoryAttempts, MemoryStore,
-    RedisAddress, RedisAttempts, RedisConnection, RedisOptions, RedisStore, SessionStore,
-    SessionWriter,
+    AttemptStore, CommitObserver, Durability, DurableStore, EventRetention, MemoryAttempts,
+    MemoryStore, RedisAddress, RedisAttempts, RedisConnection, RedisOptions, RedisStore,
+    SessionStore, SessionWriter,
 };
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -38,23 +38,25 @@ impl Backend {
     pub(crate) async fn open(
         chosen: SessionBackend,
         clock: &Arc<dyn Clock>,
+        retention: EventRetention,
         observe: CommitObserver,
     ) -> Result<Self, OpenFailure> {
         match chosen {
             SessionBackend::Memory => Ok(Self {
-                sessions: Arc::new(MemoryStore::new(Arc::clone(clock))),
+                sessions: Arc::new(MemoryStore::retaining(Arc::clone(clock), retention)),
                 attempts: Arc::new(MemoryAttempts::new(Arc::clone(clock), ATTEMPTS_CAPACITY)),
                 warnings: Vec::new(),
                 file: None,
             }),
             SessionBackend::File { path, durability } => {
-                Self::file(&path, durability, clock, observe).await
+                Self::file(&path, durability, clock, retention, observe).await
             }
             SessionBackend::Redis { address, wait_for_replica } => {
                 Self::redis(
                     address,
                     RedisOptions { wait_for_replica, ..RedisOptions::default() },
                     clock,
+                    retention,
                 )
                 .await
             }
@@ -74,11 +76,13 @@ impl Backend {
         path: &Path,
         durability: Durability,
         clock: &Arc<dyn Clock>,
+        retention: EventRetention,
         observe: CommitObserver,
     ) -> Result<Self, OpenFailure> {
         let clock = Arc::clone(clock);
         let opened =
-            DurableStore::open(path, durability, clock, ATTEMPTS_CAPACITY, observe).await?;
+            DurableStore::open(path, durability, clock, ATTEMPTS_CAPACITY, retention, observe)
+                .await?;
         Ok(Self {
             sessions: Arc::new(opened.sessions.clone()),
             attempts: Arc::new(opened.attempts),
@@ -91,11 +95,12 @@ impl Backend {
         address: RedisAddress,
         options: RedisOptions,
         clock: &Arc<dyn Clock>,
+        retention: EventRetention,
     ) -> Result<Self, OpenFailure> {
         let connection = RedisConnection::open(address, options, Arc::clone(clock)).await?;
         let warnings = connection.warnings().await;
         Ok(Self {
-            sessions: Arc::new(RedisStore::new(connection.clone())),
+            sessions: Arc::new(RedisStore::retaining(connection.clone(), retention)),
             attempts: Arc::new(RedisAttempts::new(connection)),
             warnings,
             file: None,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use server_runtime::settings::{DRAIN_DELAY, Row, WORKERS, written};
 use server_runtime::{AllowedHosts, BadSetting, Rate, Settings};
-use session::{Binding, Durability, Lifetimes, RedisAddress};
+use session::{Binding, Durability, EventRetention, Lifetimes, RedisAddress};
 use url::Url;
 use users::DirectoryOptions;
 
@@ -64,6 +64,8 @@ pub struct Config {
     pub attempts: AttemptRates,
     /// How long new requests are served after the signal to end.
     pub drain_delay: Duration,
+    /// How many events are stored, and for how long.
+    pub events: EventRetention,
     /// How many threads serve connections.
     pub workers: usize,
     /// Whether the demo user exists.
@@ -137,6 +139,10 @@ impl Config {
             directory: read::directory(settings, demo)?,
             lifetimes: read::lifetimes(settings, demo)?,
             binding: settings.get(&settings::BIND_SESSIONS)?.unwrap_or_default(),
+            events: EventRetention {
+                keep: settings.get(&settings::EVENTS_KEEP)?,
+                limit: settings.get(&settings::EVENTS_LIMIT)?,
+            },
             sweep_interval: Some(sweep_interval).filter(|interval| !interval.is_zero()),
             open_signup: settings.get(&settings::OPEN_SIGNUP)?,
             mail: mail::read(settings)?,

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use clock::{Clock, Moment};
 use prometheus_client::metrics::histogram::Histogram;
 use session::{
-    ClientDigest, Condition, Cursor, Ending, Insertion, NewSession, Outcome, Page, Presented,
-    SecretDigest, Session, SessionId, SessionStore, StoreError, Swept, ValueChange, ValueWrite,
-    Values,
+    ClientDigest, Condition, Cursor, Ending, Event, EventContext, EventRead, Insertion, NewSession,
+    Outcome, Page, Presented, ReadFrom, SecretDigest, Session, SessionId, SessionStore, StoreError,
+    Swept, TouchContext, ValueChange, ValueWrite, Values,
 };
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::metrics::AuthMetrics;
@@ -31,6 +32,8 @@ pub(crate) struct MeteredStore {
     list: Histogram,
     values: Histogram,
     write_value: Histogram,
+    append_event: Histogram,
+    read_events: Histogram,
 }
 
 impl MeteredStore {
@@ -55,6 +58,8 @@ impl MeteredStore {
             list: of("list"),
             values: of("values"),
             write_value: of("write_value"),
+            append_event: of("append_event"),
+            read_events: of("read_events"),
             store,
             clock,
         }
@@ -67,16 +72,21 @@ impl MeteredStore {
 
 #[async_trait]
 impl SessionStore for MeteredStore {
-    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
+    async fn insert(
+        &self,
+        new: &NewSession,
+        cap: usize,
+        context: &EventContext,
+    ) -> Result<Insertion, StoreError> {
         let since = self.clock.now();
-        let answer = self.store.insert(new, cap).await;
+        let answer = self.store.insert(new, cap, context).await;
         self.observe(&self.insert, since);
         answer
     }
 
-    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
+    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
         let since = self.clock.now();
-        let answer = self.store.touch(batch).await;
+        let answer = self.store.touch(batch, context).await;
         self.observe(&self.touch, since);
         answer
     }
@@ -87,9 +97,10 @@ impl SessionStore for MeteredStore {
         digest: SecretDigest,
         role: Option<usize>,
         client: ClientDigest,
+        context: &EventContext,
     ) -> Outcome {
         let since = self.clock.now();
-        let answer = self.store.rotate(presented, digest, role, client).await;
+        let answer = self.store.rotate(presented, digest, role, client, context).await;
         self.observe(&self.rotate, since);
         answer
     }
@@ -99,16 +110,17 @@ impl SessionStore for MeteredStore {
         presented: &Presented,
         client: ClientDigest,
         grace: Duration,
+        context: &EventContext,
     ) -> Result<Option<Session>, StoreError> {
         let since = self.clock.now();
-        let answer = self.store.end_reused(presented, client, grace).await;
+        let answer = self.store.end_reused(presented, client, grace, context).await;
         self.observe(&self.end_reused, since);
         answer
     }
 
-    async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
+    async fn remove(&self, id: SessionId, context: &EventContext) -> Result<bool, StoreError> {
         let since = self.clock.now();
-        let answer = self.store.remove(id).await;
+        let answer = self.store.remove(id, context).await;
         self.observe(&self.remove, since);
         answer
     }
@@ -117,16 +129,21 @@ impl SessionStore for MeteredStore {
         &self,
         subject: Uuid,
         ending: Ending,
+        context: &EventContext,
     ) -> Result<Vec<SessionId>, StoreError> {
         let since = self.clock.now();
-        let answer = self.store.remove_subject(subject, ending).await;
+        let answer = self.store.remove_subject(subject, ending, context).await;
         self.observe(&self.remove_subject, since);
         answer
     }
 
-    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+    async fn remove_many(
+        &self,
+        ids: &[SessionId],
+        context: &EventContext,
+    ) -> Vec<Result<bool, StoreError>> {
         let since = self.clock.now();
-        let answer = self.store.remove_many(ids).await;
+        let answer = self.store.remove_many(ids, context).await;
         self.observe(&self.remove_many, since);
         answer
     }
@@ -134,9 +151,10 @@ impl SessionStore for MeteredStore {
     async fn remove_subjects(
         &self,
         endings: &[(Uuid, Ending)],
+        context: &EventContext,
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
         let since = self.clock.now();
-        let answer = self.store.remove_subjects(endings).await;
+        let answer = self.store.remove_subjects(endings, context).await;
         self.observe(&self.remove_subjects, since);
         answer
     }
@@ -181,6 +199,32 @@ impl SessionStore for MeteredStore {
 
     async fn sweep(&self) -> Result<Swept, StoreError> {
         self.store.sweep().await
+    }
+
+    async fn append_event(&self, event: Event) -> Result<(), StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.append_event(event).await;
+        self.observe(&self.append_event, since);
+        answer
+    }
+
+    async fn read_events(&self, from: ReadFrom<'_>, limit: usize) -> Result<EventRead, StoreError> {
+        let since = self.clock.now();
+        let answer = self.store.read_events(from, limit).await;
+        self.observe(&self.read_events, since);
+        answer
+    }
+
+    fn event_signal(&self) -> watch::Receiver<u64> {
+        self.store.event_signal()
+    }
+
+    async fn look_for_events(&self) -> Result<(), StoreError> {
+        self.store.look_for_events().await
+    }
+
+    fn read_own_events(&self, from: ReadFrom<'_>, limit: usize) -> EventRead {
+        self.store.read_own_events(from, limit)
     }
 
     fn outlives_process(&self) -> bool {

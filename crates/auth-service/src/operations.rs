@@ -14,6 +14,7 @@ pub(crate) mod client;
 mod domain;
 pub(crate) mod endings;
 pub(crate) mod error;
+pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod login;
 pub(crate) mod logout;

@@ -18,9 +18,10 @@ use crate::metrics::AuthMetrics;
 use crate::open_failure::OpenFailure;
 use crate::operations::Domain;
 use crate::operations::endings::Endings;
+use crate::operations::events;
 use crate::operations::mail::sender::Sender;
 use crate::secrets::ReplaceableSecrets;
-use crate::{start, warnings};
+use crate::{audit, start, warnings};
 
 /// How often changes that other processes made to users are looked for.
 const ENDINGS_INTERVAL: Duration = Duration::from_secs(1);
@@ -65,7 +66,14 @@ impl Service {
             warnings: warnings.into(),
             endings: Arc::new(Mutex::new(Some(opened.endings))),
             sender: Arc::new(Mutex::new(opened.sender)),
-            app: Arc::new(App::new(config, &secrets, opened.domain, clock, metrics)),
+            app: Arc::new(App::new(
+                config,
+                &secrets,
+                opened.domain,
+                clock,
+                metrics,
+                lifecycle.drain_token(),
+            )),
             secrets,
         })
     }
@@ -102,6 +110,13 @@ impl Service {
             let sweeper = Sweeper::new(store, interval, Arc::clone(&self.app.clock), observe);
             lifecycle.spawn_critical("sweeper", sweeper.run(lifecycle.token()));
         }
+        if domain.sessions.store().is_shared() {
+            let store = Arc::clone(domain.sessions.store());
+            let look = events::look_for_others(store, lifecycle.token());
+            lifecycle.spawn_critical("events of other nodes", look);
+        }
+        let log = audit::follow(Arc::clone(domain.sessions.store()), lifecycle.token());
+        lifecycle.spawn_critical("audit log", log);
         if let Some(endings) = self.endings.lock().take() {
             let follow = endings.follow(ENDINGS_INTERVAL, lifecycle.token());
             lifecycle.spawn_critical("session endings", follow);

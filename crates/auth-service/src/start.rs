@@ -56,7 +56,8 @@ pub(crate) async fn open(
     set_up_demo_user(&users, config.demo).await?;
     let counted = figures.clone();
     let observe = Box::new(move |commit| counted.count_commit(commit));
-    let backend = Backend::open(config.session_store.clone(), clock, observe).await?;
+    let backend =
+        Backend::open(config.session_store.clone(), clock, config.events, observe).await?;
     let session_file = backend.file.map(|(store, writer)| {
         lifecycle.spawn_critical("session writer", writer.run(lifecycle.token()));
         store

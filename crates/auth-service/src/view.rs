@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use auth_api_types::{
-    Kind, Reason, SessionUser, SessionView, Timestamp, TokenResponse, Transport, UserId, UserView,
+    EventBy, EventClient, EventSession, EventUser, EventView, Kind, Reason, SessionUser,
+    SessionView, Timestamp, TokenResponse, Transport, UserId, UserView,
 };
-use session::{Dead, Session, SessionId, Subject};
+use session::{Dead, Session, SessionId, StoredEvent, Subject};
 use users::User;
 
 /// A session as it is shown; `caller` where it may stand among others.
@@ -14,10 +15,7 @@ pub(crate) fn session(session: &Session, caller: Option<SessionId>) -> SessionVi
     SessionView {
         id: session.id.uuid(),
         kind: kind(session.kind),
-        transport: match session.transport {
-            session::Transport::Bearer => Transport::Bearer,
-            session::Transport::Cookie => Transport::Cookie,
-        },
+        transport: transport(session.transport),
         user: user_of(&session.subject),
         role: session.role().into(),
         scopes: session.scopes.as_ref().map(|scopes| scopes.iter().map(Cow::Borrowed).collect()),
@@ -50,6 +48,46 @@ pub(crate) fn token<'a>(
         expires_in: seconds_up(issued.expires_in),
         session: session(issued, None),
         set_cookie: None,
+    }
+}
+
+/// An event as it is shown.
+pub(crate) fn event(stored: &StoredEvent) -> EventView<'_> {
+    let event = &stored.event;
+    let client = &event.client;
+    let has_client = client.ip.is_some() || client.user_agent.is_some();
+    EventView {
+        position: (*stored.position).into(),
+        kind: event.kind.as_str().into(),
+        at: Timestamp::from_unix_ms(event.at_ms),
+        cause: event.cause.map(|cause| cause.as_str().into()),
+        request_id: client.request_id.as_deref().map(Cow::Borrowed),
+        session: event.session.as_ref().map(|session| EventSession {
+            id: session.id.uuid(),
+            kind: kind(session.kind),
+            transport: transport(session.transport),
+            name: session.name.as_deref().map(Cow::Borrowed),
+        }),
+        user: event
+            .user
+            .as_ref()
+            .map(|user| EventUser { id: user.id, username: (*user.username).into() }),
+        by: event.by.map(|by| EventBy { user_id: by.user_id, session_id: by.session_id.uuid() }),
+        client: has_client.then(|| EventClient {
+            ip: client.ip,
+            user_agent: client
+                .user_agent
+                .as_deref()
+                .filter(|agent| !agent.is_empty())
+                .map(Cow::Borrowed),
+        }),
+    }
+}
+
+const fn transport(transport: session::Transport) -> Transport {
+    match transport {
+        session::Transport::Bearer => Transport::Bearer,
+        session::Transport::Cookie => Transport::Cookie,
     }
 }
 

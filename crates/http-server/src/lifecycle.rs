@@ -112,6 +112,12 @@ impl Lifecycle {
         self.shared.failed.load(Ordering::Relaxed)
     }
 
+    /// Cancelled once a drain is requested: what would go on for as long as its client wants ends
+    /// then.
+    pub fn drain_token(&self) -> CancellationToken {
+        self.shared.drain_requested.clone()
+    }
+
     /// Cancelled once no request is in flight any more: background tasks end then.
     pub fn token(&self) -> CancellationToken {
         self.shared.stopped.clone()

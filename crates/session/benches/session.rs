@@ -19,8 +19,8 @@ use criterion::{
 };
 use futures_util::FutureExt as _;
 use session::{
-    Intent, Kind, MemoryStore, NewSession, Origin, Presented, SecretDigest, SessionId,
-    SessionStore, Subject, Token, Transport,
+    Cause, EventContext, Intent, Kind, MemoryStore, NewSession, Origin, Presented, SecretDigest,
+    SessionId, SessionStore, Subject, Token, TouchContext, Transport,
 };
 use uuid::Uuid;
 
@@ -89,7 +89,8 @@ impl Filled {
             },
             maker: None,
         };
-        self.store.insert(&new, 0).now_or_never().unwrap().unwrap();
+        let context = EventContext::without_client(Cause::Login);
+        self.store.insert(&new, 0, &context).now_or_never().unwrap().unwrap();
         Presented { id: new.id, digest: new.digest, intent: Intent::Use }
     }
 }
@@ -141,7 +142,7 @@ fn touch_batch(
     group.bench_function(format!("{size} a call, {used} in use"), |bench| {
         bench.iter_batched_ref(
             || (0..size).map(|_| next()).collect::<Vec<_>>(),
-            |batch| filled.store.touch(batch).now_or_never().unwrap(),
+            |batch| filled.store.touch(batch, TouchContext::default()).now_or_never().unwrap(),
             BatchSize::SmallInput,
         );
     });

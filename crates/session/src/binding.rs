@@ -24,6 +24,15 @@ pub struct SeenAt {
     pub ip: Option<IpAddr>,
     /// The client's user agent.
     pub user_agent: Option<Arc<str>>,
+    /// The id of the request, for events.
+    pub request_id: Option<Arc<str>>,
+}
+
+impl SeenAt {
+    /// Where a login came from, and by which request.
+    pub(crate) fn of(origin: &Origin, request_id: Option<Arc<str>>) -> Self {
+        Self { ip: origin.ip, user_agent: origin.user_agent.clone(), request_id }
+    }
 }
 
 /// The network and the user agent of a client, as digests of which each tells no more than whether
@@ -106,7 +115,11 @@ mod tests {
     }
 
     fn seen(ip: Option<&str>, agent: Option<&str>) -> SeenAt {
-        SeenAt { ip: ip.map(|ip| ip.parse().unwrap()), user_agent: agent.map(Into::into) }
+        SeenAt {
+            ip: ip.map(|ip| ip.parse().unwrap()),
+            user_agent: agent.map(Into::into),
+            request_id: None,
+        }
     }
 
     #[test]

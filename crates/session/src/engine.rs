@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use crate::lease::Lease;
 use crate::{
-    Binding, ClientDigest, Dead, Ending, Gate, Holder, Insertion, Intent, Issued, Kind, Lifetimes,
-    Login, Mint, NewSession, Outcome, Presented, Rotation, SecretDigest, SeenAt, Session,
-    SessionError, SessionId, SessionStore, StoreError, Token, Transport, Verdict,
+    Binding, Cause, ClientDigest, Dead, Ending, EventContext, Gate, Holder, Insertion, Intent,
+    Issued, Kind, Lifetimes, Login, Mint, NewSession, Outcome, Presented, Rotation, SecretDigest,
+    SeenAt, Session, SessionError, SessionId, SessionStore, StoreError, Token, TouchContext,
+    Transport, Verdict,
 };
 
 /// How often [`Sessions::end_all`] looks again while it still finds sessions: a user who logs in all
@@ -80,7 +81,9 @@ impl Sessions {
             Transport::Bearer => self.lifetimes.token,
             Transport::Cookie => self.lifetimes.cookie,
         };
-        self.insert(|id, digest| NewSession {
+        let client = SeenAt::of(&login.origin, login.request_id.clone());
+        let context = EventContext::of_client(Cause::Login, client);
+        self.insert(&context, |id, digest| NewSession {
             id,
             digest,
             kind: Kind::Sliding,
@@ -133,7 +136,7 @@ impl Sessions {
         if batch.is_empty() {
             return Vec::new();
         }
-        let mut outcomes = match self.touch(batch).await {
+        let mut outcomes = match self.touch(batch, seen_at).await {
             Ok(outcomes) => outcomes,
             Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
         };
@@ -152,9 +155,14 @@ impl Sessions {
         outcomes
     }
 
-    async fn touch(&self, batch: &[Presented]) -> Result<Vec<Outcome>, StoreError> {
+    async fn touch(
+        &self,
+        batch: &[Presented],
+        seen_at: &[SeenAt],
+    ) -> Result<Vec<Outcome>, StoreError> {
         self.admit().await?;
-        let outcomes = self.store.touch(batch).await;
+        let context = TouchContext { seen_at, ..TouchContext::default() };
+        let outcomes = self.store.touch(batch, context).await;
         // Whose sessions the answer is about is known only if it came before the look ran out.
         self.admit().await?;
         Ok(outcomes)
@@ -185,7 +193,9 @@ impl Sessions {
         self.admit().await?;
         let (token, digest) = self.new_token(presented.id)?;
         let client = ClientDigest::of(seen);
-        let mut verdict = self.store.rotate(&presented, digest, role, client).await?;
+        let cause = if role.is_some() { Cause::Role } else { Cause::Rotation };
+        let context = EventContext::of_client(cause, seen.clone());
+        let mut verdict = self.store.rotate(&presented, digest, role, client, &context).await?;
         if verdict == Verdict::Dead(Dead::Replaced) {
             verdict = self.judge_reuse(presented, seen, &mut Ended::new()).await?;
         }
@@ -200,7 +210,11 @@ impl Sessions {
     ///
     /// INVARIANT: a rotation at the same time does not save the session: the token is matched and
     /// the session removed in one step of the store, which knows the token from before.
-    pub async fn log_out(&self, batch: &[Presented]) -> Vec<Result<Option<Session>, StoreError>> {
+    pub async fn log_out(
+        &self,
+        batch: &[Presented],
+        context: &EventContext,
+    ) -> Vec<Result<Option<Session>, StoreError>> {
         if batch.is_empty() {
             return Vec::new();
         }
@@ -208,7 +222,7 @@ impl Sessions {
         let batch: Vec<Presented> = batch.iter().map(end).collect();
         let mut ended: Vec<_> = self
             .store
-            .touch(&batch)
+            .touch(&batch, TouchContext { seen_at: &[], end: context })
             .await
             .into_iter()
             .map(|outcome| match outcome? {
@@ -225,8 +239,8 @@ impl Sessions {
     /// # Errors
     ///
     /// [`StoreError`] where the store did not answer: the session may live.
-    pub async fn end(&self, id: SessionId) -> Result<bool, StoreError> {
-        self.store.remove(id).await
+    pub async fn end(&self, id: SessionId, context: &EventContext) -> Result<bool, StoreError> {
+        self.store.remove(id, context).await
     }
 
     /// Ends a user's sessions; returns those that were live. A session that is inserted while
@@ -239,10 +253,11 @@ impl Sessions {
         &self,
         subject: Uuid,
         ending: Ending,
+        context: &EventContext,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let mut ended = self.store.remove_subject(subject, ending).await?;
+        let mut ended = self.store.remove_subject(subject, ending, context).await?;
         for _ in 0..ENDING_PASSES {
-            let more = self.store.remove_subject(subject, ending).await?;
+            let more = self.store.remove_subject(subject, ending, context).await?;
             if more.is_empty() {
                 break;
             }
@@ -272,6 +287,7 @@ impl Sessions {
     /// Has the store take in the session that `draft` makes of an id and a secret's digest.
     async fn insert(
         &self,
+        context: &EventContext,
         draft: impl Fn(SessionId, SecretDigest) -> NewSession + Send + Sync,
     ) -> Result<Issued, SessionError> {
         self.admit().await?;
@@ -281,9 +297,10 @@ impl Sessions {
             (self.random)(&mut random)?;
             let id = SessionId::new(self.clock.unix_ms(), &random);
             let (token, digest) = self.new_token(id)?;
-            match self.store.insert(&draft(id, digest), self.lifetimes.max_per_subject).await? {
+            let (new, cap) = (draft(id, digest), self.lifetimes.max_per_subject);
+            match self.store.insert(&new, cap, context).await? {
                 Insertion::Created { session, ended } => {
-                    self.undo_unless_ours(session.id).await?;
+                    self.undo_unless_ours(session.id, context).await?;
                     return Ok(Issued { token, session, ended });
                 }
                 Insertion::Refused(dead) => return Err(SessionError::Dead(dead)),
@@ -297,44 +314,6 @@ impl Sessions {
         let mut random = zeroize::Zeroizing::new([0; 128]);
         (self.random)(random.as_mut_slice())?;
         Ok(Token::new(id, &random))
-    }
-
-    /// What becomes of the use of a token from before a rotation: it is unknown, and the session
-    /// ends where that looks like theft.
-    async fn judge_reuse(&self, presented: Presented, seen: &SeenAt, ended: &mut Ended) -> Outcome {
-        let client = ClientDigest::of(seen);
-        let judged = self.store.end_reused(&presented, client, ROTATION_GRACE).await;
-        if let Ok(Some(session)) = &judged {
-            tracing::info!(target: "audit", event = "session_ended", reason = "reused",
-                user_id = %session.subject.id, session_id = %session.id,
-                ip = seen.ip.map(tracing::field::display));
-        }
-        if !matches!(judged, Ok(None)) {
-            ended.insert(presented.id, judged.clone().map(|_| ()));
-        }
-        judged.map(|_| Verdict::Dead(Dead::Unknown))
-    }
-
-    async fn revoke_if_elsewhere(
-        &self,
-        outcome: &mut Outcome,
-        seen: &SeenAt,
-        intent: Intent,
-        ended: &mut Ended,
-    ) {
-        let Ok(Verdict::Alive(session)) = outcome else {
-            return;
-        };
-        if let Some(since) = ended.get(&session.id) {
-            *outcome = since.clone().map(|()| Verdict::Dead(Dead::Unknown));
-        } else if !self.binding.holds(&session.origin, seen) {
-            let mut ending = Ok(());
-            if intent == Intent::Use {
-                ending = self.store.remove(session.id).await.map(|_| ());
-                ended.insert(session.id, ending.clone());
-            }
-            *outcome = ending.map(|()| Verdict::Dead(Dead::Revoked));
-        }
     }
 }
 
@@ -351,6 +330,7 @@ mod grants;
 mod many;
 #[cfg(test)]
 mod mints;
+mod misuse;
 mod ownership;
 #[cfg(test)]
 mod reuse;

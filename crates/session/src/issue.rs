@@ -37,6 +37,8 @@ pub struct Login {
     pub transport: Transport,
     /// Where the login came from.
     pub origin: Origin,
+    /// The id of the request, for events.
+    pub request_id: Option<Arc<str>>,
 }
 
 /// A token to mint.
@@ -52,6 +54,8 @@ pub struct Mint {
     pub scopes: Option<Scopes>,
     /// Where the request came from.
     pub origin: Origin,
+    /// The id of the request, for events.
+    pub request_id: Option<Arc<str>>,
 }
 
 /// For whom a token is minted, where that is not its maker.
@@ -82,6 +86,8 @@ pub struct Grant {
     pub max_lifetime: Option<Duration>,
     /// Where the login came from.
     pub origin: Origin,
+    /// The id of the request, for events.
+    pub request_id: Option<Arc<str>>,
 }
 
 /// A session that was issued, with its token, which is not to be had again.

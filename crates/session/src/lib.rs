@@ -17,6 +17,7 @@
 mod attempts;
 mod binding;
 mod engine;
+mod event;
 mod expiry;
 mod gate;
 mod issue;
@@ -34,6 +35,7 @@ pub use attempts::{
 };
 pub use binding::{Binding, ClientDigest, SeenAt, network};
 pub use engine::{RandomSource, Sessions};
+pub use event::{By, Cause, Event, EventContext, EventKind, EventSession, EventUser};
 pub use gate::Gate;
 pub use issue::{Grant, Holder, Issued, Lifetimes, Login, Mint, Rotation, SessionError};
 pub use lease::Owner;
@@ -44,12 +46,13 @@ pub use store::durable::{
     Commit, CommitObserver, Durability, DurableAttempts, DurableStore, Opened, SessionFileError,
     SessionWriter,
 };
+pub use store::events::{EventPage, EventRead, EventRetention, ReadFrom, StoredEvent};
 pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;
 pub use store::scan::{Cursor, Page};
 pub use store::{
-    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, VALUES_LIMIT,
-    ValueChange, ValueWrite, Values,
+    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, TouchContext,
+    VALUES_LIMIT, ValueChange, ValueWrite, Values,
 };
 pub use subject::{ExternalId, Subject};
 pub use sweeper::Sweeper;

@@ -173,6 +173,11 @@ impl RedisConnection {
         }
     }
 
+    /// Whether it is a cluster, where keys of different names are in different slots.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(*self.target, Target::Cluster(_))
+    }
+
     /// Whether replicas are waited for.
     pub(crate) const fn waits_for_replica(&self) -> bool {
         self.wait_for_replica

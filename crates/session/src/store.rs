@@ -3,6 +3,7 @@
 #[cfg(test)]
 pub(crate) mod conformance;
 pub(crate) mod durable;
+pub(crate) mod events;
 pub(crate) mod memory;
 pub(crate) mod redis;
 pub(crate) mod scan;
@@ -11,11 +12,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use uuid::Uuid;
 
+use self::events::{EventRead, ReadFrom};
+
 use crate::{
-    ClientDigest, Cursor, Dead, NewSession, Page, Presented, SecretDigest, Session, SessionId,
-    Verdict,
+    Cause, ClientDigest, Cursor, Dead, Event, EventContext, Intent, NewSession, Page, Presented,
+    SecretDigest, SeenAt, Session, SessionId, Verdict,
 };
 
 /// The most bytes of keys and values that one session keeps.
@@ -108,12 +112,50 @@ pub struct Swept {
     pub removed: u64,
 }
 
+/// What the events say that presented tokens may cause.
+#[derive(Clone, Copy, Debug)]
+pub struct TouchContext<'a> {
+    /// Where each token of the batch was presented from; shorter than the batch where the rest is
+    /// unknown.
+    pub seen_at: &'a [SeenAt],
+    /// For what a session ends by [`Intent::End`](crate::Intent::End).
+    pub end: &'a EventContext,
+}
+
+/// An end that nobody requested.
+static NO_END: EventContext = EventContext {
+    cause: Cause::Logout,
+    by: None,
+    client: SeenAt { ip: None, user_agent: None, request_id: None },
+};
+
+impl Default for TouchContext<'_> {
+    fn default() -> Self {
+        Self { seen_at: &[], end: &NO_END }
+    }
+}
+
+impl TouchContext<'_> {
+    /// The context in which the token of this index ends its session.
+    pub(crate) fn ending(&self, index: usize, intent: Intent) -> EventContext {
+        match intent {
+            Intent::End => self.end.clone(),
+            Intent::Use | Intent::Look => {
+                let client = self.seen_at.get(index).cloned().unwrap_or_default();
+                EventContext::of_client(Cause::Used, client)
+            }
+        }
+    }
+}
+
 /// Where sessions live. Every operation on one session is one atomic step on one key.
 ///
 /// INVARIANT: there is no `save` and no upsert. [`insert`](Self::insert) only creates, everything
 /// else changes only what is there, so that nothing brings an ended session back.
 /// INVARIANT: a session is over when its time is over, whether or not it has been swept.
 /// INVARIANT: [`StoreError`] is never an answer about a session.
+/// INVARIANT: what issues, rotates or ends a session stores its event in the same step; a use stores
+/// none.
 #[async_trait]
 pub trait SessionStore: Send + Sync + 'static {
     /// Takes in a session, unless its id is in use, which an unswept expired session's is. Past
@@ -123,7 +165,14 @@ pub trait SessionStore: Send + Sync + 'static {
     /// A maker is looked at once the session is there, so that whatever ends all of a subject's
     /// sessions finds the new one or has ended the maker before. Where it is dead, the new one is
     /// undone; the cap is enforced after that, and no other ends for one that does not stay.
-    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError>;
+    ///
+    /// `context` is that of the new session; what ends for it, or is undone, says so by its cause.
+    async fn insert(
+        &self,
+        new: &NewSession,
+        cap: usize,
+        context: &EventContext,
+    ) -> Result<Insertion, StoreError>;
 
     /// For each presented token, in order, in one atomic step each: find it, compare the secret,
     /// check that it lives, and do what its [`Intent`](crate::Intent) and its kind ask for:
@@ -132,7 +181,7 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// The secret from before the latest rotation ends a session with `Intent::End`, is
     /// `Dead::Replaced` to a use and `Dead::Unknown` to a look, while the session lives.
-    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome>;
+    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome>;
 
     /// Uses a live session and gives it another secret, and another role if one is given, in one
     /// step; values, id and absolute end stay. The old secret opens nothing from then on, and is
@@ -144,6 +193,7 @@ pub trait SessionStore: Send + Sync + 'static {
         digest: SecretDigest,
         role: Option<usize>,
         client: ClientDigest,
+        context: &EventContext,
     ) -> Outcome;
 
     /// Ends a live session for which the secret from before its latest rotation is presented, if
@@ -154,10 +204,11 @@ pub trait SessionStore: Send + Sync + 'static {
         presented: &Presented,
         client: ClientDigest,
         grace: Duration,
+        context: &EventContext,
     ) -> Result<Option<Session>, StoreError>;
 
     /// Ends a session. `true` if it was live.
-    async fn remove(&self, id: SessionId) -> Result<bool, StoreError>;
+    async fn remove(&self, id: SessionId, context: &EventContext) -> Result<bool, StoreError>;
 
     /// Ends a subject's sessions; returns those that were live. A session that is inserted
     /// meanwhile may live on.
@@ -165,17 +216,23 @@ pub trait SessionStore: Send + Sync + 'static {
         &self,
         subject: Uuid,
         ending: Ending,
+        context: &EventContext,
     ) -> Result<Vec<SessionId>, StoreError>;
 
     /// Ends each of these, also what cannot be read, in as few round trips as it takes. `true` for
     /// one that was live.
-    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>>;
+    async fn remove_many(
+        &self,
+        ids: &[SessionId],
+        context: &EventContext,
+    ) -> Vec<Result<bool, StoreError>>;
 
     /// [`remove_subject`](Self::remove_subject) for many, in as few round trips as it takes; names
     /// those that were live, with whose they were.
     async fn remove_subjects(
         &self,
         endings: &[(Uuid, Ending)],
+        context: &EventContext,
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError>;
 
     /// A part of the sessions of all subjects. What lives from the beginning of a walk to its end is
@@ -202,6 +259,22 @@ pub trait SessionStore: Send + Sync + 'static {
 
     /// Gives back the memory of what has expired, in slices that hold no lock long.
     async fn sweep(&self) -> Result<Swept, StoreError>;
+
+    /// Stores an event that is about no session.
+    async fn append_event(&self, event: Event) -> Result<(), StoreError>;
+
+    /// Reads no more than `limit` events, of all processes that use the store. A position is good
+    /// for the store that gave it out, also after a restart where events are durable.
+    async fn read_events(&self, from: ReadFrom<'_>, limit: usize) -> Result<EventRead, StoreError>;
+
+    /// Changes when there may be more events.
+    fn event_signal(&self) -> watch::Receiver<u64>;
+
+    /// Looks for events that other processes stored, so that the signal changes.
+    async fn look_for_events(&self) -> Result<(), StoreError>;
+
+    /// The events that this process stored: the newest of them, for its log.
+    fn read_own_events(&self, from: ReadFrom<'_>, limit: usize) -> EventRead;
 
     /// Whether its sessions live on when this process has ended. Where they do not, it need not
     /// remember what the operations below are about.

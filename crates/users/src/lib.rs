@@ -44,8 +44,8 @@ pub use store::MAX_STORED_ENDINGS;
 pub use ticket::{Ticket, TicketPurpose};
 pub use url::DatabaseUrl;
 pub use user::{
-    Generation, ListQuery, NewServiceUser, NewUser, SessionEnding, Updated, User, UserChanges,
-    UserPage,
+    EndingCause, Generation, ListQuery, NewServiceUser, NewUser, SessionEnding, Updated, User,
+    UserChanges, UserPage,
 };
 
 /// The role whose holders may change other users.

@@ -117,6 +117,51 @@ pub struct UserPage {
     pub next: Option<Uuid>,
 }
 
+/// Why a user's sessions end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndingCause {
+    /// The user has another password.
+    PasswordChanged,
+    /// The user has another address.
+    EmailChanged,
+    /// The user has other roles.
+    RolesChanged,
+    /// The user was disabled.
+    UserDisabled,
+    /// The user was deleted.
+    UserDeleted,
+    /// The user is the demo user, and there is none any more.
+    DemoOff,
+}
+
+impl EndingCause {
+    const ALL: [Self; 6] = [
+        Self::PasswordChanged,
+        Self::EmailChanged,
+        Self::RolesChanged,
+        Self::UserDisabled,
+        Self::UserDeleted,
+        Self::DemoOff,
+    ];
+
+    /// As it is stored.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::PasswordChanged => "password_changed",
+            Self::EmailChanged => "email_changed",
+            Self::RolesChanged => "roles_changed",
+            Self::UserDisabled => "user_disabled",
+            Self::UserDeleted => "user_deleted",
+            Self::DemoOff => "demo_off",
+        }
+    }
+
+    /// What was stored; `None` for a cause of a later version.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.as_str() == text)
+    }
+}
+
 /// An order that a user's sessions end: those below `generation`, but for one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SessionEnding {
@@ -128,6 +173,8 @@ pub struct SessionEnding {
     pub generation: Generation,
     /// The session in which the password was changed, which goes on.
     pub spared_session: Option<Uuid>,
+    /// Why; `None` where an older version wrote it.
+    pub cause: Option<EndingCause>,
 }
 
 impl fmt::Debug for SessionEnding {

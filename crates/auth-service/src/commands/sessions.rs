@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use clock::{Clock, SystemClock};
-use session::Sessions;
+use session::{Cause, EventContext, Sessions};
 use tokio_util::task::TaskTracker;
 use users::{Directory, OpenError};
 
@@ -53,7 +53,8 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
         error => OpenFailure::Users(error).into(),
     })?;
     let id = directory.identity().await?;
-    let mut backend = Backend::open(config.session_store, &clock, Box::new(|_| {})).await?;
+    let mut backend =
+        Backend::open(config.session_store, &clock, config.events, Box::new(|_| {})).await?;
     let tasks = TaskTracker::new();
     let stop_writing = backend.write_beside(&tasks);
     let store = Arc::clone(&backend.sessions);
@@ -64,11 +65,12 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
         bail!("nothing was changed");
     }
     let sessions = Sessions::new(backend.sessions, clock, config.lifetimes, config.binding);
-    let mut ended = sessions.end_everybody(None).await?;
+    let context = EventContext::without_client(Cause::RevokedByAdmin);
+    let mut ended = sessions.end_everybody(None, &context).await?;
     store.reassign(id).await?;
     // A service that still runs for the other database asks whose store it is after each session
     // that it opens: what it opened before it could see the new one is there by now.
-    ended += sessions.end_everybody(None).await?;
+    ended += sessions.end_everybody(None, &context).await?;
     stop_writing.cancel();
     tasks.close();
     tasks.wait().await;

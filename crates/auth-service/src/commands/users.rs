@@ -158,7 +158,8 @@ async fn end_sessions(
     clock: Arc<dyn Clock>,
     last: Option<SessionEnding>,
 ) -> anyhow::Result<()> {
-    let backend = Backend::open(config.session_store, &clock, Box::new(|_| {})).await?;
+    let backend =
+        Backend::open(config.session_store, &clock, config.events, Box::new(|_| {})).await?;
     let sessions = Sessions::new(backend.sessions, clock, config.lifetimes, config.binding);
     Ok(Endings::carry_out_after(last, directory.clone(), sessions).await?)
 }

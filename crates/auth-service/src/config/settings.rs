@@ -157,6 +157,18 @@ server_runtime::settings_table! {
     )
     .with_flag("max-sessions-per-user")
     .with_default("100");
+    EVENTS_KEEP: Setting<Duration> =
+        Setting::new("AUTH_EVENTS_KEEP", POSITIVE, "How long events are stored")
+            .with_flag("events-keep")
+            .with_default("7d");
+    EVENTS_LIMIT: Setting<usize> = Setting::new(
+        "AUTH_EVENTS_LIMIT",
+        Parser::new("a whole number from 100 to 10000000", |text| within(text, 100..=10_000_000)),
+        "How many events are stored; past it, the oldest go",
+    )
+    .with_flag("events-limit")
+    .with_default("100000")
+    .with_note("up to a fifth more; each takes some 500 bytes of memory");
     SWEEP_INTERVAL: Setting<Duration> = Setting::new(
         "AUTH_SWEEP_INTERVAL",
         DURATION,

@@ -4,6 +4,7 @@ pub(crate) mod admin_sessions;
 pub(crate) mod backup;
 pub(crate) mod docs;
 pub(crate) mod email;
+pub(crate) mod events;
 pub(crate) mod forward_auth;
 pub(crate) mod grants;
 pub(crate) mod introspect;

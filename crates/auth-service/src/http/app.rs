@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clock::Clock;
 use server_runtime::page::PageHeaders;
 use server_runtime::{AllowedHosts, Metrics};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::client_addresses::ClientAddresses;
@@ -21,6 +22,8 @@ pub(crate) struct App {
     pub(crate) domain: Domain,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Cancelled when the process is about to end: streams end then.
+    pub(crate) drain_requested: CancellationToken,
     pub(crate) cookie: SessionCookie,
     pub(crate) client_addresses: ClientAddresses,
     pub(crate) internal_keys: Option<Arc<KeyRing>>,
@@ -47,6 +50,7 @@ impl App {
         domain: Domain,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
+        drain_requested: CancellationToken,
     ) -> Self {
         let internal_keys = secrets.internal_keys.clone();
         if let Some(ring) = &internal_keys {
@@ -57,6 +61,7 @@ impl App {
             domain,
             metrics,
             clock,
+            drain_requested,
             cookie: config.cookie,
             client_addresses: config.client_addresses,
             internal_keys,

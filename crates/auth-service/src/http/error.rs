@@ -53,6 +53,8 @@ pub(crate) enum ApiError {
     Gone,
     /// Taken, or the last of its kind.
     Conflict(&'static str),
+    /// A position of the event stream that cannot be gone on from; the oldest that can.
+    PositionGone { oldest: Box<str> },
     /// `If-Match` or `If-None-Match` did not hold.
     PreconditionFailed,
     /// The body, or what it would make, is longer than this many bytes.
@@ -91,7 +93,7 @@ impl ApiError {
             Self::Misdirected => ErrorCode::MisdirectedRequest,
             Self::NotFound => ErrorCode::NotFound,
             Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
-            Self::Gone => ErrorCode::Gone,
+            Self::Gone | Self::PositionGone { .. } => ErrorCode::Gone,
             Self::Conflict(_) => ErrorCode::Conflict,
             Self::PreconditionFailed => ErrorCode::PreconditionFailed,
             Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
@@ -140,6 +142,10 @@ impl ApiError {
             Self::MethodNotAllowed => {
                 "see the Allow header for the methods of this path".to_owned()
             }
+            Self::PositionGone { oldest } => format!(
+                "events behind this position are no longer stored, or it is of another history; \
+                 the oldest that is stored comes after {oldest}"
+            ),
             Self::PreconditionFailed => {
                 "the value was changed meanwhile, or is not as required: read it again".to_owned()
             }

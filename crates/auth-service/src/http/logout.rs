@@ -9,7 +9,6 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use server_runtime::problem::wants_page;
 
-use crate::audit::Cause;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::Media;
@@ -19,6 +18,7 @@ use crate::http::pages::{LOGIN, see_other};
 use crate::http::reply;
 use crate::operations::client::Client;
 use crate::operations::logout::log_out;
+use session::Cause;
 
 /// Log out.
 ///

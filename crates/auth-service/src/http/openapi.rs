@@ -227,6 +227,10 @@ const NO_KEY: Described =
     (ErrorCode::Forbidden, "No internal key is set, so that nobody may open or end sessions");
 const KEY: Described = (ErrorCode::MissingToken, "The internal key is missing or wrong");
 
+const NO_EVENTS: Described = (ErrorCode::Forbidden, "No internal key is set");
+const NO_POSITION: Described =
+    (ErrorCode::Gone, "Events behind the position are no longer stored, or it is none of these");
+
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = [$($problem:expr),+ $(,)?];)+) => {$(
         $(#[$doc])*
@@ -284,6 +288,8 @@ problems! {
     SignUpProblems = [BAD, DENIED, NO_MAIL, LONG, MEDIA, RULE];
     /// What a question of a backend may answer.
     InternalProblems = [BAD, KEY, LONG, MEDIA];
+    /// What the event stream may answer.
+    EventsProblems = [BAD, KEY, NO_EVENTS, NO_POSITION];
     /// Of a copy of the session file.
     BackupProblems = [BAD, KEY, DENIED, CONFLICT, LONG, MEDIA, RULE];
     /// Of a session that a backend asks for.

@@ -112,6 +112,7 @@ fn internal_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(h::grants::issue_session))
         .routes(routes!(h::grants::end_session))
         .routes(routes!(h::grants::list_subject_sessions, h::grants::end_subject_sessions))
+        .routes(routes!(h::events::get_events))
 }
 
 /// What OAuth clients ask, who show the key in their own ways.

@@ -1,6 +1,6 @@
 //! Accounts: find them, create, change and delete them.
 
-use session::{Ending, Session};
+use session::{Cause, Ending, Session};
 use users::{ListQuery, NewServiceUser, NewUser, User, UserChanges, UserPage};
 use uuid::Uuid;
 
@@ -104,7 +104,10 @@ pub(crate) async fn change(
     audit::user_changed(&updated.user, caller);
     if updated.ends_sessions {
         let below_generation = Some(updated.user.generation);
-        domain.sessions.end_all(id, Ending { below_generation, keep: None }).await?;
+        let disabled = updated.user.disabled;
+        let cause = if disabled { Cause::UserDisabled } else { Cause::RolesChanged };
+        let ending = Ending { below_generation, keep: None };
+        domain.sessions.end_all(id, ending, &caller.context(cause)).await?;
     }
     Ok(updated.user)
 }
@@ -113,6 +116,6 @@ pub(crate) async fn change(
 pub(crate) async fn delete(domain: &Domain, caller: &Caller, id: Uuid) -> Result<(), Error> {
     domain.users.delete(id).await?;
     audit::user_deleted(id, caller);
-    domain.sessions.end_all(id, Ending::default()).await?;
+    domain.sessions.end_all(id, Ending::default(), &caller.context(Cause::UserDeleted)).await?;
     Ok(())
 }

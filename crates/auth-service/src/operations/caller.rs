@@ -1,6 +1,6 @@
 //! Who asks, by the session that a token opens.
 
-use session::{Dead, Intent, Kind, Presented, SeenAt, Session, Verdict};
+use session::{By, Cause, Dead, EventContext, Intent, Kind, Presented, SeenAt, Session, Verdict};
 
 use super::access::Admission;
 use super::client::Client;
@@ -38,6 +38,16 @@ pub(crate) async fn present(
 }
 
 impl Caller {
+    /// Who did what the caller does.
+    pub(crate) fn by(&self) -> By {
+        By::session(&self.session)
+    }
+
+    /// What the events of a change that the caller makes say.
+    pub(crate) fn context(&self, cause: Cause) -> EventContext {
+        EventContext { cause, by: Some(self.by()), client: self.client.seen_at() }
+    }
+
     /// Whether the caller may still act, after something that took its time.
     ///
     /// INVARIANT: checked right before a write that had to wait for a password to be hashed, so that
@@ -69,7 +79,8 @@ async fn end_misused(
 ) -> Result<(), Error> {
     match dead {
         Dead::Revoked => {
-            domain.sessions.end(presented.id).await?;
+            let elsewhere = EventContext::of_client(Cause::Elsewhere, seen.clone());
+            domain.sessions.end(presented.id, &elsewhere).await?;
         }
         Dead::Unknown | Dead::Replaced => {
             let used = Presented { intent: Intent::Use, ..presented };

@@ -12,12 +12,14 @@ pub(crate) struct Client {
     pub(crate) ip: Option<IpAddr>,
     /// Its user agent, cut to 256 characters; empty where it sent none.
     pub(crate) user_agent: Arc<str>,
+    /// The id of the request.
+    pub(crate) request_id: Option<Arc<str>>,
 }
 
 impl Client {
     /// A client that nothing is known of.
     pub(crate) fn unknown() -> Self {
-        Self { ip: None, user_agent: "".into() }
+        Self { ip: None, user_agent: "".into(), request_id: None }
     }
 
     /// The client as a session's origin.
@@ -28,7 +30,11 @@ impl Client {
 
     /// The client as the endpoint saw it.
     pub(crate) fn seen_at(&self) -> SeenAt {
-        SeenAt { ip: self.ip, user_agent: Some(Arc::clone(&self.user_agent)) }
+        SeenAt {
+            ip: self.ip,
+            user_agent: Some(Arc::clone(&self.user_agent)),
+            request_id: self.request_id.clone(),
+        }
     }
 
     /// What attempts are counted by.
@@ -58,7 +64,8 @@ mod tests {
     #[test]
     fn an_ipv6_client_is_in_a_site_and_another_is_in_none() {
         let site = |ip: &str| {
-            let client = Client { ip: Some(ip.parse().unwrap()), user_agent: "".into() };
+            let client =
+                Client { ip: Some(ip.parse().unwrap()), user_agent: "".into(), request_id: None };
             client.site().map(|site| site.to_string())
         };
         assert_eq!(site("2001:db9:1:2:3:4:5:6").as_deref(), Some("2001:db9:1::"));
@@ -69,7 +76,9 @@ mod tests {
     #[test]
     fn an_ipv6_client_is_counted_by_its_network() {
         let network = |ip: &str| {
-            Client { ip: Some(ip.parse().unwrap()), user_agent: "".into() }.network().to_string()
+            Client { ip: Some(ip.parse().unwrap()), user_agent: "".into(), request_id: None }
+                .network()
+                .to_string()
         };
         assert_eq!(network("2001:db9:1:2:3:4:5:6"), "2001:db9:1:2::");
         assert_eq!(network("192.0.2.7"), "192.0.2.7");
@@ -77,7 +86,11 @@ mod tests {
 
     #[test]
     fn the_networks_of_one_site_share_what_waits_to_be_hashed() {
-        let client = |ip: &str| Client { ip: Some(ip.parse().unwrap()), user_agent: "".into() };
+        let client = |ip: &str| Client {
+            ip: Some(ip.parse().unwrap()),
+            user_agent: "".into(),
+            request_id: None,
+        };
         let share = |ip: &str| client(ip).hashing_share();
         assert_eq!(share("2001:db9:7:1::1"), share("2001:db9:7:ffff::2"));
         assert_ne!(share("2001:db9:7:1::1"), share("2001:db9:8:1::1"));

@@ -9,10 +9,10 @@ mod position;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use session::{Cursor, Ending, Owner, Page, SessionId, Sessions, StoreError};
+use session::{Cause, Cursor, Ending, EventContext, Owner, Page, SessionId, Sessions, StoreError};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use users::{Directory, MAX_STORED_ENDINGS, SessionEnding, UsersError};
+use users::{Directory, EndingCause, MAX_STORED_ENDINGS, SessionEnding, UsersError};
 use uuid::Uuid;
 
 use self::position::Position;
@@ -227,11 +227,14 @@ impl Endings {
         }
     }
 
-    async fn carry_out(&self, endings: &[(Uuid, Ending)]) -> Result<(), StoreError> {
+    async fn carry_out(&self, endings: &[(Uuid, Ending, Cause)]) -> Result<(), StoreError> {
         for endings in endings.chunks(USERS_AT_ONCE) {
             let mut counts: HashMap<Uuid, u64> = HashMap::new();
-            for (user, _) in self.sessions.end_many(endings).await? {
-                *counts.entry(user).or_default() += 1;
+            for (cause, endings) in by_cause(endings) {
+                let context = EventContext::without_client(cause);
+                for (user, _) in self.sessions.end_many(&endings, &context).await? {
+                    *counts.entry(user).or_default() += 1;
+                }
             }
             for (user_id, count) in counts {
                 audit::sessions_ended_elsewhere(user_id, count);
@@ -255,14 +258,16 @@ impl Endings {
             return Ok(());
         }
         // Read once more: one of them may have been kept by a change that came meanwhile.
-        let newest: HashMap<Uuid, Ending> =
-            newest_by_user(&self.read(0).await?).into_iter().collect();
+        let newest = newest_by_user(&self.read(0).await?);
+        let newest: HashMap<Uuid, (Ending, Cause)> =
+            newest.into_iter().map(|(user, ending, cause)| (user, (ending, cause))).collect();
         let (mut endings, mut ids) = (Vec::new(), Vec::new());
         for (user, Outdated { ending, sessions }) in outdated {
             let still_there = ending.below_generation.is_some();
-            let ending = newest.get(&user).copied().filter(|_| still_there).unwrap_or(ending);
+            let newest = newest.get(&user).copied().filter(|_| still_there);
+            let (ending, cause) = newest.unwrap_or((ending, Cause::UserDeleted));
             ids.extend(sessions.into_iter().filter(|id| Some(*id) != ending.keep));
-            endings.push((user, ending));
+            endings.push((user, ending, cause));
         }
         self.carry_out(&endings).await?;
         // A session may be missing in what its user's sessions are found by.
@@ -303,7 +308,8 @@ impl Endings {
     }
 
     async fn remove(&self, ids: &[SessionId]) -> Result<(), Lagging> {
-        for removed in self.sessions.store().remove_many(ids).await {
+        let context = EventContext::without_client(Cause::Undone);
+        for removed in self.sessions.store().remove_many(ids, &context).await {
             removed?;
         }
         Ok(())
@@ -322,16 +328,38 @@ impl Endings {
 }
 
 /// One ending a user: the newest, which ends all that an earlier one did.
-fn newest_by_user(endings: &[SessionEnding]) -> Vec<(Uuid, Ending)> {
+fn newest_by_user(endings: &[SessionEnding]) -> Vec<(Uuid, Ending, Cause)> {
     let mut seen = HashSet::new();
     let newest = endings.iter().filter(|ending| seen.insert(ending.user_id));
     newest
         .map(|ending| {
             let below_generation = Some(ending.generation);
             let keep = ending.spared_session.map(Into::into);
-            (ending.user_id, Ending { below_generation, keep })
+            (ending.user_id, Ending { below_generation, keep }, cause_of(ending))
         })
         .collect()
+}
+
+/// Why the sessions end. An ending that an older version wrote does not say so.
+fn cause_of(ending: &SessionEnding) -> Cause {
+    match ending.cause {
+        Some(EndingCause::PasswordChanged) => Cause::PasswordChanged,
+        Some(EndingCause::EmailChanged) => Cause::EmailChanged,
+        Some(EndingCause::RolesChanged) => Cause::RolesChanged,
+        Some(EndingCause::UserDisabled) => Cause::UserDisabled,
+        Some(EndingCause::UserDeleted) => Cause::UserDeleted,
+        Some(EndingCause::DemoOff) => Cause::DemoOff,
+        None => Cause::RevokedByAdmin,
+    }
+}
+
+/// The endings of each cause.
+fn by_cause(endings: &[(Uuid, Ending, Cause)]) -> HashMap<Cause, Vec<(Uuid, Ending)>> {
+    let mut by_cause: HashMap<Cause, Vec<(Uuid, Ending)>> = HashMap::new();
+    for (user, ending, cause) in endings {
+        by_cause.entry(*cause).or_default().push((*user, *ending));
+    }
+    by_cause
 }
 
 #[cfg(test)]

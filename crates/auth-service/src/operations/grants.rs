@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use session::{
-    Condition, Ending, ExternalId, Grant, Issued, Kind, Origin, Session, SessionId, Subject,
-    Transport, VALUES_LIMIT, ValueChange,
+    Cause, Condition, Ending, EventContext, ExternalId, Grant, Issued, Kind, Origin, Session,
+    SessionId, Subject, Transport, VALUES_LIMIT, ValueChange,
 };
 use users::UsersError;
 
@@ -60,6 +60,7 @@ pub(crate) async fn issue(domain: &Domain, wanted: Wanted) -> Result<Issued, Err
             .transpose()?,
         subject: Arc::new(subject(&wanted.id, wanted.username, wanted.name, &wanted.roles)?),
         origin: wanted.origin,
+        request_id: None,
     };
     let issued = domain.sessions.issue_granted(grant).await?;
     write_or_undo(domain, &issued, wanted.values).await?;
@@ -84,7 +85,7 @@ pub(crate) async fn end_all(
 ) -> Result<u64, Error> {
     let id = external_id(id)?;
     let ending = Ending { below_generation: None, keep };
-    let ended = domain.sessions.end_all(id.subject_id(), ending).await?.len() as u64;
+    let ended = domain.sessions.end_all(id.subject_id(), ending, &by_backend()).await?.len() as u64;
     audit::sessions_ended_by_backend(&id, ended);
     Ok(ended)
 }
@@ -94,11 +95,16 @@ pub(crate) async fn end(domain: &Domain, id: &str) -> Result<u64, Error> {
     let Some(id) = SessionId::parse(id) else {
         return Ok(0);
     };
-    let was_live = domain.sessions.end(id).await?;
+    let was_live = domain.sessions.end(id, &by_backend()).await?;
     if was_live {
         audit::session_ended_by_backend(id);
     }
     Ok(u64::from(was_live))
+}
+
+/// What the events of ends say that a backend demands.
+fn by_backend() -> EventContext {
+    EventContext::without_client(Cause::Backend)
 }
 
 fn external_id(id: &str) -> Result<ExternalId, Error> {
@@ -167,7 +173,8 @@ async fn write_or_undo(
         let key = Key::parse(&key)?;
         let written = values::write_into(domain, id, &key, put, Condition::None).await;
         if let Err(error) = written {
-            domain.sessions.end(id).await?;
+            let undone = EventContext::without_client(Cause::Undone);
+            domain.sessions.end(id, &undone).await?;
             return Err(error);
         }
     }

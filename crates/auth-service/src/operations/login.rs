@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use session::{Issued, Login, Presented, Subject, Transport};
+use session::{Cause, EventContext, Issued, Login, Presented, Subject, Transport};
 use users::{Password, User};
 
 use super::client::Client;
 use super::logout::log_out;
 use super::mail::devices::note_login;
 use super::{Domain, Error};
-use crate::audit::{self, Cause};
+use crate::audit;
 
 /// What somebody presents to log in.
 pub(crate) struct Credentials {
@@ -42,9 +42,10 @@ pub(crate) async fn log_in(
             generation: user.generation,
             transport: credentials.transport,
             origin: client.origin(),
+            request_id: client.request_id.clone(),
         })
         .await?;
-    undo_unless_unchanged(domain, &user, &issued)
+    undo_unless_unchanged(domain, &user, &issued, client)
         .await
         .inspect_err(|_| count_refusal(domain, &user, client, "the user was changed meanwhile"))?;
     domain.figures.login_success.inc();
@@ -105,8 +106,13 @@ fn note_failure(domain: &Domain, client: &Client) {
 
 /// INVARIANT: whatever ends a user's sessions raises the user's generation first. A login that
 /// raced with it either is seen by that ending, or sees the higher generation here.
-async fn undo_unless_unchanged(domain: &Domain, user: &User, issued: &Issued) -> Result<(), Error> {
-    if undo_if_changed(domain, user, issued).await? {
+async fn undo_unless_unchanged(
+    domain: &Domain,
+    user: &User,
+    issued: &Issued,
+    client: &Client,
+) -> Result<(), Error> {
+    if undo_if_changed(domain, user, issued, client).await? {
         return Err(Error::InvalidCredentials);
     }
     Ok(())
@@ -121,17 +127,19 @@ pub(super) async fn undo_if_changed(
     domain: &Domain,
     user: &User,
     issued: &Issued,
+    client: &Client,
 ) -> Result<bool, Error> {
+    let undone = EventContext::of_client(Cause::Undone, client.seen_at());
     let unchanged = match domain.users.get(user.id).await {
         Ok(Some(now)) => now.generation == user.generation && !now.disabled,
         Ok(None) => false,
         Err(error) => {
-            domain.sessions.end(issued.session.id).await?;
+            domain.sessions.end(issued.session.id, &undone).await?;
             return Err(error.into());
         }
     };
     if !unchanged {
-        domain.sessions.end(issued.session.id).await?;
+        domain.sessions.end(issued.session.id, &undone).await?;
     }
     Ok(!unchanged)
 }

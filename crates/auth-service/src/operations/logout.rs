@@ -1,11 +1,11 @@
 //! Ends the sessions of presented tokens, whatever the request was: a logout, a revocation, a login over
 //! them. Who has a session's token may end it, so that none of several is passed over.
 
-use session::Presented;
+use session::{Cause, EventContext, Presented};
 
 use super::client::Client;
 use super::{Domain, Error};
-use crate::audit::{self, Cause};
+use crate::audit;
 
 /// Ends each session that one of these tokens opens, or opened before its latest rotation.
 ///
@@ -19,7 +19,8 @@ pub(crate) async fn log_out(
     client: &Client,
 ) -> Result<(), Error> {
     let mut failed = None;
-    for ended in domain.sessions.log_out(presented).await {
+    let context = EventContext::of_client(cause, client.seen_at());
+    for ended in domain.sessions.log_out(presented, &context).await {
         match ended {
             Ok(Some(session)) => audit::session_ended_by_token(cause, &session, client),
             Ok(None) => {}

@@ -1,6 +1,6 @@
 //! A new password, which ends all of the user's other sessions.
 
-use session::{Dead, Ending, Kind, Rotation, Session, Token};
+use session::{Cause, Dead, Ending, Kind, Rotation, Session, Token};
 use users::{Password, User};
 use uuid::Uuid;
 
@@ -55,7 +55,7 @@ pub(crate) async fn change(
     audit::password_changed(id, caller);
     let keep = own.then_some(caller.session.id);
     let ending = Ending { below_generation: Some(user.generation), keep };
-    domain.sessions.end_all(id, ending).await?;
+    domain.sessions.end_all(id, ending, &caller.context(Cause::PasswordChanged)).await?;
     if own && caller.by_cookie && caller.session.kind == Kind::Sliding {
         another_token(domain, caller).await
     } else {
@@ -68,14 +68,15 @@ pub(crate) async fn change(
 /// Where the token has been rotated meanwhile, somebody else did it with the same cookie: the
 /// session that was to be kept is not the caller's alone, and ends.
 async fn another_token(domain: &Domain, caller: &Caller) -> Result<OwnSession, Error> {
+    let context = caller.context(Cause::PasswordChanged);
     match domain.sessions.rotate(caller.presented, None, &caller.client.seen_at()).await {
         Ok(Rotation::Rotated(token, session)) => Ok(OwnSession::Rotated(token, session)),
         Ok(Rotation::Dead(_)) => {
-            domain.sessions.end(caller.session.id).await?;
+            domain.sessions.end(caller.session.id, &context).await?;
             Ok(OwnSession::Ended)
         }
         Err(error) => {
-            domain.sessions.end(caller.session.id).await?;
+            domain.sessions.end(caller.session.id, &context).await?;
             Err(error.into())
         }
     }

@@ -17,6 +17,7 @@ pub(crate) async fn rotate(
         return Err(Error::ForeignOrigin);
     }
     let role = role.map(|role| role_of(&caller.session, role)).transpose()?;
+    let role = role.filter(|role| *role != caller.session.role);
     if caller.session.kind != Kind::Sliding {
         return Err(Error::Forbidden("only a sliding session rotates"));
     }

@@ -1,6 +1,6 @@
 //! The sessions that there are: see them, end one, end all of a user, end everybody's.
 
-use session::{Ending, Session, SessionId};
+use session::{Cause, Ending, Session, SessionId};
 use uuid::Uuid;
 
 use super::access::require_admin;
@@ -31,7 +31,7 @@ pub(crate) async fn end_own(domain: &Domain, caller: &Caller, id: &str) -> Resul
     if !own.iter().any(|session| session.id == id) {
         return Err(Error::NotFound);
     }
-    domain.sessions.end(id).await?;
+    domain.sessions.end(id, &caller.context(Cause::Revoked)).await?;
     audit::session_ended_from_list(id, caller);
     Ok(id == caller.session.id)
 }
@@ -44,7 +44,7 @@ pub(crate) async fn end_all_own(
 ) -> Result<(), Error> {
     let user = caller.session.subject.id;
     let ending = Ending { below_generation: None, keep };
-    let ended = domain.sessions.end_all(user, ending).await?;
+    let ended = domain.sessions.end_all(user, ending, &caller.context(Cause::Revoked)).await?;
     audit::sessions_ended(user, &ended, caller);
     Ok(())
 }
@@ -53,7 +53,9 @@ pub(crate) async fn end_all_own(
 pub(crate) async fn end_all_of(domain: &Domain, caller: &Caller, user: Uuid) -> Result<(), Error> {
     require_admin(&caller.session)?;
     domain.users.get(user).await?.ok_or(Error::NotFound)?;
-    let ended = domain.sessions.end_all(user, Ending::default()).await?;
+    let own = user == caller.session.subject.id;
+    let cause = if own { Cause::Revoked } else { Cause::RevokedByAdmin };
+    let ended = domain.sessions.end_all(user, Ending::default(), &caller.context(cause)).await?;
     audit::sessions_ended(user, &ended, caller);
     Ok(())
 }
@@ -61,7 +63,8 @@ pub(crate) async fn end_all_of(domain: &Domain, caller: &Caller, user: Uuid) -> 
 /// Ends every session but the caller's, for an admin.
 pub(crate) async fn end_everybodys(domain: &Domain, caller: &Caller) -> Result<(), Error> {
     require_admin(&caller.session)?;
-    let count = domain.sessions.end_everybody(Some(caller.session.id)).await?;
+    let context = caller.context(Cause::RevokedByAdmin);
+    let count = domain.sessions.end_everybody(Some(caller.session.id), &context).await?;
     audit::all_sessions_ended(count, caller);
     Ok(())
 }

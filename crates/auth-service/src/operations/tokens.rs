@@ -58,7 +58,7 @@ pub(crate) async fn mint_for_service(
     let mint = read(wanted, caller)?;
     let holder = Holder { subject: Arc::new(subject(&user)), role: 0, generation: user.generation };
     let issued = issue(domain, caller, Some(&holder), mint).await?;
-    if undo_if_changed(domain, &user, &issued).await? {
+    if undo_if_changed(domain, &user, &issued, &caller.client).await? {
         return Err(Error::Conflict("the service user was changed meanwhile"));
     }
     audit::token_minted(&issued.session, caller);
@@ -73,6 +73,7 @@ fn read(wanted: NewToken, caller: &Caller) -> Result<Mint, Field> {
         name: wanted.name.map(name).transpose()?,
         scopes: wanted.scopes.as_deref().map(scopes).transpose()?,
         origin: caller.client.origin(),
+        request_id: caller.client.request_id.clone(),
     })
 }
 

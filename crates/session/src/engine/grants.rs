@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::Sessions;
 use crate::{
-    Grant, Holder, Issued, Kind, Mint, NewSession, Presented, Session, SessionError, Transport,
+    By, Cause, EventContext, Grant, Holder, Issued, Kind, Mint, NewSession, Presented, SeenAt,
+    Session, SessionError, Transport,
 };
 
 impl Sessions {
@@ -31,10 +32,13 @@ impl Sessions {
         if maker.login_age > self.lifetimes.fresh_for {
             return Err(SessionError::Stale { max_age: self.lifetimes.fresh_for });
         }
+        let client = SeenAt::of(&mint.origin, mint.request_id.clone());
+        let by = Some(By::session(maker));
+        let context = EventContext { cause: Cause::Mint, by, client };
         let (default, longest) = self.ttl_of(mint.kind, Transport::Bearer);
         let ttl = within(mint.ttl.unwrap_or(default), longest).map_err(SessionError::Ttl)?;
         let max_lifetime = if mint.kind == Kind::Sliding { self.lifetimes.token.1 } else { ttl };
-        self.insert(|id, digest| NewSession {
+        self.insert(&context, |id, digest| NewSession {
             id,
             digest,
             kind: mint.kind,
@@ -74,7 +78,9 @@ impl Sessions {
         let limit = grant.max_lifetime.unwrap_or(longest);
         let limit = within(limit, longest).map_err(SessionError::MaxLifetime)?;
         let max_lifetime = if grant.kind == Kind::Sliding { limit } else { limit.min(ttl) };
-        self.insert(|id, digest| NewSession {
+        let client = SeenAt::of(&grant.origin, grant.request_id.clone());
+        let context = EventContext::of_client(Cause::Backend, client);
+        self.insert(&context, |id, digest| NewSession {
             id,
             digest,
             kind: grant.kind,
@@ -132,7 +138,16 @@ mod tests {
     fn grant(kind: Kind, transport: Transport) -> Grant {
         let origin = Origin::default();
         let subject = subject("17");
-        Grant { subject, role: 0, kind, transport, ttl: None, max_lifetime: None, origin }
+        Grant {
+            subject,
+            role: 0,
+            kind,
+            transport,
+            ttl: None,
+            max_lifetime: None,
+            origin,
+            request_id: None,
+        }
     }
 
     #[tokio::test]
@@ -198,6 +213,7 @@ mod tests {
             name: None,
             scopes: scopes.clone(),
             origin: Origin::default(),
+            request_id: None,
         };
         let credential = presented(&maker.token);
         let minted = sessions.mint(&maker.session, credential, mint.clone()).await.unwrap();

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{ENDING_PASSES, Sessions};
-use crate::{Cursor, Ending, SessionId, StoreError};
+use crate::{Cursor, Ending, EventContext, SessionId, StoreError};
 
 impl Sessions {
     /// Ends sessions of many users; names those that were live. As [`Self::end_all`], it looks
@@ -15,10 +15,11 @@ impl Sessions {
     pub async fn end_many(
         &self,
         endings: &[(Uuid, Ending)],
+        context: &EventContext,
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
-        let mut ended = self.store().remove_subjects(endings).await?;
+        let mut ended = self.store().remove_subjects(endings, context).await?;
         for _ in 0..ENDING_PASSES {
-            let more = self.store().remove_subjects(endings).await?;
+            let more = self.store().remove_subjects(endings, context).await?;
             if more.is_empty() {
                 break;
             }
@@ -33,10 +34,14 @@ impl Sessions {
     /// # Errors
     ///
     /// [`StoreError`] where the store did not answer: some may live.
-    pub async fn end_everybody(&self, keep: Option<SessionId>) -> Result<u64, StoreError> {
+    pub async fn end_everybody(
+        &self,
+        keep: Option<SessionId>,
+        context: &EventContext,
+    ) -> Result<u64, StoreError> {
         let mut ended = 0;
         for _ in 0..=ENDING_PASSES {
-            let (found, live) = self.end_found_by_walk(keep).await?;
+            let (found, live) = self.end_found_by_walk(keep, context).await?;
             ended += live;
             if found == 0 {
                 break;
@@ -46,7 +51,11 @@ impl Sessions {
     }
 
     /// How many there were, and how many of them lived until now.
-    async fn end_found_by_walk(&self, keep: Option<SessionId>) -> Result<(usize, u64), StoreError> {
+    async fn end_found_by_walk(
+        &self,
+        keep: Option<SessionId>,
+        context: &EventContext,
+    ) -> Result<(usize, u64), StoreError> {
         let (mut found, mut live, mut failed) = (0, 0, None);
         let mut next = Some(Cursor::START);
         while let Some(cursor) = next {
@@ -55,7 +64,7 @@ impl Sessions {
             ids.extend(&page.unreadable);
             ids.retain(|id| Some(*id) != keep);
             found += ids.len();
-            for ended in self.store().remove_many(&ids).await {
+            for ended in self.store().remove_many(&ids, context).await {
                 match ended {
                     Ok(was_live) => live += u64::from(was_live),
                     Err(error) => failed = Some(error),
@@ -75,7 +84,7 @@ mod tests {
     use clock::ManualClock;
 
     use super::*;
-    use crate::store::conformance::someone;
+    use crate::store::conformance::{logout, someone};
     use crate::{
         Binding, Intent, Issued, Lifetimes, Login, MemoryStore, Origin, Presented, SeenAt, Token,
         Transport, Verdict,
@@ -104,6 +113,7 @@ mod tests {
             generation: 1,
             transport: Transport::Bearer,
             origin: Origin::default(),
+            request_id: None,
         }
     }
 
@@ -124,12 +134,15 @@ mod tests {
             issued.push(open(&sessions).await);
         }
         let spared = issued.pop().unwrap();
-        assert_eq!(sessions.end_everybody(Some(spared.session.id)).await.unwrap(), 1_499);
+        assert_eq!(
+            sessions.end_everybody(Some(spared.session.id), &logout()).await.unwrap(),
+            1_499
+        );
         assert_eq!(sessions.store().count().await.unwrap(), 1);
         let verdict = sessions.validate_one(presented(&spared, Intent::Look), SeenAt::default());
         assert!(matches!(verdict.await, Ok(Verdict::Alive(_))));
-        assert_eq!(sessions.end_everybody(None).await.unwrap(), 1);
-        assert_eq!(sessions.end_everybody(None).await.unwrap(), 0);
+        assert_eq!(sessions.end_everybody(None, &logout()).await.unwrap(), 1);
+        assert_eq!(sessions.end_everybody(None, &logout()).await.unwrap(), 0);
     }
 
     #[tokio::test]
@@ -146,7 +159,7 @@ mod tests {
         let seen = SeenAt::default();
         assert!(sessions.rotate(presented(&one, Intent::Use), None, &seen).await.is_err());
         assert!(sessions.issue(login()).await.is_err(), "the store may be another database's");
-        let ended = sessions.log_out(&[presented(&one, Intent::Use)]).await;
+        let ended = sessions.log_out(&[presented(&one, Intent::Use)], &logout()).await;
         assert!(matches!(ended[..], [Ok(Some(_))]), "{ended:?}");
         handle.gate().open();
         let verdict = async |issued: &Issued| {

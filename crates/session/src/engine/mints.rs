@@ -9,6 +9,7 @@ use clock::ManualClock;
 use uuid::Uuid;
 
 use super::*;
+use crate::store::conformance::logout;
 use crate::store::conformance::someone;
 use crate::store::redis::server::fresh_database;
 use crate::{MemoryStore, Origin, RedisStore};
@@ -43,6 +44,7 @@ fn login() -> Login {
         generation: 0,
         transport: Transport::Bearer,
         origin: Origin::default(),
+        request_id: None,
     }
 }
 
@@ -53,7 +55,8 @@ fn presented(token: &Token) -> Presented {
 
 async fn mint(sessions: &Sessions, maker: &Issued) -> Result<Issued, SessionError> {
     let ttl = Some(Duration::from_hours(9));
-    let mint = Mint { kind: Kind::Fixed, ttl, name: None, scopes: None, origin: Origin::default() };
+    let (name, scopes, origin) = (None, None, Origin::default());
+    let mint = Mint { kind: Kind::Fixed, ttl, name, scopes, origin, request_id: None };
     sessions.mint(&maker.session, presented(&maker.token), mint).await
 }
 
@@ -70,7 +73,14 @@ async fn a_mint_that_is_refused_at_the_limit_ends_no_other_session() {
     for sessions in engines().await {
         let login = login();
         let maker = sessions.issue(login.clone()).await.unwrap();
-        assert!(sessions.log_out(&[presented(&maker.token)]).await.remove(0).unwrap().is_some());
+        assert!(
+            sessions
+                .log_out(&[presented(&maker.token)], &logout())
+                .await
+                .remove(0)
+                .unwrap()
+                .is_some()
+        );
         for _ in 0..CAP {
             sessions.issue(login.clone()).await.unwrap();
         }
@@ -105,7 +115,9 @@ async fn what_is_minted_while_all_of_a_users_sessions_are_ended_ends_with_them()
             let (minting, ending) = (sessions.clone(), sessions.clone());
             let minted = tokio::spawn(async move { mint(&minting, &maker).await });
             let ended =
-                tokio::spawn(async move { ending.end_all(subject, Ending::default()).await });
+                tokio::spawn(
+                    async move { ending.end_all(subject, Ending::default(), &logout()).await },
+                );
             ended.await.unwrap().unwrap();
             let minted = minted.await.unwrap();
             assert_eq!(live(&sessions, subject).await, [], "{minted:?}");

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Sessions;
 use crate::lease::Lease;
-use crate::{Gate, Owner, SessionId, StoreError};
+use crate::{Cause, EventContext, Gate, Owner, SessionId, StoreError};
 
 impl Sessions {
     /// The same engine for the users of `database` alone: in a store that is shared, no token is
@@ -56,13 +56,17 @@ impl Sessions {
     /// INVARIANT: the store is asked after the session stands there. Whoever gives the store to
     /// another database writes that down, and ends all sessions after it: either this sees the
     /// other database, or the session was there before and ends with all.
-    pub(super) async fn undo_unless_ours(&self, id: SessionId) -> Result<(), StoreError> {
+    pub(super) async fn undo_unless_ours(
+        &self,
+        id: SessionId,
+        context: &EventContext,
+    ) -> Result<(), StoreError> {
         if !self.lease.as_ref().is_some_and(|lease| lease.runs_out()) {
             return Ok(());
         }
         let ours = self.expect_ours().await;
         if ours.is_err()
-            && let Err(error) = self.store.remove(id).await
+            && let Err(error) = self.store.remove(id, &context.side_effect(Cause::Undone)).await
         {
             tracing::debug!(%error, "a session whose token was never handed out could not be ended, and will expire");
         }
@@ -90,6 +94,7 @@ mod tests {
 
     use super::super::tests::{alive, engine, lifetimes, login, presented};
     use super::*;
+    use crate::store::conformance::logout;
     use crate::store::redis::server::fresh_database;
     use crate::{Binding, RedisStore, SeenAt, SessionStore};
 
@@ -126,9 +131,9 @@ mod tests {
     async fn what_was_held_back_while_the_store_was_given_away_is_undone() {
         let Some((sessions, _)) = shared().await else { return };
         let adopted = |sessions: Sessions| async move {
-            sessions.end_everybody(None).await.unwrap();
+            sessions.end_everybody(None, &logout()).await.unwrap();
             sessions.store().reassign(THEIRS).await.unwrap();
-            assert_eq!(sessions.end_everybody(None).await.unwrap(), 0);
+            assert_eq!(sessions.end_everybody(None, &logout()).await.unwrap(), 0);
         };
         assert!(held_back(&sessions, adopted).issue(login("192.0.2.1")).await.is_err());
         assert_eq!(sessions.store().list(login("::1").subject.id).await.unwrap(), []);
@@ -146,6 +151,7 @@ mod tests {
                 name: None,
                 scopes: None,
                 origin: crate::Origin::default(),
+                request_id: None,
             };
             sessions.mint(&maker.session, presented(&maker.token), mint).await
         };

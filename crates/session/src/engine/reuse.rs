@@ -4,9 +4,14 @@ use std::sync::Arc;
 
 use super::tests::{S, alive, engine, login, presented};
 use super::*;
+use crate::store::conformance::logout;
 
 fn seen(ip: Option<&str>, agent: Option<&str>) -> SeenAt {
-    SeenAt { ip: ip.map(|ip| ip.parse().unwrap()), user_agent: agent.map(Arc::from) }
+    SeenAt {
+        ip: ip.map(|ip| ip.parse().unwrap()),
+        user_agent: agent.map(Arc::from),
+        request_id: None,
+    }
 }
 
 fn ann() -> SeenAt {
@@ -92,6 +97,7 @@ async fn a_mint_with_the_token_from_before_makes_nothing_and_ends_nothing() {
         name: None,
         scopes: None,
         origin: crate::Origin::default(),
+        request_id: None,
     };
     let refused = sessions.mint(&session, old, mint).await;
     assert!(matches!(refused, Err(SessionError::Dead(Dead::Unknown))), "{refused:?}");
@@ -127,7 +133,7 @@ async fn a_logout_ends_each_session_that_any_of_its_tokens_opens_or_opened() {
     let mistaken = Presented { digest: wrong, ..presented(&spared.token) };
     let tokens = [old, presented(&other.token), presented(&other.token), mistaken];
     let ended: Vec<Option<SessionId>> = sessions
-        .log_out(&tokens)
+        .log_out(&tokens, &logout())
         .await
         .into_iter()
         .map(|ended| ended.unwrap().map(|session| session.id))

@@ -8,6 +8,7 @@ use clock::ManualClock;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::store::conformance::logout;
 use crate::{MemoryStore, Origin, Subject};
 
 pub(super) const S: Duration = Duration::from_secs(1);
@@ -43,6 +44,7 @@ pub(super) fn login(ip: &str) -> Login {
         generation: 4,
         transport: Transport::Bearer,
         origin: Origin { ip: ip.parse().ok(), user_agent: Some("a".into()) },
+        request_id: None,
     }
 }
 
@@ -52,7 +54,8 @@ pub(super) fn presented(token: &Token) -> Presented {
 }
 
 fn mint(kind: Kind, ttl: Option<Duration>) -> Mint {
-    Mint { kind, ttl, name: None, scopes: None, origin: Origin::default() }
+    let (name, scopes, origin) = (None, None, Origin::default());
+    Mint { kind, ttl, name, scopes, origin, request_id: None }
 }
 
 pub(super) async fn alive(sessions: &Sessions, token: &Token) -> Option<Session> {
@@ -115,7 +118,9 @@ async fn a_minted_token_acts_as_its_maker_and_outlives_its_makers_logout() {
     assert_eq!(minted.session.generation, 4);
     assert_eq!(minted.session.login_age, 10 * S);
     assert_eq!(minted.session.expires_in, 3600 * S);
-    assert!(sessions.log_out(&[presented(&maker.token)]).await.remove(0).unwrap().is_some());
+    assert!(
+        sessions.log_out(&[presented(&maker.token)], &logout()).await.remove(0).unwrap().is_some()
+    );
     assert!(alive(&sessions, &minted.token).await.is_some());
 }
 
@@ -123,7 +128,7 @@ async fn a_minted_token_acts_as_its_maker_and_outlives_its_makers_logout() {
 async fn a_maker_that_ended_meanwhile_mints_nothing() {
     let (sessions, _) = engine(Binding::default());
     let maker = sessions.issue(login("192.0.2.1")).await.unwrap();
-    sessions.end_all(Uuid::from_u128(7), Ending::default()).await.unwrap();
+    sessions.end_all(Uuid::from_u128(7), Ending::default(), &logout()).await.unwrap();
     let minted =
         sessions.mint(&maker.session, presented(&maker.token), mint(Kind::Fixed, None)).await;
     assert!(matches!(minted, Err(SessionError::Dead(_))));
@@ -169,7 +174,7 @@ async fn a_rotated_session_keeps_its_id_and_its_old_token_is_dead() {
 }
 
 fn seen_at(ip: &str) -> SeenAt {
-    SeenAt { ip: ip.parse().ok(), user_agent: None }
+    SeenAt { ip: ip.parse().ok(), user_agent: None, request_id: None }
 }
 
 #[tokio::test]

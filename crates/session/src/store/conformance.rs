@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
 
 pub(crate) mod broken;
+pub(crate) mod events;
 mod fixture;
 pub(crate) mod insert;
 pub(crate) mod minting;
@@ -24,8 +25,8 @@ pub(crate) mod walking;
 use std::pin::Pin;
 
 pub(crate) use self::fixture::{
-    Client, Fixture, Held, batch, end_of, fresh_digest, fresh_id, held, look, someone, subject,
-    use_of,
+    Client, Fixture, Held, batch, end_of, fresh_digest, fresh_id, held, logout, look, someone,
+    subject, use_of,
 };
 
 /// Hands the list of all cases, by file, to the macro `$then`.
@@ -140,6 +141,21 @@ macro_rules! for_each_case {
                 a_sweep_spares_what_was_used_since
                 a_sweep_changes_no_answer_but_expired_to_unknown
                 a_store_answers_and_has_a_name
+            ]
+            events: [
+                a_session_that_is_opened_and_rotated_is_an_event_each
+                an_end_by_a_token_is_one_event_with_its_cause
+                a_removal_is_one_event_with_its_cause
+                the_last_use_of_a_single_use_session_is_its_event
+                what_ends_past_the_cap_says_so_and_not_who_opened_the_new_one
+                a_mint_that_is_undone_was_opened_and_ended
+                a_reuse_is_one_event
+                what_expired_is_one_event_when_it_is_found
+                what_changes_no_session_is_no_event
+                an_event_says_what_its_session_is_and_who_did_it
+                the_events_of_a_session_come_in_its_order_in_any_race
+                an_event_of_no_session_is_stored_among_the_others
+                a_reader_goes_on_where_it_was_and_made_up_positions_are_gone
             ]
             walking: [
                 a_walk_shows_every_live_session_and_only_looks

@@ -18,6 +18,7 @@ mod rows;
 mod schema;
 mod seeded;
 mod timeline;
+mod touch;
 mod writer;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clock::Clock;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use self::attempts::DurableAttempts;
@@ -42,14 +44,17 @@ use self::rows::Rows;
 use self::timeline::Timeline;
 use self::writer::Condition as WriterCondition;
 use super::memory::MemoryStore;
-use super::memory::journal::{Batch, Change};
-use super::memory::promises::Promises;
-use super::memory::touch::Touched;
+use super::memory::journal::Change;
+use super::memory::promises::{Operation, Promises};
 use super::{
-    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
-    ValueWrite, Values,
+    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, TouchContext,
+    ValueChange, ValueWrite, Values,
 };
-use crate::{ClientDigest, Cursor, NewSession, Page, Presented, SecretDigest, Session, SessionId};
+use crate::store::events::{EventRead, EventRetention, EventRing, ReadFrom};
+use crate::{
+    Cause, ClientDigest, Cursor, Event, EventContext, NewSession, Page, Presented, SecretDigest,
+    Session, SessionId,
+};
 
 /// Sessions in memory and in a file.
 #[derive(Clone)]
@@ -87,17 +92,22 @@ impl DurableStore {
         durability: Durability,
         clock: Arc<dyn Clock>,
         attempts: usize,
+        retention: EventRetention,
         observe: CommitObserver,
     ) -> Result<Opened, SessionFileError> {
         let mut file = SessionFile::open(path, durability).await?;
         let anchor = load::anchor(&mut file).await?;
         let timeline = Arc::new(Timeline::resume(Arc::clone(&clock), anchor.as_ref()));
-        let memory = Arc::new(MemoryStore::journaled(Arc::clone(&timeline) as Arc<dyn Clock>));
-        let found = load::sessions(&mut file, &memory, &clock).await?;
         let mut about = load::about(&mut file).await?;
+        let history = about.history.get_or_insert_with(new_history).clone();
+        let (last_event, events) = load::events(&mut file).await?;
+        let ring = EventRing::new(&history, retention);
+        ring.restore(last_event, events);
+        let time = Arc::clone(&timeline) as Arc<dyn Clock>;
+        let memory = Arc::new(MemoryStore::journaled(time, ring));
+        let found = load::sessions(&mut file, &memory, &clock, retention.limit).await?;
         let now_ms = i64::try_from(memory.moment().as_millis()).unwrap_or(i64::MAX);
         let addresses = load::addresses(&mut file, now_ms).await?;
-        let history = about.history.get_or_insert_with(new_history).clone();
         memory.changes().push(Change::Described(HISTORY, Some(history.clone())));
         // A file that cannot be written is found out now rather than by the first login.
         let written = file.commit(Rows::default().statements(), &timeline.anchor()).await;
@@ -129,35 +139,6 @@ impl DurableStore {
     /// Why there is none: something is there already, above all.
     pub async fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
         self.whereabouts.copy_to(target).await.map_err(StoreError)
-    }
-
-    /// Waits for what was promised, and presents again what had to wait for others.
-    async fn answer(&self, batch: &[Presented], first: Touched) -> Vec<Outcome> {
-        let mut outcomes = first.outcomes;
-        let (mut promised, mut waiting) = (first.promised, first.waiting);
-        loop {
-            for (at, written) in promised {
-                if let Err(error) = written.written().await {
-                    outcomes[at] = Err(error);
-                }
-            }
-            if waiting.is_empty() {
-                return outcomes;
-            }
-            for (_, written) in &waiting {
-                // Whatever became of it, the session can be judged again.
-                let _ = written.written().await;
-            }
-            let again: Vec<Presented> = waiting.iter().map(|(at, _)| batch[*at]).collect();
-            let next = self.memory.touch_all(&again);
-            let original = |(at, written): (usize, Arc<Batch>)| (waiting[at].0, written);
-            promised = next.promised.into_iter().map(original).collect();
-            let next_waiting = next.waiting.into_iter().map(original).collect();
-            for ((at, _), outcome) in waiting.iter().zip(next.outcomes) {
-                outcomes[*at] = outcome;
-            }
-            waiting = next_waiting;
-        }
     }
 
     /// Changes what the store knows of itself, and takes that back where it cannot be written.
@@ -198,23 +179,29 @@ macro_rules! once_written {
 
 #[async_trait]
 impl SessionStore for DurableStore {
-    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
-        let mut promises = Promises::default();
-        let insertion = self.memory.insert_within(new, cap, &mut promises);
-        let written = promises.written().await;
+    async fn insert(
+        &self,
+        new: &NewSession,
+        cap: usize,
+        context: &EventContext,
+    ) -> Result<Insertion, StoreError> {
+        let mut operation = Operation::new(context);
+        let insertion = self.memory.insert_within(new, cap, &mut operation);
+        let written = operation.promises.written().await;
         if written.is_err() && matches!(insertion, Insertion::Created { .. }) {
             // It may have been written before what it was to make room by was not.
-            self.memory.take(new.id, &mut Promises::default());
+            let undone = context.side_effect(Cause::Undone);
+            self.memory.take(new.id, &mut Operation::new(&undone));
         }
         written.map(|()| insertion)
     }
 
-    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
-        let touched = self.memory.touch_all(batch);
+    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
+        let touched = self.memory.touch_all(batch, context);
         if touched.promised.is_empty() && touched.waiting.is_empty() {
             return touched.outcomes;
         }
-        self.answer(batch, touched).await
+        self.answer(batch, context, touched).await
     }
 
     async fn rotate(
@@ -223,10 +210,13 @@ impl SessionStore for DurableStore {
         digest: SecretDigest,
         role: Option<usize>,
         client: ClientDigest,
+        context: &EventContext,
     ) -> Outcome {
         once_written!(
             promises,
-            self.memory.rotate_one(presented, digest, role, client, &mut promises)
+            promises.within(context, |operation| {
+                self.memory.rotate_one(presented, digest, role, client, operation)
+            })
         )
     }
 
@@ -235,30 +225,41 @@ impl SessionStore for DurableStore {
         presented: &Presented,
         client: ClientDigest,
         grace: Duration,
+        context: &EventContext,
     ) -> Result<Option<Session>, StoreError> {
-        once_written!(promises, self.memory.end_one_reused(presented, client, grace, &mut promises))
+        once_written!(
+            promises,
+            promises.within(context, |operation| {
+                self.memory.end_one_reused(presented, client, grace, operation)
+            })
+        )
     }
 
-    async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
-        let mut promises = Promises::default();
-        let was_live = self.memory.take(id, &mut promises);
-        promises.written().await.map(|()| was_live)
+    async fn remove(&self, id: SessionId, context: &EventContext) -> Result<bool, StoreError> {
+        let mut operation = Operation::new(context);
+        let was_live = self.memory.take(id, &mut operation);
+        operation.promises.written().await.map(|()| was_live)
     }
 
     async fn remove_subject(
         &self,
         subject: Uuid,
         ending: Ending,
+        context: &EventContext,
     ) -> Result<Vec<SessionId>, StoreError> {
-        let mut promises = Promises::default();
-        let ended = self.memory.end_of_subject(subject, ending, &mut promises).await;
-        promises.written().await.map(|()| ended)
+        let mut operation = Operation::new(context);
+        let ended = self.memory.end_of_subject(subject, ending, &mut operation).await;
+        operation.promises.written().await.map(|()| ended)
     }
 
-    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
-        let mut promises = Promises::default();
-        let taken = self.memory.take_many(ids, &mut promises).await;
-        match promises.written().await {
+    async fn remove_many(
+        &self,
+        ids: &[SessionId],
+        context: &EventContext,
+    ) -> Vec<Result<bool, StoreError>> {
+        let mut operation = Operation::new(context);
+        let taken = self.memory.take_many(ids, &mut operation).await;
+        match operation.promises.written().await {
             Ok(()) => taken,
             Err(error) => ids.iter().map(|_| Err(error.clone())).collect(),
         }
@@ -267,10 +268,11 @@ impl SessionStore for DurableStore {
     async fn remove_subjects(
         &self,
         endings: &[(Uuid, Ending)],
+        context: &EventContext,
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
-        let mut promises = Promises::default();
-        let ended = self.memory.end_subjects(endings, &mut promises).await;
-        promises.written().await.map(|()| ended)
+        let mut operation = Operation::new(context);
+        let ended = self.memory.end_subjects(endings, &mut operation).await;
+        operation.promises.written().await.map(|()| ended)
     }
 
     async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
@@ -309,6 +311,26 @@ impl SessionStore for DurableStore {
 
     async fn sweep(&self) -> Result<Swept, StoreError> {
         self.memory.sweep().await
+    }
+
+    async fn append_event(&self, event: Event) -> Result<(), StoreError> {
+        self.memory.record_event(event).written().await
+    }
+
+    async fn read_events(&self, from: ReadFrom<'_>, limit: usize) -> Result<EventRead, StoreError> {
+        self.memory.read_events(from, limit).await
+    }
+
+    fn event_signal(&self) -> watch::Receiver<u64> {
+        self.memory.event_signal()
+    }
+
+    async fn look_for_events(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn read_own_events(&self, from: ReadFrom<'_>, limit: usize) -> EventRead {
+        self.memory.read_own_events(from, limit)
     }
 
     fn outlives_process(&self) -> bool {

@@ -50,21 +50,26 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clock::Clock;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use self::journal::{Batch, Journal};
 use self::marks::Marks;
-use self::promises::Promises;
+use self::promises::{Operation, Promises};
 use self::quota::Quotas;
 use self::shard::Shard;
 use self::subjects::Subjects;
 use self::user_agents::UserAgents;
 use self::wall_clock::WallClock;
+use super::events::{EventRead, EventRetention, EventRing, ReadFrom, new_history};
 use super::{
-    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
-    ValueWrite, Values,
+    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, TouchContext,
+    ValueChange, ValueWrite, Values,
 };
-use crate::{ClientDigest, Cursor, NewSession, Page, Presented, SecretDigest, Session, SessionId};
+use crate::{
+    ClientDigest, Cursor, Event, EventContext, NewSession, Page, Presented, SecretDigest, Session,
+    SessionId,
+};
 
 const SHARDS: usize = 1024;
 /// How many sessions a sweep takes out before it lets other tasks run, where looking into a shard
@@ -84,6 +89,8 @@ pub struct MemoryStore {
     user_agents: UserAgents,
     quotas: Quotas,
     count: AtomicU64,
+    /// The events that may be read: those of changes that are written, where they are written.
+    pub(super) events: EventRing,
     written: Option<Written>,
 }
 
@@ -96,6 +103,15 @@ struct Written {
 impl MemoryStore {
     /// An empty store whose sessions live by `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::with_events(clock, EventRing::new(&new_history(), EventRetention::default()))
+    }
+
+    /// The same, with its events stored like this.
+    pub fn retaining(clock: Arc<dyn Clock>, retention: EventRetention) -> Self {
+        Self::with_events(clock, EventRing::new(&new_history(), retention))
+    }
+
+    fn with_events(clock: Arc<dyn Clock>, events: EventRing) -> Self {
         let wall_clock = WallClock::new(clock);
         let now = wall_clock.moment();
         Self {
@@ -105,14 +121,15 @@ impl MemoryStore {
             user_agents: UserAgents::new(),
             quotas: Quotas::new(),
             count: AtomicU64::new(0),
+            events,
             written: None,
         }
     }
 
     /// The same, which puts every change into its [`Journal`].
-    pub(crate) fn journaled(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn journaled(clock: Arc<dyn Clock>, events: EventRing) -> Self {
         let written = Written { journal: Journal::default(), marks: Marks::default() };
-        Self { written: Some(written), ..Self::new(clock) }
+        Self { written: Some(written), ..Self::with_events(clock, events) }
     }
 
     /// Ends what `ending` means of a subject's sessions; those that were live.
@@ -124,12 +141,12 @@ impl MemoryStore {
         &self,
         subject: Uuid,
         ending: Ending,
-        promises: &mut Promises,
+        operation: &mut Operation<'_>,
     ) -> Vec<SessionId> {
         let mut ended = Vec::new();
         for keys in self.subjects.keys(subject).chunks(KEYS_IN_A_ROW) {
             let ids = keys.iter().flat_map(|key| self.ids(*key));
-            ended.extend(ids.filter(|id| self.end(subject, ending, *id, promises)));
+            ended.extend(ids.filter(|id| self.end(subject, ending, *id, operation)));
             yield_after(keys.len(), KEYS_IN_A_ROW).await;
         }
         ended
@@ -142,12 +159,17 @@ impl MemoryStore {
 
 #[async_trait]
 impl SessionStore for MemoryStore {
-    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
-        Ok(self.insert_within(new, cap, &mut Promises::default()))
+    async fn insert(
+        &self,
+        new: &NewSession,
+        cap: usize,
+        context: &EventContext,
+    ) -> Result<Insertion, StoreError> {
+        Ok(self.insert_within(new, cap, &mut Operation::new(context)))
     }
 
-    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
-        self.touch_all(batch).outcomes
+    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
+        self.touch_all(batch, context).outcomes
     }
 
     async fn rotate(
@@ -156,8 +178,9 @@ impl SessionStore for MemoryStore {
         digest: SecretDigest,
         role: Option<usize>,
         client: ClientDigest,
+        context: &EventContext,
     ) -> Outcome {
-        self.rotate_one(presented, digest, role, client, &mut Promises::default())
+        self.rotate_one(presented, digest, role, client, &mut Operation::new(context))
             .map_err(|batch| unwritten(&batch))
     }
 
@@ -166,32 +189,39 @@ impl SessionStore for MemoryStore {
         presented: &Presented,
         client: ClientDigest,
         grace: Duration,
+        context: &EventContext,
     ) -> Result<Option<Session>, StoreError> {
-        self.end_one_reused(presented, client, grace, &mut Promises::default())
+        self.end_one_reused(presented, client, grace, &mut Operation::new(context))
             .map_err(|batch| unwritten(&batch))
     }
 
-    async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
-        Ok(self.take(id, &mut Promises::default()))
+    async fn remove(&self, id: SessionId, context: &EventContext) -> Result<bool, StoreError> {
+        Ok(self.take(id, &mut Operation::new(context)))
     }
 
     async fn remove_subject(
         &self,
         subject: Uuid,
         ending: Ending,
+        context: &EventContext,
     ) -> Result<Vec<SessionId>, StoreError> {
-        Ok(self.end_of_subject(subject, ending, &mut Promises::default()).await)
+        Ok(self.end_of_subject(subject, ending, &mut Operation::new(context)).await)
     }
 
-    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
-        self.take_many(ids, &mut Promises::default()).await
+    async fn remove_many(
+        &self,
+        ids: &[SessionId],
+        context: &EventContext,
+    ) -> Vec<Result<bool, StoreError>> {
+        self.take_many(ids, &mut Operation::new(context)).await
     }
 
     async fn remove_subjects(
         &self,
         endings: &[(Uuid, Ending)],
+        context: &EventContext,
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
-        Ok(self.end_subjects(endings, &mut Promises::default()).await)
+        Ok(self.end_subjects(endings, &mut Operation::new(context)).await)
     }
 
     async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
@@ -247,6 +277,27 @@ impl SessionStore for MemoryStore {
             }
         }
         Ok(swept)
+    }
+
+    async fn append_event(&self, event: Event) -> Result<(), StoreError> {
+        self.events.push_all([Event { at_ms: self.wall_clock.now().date(), ..event }]);
+        Ok(())
+    }
+
+    async fn read_events(&self, from: ReadFrom<'_>, limit: usize) -> Result<EventRead, StoreError> {
+        Ok(self.events.read(from, limit))
+    }
+
+    fn event_signal(&self) -> watch::Receiver<u64> {
+        self.events.signal()
+    }
+
+    async fn look_for_events(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn read_own_events(&self, from: ReadFrom<'_>, limit: usize) -> EventRead {
+        self.events.read(from, limit)
     }
 
     fn outlives_process(&self) -> bool {

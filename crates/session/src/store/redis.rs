@@ -9,12 +9,14 @@
 
 mod count;
 mod database;
+mod events;
 mod index;
 mod key;
 mod record;
 mod reply;
 mod scan;
 mod scripts;
+mod touch;
 
 #[cfg(test)]
 mod batched;
@@ -38,19 +40,23 @@ mod versions;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use redis::Value;
+use tokio::sync::{Mutex as AsyncMutex, watch};
 use uuid::Uuid;
 
+use self::events::CachedPage;
 use self::key::Key;
-use self::scripts::{CREATE, END_REUSED, REMOVE, ROTATE, TOUCH, VALUES, WRITE_VALUE};
+use self::scripts::{CREATE, END_REUSED, ROTATE, VALUES, WRITE_VALUE};
+use super::events::{EventRead, EventRetention, EventRing, ReadFrom, new_history};
 use super::{
-    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, ValueChange,
-    ValueWrite, Values,
+    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, TouchContext,
+    ValueChange, ValueWrite, Values,
 };
-use crate::redis_connection::{RedisConnection, Reply, ScriptReply, ScriptRequest};
+use crate::redis_connection::{RedisConnection, Reply, ScriptRequest};
 use crate::{
-    ClientDigest, Cursor, Dead, Intent, Kind, NewSession, Page, Presented, SecretDigest, Session,
-    SessionId, VALUES_LIMIT, Verdict,
+    Cause, ClientDigest, Cursor, Dead, Event, EventContext, EventKind, Intent, NewSession, Page,
+    Presented, SecretDigest, Session, SessionId, VALUES_LIMIT, Verdict,
 };
 
 /// What the key of a session begins with.
@@ -59,54 +65,92 @@ const SESSION: &[u8; 8] = b"session:";
 /// Sessions in Redis.
 pub struct RedisStore {
     connection: RedisConnection,
+    retention: EventRetention,
+    /// The events of this process, for its log.
+    made_here: EventRing,
+    /// Changes when there may be more events.
+    newest_event: watch::Sender<u64>,
+    /// The number of the latest event, as the server replied.
+    latest_seen: Mutex<Option<Value>>,
+    cached_page: AsyncMutex<Option<CachedPage>>,
 }
+
+/// How many of its own events a process has for its log.
+const OWN_EVENTS: usize = 10_000;
 
 impl RedisStore {
     /// A store there.
-    pub const fn new(connection: RedisConnection) -> Self {
-        Self { connection }
+    pub fn new(connection: RedisConnection) -> Self {
+        Self::retaining(connection, EventRetention::default())
+    }
+
+    /// The same, with events stored like this.
+    pub fn retaining(connection: RedisConnection, retention: EventRetention) -> Self {
+        let own = EventRetention { limit: OWN_EVENTS, ..retention };
+        Self {
+            connection,
+            retention,
+            made_here: EventRing::new(&new_history(), own),
+            newest_event: watch::Sender::new(0),
+            latest_seen: Mutex::default(),
+            cached_page: AsyncMutex::default(),
+        }
+    }
+
+    /// The verdict in a reply, whose event is reported where it was changed.
+    fn verdict(
+        &self,
+        kind: EventKind,
+        id: SessionId,
+        reply: Reply,
+        context: &EventContext,
+    ) -> Outcome {
+        Ok(match reply::state(&reply?)? {
+            Ok((now, bytes)) => {
+                let session = record::decode(id, bytes, now).ok_or_else(reply::unreadable)?;
+                self.reported(kind, &session, context, now);
+                Verdict::Alive(session)
+            }
+            Err(dead) => Verdict::Dead(dead),
+        })
+    }
+
+    /// Reports the end of a session whose record was replied.
+    fn report_end(
+        &self,
+        id: SessionId,
+        reply: &Value,
+        context: &EventContext,
+    ) -> Result<(), StoreError> {
+        if let Ok((now, bytes)) = reply::state(reply)?
+            && let Some(session) = record::decode(id, bytes, now)
+        {
+            self.reported(EventKind::SessionEnded, &session, context, now);
+        }
+        Ok(())
     }
 
     /// Undoes a session that was created, and returns why, if its maker does not live. It was not
     /// settled yet: it has ended no other, and no cap has counted it.
-    async fn undo_unless_maker_lives(&self, new: &NewSession) -> Result<Option<Dead>, StoreError> {
+    async fn undo_unless_maker_lives(
+        &self,
+        new: &NewSession,
+        context: &EventContext,
+    ) -> Result<Option<Dead>, StoreError> {
         let Some(maker) = new.maker else {
             return Ok(None);
         };
         // Before the look: who ends the maker after it must find the new one.
         self.enter_made(new).await?;
         let look = Presented { intent: Intent::Look, ..maker };
-        let refused = match self.touch(&[look]).await.pop() {
+        let refused = match self.touch(&[look], TouchContext::default()).await.pop() {
             Some(Ok(Verdict::Alive(_))) => return Ok(None),
             Some(Ok(Verdict::Dead(dead))) => Ok(Some(dead)),
             Some(Err(error)) => Err(error),
             None => Err(reply::unreadable()),
         };
-        self.remove(new.id).await?;
+        self.remove(new.id, &context.side_effect(Cause::Undone)).await?;
         refused
-    }
-
-    /// Where replicas are waited for, what is reported as over must be over there as well: a
-    /// single-use token that was used up could be used once more after a failover, and a logout
-    /// that failed for want of a replica would succeed when it is tried again, because the token
-    /// is dead by then.
-    async fn confirm_endings(&self, batch: &[Presented], outcomes: &mut [Outcome]) {
-        if !self.connection.waits_for_replica() {
-            return;
-        }
-        let reports_end = |at: &usize| match (batch[*at].intent, &outcomes[*at]) {
-            (Intent::Use, Ok(Verdict::Alive(session))) => session.kind == Kind::SingleUse,
-            (Intent::Look, Ok(Verdict::Dead(_))) | (Intent::End, Ok(_)) => true,
-            _ => false,
-        };
-        let ended: Vec<usize> = (0..batch.len().min(outcomes.len())).filter(reports_end).collect();
-        let request = |at: &usize| ScriptRequest::command("EXISTS", &session_key(batch[*at].id));
-        let requests: Vec<ScriptRequest> = ended.iter().map(request).collect();
-        for (at, reply) in ended.into_iter().zip(self.connection.run_durably(&requests).await) {
-            if let Err(error) = reply {
-                outcomes[at] = Err(error);
-            }
-        }
     }
 }
 
@@ -115,36 +159,32 @@ impl SessionStore for RedisStore {
     /// # Cancel safety
     ///
     /// Cancelled, it may have created a session whose token no client has.
-    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
+    async fn insert(
+        &self,
+        new: &NewSession,
+        cap: usize,
+        context: &EventContext,
+    ) -> Result<Insertion, StoreError> {
         let bytes = record::encode(new)
             .ok_or_else(|| StoreError("session is too large to be stored".to_owned()))?;
         self.enter(new).await?;
-        let request = ScriptRequest::on(&CREATE, &session_key(new.id)).arg(bytes);
+        let request = self.reporting(&CREATE, new.id).arg(bytes);
+        let request = self.with_event(request, EventKind::SessionIssued, new.id, context);
         let answer = self.connection.run_one(request).await?;
         let Ok((now, bytes)) = reply::state(&answer)? else {
             return Ok(Insertion::Taken);
         };
         let session = record::decode(new.id, bytes, now).ok_or_else(reply::unreadable)?;
-        if let Some(dead) = self.undo_unless_maker_lives(new).await? {
+        self.reported(EventKind::SessionIssued, &session, context, now);
+        if let Some(dead) = self.undo_unless_maker_lives(new, context).await? {
             return Ok(Insertion::Refused(dead));
         }
-        let ended = self.settle(new, cap).await?;
+        let ended = self.settle(new, cap, context).await?;
         Ok(Insertion::Created { session, ended })
     }
 
-    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
-        if batch.is_empty() {
-            return Vec::new();
-        }
-        let mut requests = self.connection.batch(&TOUCH);
-        for presented in batch {
-            requests.push(&session_key(presented.id), &touch_argument(presented));
-        }
-        let replies = self.connection.run_batch(requests).await.into_iter();
-        let mut outcomes: Vec<Outcome> =
-            batch.iter().zip(replies).map(|(presented, reply)| touched(presented, reply)).collect();
-        self.confirm_endings(batch, &mut outcomes).await;
-        outcomes
+    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
+        self.touch_all(batch, context).await
     }
 
     async fn rotate(
@@ -153,16 +193,19 @@ impl SessionStore for RedisStore {
         digest: SecretDigest,
         role: Option<usize>,
         client: ClientDigest,
+        context: &EventContext,
     ) -> Outcome {
         let role: Vec<u8> = role.map(record::role_byte).into_iter().collect();
-        let request = ScriptRequest::on(&ROTATE, &session_key(presented.id))
+        let request = self
+            .reporting(&ROTATE, presented.id)
             .arg(&record::stored_digest(&presented.digest))
             .arg(&record::stored_digest(&digest))
             .arg(role)
             .arg(&client.to_bytes());
+        let request = self.with_event(request, EventKind::SessionRotated, presented.id, context);
         // The old secret must not come back with an old copy of the record.
-        let answer = self.connection.run_one_durably(request).await;
-        verdict(presented.id, answer)
+        let reply = self.connection.run_one_durably(request).await;
+        self.verdict(EventKind::SessionRotated, presented.id, reply, context)
     }
 
     async fn end_reused(
@@ -170,22 +213,24 @@ impl SessionStore for RedisStore {
         presented: &Presented,
         client: ClientDigest,
         grace: Duration,
+        context: &EventContext,
     ) -> Result<Option<Session>, StoreError> {
-        let request = ScriptRequest::on(&END_REUSED, &session_key(presented.id))
+        let request = self
+            .reporting(&END_REUSED, presented.id)
             .arg(&record::stored_digest(&presented.digest))
             .arg(&client.to_bytes())
             .arg(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
-        let answer = self.connection.run_one_durably(request).await;
-        Ok(match verdict(presented.id, answer)? {
+        let request = self.with_event(request, EventKind::SessionEnded, presented.id, context);
+        let reply = self.connection.run_one_durably(request).await;
+        Ok(match self.verdict(EventKind::SessionEnded, presented.id, reply, context)? {
             Verdict::Alive(session) => Some(session),
             Verdict::Dead(_) => None,
         })
     }
 
-    async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
-        let request = ScriptRequest::on(&REMOVE, &session_key(id));
-        let answer = self.connection.run_one_durably(request).await?;
-        Ok(reply::number(&answer)? == 1)
+    async fn remove(&self, id: SessionId, context: &EventContext) -> Result<bool, StoreError> {
+        let reply = self.connection.run_one_durably(self.removal(id, context)).await;
+        self.removed(id, reply, context)
     }
 
     /// # Cancel safety
@@ -195,12 +240,17 @@ impl SessionStore for RedisStore {
         &self,
         subject: Uuid,
         ending: Ending,
+        context: &EventContext,
     ) -> Result<Vec<SessionId>, StoreError> {
-        self.end_all(subject, ending).await
+        self.end_all(subject, ending, context).await
     }
 
-    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
-        self.end_ids(ids).await
+    async fn remove_many(
+        &self,
+        ids: &[SessionId],
+        context: &EventContext,
+    ) -> Vec<Result<bool, StoreError>> {
+        self.end_ids(ids, context).await
     }
 
     /// # Cancel safety
@@ -209,8 +259,9 @@ impl SessionStore for RedisStore {
     async fn remove_subjects(
         &self,
         endings: &[(Uuid, Ending)],
+        context: &EventContext,
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
-        self.end_subjects(endings).await
+        self.end_subjects(endings, context).await
     }
 
     async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
@@ -264,6 +315,26 @@ impl SessionStore for RedisStore {
         self.connection.reconnect().await.map(|()| Swept::default())
     }
 
+    async fn append_event(&self, event: Event) -> Result<(), StoreError> {
+        self.append(event).await
+    }
+
+    async fn read_events(&self, from: ReadFrom<'_>, limit: usize) -> Result<EventRead, StoreError> {
+        self.read_stream(from, limit).await
+    }
+
+    fn event_signal(&self) -> watch::Receiver<u64> {
+        self.newest_event.subscribe()
+    }
+
+    async fn look_for_events(&self) -> Result<(), StoreError> {
+        self.look_for_others().await
+    }
+
+    fn read_own_events(&self, from: ReadFrom<'_>, limit: usize) -> EventRead {
+        self.made_here.read(from, limit)
+    }
+
     fn outlives_process(&self) -> bool {
         true
     }
@@ -309,31 +380,6 @@ fn session_key(id: SessionId) -> Key {
     key::key(*SESSION, id.uuid())
 }
 
-/// The argument of the script for one use or look.
-fn touch_argument(presented: &Presented) -> [u8; 17] {
-    let mut argument = [0; 17];
-    argument[..16].copy_from_slice(&record::stored_digest(&presented.digest));
-    argument[16] = match presented.intent {
-        Intent::Use => 0,
-        Intent::Look => 1,
-        Intent::End => 2,
-    };
-    argument
-}
-
-fn touched(presented: &Presented, reply: Result<ScriptReply, StoreError>) -> Outcome {
-    let reply = reply?;
-    let (now, id) = (reply.now_ms(), presented.id);
-    let session = match (reply.content(), presented.intent) {
-        ([0], _) => return Ok(Verdict::Dead(Dead::Unknown)),
-        ([1], _) => return Ok(Verdict::Dead(Dead::Expired)),
-        ([3], _) => return Ok(Verdict::Dead(Dead::Replaced)),
-        (record, Intent::Use) => record::decode_used(id, record, now),
-        (record, Intent::Look | Intent::End) => record::decode(id, record, now),
-    };
-    session.map(Verdict::Alive).ok_or_else(reply::unreadable)
-}
-
 fn write(request: ScriptRequest, change: &ValueChange, condition: Condition) -> ScriptRequest {
     let request = match change {
         ValueChange::Put(text) => request.arg("put").arg(&**text),
@@ -347,13 +393,4 @@ fn write(request: ScriptRequest, change: &ValueChange, condition: Condition) -> 
     };
     let request = request.arg(condition).arg(VALUES_LIMIT);
     versions.into_iter().fold(request, ScriptRequest::arg)
-}
-
-fn verdict(id: SessionId, answer: Reply) -> Outcome {
-    Ok(match reply::state(&answer?)? {
-        Ok((now, bytes)) => {
-            Verdict::Alive(record::decode(id, bytes, now).ok_or_else(reply::unreadable)?)
-        }
-        Err(dead) => Verdict::Dead(dead),
-    })
 }

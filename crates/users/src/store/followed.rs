@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::row::{ending, id, parse_id};
 use crate::{Generation, SessionEnding};
 
-const ENDINGS: &str = "SELECT seq, user_id, generation, kept_session FROM session_endings \
+const ENDINGS: &str = "SELECT seq, user_id, generation, kept_session, cause FROM session_endings \
      WHERE seq >= $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
 /// To be followed by a placeholder for each of them.
 const GENERATIONS: &str = "SELECT id, generation FROM users WHERE id IN";

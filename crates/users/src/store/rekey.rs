@@ -8,8 +8,8 @@ use sqlx::Row;
 
 use super::key_of;
 use super::row::{append_ending, search_key, user};
-use crate::User;
 use crate::rules::trimmed;
+use crate::{EndingCause, User};
 
 /// What keys and search keys are made by; 1 was trimmed and lower-cased. INVARIANT: raised with
 /// every change of what [`fold_name`](crate::fold_name) makes of a name, a new version of Unicode
@@ -145,7 +145,8 @@ async fn write(connection: &mut AnyConnection, change: &Change) -> sqlx::Result<
         .bind(user.generation);
     query.execute(&mut *connection).await?;
     if *name != user.email {
-        append_ending(connection, user.id, user.generation, None).await?;
+        let cause = EndingCause::EmailChanged;
+        append_ending(connection, user.id, user.generation, None, cause).await?;
     }
     Ok(())
 }

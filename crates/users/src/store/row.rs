@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{MAX_STORED_ENDINGS, Record, key_of};
 use crate::casefold::casefold;
-use crate::{ADMIN, Generation, SessionEnding, User};
+use crate::{ADMIN, EndingCause, Generation, SessionEnding, User};
 
 const INSERT: &str = "INSERT INTO users (id, email, email_key, search_key, first_name, last_name, \
      roles, is_admin, disabled, demo, service, password_hash, generation, created_at_ms, updated_at_ms, \
@@ -24,8 +24,8 @@ const UPDATE: &str = "UPDATE users SET search_key = $2, first_name = $3, last_na
      roles = $5, is_admin = $6, disabled = $7, generation = $8, updated_at_ms = $9, \
      email_verified = $10 WHERE id = $1";
 const SET_NAME: &str = "UPDATE users SET email = $2, email_key = $3 WHERE id = $1";
-const INSERT_ENDING: &str = "INSERT INTO session_endings (user_id, generation, kept_session) \
-     VALUES ($1, $2, $3) RETURNING seq";
+const INSERT_ENDING: &str = "INSERT INTO session_endings (user_id, generation, kept_session, \
+     cause) VALUES ($1, $2, $3, $4) RETURNING seq";
 const FORGET_ENDINGS: &str = "DELETE FROM session_endings WHERE seq <= $1";
 
 pub(super) async fn insert(connection: &mut AnyConnection, record: &Record) -> sqlx::Result<bool> {
@@ -75,10 +75,11 @@ pub(super) async fn append_ending(
     id: Uuid,
     generation: Generation,
     spared_session: Option<Uuid>,
+    cause: EndingCause,
 ) -> sqlx::Result<()> {
     let query = sqlx::query_scalar(INSERT_ENDING).bind(id.to_string()).bind(generation);
-    let seq: i64 =
-        query.bind(spared_session.map(|id| id.to_string())).fetch_one(&mut *connection).await?;
+    let query = query.bind(spared_session.map(|id| id.to_string())).bind(cause.as_str());
+    let seq: i64 = query.fetch_one(&mut *connection).await?;
     sqlx::query(FORGET_ENDINGS).bind(seq - MAX_STORED_ENDINGS).execute(connection).await.map(|_| ())
 }
 
@@ -138,6 +139,7 @@ pub(super) fn ending(row: &AnyRow) -> sqlx::Result<SessionEnding> {
         user_id: id(row, "user_id")?,
         generation: row.try_get("generation")?,
         spared_session: spared.as_deref().map(parse_id).transpose()?,
+        cause: row.try_get::<Option<String>, _>("cause")?.as_deref().and_then(EndingCause::parse),
     })
 }
 

@@ -12,7 +12,9 @@ use super::fault::limited;
 use super::row::{append_ending, by_id, by_key, by_spelling, insert, like, set_name, update, user};
 use super::{NewPassword, Occasion, Page, Record, UserStore, followed, mail};
 use crate::user::change;
-use crate::{ADMIN, Generation, SessionEnding, Updated, User, UserChanges, UsersError};
+use crate::{
+    ADMIN, EndingCause, Generation, SessionEnding, Updated, User, UserChanges, UsersError,
+};
 
 const LIST: &str = "SELECT id, email, first_name, last_name, roles, disabled, demo, service, generation, \
      created_at_ms, updated_at_ms, email_verified FROM users \
@@ -144,7 +146,8 @@ impl SqlStore {
             query.bind(new.hash.clone()).execute(&mut **transaction).await?;
         }
         if ends_sessions {
-            append_ending(transaction, id, user.generation, spared_session).await?;
+            let cause = cause(&before.user, &user, password.is_some(), occasion);
+            append_ending(transaction, id, user.generation, spared_session, cause).await?;
             mail::end_tickets(transaction, id, occasion.now_ms).await?;
         }
         Ok(Ok(Updated { user, ends_sessions }))
@@ -282,7 +285,7 @@ impl UserStore for SqlStore {
             }
             let generation = record.user.generation + 1;
             sqlx::query(DELETE).bind(id.to_string()).execute(&mut *transaction).await?;
-            append_ending(&mut transaction, id, generation, None).await?;
+            append_ending(&mut transaction, id, generation, None, EndingCause::UserDeleted).await?;
             mail::forget_user(&mut transaction, id, occasion.now_ms).await?;
             transaction.commit().await?;
             Ok(Ok(generation))
@@ -316,6 +319,21 @@ impl UserStore for SqlStore {
 
     async fn close(&self) {
         let _too_late = tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await;
+    }
+}
+
+/// Why a change ends the user's sessions.
+fn cause(before: &User, after: &User, has_password: bool, occasion: Occasion) -> EndingCause {
+    if has_password {
+        EndingCause::PasswordChanged
+    } else if after.email != before.email {
+        EndingCause::EmailChanged
+    } else if !after.disabled || before.disabled {
+        EndingCause::RolesChanged
+    } else if after.demo && !occasion.demo {
+        EndingCause::DemoOff
+    } else {
+        EndingCause::UserDisabled
     }
 }
 

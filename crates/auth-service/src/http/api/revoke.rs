@@ -9,13 +9,13 @@ use serde::Deserialize;
 use session::{Intent, Presented, Token};
 use utoipa::ToSchema;
 
-use crate::audit::Cause;
 use crate::http::app::App;
 use crate::http::error::ApiError;
 use crate::http::extract::body::Form;
 use crate::http::openapi::FormProblems;
 use crate::operations::client::Client;
 use crate::operations::logout::log_out;
+use session::Cause;
 
 /// A token to revoke.
 #[derive(Deserialize, ToSchema)]

@@ -104,10 +104,12 @@ impl ToSchema for ValidateAnswer<'_> {
 async fn ask(app: &App, request: &ValidateItems<'_>) -> Result<Vec<Option<Outcome>>, ApiError> {
     let default_seen = seen_at(request.client())?;
     let questions = request.items().iter().map(|item| {
-        let seen = match &item.client {
+        let mut seen = match &item.client {
             Some(client) => seen_at(Some(client))?,
             None => default_seen.clone(),
         };
+        let request_id = request.request_id(item);
+        seen.request_id = request_id.filter(|id| is_request_id(id.as_bytes())).map(Into::into);
         let intent = if request.touches(item) { Intent::Use } else { Intent::Look };
         Ok::<_, ApiError>(Question { token: &item.token, intent, seen })
     });
@@ -158,6 +160,7 @@ pub(super) fn seen_at(client: Option<&Client>) -> Result<SeenAt, ApiError> {
     Ok(SeenAt {
         ip: ip.transpose()?,
         user_agent: client.user_agent.as_deref().map(|agent| cut_user_agent(agent).into()),
+        request_id: None,
     })
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use auth_http::client_address::user_agent;
 use axum::extract::{ConnectInfo, FromRef, FromRequestParts};
 use axum::http::request::Parts;
+use server_runtime::RequestId;
 use session::SeenAt;
 
 use crate::http::app::App;
@@ -17,7 +18,8 @@ use crate::operations::client::Client;
 pub(crate) fn client_of(parts: &Parts, addresses: &ClientAddresses) -> Client {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let ip = peer.map(|peer| addresses.find(peer, &parts.headers));
-    Client { ip, user_agent: user_agent(&parts.headers).as_ref().into() }
+    let request_id = parts.extensions.get::<RequestId>().map(|id| id.as_str().into());
+    Client { ip, user_agent: user_agent(&parts.headers).as_ref().into(), request_id }
 }
 
 /// The client on whose behalf a proxy asks: its address is known only where the proxy is trusted to

@@ -70,6 +70,7 @@ mod tests {
             user_id: Uuid::from_u128(9),
             generation: 3,
             spared_session: None,
+            cause: None,
         };
         Position::of(ending, history.map(str::to_owned))
     }

@@ -4,7 +4,8 @@ use super::*;
 
 fn ending(seq: i64, user: u128, generation: i64, spared: Option<u128>) -> SessionEnding {
     let user_id = Uuid::from_u128(user);
-    SessionEnding { seq, user_id, generation, spared_session: spared.map(Uuid::from_u128) }
+    let spared_session = spared.map(Uuid::from_u128);
+    SessionEnding { seq, user_id, generation, spared_session, cause: None }
 }
 
 #[test]
@@ -18,7 +19,7 @@ fn of_each_user_the_newest_ending_counts_in_its_order_with_what_it_kept() {
     let orders = newest_by_user(&newest_first);
     let orders: Vec<_> = orders
         .iter()
-        .map(|(user, ending)| {
+        .map(|(user, ending, _)| {
             let keep = ending.keep.map(|id| id.uuid().as_u128());
             (user.as_u128(), ending.below_generation, keep)
         })

@@ -4,7 +4,7 @@
 //! what they answer nor how long they take depends on it: the sender decides. Past a limit the answer
 //! is the same, and nothing is written.
 
-use session::{Dead, Ending};
+use session::{Cause, Dead, Ending};
 use users::{NewUser, User};
 use uuid::Uuid;
 
@@ -90,7 +90,8 @@ async fn give_address(
     audit::user_changed(&updated.user, caller);
     if updated.ends_sessions {
         let below_generation = Some(updated.user.generation);
-        domain.sessions.end_all(id, Ending { below_generation, keep: None }).await?;
+        let ending = Ending { below_generation, keep: None };
+        domain.sessions.end_all(id, ending, &caller.context(Cause::EmailChanged)).await?;
     }
     Ok(updated.user)
 }

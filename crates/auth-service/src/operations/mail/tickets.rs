@@ -1,6 +1,6 @@
 //! What a mail's ticket does, once: another password, an account, another address.
 
-use session::Ending;
+use session::{Cause, Ending, EventContext};
 use users::{Password, Ticket, TicketPurpose, UsersError};
 
 use super::mail_of;
@@ -30,7 +30,8 @@ pub(crate) async fn reset(
     let user = users.reset_password(prepared).await?;
     audit::password_reset(user.id, client);
     let ending = Ending { below_generation: Some(user.generation), keep: None };
-    domain.sessions.end_all(user.id, ending).await?;
+    let context = EventContext::of_client(Cause::PasswordChanged, client.seen_at());
+    domain.sessions.end_all(user.id, ending, &context).await?;
     Ok(())
 }
 
@@ -78,6 +79,7 @@ async fn verify_address(domain: &Domain, ticket: &Ticket, client: &Client) -> Re
     audit::address_changed(&user, client);
     let keep = spared.map(Into::into);
     let ending = Ending { below_generation: Some(user.generation), keep };
-    domain.sessions.end_all(user.id, ending).await?;
+    let context = EventContext::of_client(Cause::EmailChanged, client.seen_at());
+    domain.sessions.end_all(user.id, ending, &context).await?;
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(super) fn throttle(rates: AttemptRates) -> (Arc<Throttle>, ManualClock) {
 }
 
 fn client(ip: &str) -> Client {
-    Client { ip: Some(ip.parse().unwrap()), user_agent: "".into() }
+    Client { ip: Some(ip.parse().unwrap()), user_agent: "".into(), request_id: None }
 }
 
 /// An address of its own for each number.

@@ -8,13 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use clock::{Clock as _, ManualClock};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{Fixture, failures};
+use crate::store::conformance::logout;
 use crate::{
-    ClientDigest, Condition, Cursor, Ending, Insertion, Intent, MemoryStore, NewSession, Outcome,
-    Page, Presented, SecretDigest, Session, SessionId, SessionStore, StoreError, Swept,
-    ValueChange, ValueWrite, Values, Verdict,
+    ClientDigest, Condition, Cursor, Ending, Event, EventContext, EventRead, Insertion, Intent,
+    MemoryStore, NewSession, Outcome, Page, Presented, ReadFrom, SecretDigest, Session, SessionId,
+    SessionStore, StoreError, Swept, TouchContext, ValueChange, ValueWrite, Values, Verdict,
 };
 
 /// What is wrong with a store.
@@ -31,6 +33,8 @@ enum Fault {
     LooksAtTheMakerLast,
     /// It looks whether a token is live, and then removes the session by its id.
     LooksBeforeItEnds,
+    /// It reports a removal once more.
+    ReportsTwice,
     /// Its first sweep fails.
     FailsToSweep,
 }
@@ -65,36 +69,36 @@ impl Broken {
 
     async fn touch_one(&self, presented: Presented) -> Outcome {
         let look = Presented { intent: Intent::Look, ..presented };
-        let loaded = self.inner.touch(&[look]).await.remove(0)?;
+        let loaded = self.inner.touch(&[look], TouchContext::default()).await.remove(0)?;
         if matches!(loaded, Verdict::Alive(_)) && presented.intent == Intent::Use {
             tokio::task::yield_now().await;
             let copy = self.copies.lock().get(&presented.id).cloned();
             if let Some(copy) = copy {
-                self.inner.insert(&copy, 0).await?;
+                self.inner.insert(&copy, 0, &logout()).await?;
             }
         }
-        self.inner.touch(&[presented]).await.remove(0)
+        self.inner.touch(&[presented], TouchContext::default()).await.remove(0)
     }
 
     async fn look_and_remove(&self, presented: Presented) -> Outcome {
         let look = Presented { intent: Intent::Look, ..presented };
-        let found = self.inner.touch(&[look]).await.remove(0)?;
+        let found = self.inner.touch(&[look], TouchContext::default()).await.remove(0)?;
         tokio::task::yield_now().await;
         if let Verdict::Alive(session) = &found {
-            self.inner.remove(session.id).await?;
+            self.inner.remove(session.id, &logout()).await?;
         }
         Ok(found)
     }
 
     async fn insert_and_look(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
         let orphan = NewSession { maker: None, ..new.clone() };
-        let created = self.inner.insert(&orphan, cap).await?;
+        let created = self.inner.insert(&orphan, cap, &logout()).await?;
         let Some(maker) = new.maker else { return Ok(created) };
         let look = Presented { intent: Intent::Look, ..maker };
-        match self.inner.touch(&[look]).await.remove(0)? {
+        match self.inner.touch(&[look], TouchContext::default()).await.remove(0)? {
             Verdict::Alive(_) => Ok(created),
             Verdict::Dead(dead) => {
-                self.inner.remove(new.id).await?;
+                self.inner.remove(new.id, &logout()).await?;
                 Ok(Insertion::Refused(dead))
             }
         }
@@ -103,24 +107,31 @@ impl Broken {
 
 #[async_trait]
 impl SessionStore for Broken {
-    async fn insert(&self, new: &NewSession, cap: usize) -> Result<Insertion, StoreError> {
+    async fn insert(
+        &self,
+        new: &NewSession,
+        cap: usize,
+        context: &EventContext,
+    ) -> Result<Insertion, StoreError> {
         if self.fault == Fault::OverwritesOnInsert {
-            self.inner.remove(new.id).await?;
+            self.inner.remove(new.id, context).await?;
         }
         self.copies.lock().insert(new.id, new.clone());
         if self.fault == Fault::LooksAtTheMakerLast {
             return self.insert_and_look(new, cap).await;
         }
-        self.inner.insert(new, cap).await
+        self.inner.insert(new, cap, context).await
     }
 
-    async fn touch(&self, batch: &[Presented]) -> Vec<Outcome> {
+    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
         let mut answers = Vec::new();
-        for presented in batch {
+        for (at, presented) in batch.iter().enumerate() {
+            let seen_at = context.seen_at.get(at..).unwrap_or_default();
+            let own = TouchContext { seen_at, ..context };
             answers.push(match (self.fault, presented.intent) {
                 (Fault::UpsertsOnTouch, _) => self.touch_one(*presented).await,
                 (Fault::LooksBeforeItEnds, Intent::End) => self.look_and_remove(*presented).await,
-                _ => self.inner.touch(&[*presented]).await.remove(0),
+                _ => self.inner.touch(&[*presented], own).await.remove(0),
             });
         }
         answers
@@ -132,8 +143,9 @@ impl SessionStore for Broken {
         digest: SecretDigest,
         role: Option<usize>,
         client: ClientDigest,
+        context: &EventContext,
     ) -> Outcome {
-        self.inner.rotate(presented, digest, role, client).await
+        self.inner.rotate(presented, digest, role, client, context).await
     }
 
     async fn end_reused(
@@ -141,31 +153,68 @@ impl SessionStore for Broken {
         presented: &Presented,
         client: ClientDigest,
         grace: Duration,
+        context: &EventContext,
     ) -> Result<Option<Session>, StoreError> {
-        self.inner.end_reused(presented, client, grace).await
+        self.inner.end_reused(presented, client, grace, context).await
     }
 
-    async fn remove(&self, id: SessionId) -> Result<bool, StoreError> {
-        self.inner.remove(id).await
+    async fn remove(&self, id: SessionId, context: &EventContext) -> Result<bool, StoreError> {
+        let removed = self.inner.remove(id, context).await?;
+        if self.fault == Fault::ReportsTwice {
+            let EventRead::Page(page) = self.inner.read_events(ReadFrom::Oldest, 9999).await?
+            else {
+                return Ok(removed);
+            };
+            if let Some(last) = page.events.last() {
+                self.inner.append_event(last.event.clone()).await?;
+            }
+        }
+        Ok(removed)
     }
 
     async fn remove_subject(
         &self,
         subject: Uuid,
         ending: Ending,
+        context: &EventContext,
     ) -> Result<Vec<SessionId>, StoreError> {
-        self.inner.remove_subject(subject, ending).await
+        self.inner.remove_subject(subject, ending, context).await
     }
 
-    async fn remove_many(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
-        self.inner.remove_many(ids).await
+    async fn remove_many(
+        &self,
+        ids: &[SessionId],
+        context: &EventContext,
+    ) -> Vec<Result<bool, StoreError>> {
+        self.inner.remove_many(ids, context).await
     }
 
     async fn remove_subjects(
         &self,
         endings: &[(Uuid, Ending)],
+        context: &EventContext,
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
-        self.inner.remove_subjects(endings).await
+        self.inner.remove_subjects(endings, context).await
+    }
+
+    async fn append_event(&self, event: Event) -> Result<(), StoreError> {
+        self.inner.append_event(event).await
+    }
+
+    async fn read_events(&self, from: ReadFrom<'_>, limit: usize) -> Result<EventRead, StoreError> {
+        self.inner.read_events(from, limit).await
+    }
+
+    fn event_signal(&self) -> watch::Receiver<u64> {
+        self.inner.event_signal()
+    }
+
+    async fn look_for_events(&self) -> Result<(), StoreError> {
+        self.inner.look_for_events().await
+    }
+
+    fn read_own_events(&self, from: ReadFrom<'_>, limit: usize) -> EventRead {
+        self.inner.read_own_events(from, limit)
     }
 
     async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
@@ -282,6 +331,12 @@ async fn the_suite_catches_a_store_that_enforces_the_cap_for_what_does_not_stay(
     let failed = failures(|| Broken::fixture(Fault::LooksAtTheMakerLast)).await;
     let caught = "a_mint_whose_maker_is_dead_is_undone_and_ends_no_other";
     assert!(failed.contains(&caught), "{failed:?}");
+}
+
+#[tokio::test]
+async fn the_suite_catches_a_store_that_reports_an_end_twice() {
+    let failed = failures(|| Broken::fixture(Fault::ReportsTwice)).await;
+    assert!(failed.contains(&"a_removal_is_one_event_with_its_cause"), "{failed:?}");
 }
 
 #[tokio::test]

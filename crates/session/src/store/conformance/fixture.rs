@@ -7,9 +7,11 @@ use std::time::Duration;
 use clock::ManualClock;
 use uuid::Uuid;
 
+use crate::TouchContext;
 use crate::{
-    ClientDigest, Dead, Insertion, Intent, Kind, MemoryStore, NewSession, Origin, Presented,
-    SecretDigest, SeenAt, Session, SessionId, SessionStore, Subject, Transport, Verdict,
+    Cause, ClientDigest, Dead, EventContext, Insertion, Intent, Kind, MemoryStore, NewSession,
+    Origin, Presented, SecretDigest, SeenAt, Session, SessionId, SessionStore, Subject, Transport,
+    Verdict,
 };
 
 type Wait = Box<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -48,6 +50,7 @@ impl Client {
         ClientDigest::of(&SeenAt {
             ip: self.ip.map(|ip| ip.parse().unwrap()),
             user_agent: self.user_agent.map(Arc::from),
+            request_id: None,
         })
     }
 }
@@ -129,7 +132,7 @@ impl Fixture {
 
     /// Puts a session in that must be created, without a cap.
     pub(crate) async fn insert(&self, new: &NewSession) -> Held {
-        let insertion = self.store.insert(new, 0).await.unwrap();
+        let insertion = self.store.insert(new, 0, &logout()).await.unwrap();
         assert!(matches!(insertion, Insertion::Created { .. }), "{insertion:?}");
         held(new)
     }
@@ -146,7 +149,7 @@ impl Fixture {
     }
 
     pub(crate) async fn touch(&self, presented: Presented) -> Verdict {
-        let mut answers = self.store.touch(&[presented]).await;
+        let mut answers = self.store.touch(&[presented], TouchContext::default()).await;
         assert_eq!(answers.len(), 1);
         answers.remove(0).unwrap()
     }
@@ -178,6 +181,11 @@ impl Fixture {
     }
 }
 
+/// What a case ends sessions for, where that does not matter.
+pub(crate) fn logout() -> EventContext {
+    EventContext::without_client(Cause::Logout)
+}
+
 pub(crate) fn held(new: &NewSession) -> Held {
     Held { id: new.id, digest: new.digest }
 }
@@ -196,7 +204,7 @@ pub(crate) fn end_of(held: Held) -> Presented {
 
 /// Presents many at once.
 pub(crate) async fn batch(fixture: &Fixture, presented: &[Presented]) -> Vec<Verdict> {
-    let answers = fixture.store.touch(presented).await;
+    let answers = fixture.store.touch(presented, TouchContext::default()).await;
     assert_eq!(answers.len(), presented.len());
     answers.into_iter().map(Result::unwrap).collect()
 }

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::fixture::{alive, assert_over, fresh_digest, held, someone};
 use super::{Fixture, Held, look};
+use crate::store::conformance::logout;
 use crate::{Insertion, Kind, NewSession, Origin, Session, Transport};
 
 pub(crate) async fn a_new_session_stands_as_it_was_given(fixture: &Fixture) {
@@ -21,7 +22,9 @@ pub(crate) async fn a_new_session_stands_as_it_was_given(fixture: &Fixture) {
         origin,
         ..fixture.new_session()
     };
-    let Insertion::Created { session, ended } = fixture.store.insert(&new, 0).await.unwrap() else {
+    let Insertion::Created { session, ended } =
+        fixture.store.insert(&new, 0, &logout()).await.unwrap()
+    else {
         panic!("taken");
     };
     assert_eq!(ended, []);
@@ -68,7 +71,7 @@ pub(crate) async fn an_id_in_use_is_taken_and_nothing_changes(fixture: &Fixture)
         subject: someone(),
         ..fixture.new_session()
     };
-    let insertion = fixture.store.insert(&second, 1).await.unwrap();
+    let insertion = fixture.store.insert(&second, 1, &logout()).await.unwrap();
     assert!(matches!(insertion, Insertion::Taken), "{insertion:?}");
     let after = fixture.look_live(owner).await;
     assert_eq!((after.subject, after.role), (before.subject, before.role));
@@ -84,7 +87,7 @@ pub(crate) async fn an_expired_id_that_is_taken_stays_dead(fixture: &Fixture) {
     let old = fixture.insert(&first).await;
     fixture.pass(5).await;
     let second = NewSession { id: first.id, ..fixture.new_session() };
-    let insertion = fixture.store.insert(&second, 0).await.unwrap();
+    let insertion = fixture.store.insert(&second, 0, &logout()).await.unwrap();
     // A store may have let go of it by itself, and then the id is free.
     let created = matches!(insertion, Insertion::Created { .. });
     assert_eq!(fixture.lives(held(&second)).await, created);
@@ -97,7 +100,7 @@ pub(crate) async fn of_many_inserts_of_one_id_one_creates_it(fixture: &Fixture) 
     for _ in 0..16 {
         let new = NewSession { digest: fresh_digest(), ..template.clone() };
         let store = Arc::clone(&fixture.store);
-        inserts.spawn(async move { (held(&new), store.insert(&new, 0).await.unwrap()) });
+        inserts.spawn(async move { (held(&new), store.insert(&new, 0, &logout()).await.unwrap()) });
     }
     let created: Vec<Held> = inserts
         .join_all()

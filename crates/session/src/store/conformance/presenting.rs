@@ -2,6 +2,7 @@
 
 use super::fixture::{alive, assert_over, fresh_digest, fresh_id, mistaken};
 use super::{Fixture, Held, batch, look, use_of};
+use crate::TouchContext;
 use crate::{Dead, Kind, Presented, Verdict};
 
 pub(crate) async fn a_wrong_secret_is_unknown_and_changes_nothing(fixture: &Fixture) {
@@ -66,7 +67,7 @@ pub(crate) async fn an_expired_session_stays_dead_however_often_it_is_presented(
 }
 
 pub(crate) async fn an_empty_batch_gets_no_answers(fixture: &Fixture) {
-    assert!(fixture.store.touch(&[]).await.is_empty());
+    assert!(fixture.store.touch(&[], TouchContext::default()).await.is_empty());
 }
 
 pub(crate) async fn a_token_named_twice_is_used_twice(fixture: &Fixture) {

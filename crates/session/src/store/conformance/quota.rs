@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::fixture::{held, someone};
 use super::{Fixture, Held};
+use crate::store::conformance::logout;
 use crate::{Insertion, Kind, NewSession, SessionId, Subject};
 
 /// Opens a session of `subject` that ends after `units`, with a cap; says which others ended.
@@ -15,7 +16,7 @@ async fn open_within(
 ) -> (Held, Vec<SessionId>) {
     let new = fixture.ending(Kind::Sliding, units);
     let new = NewSession { subject: Arc::clone(subject), ..new };
-    match fixture.store.insert(&new, cap).await.unwrap() {
+    match fixture.store.insert(&new, cap, &logout()).await.unwrap() {
         Insertion::Created { mut ended, .. } => {
             ended.sort_unstable();
             (held(&new), ended)
@@ -122,7 +123,7 @@ pub(crate) async fn a_taken_id_ends_nothing_at_the_cap(fixture: &Fixture) {
     let (second, _) = open_within(fixture, &ann, 6, 2).await;
     let foreign = fixture.open().await;
     let new = NewSession { id: foreign.id, subject: Arc::clone(&ann), ..fixture.new_session() };
-    let insertion = fixture.store.insert(&new, 2).await.unwrap();
+    let insertion = fixture.store.insert(&new, 2, &logout()).await.unwrap();
     assert!(matches!(insertion, Insertion::Taken), "{insertion:?}");
     assert!(
         fixture.lives(first).await && fixture.lives(second).await && fixture.lives(foreign).await

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use super::fixture::{alive, fresh_digest, mistaken};
 use super::{Client, Fixture, Held, end_of, look, use_of};
+use crate::store::conformance::logout;
 use crate::{
     Condition, Dead, Insertion, Intent, Kind, NewSession, Presented, Session, ValueChange, Verdict,
 };
@@ -24,14 +25,16 @@ async fn rotated(fixture: &Fixture) -> (Held, Held) {
 
 async fn rotate(fixture: &Fixture, held: Held) -> Held {
     let digest = fresh_digest();
-    alive(fixture.store.rotate(&use_of(held), digest, None, ANN.digest()).await.unwrap());
+    alive(
+        fixture.store.rotate(&use_of(held), digest, None, ANN.digest(), &logout()).await.unwrap(),
+    );
     Held { id: held.id, digest }
 }
 
 /// Judges the use of a secret as theft, at once and after so many units.
 async fn judge(fixture: &Fixture, held: Held, client: Client, grace: u32) -> Option<Session> {
     let grace = fixture.unit * grace;
-    fixture.store.end_reused(&use_of(held), client.digest(), grace).await.unwrap()
+    fixture.store.end_reused(&use_of(held), client.digest(), grace, &logout()).await.unwrap()
 }
 
 pub(crate) async fn a_replaced_secret_opens_nothing_and_changes_nothing(fixture: &Fixture) {
@@ -49,11 +52,14 @@ pub(crate) async fn a_replaced_secret_opens_nothing_and_changes_nothing(fixture:
     }
     for intent in [Intent::Use, Intent::Look, Intent::End] {
         let presented = Presented { intent, ..use_of(old) };
-        let rotated = fixture.store.rotate(&presented, fresh_digest(), Some(1), ANN.digest()).await;
+        let rotated = fixture
+            .store
+            .rotate(&presented, fresh_digest(), Some(1), ANN.digest(), &logout())
+            .await;
         assert_eq!(rotated.unwrap(), Verdict::Dead(Dead::Replaced), "{intent:?}");
     }
     let minted = NewSession { maker: Some(use_of(old)), ..fixture.new_session() };
-    let insertion = fixture.store.insert(&minted, 0).await.unwrap();
+    let insertion = fixture.store.insert(&minted, 0, &logout()).await.unwrap();
     assert!(matches!(insertion, Insertion::Refused(Dead::Unknown)), "{insertion:?}");
     let after = fixture.look_live(new).await;
     assert_eq!(
@@ -167,7 +173,7 @@ pub(crate) async fn a_rotated_session_is_otherwise_what_it_was(fixture: &Fixture
     let listed = fixture.store.list(session.subject.id).await.unwrap();
     assert_eq!(listed[0].subject, session.subject);
     assert_eq!(fixture.touch(use_of(old)).await, Verdict::Dead(Dead::Unknown));
-    assert!(fixture.store.remove(new.id).await.unwrap());
+    assert!(fixture.store.remove(new.id, &logout()).await.unwrap());
     fixture.assert_dead(newest, session.subject.id).await;
 }
 
@@ -179,7 +185,8 @@ pub(crate) async fn no_rotation_at_the_same_time_saves_a_session_from_its_end(fi
         for _ in 0..8 {
             let (store, digest) = (Arc::clone(&fixture.store), fresh_digest());
             rotations.spawn(async move {
-                let rotated = store.rotate(&use_of(held), digest, None, ANN.digest()).await;
+                let rotated =
+                    store.rotate(&use_of(held), digest, None, ANN.digest(), &logout()).await;
                 (rotated.unwrap(), digest)
             });
         }
@@ -204,7 +211,9 @@ pub(crate) async fn of_many_reuses_at_once_one_ends_the_session(fixture: &Fixtur
     for _ in 0..16 {
         let store = Arc::clone(&fixture.store);
         let (client, grace) = (Client::BOB.digest(), fixture.unit * 50);
-        reuses.spawn(async move { store.end_reused(&use_of(old), client, grace).await.unwrap() });
+        reuses.spawn(async move {
+            store.end_reused(&use_of(old), client, grace, &logout()).await.unwrap()
+        });
     }
     assert_eq!(reuses.join_all().await.into_iter().flatten().count(), 1);
     assert!(!fixture.lives(new).await);

@@ -6,13 +6,17 @@ use tokio::task::JoinSet;
 
 use super::fixture::{alive, fresh_digest, fresh_id, mistaken};
 use super::{Fixture, Held, look, use_of};
+use crate::store::conformance::logout;
 use crate::{ClientDigest, Condition, Dead, Intent, Presented, Session, ValueChange, Verdict};
 
 /// Rotates to a new secret; the session if it lived, and the token to come.
 async fn rotate(fixture: &Fixture, presented: Presented, role: Option<usize>) -> (Verdict, Held) {
     let digest = fresh_digest();
-    let verdict =
-        fixture.store.rotate(&presented, digest, role, ClientDigest::default()).await.unwrap();
+    let verdict = fixture
+        .store
+        .rotate(&presented, digest, role, ClientDigest::default(), &logout())
+        .await
+        .unwrap();
     (verdict, Held { id: presented.id, digest })
 }
 
@@ -75,8 +79,10 @@ pub(crate) async fn of_many_rotations_at_once_one_succeeds(fixture: &Fixture) {
     for _ in 0..16 {
         let (store, digest) = (Arc::clone(&fixture.store), fresh_digest());
         rotations.spawn(async move {
-            let verdict =
-                store.rotate(&use_of(held), digest, None, ClientDigest::default()).await.unwrap();
+            let verdict = store
+                .rotate(&use_of(held), digest, None, ClientDigest::default(), &logout())
+                .await
+                .unwrap();
             matches!(verdict, Verdict::Alive(_)).then_some(Held { id: held.id, digest })
         });
     }
@@ -88,7 +94,7 @@ pub(crate) async fn of_many_rotations_at_once_one_succeeds(fixture: &Fixture) {
 pub(crate) async fn a_rotation_of_what_is_dead_creates_nothing(fixture: &Fixture) {
     let (expired, removed) = (fixture.open().await, fixture.open().await);
     fixture.pass(5).await;
-    assert!(!fixture.store.remove(removed.id).await.unwrap());
+    assert!(!fixture.store.remove(removed.id, &logout()).await.unwrap());
     let live = fixture.open().await;
     let made_up = Held { id: fresh_id(), digest: fresh_digest() };
     for dead in [expired, removed, made_up, mistaken(live)] {

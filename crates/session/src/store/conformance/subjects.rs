@@ -8,6 +8,7 @@ use super::Fixture;
 use super::fixture::{
     Client, Held, alive, end_of, fresh_digest, fresh_id, held, look, someone, subject, use_of,
 };
+use crate::store::conformance::logout;
 use crate::{
     Cursor, Ending, ExternalId, Insertion, Kind, NewSession, Scopes, Session, SessionId, Subject,
 };
@@ -18,7 +19,7 @@ async fn listed(fixture: &Fixture, subject: Uuid) -> Vec<SessionId> {
 }
 
 async fn end(fixture: &Fixture, subject: Uuid, ending: Ending) -> Vec<SessionId> {
-    sorted(fixture.store.remove_subject(subject, ending).await.unwrap())
+    sorted(fixture.store.remove_subject(subject, ending, &logout()).await.unwrap())
 }
 
 fn sorted(mut ids: Vec<SessionId>) -> Vec<SessionId> {
@@ -156,7 +157,7 @@ pub(crate) async fn an_external_subject_and_scopes_are_part_of_every_answer(fixt
         assert_eq!(session.subject, ann);
         assert_eq!(session.scopes, new.scopes);
     };
-    let inserted = fixture.store.insert(&new, 0).await.unwrap();
+    let inserted = fixture.store.insert(&new, 0, &logout()).await.unwrap();
     let Insertion::Created { session, .. } = inserted else { panic!("{inserted:?}") };
     whole(&session);
     for presented in [look(held(&new)), use_of(held(&new))] {
@@ -164,7 +165,9 @@ pub(crate) async fn an_external_subject_and_scopes_are_part_of_every_answer(fixt
     }
     let digest = fresh_digest();
     let client = Client::BOB.digest();
-    whole(&alive(fixture.store.rotate(&use_of(held(&new)), digest, None, client).await.unwrap()));
+    let rotated =
+        fixture.store.rotate(&use_of(held(&new)), digest, None, client, &logout()).await.unwrap();
+    whole(&alive(rotated));
     whole(&fixture.store.list(ann.id).await.unwrap()[0]);
     let (mut next, mut found) = (Some(Cursor::START), None);
     while let (Some(cursor), None) = (next, &found) {

@@ -3,6 +3,7 @@
 use super::fixture::assert_over;
 use super::{Fixture, use_of};
 use crate::Kind;
+use crate::store::conformance::logout;
 
 pub(crate) async fn the_count_follows_what_comes_and_goes(fixture: &Fixture) {
     assert_eq!(fixture.store.count().await.unwrap(), 0);
@@ -12,8 +13,8 @@ pub(crate) async fn the_count_follows_what_comes_and_goes(fixture: &Fixture) {
     fixture.use_live(first).await;
     fixture.use_live(once).await;
     assert_eq!(fixture.store.count().await.unwrap(), 2);
-    fixture.store.remove(second.id).await.unwrap();
-    fixture.store.remove(second.id).await.unwrap();
+    fixture.store.remove(second.id, &logout()).await.unwrap();
+    fixture.store.remove(second.id, &logout()).await.unwrap();
     assert_eq!(fixture.store.count().await.unwrap(), 1);
 }
 

@@ -6,6 +6,8 @@ use tokio::task::JoinSet;
 
 use super::fixture::assert_over;
 use super::{Fixture, Held, look, use_of};
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::{Kind, Session, Verdict};
 
 pub(crate) async fn a_use_gives_a_sliding_session_its_full_idle_time_again(fixture: &Fixture) {
@@ -82,7 +84,7 @@ pub(crate) async fn a_single_use_session_ends_with_its_first_use(fixture: &Fixtu
     let session = fixture.use_live(held).await;
     assert_eq!((session.refresh_count, session.kind), (1, Kind::SingleUse));
     fixture.assert_dead(held, new.subject.id).await;
-    assert!(!fixture.store.remove(held.id).await.unwrap());
+    assert!(!fixture.store.remove(held.id, &logout()).await.unwrap());
     assert_eq!(fixture.store.count().await.unwrap(), 0);
 }
 
@@ -91,7 +93,9 @@ async fn use_at_once(fixture: &Fixture, held: Held, times: usize) -> Vec<Session
     let mut uses = JoinSet::new();
     for _ in 0..times {
         let store = Arc::clone(&fixture.store);
-        uses.spawn(async move { store.touch(&[use_of(held)]).await.remove(0).unwrap() });
+        uses.spawn(async move {
+            store.touch(&[use_of(held)], TouchContext::default()).await.remove(0).unwrap()
+        });
     }
     let verdicts = uses.join_all().await.into_iter();
     let alive = verdicts.filter_map(|verdict| match verdict {

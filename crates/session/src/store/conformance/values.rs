@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use super::fixture::{Held, assert_over, fresh_id};
 use super::{Fixture, use_of};
+use crate::store::conformance::logout;
 use crate::{Condition, SessionId, VALUES_LIMIT, ValueChange, ValueWrite};
 
 async fn write(
@@ -38,7 +39,7 @@ pub(crate) async fn a_live_session_begins_without_values_and_a_dead_one_has_none
 ) {
     let (held, ended) = (fixture.open().await, fixture.open().await);
     assert_eq!(all(fixture, held).await, []);
-    fixture.store.remove(ended.id).await.unwrap();
+    fixture.store.remove(ended.id, &logout()).await.unwrap();
     for dead in [ended.id, fresh_id()] {
         assert!(fixture.store.values(dead).await.unwrap().is_none());
     }
@@ -172,7 +173,7 @@ pub(crate) async fn what_is_replaced_or_deleted_makes_room(fixture: &Fixture) {
 
 pub(crate) async fn nothing_is_written_to_a_dead_session(fixture: &Fixture) {
     let (expired, removed) = (fixture.open().await, fixture.open().await);
-    fixture.store.remove(removed.id).await.unwrap();
+    fixture.store.remove(removed.id, &logout()).await.unwrap();
     fixture.pass(5).await;
     for id in [expired.id, removed.id, fresh_id()] {
         for (text, condition) in

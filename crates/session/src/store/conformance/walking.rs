@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Fixture;
 use super::fixture::{Held, fresh_id, someone};
+use crate::store::conformance::logout;
 use crate::{Cursor, Ending, Kind, NewSession, Session, SessionId};
 
 /// All that a walk shows.
@@ -58,7 +59,7 @@ pub(crate) async fn a_walk_misses_nothing_that_stays_while_others_come_and_go(fi
         seen.extend(page.sessions.iter().map(|session| session.id));
         next = page.next;
         for id in go.split_off(go.len().saturating_sub(100)) {
-            assert!(fixture.store.remove(id).await.unwrap());
+            assert!(fixture.store.remove(id, &logout()).await.unwrap());
             long_lived(fixture).await;
         }
     }
@@ -74,8 +75,13 @@ pub(crate) async fn each_of_many_ends_and_tells_whether_it_lived(fixture: &Fixtu
     let over = fixture.insert(&fixture.ending(Kind::Fixed, 1)).await;
     fixture.pass(2).await;
     let requested = [&ids[..], &[over.id, fresh_id(), ids[0]]].concat();
-    let ended: Vec<bool> =
-        fixture.store.remove_many(&requested).await.into_iter().map(Result::unwrap).collect();
+    let ended: Vec<bool> = fixture
+        .store
+        .remove_many(&requested, &logout())
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
     assert_eq!(ended, [vec![true; 600], vec![false; 3]].concat());
     assert!(fixture.lives(other).await);
     assert_eq!(self::ids(fixture).await, BTreeSet::from([other.id]));
@@ -102,11 +108,11 @@ pub(crate) async fn many_subjects_end_as_each_would_by_itself(fixture: &Fixture)
         surviving.push(new);
     }
     endings.push((someone().id, Ending::default()));
-    let mut ended = fixture.store.remove_subjects(&endings).await.unwrap();
+    let mut ended = fixture.store.remove_subjects(&endings, &logout()).await.unwrap();
     ended.sort_unstable();
     expected.sort_unstable();
     assert_eq!(ended, expected);
-    assert_eq!(fixture.store.remove_subjects(&endings).await.unwrap(), []);
+    assert_eq!(fixture.store.remove_subjects(&endings, &logout()).await.unwrap(), []);
     for held in surviving {
         assert_eq!(fixture.look_live(held).await.generation, 4);
     }

@@ -15,7 +15,7 @@ use super::timeline::Anchor;
 use crate::store::memory::MemoryStore;
 use crate::store::memory::journal::{Change, Row};
 use crate::store::memory::journaled::Loaded;
-use crate::{AttemptKey, SessionId};
+use crate::{AttemptKey, Event, SessionId};
 
 const ANCHOR: &str = "SELECT timeline_ms, unix_ms, boot_id, boot_ms FROM anchor";
 const ABOUT: &str = "SELECT name, value FROM about";
@@ -24,6 +24,7 @@ const ABOUT: &str = "SELECT name, value FROM about";
 const SESSIONS: &str = "SELECT max(id), group_concat(hex(id) || ',' || hex(record) || ',' || used_ms \
      || ',' || uses || CASE WHEN stored_values IS NULL THEN '' ELSE ',' || hex(stored_values) END, \
      char(10)) FROM (SELECT * FROM sessions WHERE id > ?1 ORDER BY id LIMIT 512)";
+const EVENTS: &str = "SELECT number, event FROM events ORDER BY number";
 const ADDRESSES: &str = "SELECT key, until_ms FROM known_addresses ORDER BY until_ms";
 const FORGET_ADDRESSES: &str = "DELETE FROM known_addresses WHERE until_ms <= ?1";
 
@@ -71,11 +72,36 @@ pub(super) async fn addresses(
     Ok(rows.into_iter().filter_map(address).collect())
 }
 
+/// The stored events, and the number of the last of them.
+pub(super) async fn events(
+    file: &mut SessionFile,
+) -> Result<(u64, Vec<(u64, Event)>), SessionFileError> {
+    let rows = sqlx::query_as::<_, (i64, Vec<u8>)>(EVENTS).fetch_all(connection(file)?).await;
+    let rows = rows.map_err(|error| refusal(file.path(), &error))?;
+    let mut events = Vec::with_capacity(rows.len());
+    let mut last = 0;
+    for (number, event) in rows {
+        let number = u64::try_from(number).unwrap_or_default();
+        let Some(event) = Event::decode(&event) else {
+            let (path, reason) = (file.path().to_owned(), format!("event {number} is unreadable"));
+            return Err(SessionFileError::Damaged { path, reason });
+        };
+        // Behind a gap, what is before it cannot be told from what was dropped.
+        if number != last + 1 {
+            events.clear();
+        }
+        last = number;
+        events.push((number, event));
+    }
+    Ok((last, events))
+}
+
 /// Takes all live sessions into memory; what has expired meanwhile is put down as ended.
 pub(super) async fn sessions(
     file: &mut SessionFile,
     memory: &MemoryStore,
     clock: &Arc<dyn Clock>,
+    event_limit: usize,
 ) -> Result<Found, SessionFileError> {
     let path = file.path().to_owned();
     let (mut found, mut expired) = (Found::default(), Vec::new());
@@ -84,7 +110,7 @@ pub(super) async fn sessions(
     while let Some((last, lines)) = page {
         // SQLite reads the next ones while these are taken in.
         let (next, taken) = tokio::join!(biased; next_page(file, last), async {
-            take_in(memory, &lines, &mut found, &mut expired)
+            take_in(memory, &lines, &mut found, &mut expired, event_limit)
         });
         taken.map_err(|reason| SessionFileError::Damaged { path: path.clone(), reason })?;
         page = next?;
@@ -93,7 +119,7 @@ pub(super) async fn sessions(
             tracing::info!(sessions = found.live, "still loading sessions");
         }
     }
-    memory.changes().push_all(expired);
+    memory.changes().push_all(expired.into_iter().map(|(id, event)| Change::Ended(id, event)));
     Ok(found)
 }
 
@@ -113,15 +139,20 @@ fn take_in(
     memory: &MemoryStore,
     lines: &str,
     found: &mut Found,
-    expired: &mut Vec<Change>,
+    expired: &mut Vec<(SessionId, Option<Box<Event>>)>,
+    event_limit: usize,
 ) -> Result<(), String> {
     for line in lines.split('\n') {
         let (id, row, values) = session(line).ok_or("a session has no id")?;
         match memory.load(id, &row, values.as_deref()) {
             Loaded::Live => found.live += 1,
-            Loaded::Expired => {
+            Loaded::Expired(event) => {
                 found.expired += 1;
-                expired.push(Change::Ended(id));
+                expired.push((id, Some(event)));
+                // What would be dropped at once is not made.
+                if let Some(first) = expired.len().checked_sub(event_limit + 1) {
+                    expired[first].1 = None;
+                }
             }
             Loaded::Unreadable => return Err(format!("session {id} is unreadable")),
         }

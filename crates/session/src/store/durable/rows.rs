@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 
 use sqlx::sqlite::SqliteConnection;
 
+use crate::store::memory::MemoryStore;
 use crate::store::memory::journal::{Change, Row};
 use crate::store::memory::journaled::Standing;
-use crate::{AttemptKey, SessionId};
+use crate::{AttemptKey, Event, SessionId};
 
 // The rows of a statement come as one JSON text, so that any number of them is one statement.
 const DELETE: &str =
@@ -29,6 +30,12 @@ const RESTATE: &str = "INSERT OR REPLACE INTO sessions (id, record, used_ms, use
 const REMEMBER: &str = "INSERT OR REPLACE INTO known_addresses (key, until_ms) \
      SELECT unhex(value ->> 0), value ->> 1 FROM json_each(?1)";
 const DESCRIBE: &str = "INSERT OR REPLACE INTO about (name, value) VALUES (?1, ?2)";
+const EVENTS: &str = "INSERT OR REPLACE INTO events (number, event) \
+     SELECT value ->> 0, unhex(value ->> 1) FROM json_each(?1)";
+const DROP_OLD_EVENTS: &str = "DELETE FROM events WHERE number < ?1";
+const DROP_NEW_EVENTS: &str = "DELETE FROM events WHERE number >= ?1";
+/// How many events one statement writes: each is some hundred bytes.
+const EVENTS_AT_ONCE: usize = 1_000;
 const FORGET: &str = "DELETE FROM about WHERE name = ?1";
 
 /// What is to be written.
@@ -37,6 +44,32 @@ pub(super) struct Rows<'a> {
     sessions: HashMap<SessionId, SessionRow<'a>>,
     remembered: HashMap<[u8; 16], u64>,
     described: Vec<(&'static str, Option<&'a str>)>,
+    events: Vec<&'a Event>,
+    numbers: Numbers,
+}
+
+/// The numbers of the events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbers {
+    /// That of the first that is written.
+    next: u64,
+    /// That of the oldest that stays.
+    oldest: u64,
+    /// Whether those from the next number on may be there, of a commit that failed.
+    is_repair: bool,
+}
+
+impl Numbers {
+    /// Behind those that are visible.
+    pub(super) fn of(memory: &MemoryStore) -> Self {
+        let (next, oldest) = memory.event_numbers();
+        Self { next, oldest, is_repair: false }
+    }
+
+    /// The same, over what a commit that failed may have written.
+    pub(super) fn over_others(memory: &MemoryStore) -> Self {
+        Self { is_repair: true, ..Self::of(memory) }
+    }
 }
 
 /// The folded changes of one session.
@@ -65,7 +98,7 @@ impl<'a> Rows<'a> {
 
     fn add(&mut self, change: &'a Change) {
         match change {
-            Change::Opened(id, row) => {
+            Change::Opened(id, row, _) => {
                 let session = self.sessions.entry(*id).or_default();
                 session.opened = true;
                 session.set_record(row);
@@ -79,7 +112,8 @@ impl<'a> Rows<'a> {
             Change::Used(id, used_ms, uses) => {
                 self.changed(*id, |session| session.set_used(*used_ms, *uses));
             }
-            Change::Ended(id) | Change::UsedUp(id) => self.delete(*id),
+            Change::Ended(id, _) | Change::UsedUp(id, _) => self.delete(*id),
+            Change::Happened(_) => {}
             Change::Remembered(key, until_ms) => {
                 self.remembered.insert(*key.as_bytes(), *until_ms);
             }
@@ -102,6 +136,11 @@ impl<'a> Rows<'a> {
 
     pub(super) fn describe(&mut self, name: &'static str, value: Option<&'a str>) {
         self.described.push((name, value));
+    }
+
+    /// These events, in this order.
+    pub(super) fn events(&mut self, events: Vec<&'a Event>, numbers: Numbers) {
+        (self.events, self.numbers) = (events, numbers);
     }
 
     /// INVARIANT: what has ended is changed by nothing.
@@ -143,7 +182,32 @@ impl<'a> Rows<'a> {
             None => (FORGET, vec![(*name).to_owned()]),
         };
         let described = self.described.iter().map(of_name);
-        Statements(tables.into_iter().filter_map(of_table).chain(described).collect())
+        let events = self.event_statements();
+        let statements = tables.into_iter().filter_map(of_table).chain(described).chain(events);
+        Statements(statements.collect())
+    }
+
+    fn event_statements(&self) -> Vec<(&'static str, Vec<String>)> {
+        let Numbers { mut next, oldest, is_repair } = self.numbers;
+        let mut statements = Vec::new();
+        if is_repair {
+            statements.push((DROP_NEW_EVENTS, vec![next.to_string()]));
+        }
+        for events in self.events.chunks(EVENTS_AT_ONCE) {
+            let mut json = Json::default();
+            for event in events {
+                json.row(|out| {
+                    let _ = write!(out, "{next},");
+                    hex(out, &event.encode());
+                });
+                next += 1;
+            }
+            statements.extend(json.finished().map(|json| (EVENTS, vec![json])));
+        }
+        if !self.events.is_empty() {
+            statements.push((DROP_OLD_EVENTS, vec![oldest.to_string()]));
+        }
+        statements
     }
 }
 

@@ -9,7 +9,8 @@ use sqlx::sqlite::SqliteConnection;
 /// Marks a file as ours: "RFLS".
 const APPLICATION: i64 = 0x5246_4c53;
 /// Each step makes the tables of its number into those of the next. The first begins with none.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE sessions (
         id BLOB NOT NULL PRIMARY KEY,
         record BLOB NOT NULL,
@@ -33,7 +34,14 @@ const STEPS: &[&str] = &["
         boot_ms INTEGER
     ) STRICT;
     PRAGMA application_id = 1380338771;
-"];
+",
+    "
+    CREATE TABLE IF NOT EXISTS events (
+        number INTEGER NOT NULL PRIMARY KEY,
+        event BLOB NOT NULL
+    ) STRICT;
+",
+];
 
 /// Why a file of sessions is not opened. Nothing of it was changed.
 #[derive(Debug, thiserror::Error)]

@@ -64,7 +64,10 @@ impl Machine {
 async fn start(path: &Path, clock: &ManualClock) -> Result<Running, SessionFileError> {
     let observe = Box::new(|_| {});
     let time = Arc::new(clock.clone());
-    let opened = DurableStore::open(path, Durability::Normal, time, 1000, observe).await?;
+    // Few enough not to be what a file is large by.
+    let retention = EventRetention { limit: 1_000, ..EventRetention::default() };
+    let opened =
+        DurableStore::open(path, Durability::Normal, time, 1000, retention, observe).await?;
     let failing = Arc::clone(&opened.writer.seeded.failing);
     let cancel = CancellationToken::new();
     let writing = tokio::spawn(opened.writer.run(cancel.clone()));

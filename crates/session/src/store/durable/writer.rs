@@ -9,6 +9,7 @@
 
 mod jobs;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,12 @@ use self::jobs::{COMMIT_TIMEOUT, Ended, Jobs};
 use super::about::About;
 use super::file::{SessionFile, Whereabouts};
 use super::repairs::{Repairer, Repairs};
-use super::rows::Rows;
+use super::rows::{Numbers, Rows};
 use super::seeded::Seeded;
 use super::timeline::Timeline;
-use crate::StoreError;
 use crate::store::memory::MemoryStore;
 use crate::store::memory::journal::Taken;
+use crate::{SessionId, StoreError};
 
 /// How often is looked which uses are due.
 const TICK: Duration = Duration::from_millis(100);
@@ -77,6 +78,8 @@ pub struct SessionWriter {
     jobs: Jobs,
     /// What of the file must be put right before anything else is written.
     repairs: Repairs,
+    /// What the latest commit ended as used up: an end that was put in meanwhile is no other event.
+    used_up: HashSet<SessionId>,
     times: Times,
 }
 
@@ -107,8 +110,18 @@ impl SessionWriter {
             condition: Arc::clone(&condition),
         };
         let jobs = Jobs::new(file, repairer);
-        let (repairs, times) = (Repairs::default(), Times::default());
-        Self { memory, timeline, condition, whereabouts, observe, seeded, jobs, repairs, times }
+        Self {
+            memory,
+            timeline,
+            condition,
+            whereabouts,
+            observe,
+            seeded,
+            jobs,
+            repairs: Repairs::default(),
+            used_up: HashSet::new(),
+            times: Times::default(),
+        }
     }
 
     /// Writes until `cancel`, then what is still queued, and closes the file.
@@ -186,8 +199,10 @@ impl SessionWriter {
             return !self.memory.changes().is_empty();
         }
         self.seeded.alter(&self.memory, &mut taken);
+        let used_up = taken.leave_one_event_an_end(&self.used_up);
         let mut rows = Rows::of(&taken.changes);
         self.seeded.restate(&mut rows);
+        rows.events(taken.events().collect(), Numbers::of(&self.memory));
         let statements = rows.statements();
         drop(rows);
         let began = self.timeline.now();
@@ -197,6 +212,8 @@ impl SessionWriter {
         match outcome {
             Ok(()) => {
                 self.times.commit = self.memory.moment();
+                self.used_up = used_up;
+                self.memory.publish(taken.take_events());
                 self.memory.settle(&taken);
                 taken.batch.settle(Ok(()));
             }
@@ -217,8 +234,14 @@ impl SessionWriter {
 
     /// Takes back what was to be written, and fails the requests that wait for it.
     fn refuse(&mut self, taken: &mut Taken, reason: &str) {
+        // An end happens whether or not it can be written now; its event is written with it.
+        let events = taken.take_events_of_ends();
+        self.repairs.add_unopened(taken.opened());
         for repair in self.memory.take_back(taken) {
             self.repairs.add(repair);
+        }
+        for (id, event) in events {
+            self.repairs.add_event(id, event);
         }
         taken.batch.settle(Err(StoreError(format!("the session file: {reason}"))));
     }

@@ -6,14 +6,14 @@
 //! be: they are written only where they are more than what is written, and the session is there.
 //! INVARIANT: the journal's own locks are taken last, and nothing is locked while one is held.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, SetOnce};
 
 use super::rotation::LatestRotation;
-use crate::{AttemptKey, SecretDigest, SessionId, StoreError};
+use crate::{AttemptKey, Event, SecretDigest, SessionId, StoreError};
 
 /// How many changes that somebody waits for are written together at most: a commit that takes long
 /// is then one that the disk holds up.
@@ -30,17 +30,19 @@ pub(crate) struct Row {
 /// One change of one session, or of what the store knows beside them.
 pub(crate) enum Change {
     /// It was opened.
-    Opened(SessionId, Row),
+    Opened(SessionId, Row, Box<Event>),
     /// It has another secret.
-    Rotated(SessionId, Row, Box<BeforeRotation>),
+    Rotated(SessionId, Row, Box<(BeforeRotation, Event)>),
     /// It ends as soon as this is written: a use of it, or its user's cap, used it up.
-    UsedUp(SessionId),
+    UsedUp(SessionId, Box<Event>),
     /// Its generation was raised.
     Raised(SessionId, Row),
     /// Its values are these.
     Valued(SessionId, Box<[u8]>, Box<BeforeWrite>),
-    /// It ended.
-    Ended(SessionId),
+    /// It ended, which is an event unless a use, or the cap, ended it before.
+    Ended(SessionId, Option<Box<Event>>),
+    /// Something happened that changed no session.
+    Happened(Box<Event>),
     /// It was used.
     Used(SessionId, u64, u32),
     /// From somewhere, an account was logged in to.
@@ -72,6 +74,78 @@ pub(crate) struct Batch {
 pub(crate) struct Taken {
     pub(crate) batch: Arc<Batch>,
     pub(crate) changes: Vec<Change>,
+}
+
+impl Taken {
+    /// Takes the event from each end of what was used up by one of `before` or in this batch: its
+    /// event is that of the use. What this batch uses up.
+    pub(crate) fn leave_one_event_an_end(
+        &mut self,
+        before: &HashSet<SessionId>,
+    ) -> HashSet<SessionId> {
+        let mut used_up = HashSet::new();
+        for change in &mut self.changes {
+            match change {
+                Change::UsedUp(id, _) => drop(used_up.insert(*id)),
+                Change::Ended(id, event) if before.contains(id) || used_up.contains(id) => {
+                    *event = None;
+                }
+                _ => {}
+            }
+        }
+        used_up
+    }
+
+    /// The sessions that it opens.
+    pub(crate) fn opened(&self) -> impl Iterator<Item = SessionId> {
+        self.changes.iter().filter_map(|change| match change {
+            Change::Opened(id, ..) => Some(*id),
+            _ => None,
+        })
+    }
+
+    /// The events of the changes, in their order.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.changes.iter().filter_map(Change::event)
+    }
+
+    /// The same, when the changes are written.
+    pub(crate) fn take_events(&self) -> Vec<Event> {
+        self.events().cloned().collect()
+    }
+
+    /// Those of ends, when the changes were not written.
+    pub(crate) fn take_events_of_ends(&self) -> Vec<(SessionId, Event)> {
+        let used_up: HashMap<SessionId, &Event> = self
+            .changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::UsedUp(id, event) => Some((*id, &**event)),
+                _ => None,
+            })
+            .collect();
+        let ends = self.changes.iter().filter_map(|change| match change {
+            Change::Ended(id, event) => {
+                let event = event.as_deref().or_else(|| used_up.get(id).copied());
+                event.map(|event| (*id, event.clone()))
+            }
+            _ => None,
+        });
+        ends.collect()
+    }
+}
+
+impl Change {
+    fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Opened(_, _, event) | Self::UsedUp(_, event) | Self::Happened(event) => {
+                Some(event)
+            }
+            Self::Rotated(_, _, changed) => Some(&changed.1),
+            Self::Ended(_, event) => event.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// What of a session is being written.

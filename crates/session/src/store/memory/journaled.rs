@@ -1,29 +1,30 @@
 //! The other side of the journal: what the task that writes sessions down needs from the memory that
 //! they are served from.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use clock::Moment;
 
 use super::MemoryStore;
 use super::flags::{ENDING, USED, WRITING, WRITING_VALUES};
-use super::journal::{BeforeRotation, BeforeWrite, Change, Journal, Part, Row, Taken};
+use super::journal::{Batch, BeforeRotation, BeforeWrite, Change, Journal, Part, Row, Taken};
 use super::key::Key;
 use super::marks::Marks;
 use super::record::Record;
 use super::stored::{self, Stored};
-use crate::SessionId;
+use crate::{Event, SessionId};
 
 /// How many sessions are looked at before the journal is locked.
 const MARKED_IN_A_ROW: usize = 256;
 
 /// What became of a stored session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Loaded {
     /// It lives.
     Live,
-    /// Its time was up meanwhile.
-    Expired,
+    /// Its time was up meanwhile, which is this event.
+    Expired(Box<Event>),
     /// What was stored is no session.
     Unreadable,
 }
@@ -57,6 +58,24 @@ impl MemoryStore {
         self.written.as_ref().map(|written| &written.marks)
     }
 
+    /// Makes the events of changes visible that were written.
+    pub(crate) fn publish(&self, events: Vec<Event>) {
+        if !events.is_empty() {
+            self.events.push_all(events);
+        }
+    }
+
+    /// The number of the next event, and of the oldest that is stored.
+    pub(crate) fn event_numbers(&self) -> (u64, u64) {
+        self.events.numbers()
+    }
+
+    /// Has an event that changed no session written.
+    pub(crate) fn record_event(&self, event: Event) -> Arc<Batch> {
+        let event = Event { at_ms: self.wall_clock.now().date(), ..event };
+        self.changes().push(Change::Happened(Box::new(event)))
+    }
+
     /// Now, by the clock that sessions live by.
     pub(crate) fn moment(&self) -> Moment {
         self.wall_clock.moment()
@@ -67,8 +86,9 @@ impl MemoryStore {
         let Some(stored) = Stored::read(id, row, values) else {
             return Loaded::Unreadable;
         };
-        if stored.expiry.is_over(self.wall_clock.moment()) {
-            return Loaded::Expired;
+        let now = self.wall_clock.now();
+        if stored.expiry.is_over(now.moment) {
+            return Loaded::Expired(Box::new(stored.expired(now.date())));
         }
         let key = Key::of(id);
         let (subject, _) = self.subjects.enter(&stored.subject, key);
@@ -114,7 +134,7 @@ impl MemoryStore {
             match change {
                 Change::Rotated(id, ..) => self.release(taken, *id, Part::Session, |_| {}),
                 Change::Valued(id, ..) => self.release(taken, *id, Part::Values, |_| {}),
-                Change::UsedUp(id) => self.end_used_up(taken, *id),
+                Change::UsedUp(id, _) => self.end_used_up(taken, *id),
                 _ => {}
             }
         }
@@ -125,15 +145,15 @@ impl MemoryStore {
     pub(crate) fn take_back(&self, taken: &mut Taken) -> Vec<Repair> {
         let changes = std::mem::take(&mut taken.changes);
         let repairs = changes.into_iter().rev().filter_map(|change| match change {
-            Change::Opened(id, _) => {
+            Change::Opened(id, ..) => {
                 self.take_back_opening(id);
                 Some(Repair::Delete(id))
             }
-            Change::Rotated(id, _, before) => {
-                self.take_back_rotation(taken, id, *before);
+            Change::Rotated(id, _, rotation) => {
+                self.take_back_rotation(taken, id, rotation.0);
                 Some(Repair::Restate(id))
             }
-            Change::UsedUp(id) => {
+            Change::UsedUp(id, _) => {
                 self.release(taken, id, Part::Session, |record| record.flags.clear(ENDING));
                 Some(Repair::Restate(id))
             }
@@ -142,8 +162,8 @@ impl MemoryStore {
                 Some(Repair::Restate(id))
             }
             Change::Raised(id, _) | Change::Used(id, ..) => Some(Repair::Restate(id)),
-            Change::Ended(id) => Some(Repair::Delete(id)),
-            Change::Remembered(..) | Change::Described(..) => None,
+            Change::Ended(id, _) => Some(Repair::Delete(id)),
+            Change::Happened(_) | Change::Remembered(..) | Change::Described(..) => None,
         });
         repairs.collect()
     }

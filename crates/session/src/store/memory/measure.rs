@@ -16,7 +16,9 @@ use tokio::runtime::Runtime;
 
 use self::times::Times;
 use super::MemoryStore;
-use super::promises::Promises;
+use super::promises::Operation;
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::{Fixture, fresh_id, held, subject, use_of};
 use crate::{Kind, NewSession, Origin, Presented, SessionStore as _};
 
@@ -78,7 +80,7 @@ impl Load {
         let users = sessions / SESSIONS_PER_USER;
         for number in 0..sessions {
             let new = shape(self.new_session(number % users, number));
-            inserts.time(|| self.store.insert_within(&new, 0, &mut Promises::default()));
+            inserts.time(|| self.store.insert_within(&new, 0, &mut Operation::new(&logout())));
             if number % (sessions / USED) == 0 {
                 used.push(use_of(held(&new)));
             }
@@ -115,7 +117,10 @@ impl Load {
                 let mut operations = Times::new(&self.timer);
                 while working.load(Ordering::Relaxed) {
                     for batch in used.chunks(size) {
-                        drop(operations.time(|| self.store.touch_all(batch)));
+                        drop(
+                            operations
+                                .time(|| self.store.touch_all(batch, TouchContext::default())),
+                        );
                     }
                 }
                 operations.print(what);

@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::flags::{ENDING, WRITING};
 use super::journal::{Change, Part};
 use super::key::Key;
-use super::promises::Promises;
+use super::promises::Operation;
 use super::steps::live;
 use super::{Insertion, MemoryStore, subjects};
-use crate::{Dead, Intent, NewSession, Presented, SessionId};
+use crate::{Cause, Dead, Intent, NewSession, Presented, SessionId};
 
 const STRIPES: usize = 256;
 
@@ -36,19 +36,24 @@ impl MemoryStore {
         &self,
         new: &NewSession,
         cap: usize,
-        promises: &mut Promises,
+        operation: &mut Operation<'_>,
     ) -> Insertion {
         let _alone = (cap > 0).then(|| self.quotas.lock(new.subject.id));
-        let Some((session, keys)) = self.create(new, promises) else {
+        let Some((session, keys)) = self.create(new, operation) else {
             return Insertion::Taken;
         };
         if let Some(dead) = self.dead_maker(new) {
-            self.take(new.id, promises);
+            operation.with_cause(Cause::Undone, |undoing| self.take(new.id, undoing));
             return Insertion::Refused(dead);
         }
         let fits = cap == 0 || keys <= cap;
-        let ended =
-            if fits { Vec::new() } else { self.enforce(new.subject.id, new.id, cap, promises) };
+        let ended = if fits {
+            Vec::new()
+        } else {
+            operation.with_cause(Cause::Limit, |ending| {
+                self.enforce(new.subject.id, new.id, cap, ending)
+            })
+        };
         Insertion::Created { session, ended }
     }
 
@@ -68,7 +73,7 @@ impl MemoryStore {
         subject: Uuid,
         newest: SessionId,
         cap: usize,
-        promises: &mut Promises,
+        operation: &mut Operation<'_>,
     ) -> Vec<SessionId> {
         let keys = self.subjects.keys(subject);
         let ids = keys.into_iter().flat_map(|key| self.ids(key)).filter(|id| *id != newest);
@@ -77,27 +82,31 @@ impl MemoryStore {
         let excess = (live.len() + 1).saturating_sub(cap);
         live.sort_unstable();
         let soonest = live.into_iter().take(excess).map(|(_, id)| id);
-        soonest.filter(|id| self.end_for_cap(subject, *id, promises)).collect()
+        soonest.filter(|id| self.end_for_cap(subject, *id, operation)).collect()
     }
 
     /// Ends a session for its user's cap. Where sessions are written down, it ends in the same commit as
     /// the new session that it makes room for, or lives on if that fails.
-    fn end_for_cap(&self, subject: Uuid, id: SessionId, promises: &mut Promises) -> bool {
+    fn end_for_cap(&self, subject: Uuid, id: SessionId, operation: &mut Operation<'_>) -> bool {
         let Some(journal) = self.journal() else {
-            return self.take_if(id, promises, |record, _| record.subject.id == subject);
+            return self.take_if(id, operation, |record, _| record.subject.id == subject);
         };
         let mut shard = self.shard(Key::of(id)).lock();
         let Some(index) = shard.find(id) else {
             return false;
         };
-        let now = self.wall_clock.moment();
+        let now = self.wall_clock.now();
         let record = shard.at_mut(index);
-        if record.subject.id != subject || record.flags.has(ENDING) || record.expiry.is_over(now) {
+        if record.subject.id != subject
+            || record.flags.has(ENDING)
+            || record.expiry.is_over(now.moment)
+        {
             return false;
         }
+        let event = Box::new(record.ended(operation.context, now));
         record.flags.set(WRITING);
         record.flags.set(ENDING);
-        promises.add(journal.hold(id, Part::Session, Change::UsedUp(id)));
+        operation.promises.add(journal.hold(id, Part::Session, Change::UsedUp(id, event)));
         true
     }
 
@@ -109,13 +118,12 @@ impl MemoryStore {
         if record.subject.id != subject || record.flags.has(ENDING) {
             return None;
         }
-        if !record.expiry.is_over(self.wall_clock.moment()) {
+        let now = self.wall_clock.now();
+        if !record.expiry.is_over(now.moment) {
             return Some(record.expiry.expires_at());
         }
         let record = shard.take(index);
-        if let Some(journal) = self.journal() {
-            journal.push_all([Change::Ended(id)]);
-        }
+        self.record_expired(std::slice::from_ref(&record), now);
         drop(shard);
         self.forget(&record);
         None

@@ -5,7 +5,9 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use super::MemoryStore;
-use super::promises::Promises;
+use super::promises::Operation;
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::{Fixture, Held, end_of, fresh_digest, held, look, someone, use_of};
 use crate::{ClientDigest, Insertion, Kind, NewSession, Presented, SessionStore as _, Verdict};
 
@@ -24,7 +26,10 @@ fn now<T>(call: impl Future<Output = T>) -> T {
 }
 
 fn lives(store: &MemoryStore, presented: Presented) -> bool {
-    matches!(store.touch_all(&[presented]).outcomes[..], [Ok(Verdict::Alive(_))])
+    matches!(
+        store.touch_all(&[presented], TouchContext::default()).outcomes[..],
+        [Ok(Verdict::Alive(_))]
+    )
 }
 
 /// Uses a session; whether it was alive.
@@ -51,7 +56,7 @@ impl Race {
         let new = |_| {
             let new = fixture.ending(Kind::Sliding, 50);
             assert!(matches!(
-                store.insert_within(&new, 0, &mut Promises::default()),
+                store.insert_within(&new, 0, &mut Operation::new(&logout())),
                 Insertion::Created { .. }
             ));
             new
@@ -107,7 +112,7 @@ impl Race {
             while number % 16 == 0 && self.touches.load(SeqCst) == touches {
                 thread::yield_now();
             }
-            missed += usize::from(!self.store.take(session.id, &mut Promises::default()));
+            missed += usize::from(!self.store.take(session.id, &mut Operation::new(&logout())));
             self.removed[number].store(true, SeqCst);
         }
         self.next.store(self.sessions.len(), SeqCst);
@@ -138,7 +143,7 @@ fn the_same_race_finds_out_a_use_that_saves_what_it_has_loaded() {
             let loaded = lives(store, look(held(new)));
             thread::yield_now();
             if loaded {
-                store.insert_within(new, 0, &mut Promises::default());
+                store.insert_within(new, 0, &mut Operation::new(&logout()));
             }
             loaded
         });
@@ -153,7 +158,7 @@ fn of_sixty_four_threads_one_uses_a_single_use_session() {
     for _ in 0..20 {
         let (store, fixture) = store();
         let new = fixture.ending(Kind::SingleUse, 50);
-        store.insert_within(&new, 0, &mut Promises::default());
+        store.insert_within(&new, 0, &mut Operation::new(&logout()));
         let (start, won) = (Barrier::new(64), AtomicU64::new(0));
         thread::scope(|threads| {
             for _ in 0..64 {
@@ -180,7 +185,7 @@ fn inserts_at_once_leave_exactly_the_cap() {
                 for _ in 0..200 {
                     let new = fixture.ending(Kind::Sliding, 50);
                     let new = NewSession { subject: Arc::clone(&ann), ..new };
-                    store.insert_within(&new, 3, &mut Promises::default());
+                    store.insert_within(&new, 3, &mut Operation::new(&logout()));
                 }
             });
         }
@@ -221,10 +226,10 @@ fn churn(store: &MemoryStore, fixture: &Fixture) -> Vec<Held> {
     for number in 0..3_000 {
         let units = if number % 3 == 0 { 1_000_000 } else { 1 };
         let new = fixture.ending(Kind::Fixed, units);
-        store.insert_within(&new, 5, &mut Promises::default());
+        store.insert_within(&new, 5, &mut Operation::new(&logout()));
         match number % 3 {
             0 => lasting.push(held(&new)),
-            1 => drop(store.take(new.id, &mut Promises::default())),
+            1 => drop(store.take(new.id, &mut Operation::new(&logout()))),
             _ => {}
         }
     }
@@ -237,7 +242,7 @@ fn a_logout_among_threads_that_rotate_ends_the_session_and_every_token_of_it() {
     for round in 0..2_000 {
         let (store, fixture) = store();
         let new = fixture.ending(Kind::Sliding, 50);
-        store.insert_within(&new, 0, &mut Promises::default());
+        store.insert_within(&new, 0, &mut Operation::new(&logout()));
         let start = Barrier::new(5);
         let tokens: Vec<Held> = thread::scope(|threads| {
             let rotators: Vec<_> = (0..4)
@@ -252,7 +257,7 @@ fn a_logout_among_threads_that_rotate_ends_the_session_and_every_token_of_it() {
                             token.digest,
                             None,
                             client,
-                            &mut Promises::default(),
+                            &mut Operation::new(&logout()),
                         );
                         matches!(verdict, Ok(Verdict::Alive(_))).then_some(token)
                     })

@@ -16,7 +16,8 @@ use super::wall_clock::Now;
 use super::wheel::Links;
 use crate::expiry::{Expiry, Ms};
 use crate::{
-    ClientDigest, Kind, NewSession, Origin, Scopes, SecretDigest, Session, SessionId, Subject,
+    ClientDigest, Event, EventContext, EventKind, Kind, NewSession, Origin, Scopes, SecretDigest,
+    Session, SessionId, Subject,
 };
 
 /// A role that no subject has.
@@ -188,7 +189,12 @@ impl Record {
         self.extra.get_or_insert_default().values.get_or_insert_default()
     }
 
-    /// The session as it stands at `now`.
+    /// The event of its end at `now`.
+    pub(super) fn ended(&self, context: &EventContext, now: Now) -> Event {
+        Event::of(EventKind::SessionEnded, &self.view(now), context, now.date())
+    }
+
+    /// The session as it is at `now`.
     pub(super) fn view(&self, now: Now) -> Session {
         let created = Duration::from_millis(self.created.get());
         Session {

@@ -1,6 +1,6 @@
 //! A walk over all sessions, a slice of a shard at a time.
 
-use super::promises::Promises;
+use super::promises::Operation;
 use super::steps::SLICE;
 use super::{MemoryStore, yield_after};
 use crate::store::scan::{Cursor, PAGE, Page};
@@ -39,11 +39,11 @@ impl MemoryStore {
     pub(crate) async fn take_many(
         &self,
         ids: &[SessionId],
-        promises: &mut Promises,
+        operation: &mut Operation<'_>,
     ) -> Vec<Result<bool, StoreError>> {
         let mut taken = Vec::with_capacity(ids.len());
         for ids in ids.chunks(SLICE) {
-            taken.extend(ids.iter().map(|id| Ok(self.take(*id, promises))));
+            taken.extend(ids.iter().map(|id| Ok(self.take(*id, operation))));
             yield_after(ids.len(), SLICE).await;
         }
         taken
@@ -53,14 +53,14 @@ impl MemoryStore {
     pub(crate) async fn end_subjects(
         &self,
         endings: &[(Uuid, Ending)],
-        promises: &mut Promises,
+        operation: &mut Operation<'_>,
     ) -> Vec<(Uuid, SessionId)> {
         let mut ended = Vec::new();
         for endings in endings.chunks(SLICE) {
             for (subject, ending) in endings {
                 let keys = self.subjects.keys(*subject);
                 let ids = keys.into_iter().flat_map(|key| self.ids(key));
-                let taken = ids.filter(|id| self.end(*subject, *ending, *id, promises));
+                let taken = ids.filter(|id| self.end(*subject, *ending, *id, operation));
                 ended.extend(taken.map(|id| (*subject, id)));
             }
             yield_after(endings.len(), SLICE).await;

@@ -12,13 +12,15 @@ use super::flags::{ENDING, WRITING, WRITING_VALUES};
 use super::journal::{BeforeWrite, Change, Part};
 use super::key::Key;
 use super::lock_batch::LOCKS_AT_ONCE;
-use super::promises::{OrWait, Promises};
+use super::promises::{Operation, OrWait, Promises};
 use super::record::Record;
 use super::shard::Shard;
 use super::stored;
+use super::wall_clock::Now;
 use crate::{
-    ClientDigest, Condition, Dead, Ending, Intent, NewSession, Presented, SecretDigest, Session,
-    SessionId, ValueChange, ValueWrite, Values, Verdict,
+    Cause, ClientDigest, Condition, Dead, Ending, Event, EventContext, EventKind, Intent,
+    NewSession, Presented, SecretDigest, Session, SessionId, ValueChange, ValueWrite, Values,
+    Verdict,
 };
 
 /// How many records a sweep looks at before it lets go of a shard's lock.
@@ -34,7 +36,7 @@ impl MemoryStore {
     pub(super) fn create(
         &self,
         new: &NewSession,
-        promises: &mut Promises,
+        operation: &mut Operation<'_>,
     ) -> Option<(Session, usize)> {
         let key = Key::of(new.id);
         let (subject, keys) = self.subjects.enter(&new.subject, key);
@@ -47,10 +49,18 @@ impl MemoryStore {
                 let index = shard.insert(Record::new(new, subject, agent, now.moment));
                 self.count.fetch_add(1, Ordering::Relaxed);
                 let record = shard.at(index);
-                if let Some(journal) = self.journal() {
-                    promises.add(journal.push(Change::Opened(record.id, stored::row(record))));
+                let view = record.view(now);
+                let event =
+                    Event::of(EventKind::SessionIssued, &view, operation.context, now.date());
+                match self.journal() {
+                    Some(journal) => operation.promises.add(journal.push(Change::Opened(
+                        record.id,
+                        stored::row(record),
+                        Box::new(event),
+                    ))),
+                    None => self.events.push_all([event]),
                 }
-                record.view(now)
+                view
             })
         };
         if created.is_none() {
@@ -65,7 +75,7 @@ impl MemoryStore {
         digest: SecretDigest,
         role: Option<usize>,
         client: ClientDigest,
-        promises: &mut Promises,
+        operation: &mut Operation<'_>,
     ) -> OrWait<Verdict> {
         let presented = Presented { intent: Intent::Use, ..*presented };
         let mut shard = self.shard(Key::of(presented.id)).lock();
@@ -79,10 +89,13 @@ impl MemoryStore {
         record.use_at(now.moment);
         let before = record.rotate_at(now.moment, digest, role, client);
         let session = record.view(now);
+        let event = Event::of(EventKind::SessionRotated, &session, operation.context, now.date());
         if let Some(journal) = self.journal() {
             record.flags.set(WRITING);
-            let change = Change::Rotated(record.id, stored::row(record), Box::new(before));
-            promises.add(journal.hold(record.id, Part::Session, change));
+            let change = Change::Rotated(record.id, stored::row(record), Box::new((before, event)));
+            operation.promises.add(journal.hold(record.id, Part::Session, change));
+        } else {
+            self.events.push_all([event]);
         }
         Ok(Verdict::Alive(session))
     }
@@ -93,7 +106,7 @@ impl MemoryStore {
         presented: &Presented,
         client: ClientDigest,
         grace: Duration,
-        promises: &mut Promises,
+        operation: &mut Operation<'_>,
     ) -> OrWait<Option<Session>> {
         let mut shard = self.shard(Key::of(presented.id)).lock();
         self.unless_written(&shard, presented.id, Part::Session)?;
@@ -111,7 +124,7 @@ impl MemoryStore {
         }
         let session = record.view(now);
         let record = shard.take(found);
-        self.promise_end(record.id, promises);
+        self.record_end(&record, now, operation);
         drop(shard);
         self.forget(&record);
         Ok(Some(session))
@@ -121,28 +134,28 @@ impl MemoryStore {
     pub(super) fn take_if(
         &self,
         id: SessionId,
-        promises: &mut Promises,
-        pick: impl FnOnce(&mut Record, &mut Promises) -> bool,
+        operation: &mut Operation<'_>,
+        pick: impl FnOnce(&mut Record, &mut Operation<'_>) -> bool,
     ) -> bool {
         let mut shard = self.shard(Key::of(id)).lock();
         let Some(index) = shard.find(id) else {
             return false;
         };
-        if !pick(shard.at_mut(index), promises) {
+        if !pick(shard.at_mut(index), operation) {
             return false;
         }
         let record = shard.take(index);
-        let was_live =
-            !record.expiry.is_over(self.wall_clock.moment()) && !record.flags.has(ENDING);
-        self.promise_end(id, promises);
+        let now = self.wall_clock.now();
+        let was_live = !record.expiry.is_over(now.moment) && !record.flags.has(ENDING);
+        self.record_end(&record, now, operation);
         drop(shard);
         self.forget(&record);
         was_live
     }
 
     /// Ends the session `id`; `true` if it was there and lived.
-    pub(crate) fn take(&self, id: SessionId, promises: &mut Promises) -> bool {
-        self.take_if(id, promises, |_, _| true)
+    pub(crate) fn take(&self, id: SessionId, operation: &mut Operation<'_>) -> bool {
+        self.take_if(id, operation, |_, _| true)
     }
 
     /// Removes a record that was taken out from the indexes and counts. No lock may be held.
@@ -182,9 +195,9 @@ impl MemoryStore {
         subject: Uuid,
         ending: Ending,
         id: SessionId,
-        promises: &mut Promises,
+        operation: &mut Operation<'_>,
     ) -> bool {
-        self.take_if(id, promises, |record, promises| {
+        self.take_if(id, operation, |record, operation| {
             if record.subject.id != subject {
                 return false;
             }
@@ -192,7 +205,7 @@ impl MemoryStore {
                 let raised = ending.below_generation.unwrap_or(record.generation);
                 if record.generation < raised {
                     record.generation = raised;
-                    self.promise_raised(record, promises);
+                    self.promise_raised(record, &mut operation.promises);
                 }
                 return false;
             }
@@ -250,18 +263,43 @@ impl MemoryStore {
     /// Takes one slice of what is over out of a shard. `true` if there may be more.
     pub(super) fn take_due(&self, shard: &Mutex<Shard>, over: &mut Vec<Record>) -> bool {
         let mut shard = shard.lock();
-        let now = self.wall_clock.moment();
-        let (before, more) = (over.len(), shard.take_due(now, SLICE, over));
-        if let Some(journal) = self.journal() {
-            journal.push_all(over[before..].iter().map(|record| Change::Ended(record.id)));
-        }
+        let now = self.wall_clock.now();
+        let (before, more) = (over.len(), shard.take_due(now.moment, SLICE, over));
+        self.record_expired(&over[before..], now);
         more
     }
 
-    /// Journals that a session ended. The lock of its shard is held.
-    pub(super) fn promise_end(&self, id: SessionId, promises: &mut Promises) {
-        if let Some(journal) = self.journal() {
-            promises.add(journal.push(Change::Ended(id)));
+    /// Records that a session ended which was taken out, with its event. The lock of its shard is
+    /// held. Its time may have been up by then.
+    ///
+    /// INVARIANT: whatever ends a session comes through here, through [`Self::record_expired`], or
+    /// through the journal as used up.
+    pub(super) fn record_end(&self, record: &Record, now: Now, operation: &mut Operation<'_>) {
+        let expired = EventContext::without_client(Cause::Expired);
+        let is_over = record.expiry.is_over(now.moment);
+        let event = record.ended(if is_over { &expired } else { operation.context }, now);
+        match self.journal() {
+            Some(journal) => {
+                let change = Change::Ended(record.id, Some(Box::new(event)));
+                operation.promises.add(journal.push(change));
+            }
+            None => self.events.push_all([event]),
+        }
+    }
+
+    /// The same for sessions whose time was up, and for which no request waits.
+    pub(super) fn record_expired(&self, over: &[Record], now: Now) {
+        if over.is_empty() {
+            return;
+        }
+        let expired = EventContext::without_client(Cause::Expired);
+        let events = over.iter().map(|record| (record.id, record.ended(&expired, now)));
+        match self.journal() {
+            Some(journal) => {
+                journal
+                    .push_all(events.map(|(id, event)| Change::Ended(id, Some(Box::new(event)))));
+            }
+            None => self.events.push_all(events.map(|(_, event)| event)),
         }
     }
 

@@ -15,7 +15,10 @@ use super::record::Record;
 use super::rotation::LatestRotation;
 use super::values::StoredValues;
 use crate::expiry::{Expiry, Ms};
-use crate::{ClientDigest, ExternalId, Kind, Scopes, SecretDigest, SessionId, Subject, Transport};
+use crate::{
+    Cause, ClientDigest, Event, EventContext, EventKind, EventSession, EventUser, ExternalId, Kind,
+    Scopes, SecretDigest, SessionId, Subject, Transport,
+};
 
 /// The version of these bytes.
 const VERSION: u8 = 1;
@@ -122,6 +125,19 @@ pub(super) fn values(values_of_session: &StoredValues) -> Box<[u8]> {
 }
 
 impl Stored {
+    /// The event that its time was up, found at that date.
+    pub(super) fn expired(&self, at_ms: i64) -> Event {
+        let session = EventSession {
+            id: self.id,
+            kind: self.kind,
+            transport: self.transport,
+            name: self.name.clone(),
+        };
+        let context = EventContext::without_client(Cause::Expired);
+        let user = Some(EventUser::of(&self.subject));
+        Event::of_session(EventKind::SessionEnded, session, user, &context, at_ms)
+    }
+
     /// Reads what was written under this id; `None` if it is anything else.
     pub(super) fn read(id: SessionId, row: &Row, values: Option<&[u8]>) -> Option<Self> {
         let (record, stored) = row.record.split_last_chunk::<4>()?;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clock::ManualClock;
 
 use super::MemoryStore;
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::{
     Fixture, Held, conformance_tests, end_of, for_each_case, held, look, someone, use_of,
 };
@@ -38,10 +40,10 @@ async fn an_expired_session_is_told_as_such_and_its_id_stays_taken_until_it_is_s
     fixture.pass(4).await;
     assert_eq!(fixture.touch(use_of(old)).await, Verdict::Dead(Dead::Expired));
     assert_eq!(fixture.touch(look(old)).await, Verdict::Dead(Dead::Expired));
-    assert!(matches!(store.insert(&new, 0).await.unwrap(), Insertion::Taken));
+    assert!(matches!(store.insert(&new, 0, &logout()).await.unwrap(), Insertion::Taken));
     assert_eq!(store.sweep().await.unwrap().removed, 1);
     assert_eq!(fixture.touch(use_of(old)).await, Verdict::Dead(Dead::Unknown));
-    assert!(matches!(store.insert(&new, 0).await.unwrap(), Insertion::Created { .. }));
+    assert!(matches!(store.insert(&new, 0, &logout()).await.unwrap(), Insertion::Created { .. }));
 }
 
 #[tokio::test]
@@ -83,16 +85,16 @@ async fn nothing_is_left_of_sessions_that_are_gone_however_they_went() {
     for number in 0..40 {
         let kind = if number % 2 == 0 { Kind::Sliding } else { Kind::SingleUse };
         let new = NewSession { subject: Arc::clone(&ann), ..fixture.ending(kind, 3 + number % 5) };
-        store.insert(&new, 20).await.unwrap();
-        store.insert(&new, 20).await.unwrap();
+        store.insert(&new, 20, &logout()).await.unwrap();
+        store.insert(&new, 20, &logout()).await.unwrap();
         fixture.touch(use_of(held(&new))).await;
         if number % 5 == 0 {
-            store.remove(new.id).await.unwrap();
+            store.remove(new.id, &logout()).await.unwrap();
         }
         fixture.open().await;
     }
     assert_eq!(sizes(&store).2, 41);
-    store.remove_subject(ann.id, Ending::default()).await.unwrap();
+    store.remove_subject(ann.id, Ending::default(), &logout()).await.unwrap();
     assert_eq!(sizes(&store), (40, 40, 40));
     fixture.pass(4).await;
     store.sweep().await.unwrap();
@@ -120,9 +122,9 @@ async fn ids_that_differ_only_in_their_upper_half_are_kept_apart() {
         helds.push(fixture.insert(&NewSession { id, subject, ..fixture.new_session() }).await);
     }
     assert_eq!(store.list(ann.id).await.unwrap().len(), 3);
-    assert!(store.remove(helds[0].id).await.unwrap());
+    assert!(store.remove(helds[0].id, &logout()).await.unwrap());
     assert_eq!(store.list(ann.id).await.unwrap().len(), 2);
-    assert_eq!(store.remove_subject(ann.id, Ending::default()).await.unwrap().len(), 2);
+    assert_eq!(store.remove_subject(ann.id, Ending::default(), &logout()).await.unwrap().len(), 2);
     for (number, held) in helds.into_iter().enumerate() {
         assert_eq!(fixture.lives(held).await, number % 2 == 1);
     }
@@ -141,7 +143,7 @@ async fn a_subject_may_have_very_many_sessions() {
     fixture.pass(6).await;
     assert_eq!(store.sweep().await.unwrap().removed, 5_000);
     assert_eq!(sizes(&store), (1, 1, 1));
-    let ended = store.remove_subject(ann.id, Ending::default()).await.unwrap();
+    let ended = store.remove_subject(ann.id, Ending::default(), &logout()).await.unwrap();
     assert_eq!(ended, [last.id]);
 }
 
@@ -160,16 +162,16 @@ async fn a_user_agent_goes_with_its_last_session_however_that_ends_and_without_a
         .map(|number| open(number, if number % 6 < 2 { Kind::SingleUse } else { Kind::Sliding }))
         .collect();
     for new in &news {
-        let insertion = store.insert(new, 0).await.unwrap();
+        let insertion = store.insert(new, 0, &logout()).await.unwrap();
         assert!(matches!(insertion, Insertion::Created { .. }), "{insertion:?}");
     }
     assert_eq!(store.user_agents.len(), 300);
     for (number, new) in news.iter().enumerate() {
         match number % 6 {
-            0 | 1 => drop(store.touch(&[use_of(held(new))]).await),
-            2 | 3 => drop(store.touch(&[end_of(held(new))]).await),
-            4 => drop(store.remove(new.id).await),
-            _ => drop(store.remove_subject(new.subject.id, Ending::default()).await),
+            0 | 1 => drop(store.touch(&[use_of(held(new))], TouchContext::default()).await),
+            2 | 3 => drop(store.touch(&[end_of(held(new))], TouchContext::default()).await),
+            4 => drop(store.remove(new.id, &logout()).await),
+            _ => drop(store.remove_subject(new.subject.id, Ending::default(), &logout()).await),
         }
         assert_eq!(store.user_agents.len(), 300 - number.div_ceil(2), "{number}");
     }

@@ -12,7 +12,7 @@ use super::shard::Shard;
 use super::steps::live;
 use super::wall_clock::Now;
 use super::{MemoryStore, Written};
-use crate::{Intent, Kind, Outcome, Presented, StoreError, Verdict};
+use crate::{Event, Intent, Kind, Outcome, Presented, StoreError, TouchContext, Verdict};
 
 /// What became of a batch.
 #[derive(Default)]
@@ -30,15 +30,18 @@ struct Answers<'a> {
     touched: Touched,
     /// Sessions that were ended, to be forgotten when no lock is held.
     ended: Vec<Record>,
+    store: &'a MemoryStore,
     written: Option<&'a Written>,
+    context: TouchContext<'a>,
 }
 
 impl MemoryStore {
     /// Answers for each presented token, in order.
-    pub(crate) fn touch_all(&self, batch: &[Presented]) -> Touched {
+    pub(crate) fn touch_all(&self, batch: &[Presented], context: TouchContext<'_>) -> Touched {
         let outcomes = Vec::with_capacity(batch.len());
         let touched = Touched { outcomes, ..Touched::default() };
-        let mut answers = Answers { touched, ended: Vec::new(), written: self.written.as_ref() };
+        let written = self.written.as_ref();
+        let mut answers = Answers { touched, ended: Vec::new(), store: self, written, context };
         for few in batch.chunks(LOCKS_AT_ONCE) {
             match few {
                 [presented] => self.touch_alone(presented, &mut answers),
@@ -90,7 +93,11 @@ impl Answers<'_> {
         };
         match self.written {
             Some(written) => self.note(written, shard, index, (presented.intent, ends), now),
-            None if ends => self.ended.push(shard.take(index)),
+            None if ends => {
+                let record = shard.take(index);
+                self.store.events.push_all([self.ended_event(&record, presented.intent, now)]);
+                self.ended.push(record);
+            }
             None => {}
         }
         self.touched.outcomes.push(Ok(Verdict::Alive(view)));
@@ -112,11 +119,14 @@ impl Answers<'_> {
             (Intent::Use, true) => {
                 record.flags.set(WRITING);
                 record.flags.set(ENDING);
-                written.journal.hold(id, Part::Session, Change::UsedUp(id))
+                let event = Box::new(self.ended_event(record, intent, now));
+                written.journal.hold(id, Part::Session, Change::UsedUp(id, event))
             }
             (_, true) => {
-                self.ended.push(shard.take(index));
-                written.journal.push(Change::Ended(id))
+                let record = shard.take(index);
+                let event = Box::new(self.ended_event(&record, intent, now));
+                self.ended.push(record);
+                written.journal.push(Change::Ended(id, Some(event)))
             }
             (Intent::Use, false) => {
                 if !record.flags.has(USED) {
@@ -128,6 +138,12 @@ impl Answers<'_> {
             _ => return,
         };
         self.touched.promised.push((self.touched.outcomes.len(), batch));
+    }
+
+    /// The event of the end of the session that is being judged.
+    fn ended_event(&self, record: &Record, intent: Intent, now: Now) -> Event {
+        let context = self.context.ending(self.touched.outcomes.len(), intent);
+        record.ended(&context, now)
     }
 
     /// Whether a token that opens nothing now may do so once what is being written is written, or

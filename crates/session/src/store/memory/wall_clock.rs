@@ -59,6 +59,11 @@ impl WallClock {
 }
 
 impl Now {
+    /// Its date.
+    pub(super) fn date(self) -> i64 {
+        self.date_of(self.moment)
+    }
+
     /// The date of another moment of the same clock.
     pub(super) fn date_of(self, moment: Moment) -> i64 {
         signed_ms(moment).saturating_add(self.offset_ms)

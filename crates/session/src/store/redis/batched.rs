@@ -8,6 +8,7 @@ use super::key::shown;
 use super::server::{Server, connect};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
+use crate::TouchContext;
 use crate::store::conformance::{Fixture, Held, look, use_of};
 use crate::{Kind, Outcome, Verdict};
 
@@ -44,7 +45,8 @@ async fn a_token_named_all_over_a_long_batch_is_used_in_order() {
             _ => use_of(sliding),
         })
         .collect();
-    let counts: Vec<_> = fixture.store.touch(&batch).await.iter().map(count_of).collect();
+    let counts: Vec<_> =
+        fixture.store.touch(&batch, TouchContext::default()).await.iter().map(count_of).collect();
     let mut uses = 0;
     for (at, count) in counts.into_iter().enumerate() {
         match at % 5 {
@@ -68,7 +70,9 @@ async fn callers_who_give_up_take_no_other_along_and_no_use_is_lost_or_doubled()
         let mut callers = Vec::new();
         for held in &helds {
             let (store, held) = (Arc::clone(&fixture.store), *held);
-            callers.push(tokio::spawn(async move { store.touch(&[use_of(held)]).await.remove(0) }));
+            callers.push(tokio::spawn(async move {
+                store.touch(&[use_of(held)], TouchContext::default()).await.remove(0)
+            }));
         }
         for (at, caller) in callers.into_iter().enumerate() {
             if (at + round) % 3 == 0 {
@@ -99,7 +103,9 @@ async fn what_is_no_session_fails_alone() {
         server.cli(&["LPUSH", &key, "x"]);
     }
     let batch: Vec<_> = helds.iter().map(|held| use_of(*held)).collect();
-    for (at, outcome) in fixture.store.touch(&batch).await.iter().enumerate() {
+    for (at, outcome) in
+        fixture.store.touch(&batch, TouchContext::default()).await.iter().enumerate()
+    {
         if at % 3 == 0 {
             assert!(outcome.is_err(), "{at}");
         } else {
@@ -122,7 +128,9 @@ async fn callers_at_the_same_time_share_requests() {
     let waiting: Vec<_> = (0..1_000)
         .map(|_| {
             let store = Arc::clone(&fixture.store);
-            tokio::spawn(async move { count_of(&store.touch(&[use_of(held)]).await[0]).unwrap() })
+            tokio::spawn(async move {
+                count_of(&store.touch(&[use_of(held)], TouchContext::default()).await[0]).unwrap()
+            })
         })
         .collect();
     let mut counts = Vec::new();

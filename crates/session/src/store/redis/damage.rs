@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::server::{Server, connect};
 use super::tests::UNIT;
 use super::{RedisStore, key::shown, record, session_key};
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::{Client, Fixture, Held, fresh_digest, look, use_of};
 use crate::{
     ClientDigest, Condition, Ending, Kind, NewSession, SecretDigest, ValueChange, Verdict,
@@ -48,23 +50,26 @@ async fn what_is_no_session_is_never_alive_and_can_be_removed() {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         server.cli(&words);
         let presented = [use_of(held), look(held)];
-        for answer in fixture.store.touch(&presented).await {
+        for answer in fixture.store.touch(&presented, TouchContext::default()).await {
             assert!(!matches!(answer, Ok(Verdict::Alive(_))), "{command:?}: {answer:?}");
         }
         let digest = SecretDigest::from_bytes([7; 32]);
-        let rotated =
-            fixture.store.rotate(&use_of(held), digest, None, ClientDigest::default()).await;
+        let rotated = fixture
+            .store
+            .rotate(&use_of(held), digest, None, ClientDigest::default(), &logout())
+            .await;
         assert!(!matches!(rotated, Ok(Verdict::Alive(_))), "{command:?}");
         assert!(!matches!(fixture.store.values(held.id).await, Ok(Some(_))), "{command:?}");
         let put = ValueChange::Put("1".into());
         let written = fixture.store.write_value(held.id, "k", put, Condition::None).await;
         assert!(written.is_err(), "{command:?}: {written:?}");
         assert!(fixture.store.list(new.subject.id).await.unwrap().is_empty(), "{command:?}");
-        let ended = fixture.store.remove_subject(new.subject.id, Ending::default()).await;
+        let ended =
+            fixture.store.remove_subject(new.subject.id, Ending::default(), &logout()).await;
         assert!(ended.unwrap().is_empty(), "{command:?}");
         assert_eq!(server.cli(&["EXISTS", &key(held)]), "0", "{command:?}");
         server.cli(&words);
-        assert!(!fixture.store.remove(held.id).await.unwrap());
+        assert!(!fixture.store.remove(held.id, &logout()).await.unwrap());
         assert_eq!(server.cli(&["EXISTS", &key(held)]), "0", "{command:?}");
     }
 }
@@ -82,7 +87,8 @@ async fn each_changed_byte_of_a_record_is_dead_or_an_error_or_harmless_and_never
             let is_there = at.checked_sub(3).and_then(|at| digest.get(at)) == Some(&0x7f);
             let other = if is_there { "~" } else { "\u{7f}" };
             server.cli(&["SETRANGE", &key(held), &at.to_string(), other]);
-            let answer = fixture.store.touch(&[use_of(held)]).await.remove(0);
+            let answer =
+                fixture.store.touch(&[use_of(held)], TouchContext::default()).await.remove(0);
             // The version, the digest, and the length of what follows.
             if at == 0 || (3..19).contains(&at) || at == 44 {
                 assert!(!matches!(answer, Ok(Verdict::Alive(_))), "{at}: {answer:?}");
@@ -91,10 +97,11 @@ async fn each_changed_byte_of_a_record_is_dead_or_an_error_or_harmless_and_never
                 assert_eq!(session.id, held.id);
             }
             let client = ClientDigest::default();
-            let judged = fixture.store.end_reused(&use_of(held), client, Duration::ZERO).await;
+            let judged =
+                fixture.store.end_reused(&use_of(held), client, Duration::ZERO, &logout()).await;
             assert!(!matches!(judged, Ok(Some(_))), "{at}: the present secret is no reuse");
             // Whatever it is now, it ends.
-            fixture.store.remove(held.id).await.unwrap();
+            fixture.store.remove(held.id, &logout()).await.unwrap();
             assert!(!fixture.lives(held).await);
         }
     }
@@ -108,7 +115,7 @@ async fn long_lived(fixture: &Fixture, is_rotated: bool) -> Held {
     }
     let digest = fresh_digest();
     let client = Client::BOB.digest();
-    fixture.store.rotate(&use_of(held), digest, None, client).await.unwrap();
+    fixture.store.rotate(&use_of(held), digest, None, client, &logout()).await.unwrap();
     Held { digest, ..held }
 }
 
@@ -139,7 +146,7 @@ async fn a_field_of_a_later_version_survives_every_change() {
     let digest = SecretDigest::from_bytes([7; 32]);
     let verdict = fixture
         .store
-        .rotate(&use_of(held), digest, Some(1), ClientDigest::default())
+        .rotate(&use_of(held), digest, Some(1), ClientDigest::default(), &logout())
         .await
         .unwrap();
     assert!(

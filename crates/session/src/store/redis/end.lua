@@ -1,5 +1,5 @@
 -- ARGV: the subject whose session it must be, 'keep' if it is the one to keep, below which
--- generation it ends or ''. 1 if it lived and ended, 2 if it was spared, 0 otherwise.
+-- generation it ends or ''. The record if it lived and ended, 2 if it was spared, 0 otherwise.
 local text = redis.pcall('GET', KEYS[1])
 if not text then return 0 end
 if not read(text) then
@@ -18,5 +18,7 @@ if ARGV[2] == 'keep' then
 end
 if below and generation >= below then return 2 end
 redis.call('DEL', KEYS[1])
-if lives(text, now_ms()) then return 1 end
-return 0
+local now = now_ms()
+if not lives(text, now) then return 0 end
+append(for_event(text))
+return {now, without_values(text)}

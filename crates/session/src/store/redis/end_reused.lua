@@ -17,4 +17,5 @@ if not is_late and not differ(network, other_network) and not differ(agent, othe
   return 0
 end
 redis.call('DEL', KEYS[1])
+append(for_event(text))
 return {now, without_values(text)}

@@ -8,6 +8,8 @@ use clock::{Clock as _, SystemClock};
 use super::RedisStore;
 use super::server::{Server, connect, connect_with, until};
 use super::tests::UNIT;
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::{Fixture, Held, held, look, use_of};
 use crate::{
     ClientDigest, Ending, Insertion, Kind, NewSession, RedisConnection, RedisOptions, SecretDigest,
@@ -28,7 +30,7 @@ fn long(fixture: &Fixture) -> NewSession {
 }
 
 async fn fails(fixture: &Fixture, held: Held) -> bool {
-    fixture.store.touch(&[use_of(held)]).await.remove(0).is_err()
+    fixture.store.touch(&[use_of(held)], TouchContext::default()).await.remove(0).is_err()
 }
 
 /// How long it takes.
@@ -49,14 +51,14 @@ async fn a_killed_server_is_an_error_at_once_and_what_it_stored_is_as_it_was() {
     let (live, removed) =
         (fixture.insert(&long(&fixture)).await, fixture.insert(&long(&fixture)).await);
     fixture.use_live(live).await;
-    assert!(fixture.store.remove(removed.id).await.unwrap());
+    assert!(fixture.store.remove(removed.id, &logout()).await.unwrap());
     server.kill();
     for _ in 0..50 {
         let (failed, took) = timed(fails(&fixture, live)).await;
         assert!(failed && took < SOON, "{took:?}");
         assert!(fixture.store.ping().await.is_err());
-        assert!(fixture.store.remove(live.id).await.is_err());
-        assert!(fixture.store.insert(&long(&fixture), 5).await.is_err());
+        assert!(fixture.store.remove(live.id, &logout()).await.is_err());
+        assert!(fixture.store.insert(&long(&fixture), 5, &logout()).await.is_err());
         assert!(fixture.store.list(long(&fixture).subject.id).await.is_err());
     }
     server.start_again();
@@ -87,7 +89,7 @@ async fn a_hung_server_is_an_error_in_time_and_not_too_much_waits_for_it() {
     for _ in 0..6_000 {
         let store = Arc::clone(&limited.store);
         waiting.spawn(async move {
-            let (answers, took) = timed(store.touch(&[look(held)])).await;
+            let (answers, took) = timed(store.touch(&[look(held)], TouchContext::default())).await;
             (answers[0].clone().map_err(|error| error.0), took)
         });
     }
@@ -126,14 +128,14 @@ async fn a_server_that_comes_back_empty_has_no_session_and_learns_the_scripts_ag
     while fails(&fixture, ended).await {}
     assert!(!fixture.lives(ended).await);
     let new = long(&fixture);
-    let Insertion::Created { .. } = fixture.store.insert(&new, 5).await.unwrap() else {
+    let Insertion::Created { .. } = fixture.store.insert(&new, 5, &logout()).await.unwrap() else {
         panic!("taken")
     };
     server.cli(&["SCRIPT", "FLUSH"]);
     let several = [use_of(held(&new)), use_of(held(&new)), look(ended), use_of(held(&new))];
     let counts: Vec<Option<u64>> = fixture
         .store
-        .touch(&several)
+        .touch(&several, TouchContext::default())
         .await
         .into_iter()
         .map(|answer| match answer.unwrap() {
@@ -154,7 +156,7 @@ async fn a_full_server_takes_no_session_in_and_ends_none() {
         helds.push(fixture.insert(new).await);
     }
     assert_eq!(server.cli(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
-    assert!(fixture.store.insert(&long(&fixture), 5).await.is_err());
+    assert!(fixture.store.insert(&long(&fixture), 5, &logout()).await.is_err());
     for (count, held) in helds.iter().enumerate() {
         assert_eq!(fixture.use_live(*held).await.refresh_count, 1, "{count}");
         assert!(fixture.lives(*held).await);
@@ -162,22 +164,25 @@ async fn a_full_server_takes_no_session_in_and_ends_none() {
     let digest = SecretDigest::from_bytes([7; 32]);
     let rotated = fixture
         .store
-        .rotate(&use_of(helds[0]), digest, None, ClientDigest::default())
+        .rotate(&use_of(helds[0]), digest, None, ClientDigest::default(), &logout())
         .await
         .unwrap();
     assert!(matches!(rotated, Verdict::Alive(_)));
-    assert!(fixture.store.remove(helds[1].id).await.unwrap());
+    assert!(fixture.store.remove(helds[1].id, &logout()).await.unwrap());
     assert!(!fixture.lives(helds[1]).await);
     let id = news[2].subject.id;
     assert_eq!(fixture.store.list(id).await.unwrap().len(), 1);
     let keep = Ending { below_generation: Some(9), keep: Some(helds[2].id) };
-    assert!(fixture.store.remove_subject(id, keep).await.unwrap().is_empty());
+    assert!(fixture.store.remove_subject(id, keep, &logout()).await.unwrap().is_empty());
     assert_eq!(fixture.look_live(helds[2]).await.generation, 9);
     let id = news[3].subject.id;
-    assert_eq!(fixture.store.remove_subject(id, Ending::default()).await.unwrap(), [helds[3].id]);
+    assert_eq!(
+        fixture.store.remove_subject(id, Ending::default(), &logout()).await.unwrap(),
+        [helds[3].id]
+    );
     assert!(fixture.store.values(helds[4].id).await.unwrap().is_some());
     assert_eq!(server.cli(&["CONFIG", "SET", "maxmemory", "0"]), "OK");
-    assert!(fixture.store.insert(&long(&fixture), 5).await.is_ok());
+    assert!(fixture.store.insert(&long(&fixture), 5, &logout()).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -14,7 +14,7 @@ use super::key::{self, Key};
 use super::scripts::{END, ENTER, ENTRIES, FORGET, LOOK, SETTLE};
 use super::{RedisStore, record, reply, session_key};
 use crate::redis_connection::{Reply, ScriptRequest};
-use crate::{Ending, NewSession, Session, SessionId, StoreError};
+use crate::{Cause, Ending, EventContext, EventKind, NewSession, Session, SessionId, StoreError};
 
 /// How much longer an entry stays than its session can: clocks of two servers differ.
 const MARGIN_MS: u64 = 60_000;
@@ -62,12 +62,14 @@ impl RedisStore {
         &self,
         new: &NewSession,
         cap: usize,
+        context: &EventContext,
     ) -> Result<Vec<SessionId>, StoreError> {
         let request =
             with_entry(ScriptRequest::on(&SETTLE, &subject_key(new.subject.id)), new).arg(cap);
         let mut entries = entries(&self.connection.run_one(request).await?)?;
         entries.retain(|entry| entry.id != new.id);
-        Ok(self.enforce(new.subject.id, &entries, cap).await)
+        let limit = context.side_effect(Cause::Limit);
+        Ok(self.enforce(new.subject.id, &entries, cap, &limit).await)
     }
 
     /// Ends those of the other sessions that would end soonest, until `cap` live, the new one
@@ -75,7 +77,13 @@ impl RedisStore {
     ///
     /// Of two inserts at once, the one that settles first sees nothing of the other, so that each
     /// cannot end the other's session.
-    async fn enforce(&self, subject: Uuid, entries: &[Entry], cap: usize) -> Vec<SessionId> {
+    async fn enforce(
+        &self,
+        subject: Uuid,
+        entries: &[Entry],
+        cap: usize,
+        context: &EventContext,
+    ) -> Vec<SessionId> {
         let mut live = Vec::new();
         let mut over = Vec::new();
         for (entry, seen) in self.look_up(subject, entries).await {
@@ -89,7 +97,7 @@ impl RedisStore {
         let excess = (live.len() + 1).saturating_sub(cap);
         live.sort_unstable();
         let ids: Vec<SessionId> = live.into_iter().take(excess).map(|(_, id)| id).collect();
-        let ended = self.end_many(subject, Ending::default(), &ids).await;
+        let ended = self.end_many(subject, Ending::default(), &ids, context).await;
         let ended = ids.into_iter().zip(ended);
         ended.filter(|(_, ended)| matches!(ended, Ok(Ended::Live))).map(|(id, _)| id).collect()
     }
@@ -114,11 +122,12 @@ impl RedisStore {
         &self,
         subject: Uuid,
         ending: Ending,
+        context: &EventContext,
     ) -> Result<Vec<SessionId>, StoreError> {
         let entries = self.entries(subject).await?;
         let ids: Vec<SessionId> = entries.iter().map(|entry| entry.id).collect();
         let (mut ended, mut over, mut failed) = (Vec::new(), Vec::new(), None);
-        let done = self.end_many(subject, ending, &ids).await;
+        let done = self.end_many(subject, ending, &ids, context).await;
         for (entry, done) in entries.into_iter().zip(done) {
             match done {
                 Ok(Ended::Live) => {
@@ -139,14 +148,49 @@ impl RedisStore {
         subject: Uuid,
         ending: Ending,
         ids: &[SessionId],
+        context: &EventContext,
     ) -> Vec<Result<Ended, StoreError>> {
         let mut done = Vec::with_capacity(ids.len());
         for ids in ids.chunks(LOOKED_UP) {
             let requests: Vec<ScriptRequest> =
-                ids.iter().map(|id| end(subject, ending, *id)).collect();
-            done.extend(self.connection.run_durably(&requests).await.into_iter().map(ended));
+                ids.iter().map(|id| self.end(subject, ending, *id, context)).collect();
+            let replies = self.connection.run_durably(&requests).await;
+            let ended = ids.iter().zip(replies).map(|(id, reply)| self.ended(*id, reply, context));
+            done.extend(ended);
         }
         done
+    }
+
+    /// The request that ends a session if it is the subject's and `ending` means it.
+    pub(super) fn end(
+        &self,
+        subject: Uuid,
+        ending: Ending,
+        id: SessionId,
+        context: &EventContext,
+    ) -> ScriptRequest {
+        let clamp = |below: i64| record::clamped(below).to_string();
+        let below = ending.below_generation.map(clamp).unwrap_or_default();
+        let keep = if ending.keep == Some(id) { "keep" } else { "" };
+        let request = self.reporting(&END, id).arg(subject.as_bytes()).arg(keep).arg(below);
+        self.with_event(request, EventKind::SessionEnded, id, context)
+    }
+
+    /// What became of it.
+    pub(super) fn ended(
+        &self,
+        id: SessionId,
+        reply: Reply,
+        context: &EventContext,
+    ) -> Result<Ended, StoreError> {
+        match reply? {
+            Value::Int(2) => Ok(Ended::Spared),
+            Value::Int(_) => Ok(Ended::Nothing),
+            value => {
+                self.report_end(id, &value, context)?;
+                Ok(Ended::Live)
+            }
+        }
     }
 
     /// Looks at the session of each entry.
@@ -198,24 +242,6 @@ fn with_entry(request: ScriptRequest, new: &NewSession) -> ScriptRequest {
     request.arg(new.id.uuid().as_bytes()).arg(stays)
 }
 
-/// The request that ends a session if it is the subject's and `ending` means it.
-pub(super) fn end(subject: Uuid, ending: Ending, id: SessionId) -> ScriptRequest {
-    let clamp = |below: i64| record::clamped(below).to_string();
-    let below = ending.below_generation.map(clamp).unwrap_or_default();
-    let keep = if ending.keep == Some(id) { "keep" } else { "" };
-    let request = ScriptRequest::on(&END, &session_key(id));
-    request.arg(subject.as_bytes()).arg(keep).arg(below)
-}
-
-/// What became of it.
-pub(super) fn ended(answer: Reply) -> Result<Ended, StoreError> {
-    Ok(match reply::number(&answer?)? {
-        1 => Ended::Live,
-        2 => Ended::Spared,
-        _ => Ended::Nothing,
-    })
-}
-
 pub(super) fn found(id: SessionId, answer: Reply) -> Result<Seen, StoreError> {
     Ok(match answer? {
         Value::Int(0) => Seen::Over,
@@ -246,7 +272,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::conformance::{Fixture, held, use_of};
+    use crate::store::conformance::{Fixture, held, logout, use_of};
     use crate::store::redis::server::fresh_database;
     use crate::{Dead, Insertion, SessionStore as _};
 
@@ -269,7 +295,7 @@ mod tests {
         let (store, fixture) = (RedisStore::new(connection), Fixture::memory());
         let maker = Some(use_of(held(&fixture.new_session())));
         let new = NewSession { maker, ..fixture.new_session() };
-        let refused = store.insert(&new, 0).await.unwrap();
+        let refused = store.insert(&new, 0, &logout()).await.unwrap();
         assert!(matches!(refused, Insertion::Refused(Dead::Unknown)), "{refused:?}");
         let entries = store.entries(new.subject.id).await.unwrap();
         assert!(entries[0].score.starts_with(b"-") && entries[0].score.ends_with(b".5"));
@@ -285,7 +311,7 @@ mod tests {
         for session in [&old, &minted, &new] {
             store.enter(session).await.unwrap();
         }
-        store.settle(&old, 2).await.unwrap();
+        store.settle(&old, 2, &logout()).await.unwrap();
         store.enter_made(&minted).await.unwrap();
         let request =
             with_entry(ScriptRequest::on(&SETTLE, &subject_key(old.subject.id)), &new).arg(2);

@@ -15,8 +15,10 @@ use super::key::shown;
 use super::server::{Server, cluster, cluster_address, connect};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::{Fixture, Held, held, subject, use_of};
-use crate::{Kind, NewSession, Origin, Subject, Verdict};
+use crate::{EventRetention, Kind, NewSession, Origin, Subject, Verdict};
 
 /// How many are inserted at the same time.
 const AT_ONCE: usize = 64;
@@ -38,7 +40,9 @@ fn session(fixture: &Fixture, number: usize, users: usize, agent: Option<&str>) 
 }
 
 async fn fixture(server: &Server) -> Fixture {
-    let store = RedisStore::new(connect(&server.url()).await);
+    // What events take is bounded, and no matter of the number of sessions.
+    let retention = EventRetention { limit: 1, ..EventRetention::default() };
+    let store = RedisStore::retaining(connect(&server.url()).await, retention);
     Fixture::real(Arc::new(store), UNIT)
 }
 
@@ -54,7 +58,7 @@ async fn fill(fixture: &Fixture, sessions: usize, users: usize, agent: Option<&s
         tasks.spawn(async move {
             for new in &news {
                 // A machine that is busy with other tests may miss the time that an answer has.
-                while store.insert(new, 0).await.is_err() {}
+                while store.insert(new, 0, &logout()).await.is_err() {}
             }
             news.into_iter().next()
         });
@@ -94,7 +98,7 @@ async fn a_validation_is_one_command_and_so_is_a_batch() {
         helds.push(fixture.open().await);
     }
     let presented: Vec<_> = helds.iter().map(|held| use_of(*held)).collect();
-    fixture.store.touch(&presented).await;
+    fixture.store.touch(&presented, TouchContext::default()).await;
     let reads = || info(&server, "total_reads_processed");
     let (first, second) = (reads(), reads());
     let asking = second - first;
@@ -103,7 +107,7 @@ async fn a_validation_is_one_command_and_so_is_a_batch() {
     }
     let third = reads();
     assert_eq!(third - second - asking, 100, "one for each validation");
-    let batch = fixture.store.touch(&presented).await;
+    let batch = fixture.store.touch(&presented, TouchContext::default()).await;
     assert!(batch.into_iter().all(|answer| answer.is_ok()));
     assert!(reads() - third - asking <= 2, "a batch of 100 comes in one go, or in two reads of it");
 }
@@ -226,7 +230,8 @@ async fn print_use(
             for round in 0..rounds {
                 let at = caller * 997 + round * tokens;
                 let next = (at..at + tokens).map(|at| use_of(helds[at % helds.len()]));
-                for answer in store.touch(&next.collect::<Vec<_>>()).await {
+                for answer in store.touch(&next.collect::<Vec<_>>(), TouchContext::default()).await
+                {
                     assert!(matches!(answer, Ok(Verdict::Alive(_))), "{answer:?}");
                 }
             }

@@ -1,5 +1,7 @@
--- Ends whatever stands there. 1 if that was a live session.
+-- Ends whatever is there. Its record, if it was a live session.
 local text = redis.pcall('GET', KEYS[1])
 redis.call('DEL', KEYS[1])
-if lives(text, now_ms()) then return 1 end
-return 0
+local now = now_ms()
+if not lives(text, now) then return 0 end
+append(for_event(text))
+return {now, without_values(text)}

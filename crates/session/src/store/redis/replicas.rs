@@ -7,6 +7,8 @@ use super::key::shown;
 use super::server::{PATIENT, Server, cluster, cluster_address, connect, connect_with, until};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::{Fixture, Held, end_of, fresh_digest, held, look, use_of};
 use crate::{ClientDigest, Ending, Kind, RedisOptions, StoreError, Verdict};
 
@@ -34,32 +36,49 @@ async fn what_must_not_come_undone_fails_until_a_replica_has_it() {
     for new in &news {
         fixture.insert(new).await;
     }
-    assert!(fixture.store.remove(news[0].id).await.unwrap());
+    assert!(fixture.store.remove(news[0].id, &logout()).await.unwrap());
     assert_eq!(fixture.use_live(once).await.refresh_count, 1);
     let replaced = held(&news[6]);
     let client = ClientDigest::default();
-    let rotated = fixture.store.rotate(&use_of(replaced), fresh_digest(), None, client).await;
+    let rotated =
+        fixture.store.rotate(&use_of(replaced), fresh_digest(), None, client, &logout()).await;
     assert!(matches!(rotated, Ok(Verdict::Alive(_))), "{rotated:?}");
     assert!(matches!(fixture.touch(end_of(held(&news[4]))).await, Verdict::Alive(_)));
     replica.signal("STOP");
     // A logout, the same once more, and a theft.
     for _ in 0..2 {
-        assert!(fixture.store.touch(&[end_of(held(&news[5]))]).await.remove(0).is_err());
+        assert!(
+            fixture
+                .store
+                .touch(&[end_of(held(&news[5]))], TouchContext::default())
+                .await
+                .remove(0)
+                .is_err()
+        );
     }
     fixture.pass(1).await;
-    assert!(fixture.store.end_reused(&use_of(replaced), client, Duration::ZERO).await.is_err());
-    assert!(fixture.store.remove(news[1].id).await.is_err());
-    let ended = fixture.store.remove_subject(news[2].subject.id, Ending::default()).await;
+    assert!(
+        fixture
+            .store
+            .end_reused(&use_of(replaced), client, Duration::ZERO, &logout())
+            .await
+            .is_err()
+    );
+    assert!(fixture.store.remove(news[1].id, &logout()).await.is_err());
+    let ended =
+        fixture.store.remove_subject(news[2].subject.id, Ending::default(), &logout()).await;
     assert!(ended.is_err());
-    assert!(fixture.store.touch(&[use_of(twice)]).await.remove(0).is_err());
+    assert!(
+        fixture.store.touch(&[use_of(twice)], TouchContext::default()).await.remove(0).is_err()
+    );
     // A second logout is not reported as done.
     let ended = look(held(&news[1]));
-    assert!(fixture.store.touch(&[ended]).await.remove(0).is_err());
+    assert!(fixture.store.touch(&[ended], TouchContext::default()).await.remove(0).is_err());
     // What changes no truth goes on.
     assert_eq!(fixture.use_live(held(&news[3])).await.refresh_count, 1);
     replica.signal("CONT");
     until("it answers again", || replica.cli(&["PING"]) == "PONG");
-    assert!(fixture.store.remove(news[3].id).await.unwrap());
+    assert!(fixture.store.remove(news[3].id, &logout()).await.unwrap());
     assert!(!fixture.lives(held(&news[1])).await);
     let ended = [0, 1, 2, 4, 5, 6].map(|at| news[at].id);
     for id in ended.into_iter().chain([once.id, twice.id]) {
@@ -72,14 +91,14 @@ async fn without_a_replica_nothing_that_must_have_one_succeeds() {
     let Some(server) = Server::start(&[]) else { return };
     let fixture = waiting(&server.url()).await;
     let held = fixture.open().await;
-    assert!(fixture.store.remove(held.id).await.is_err());
+    assert!(fixture.store.remove(held.id, &logout()).await.is_err());
     assert!(matches!(fixture.touch(use_of(held)).await, Verdict::Dead(_)));
 }
 
 /// Uses each once; which of them failed.
 async fn use_all(fixture: &Fixture, helds: &[Held]) -> Vec<bool> {
     let presented: Vec<_> = helds.iter().map(|held| use_of(*held)).collect();
-    let answers = fixture.store.touch(&presented).await.into_iter();
+    let answers = fixture.store.touch(&presented, TouchContext::default()).await.into_iter();
     answers
         .map(|answer| match answer {
             Ok(Verdict::Alive(_)) => false,
@@ -127,7 +146,7 @@ async fn a_lost_master_is_missed_by_its_own_sessions_only_until_its_replica_take
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for held in helds {
-        assert!(fixture.store.remove(held.id).await.unwrap());
+        assert!(fixture.store.remove(held.id, &logout()).await.unwrap());
         assert!(!fixture.lives(held).await);
     }
 }
@@ -158,7 +177,7 @@ async fn while_slots_move_each_use_counts_exactly_once() {
     let mut rounds = 0;
     while !moving.is_finished() || rounds < 10 {
         let presented: Vec<_> = helds.iter().map(|held| use_of(*held)).collect();
-        let answers = fixture.store.touch(&presented).await;
+        let answers = fixture.store.touch(&presented, TouchContext::default()).await;
         for (uses, answer) in uses.iter_mut().zip(answers) {
             uses.count(answer);
         }

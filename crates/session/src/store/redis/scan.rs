@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::index::{Ended, Seen, found};
 use super::scripts::{ENTRIES, FORGET, REMOVE, SCANNED};
 use super::{RedisStore, SESSION, index, key, reply, session_key};
-use crate::redis_connection::ScriptRequest;
+use crate::redis_connection::{Reply, ScriptRequest};
 use crate::store::scan::{Cursor, PAGE, Page};
-use crate::{Ending, SessionId, StoreError};
+use crate::{Ending, EventContext, EventKind, SessionId, StoreError};
 
 /// How many keys one round trip is about.
 const AT_ONCE: usize = 512;
@@ -52,15 +52,35 @@ impl RedisStore {
     }
 
     /// Ends each of these, as many in one round trip as it takes.
-    pub(super) async fn end_ids(&self, ids: &[SessionId]) -> Vec<Result<bool, StoreError>> {
+    pub(super) async fn end_ids(
+        &self,
+        ids: &[SessionId],
+        context: &EventContext,
+    ) -> Vec<Result<bool, StoreError>> {
         let mut ended = Vec::with_capacity(ids.len());
         for ids in ids.chunks(AT_ONCE) {
             let requests: Vec<ScriptRequest> =
-                ids.iter().map(|id| ScriptRequest::on(&REMOVE, &session_key(*id))).collect();
-            let answers = self.connection.run_durably(&requests).await.into_iter();
-            ended.extend(answers.map(|answer| Ok(reply::number(&answer?)? == 1)));
+                ids.iter().map(|id| self.removal(*id, context)).collect();
+            let replies = self.connection.run_durably(&requests).await;
+            let removed = ids.iter().zip(replies);
+            ended.extend(removed.map(|(id, reply)| self.removed(*id, reply, context)));
         }
         ended
+    }
+
+    /// The request that ends a session, whatever is under its key.
+    pub(super) fn removal(&self, id: SessionId, context: &EventContext) -> ScriptRequest {
+        self.with_event(self.reporting(&REMOVE, id), EventKind::SessionEnded, id, context)
+    }
+
+    /// Whether that was live.
+    pub(super) fn removed(
+        &self,
+        id: SessionId,
+        reply: Reply,
+        context: &EventContext,
+    ) -> Result<bool, StoreError> {
+        Ok(self.ended(id, reply, context)? == Ended::Live)
     }
 
     /// Ends sessions of many subjects and names those that were live; all that answer end, even
@@ -68,6 +88,7 @@ impl RedisStore {
     pub(super) async fn end_subjects(
         &self,
         endings: &[(Uuid, Ending)],
+        context: &EventContext,
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
         let (mut ended, mut failed) = (Vec::new(), None);
         for endings in endings.chunks(AT_ONCE) {
@@ -83,7 +104,7 @@ impl RedisStore {
                 }
             }
             for entries in entries.chunks(AT_ONCE) {
-                if let Err(error) = self.end_entries(entries, &mut ended).await {
+                if let Err(error) = self.end_entries(entries, context, &mut ended).await {
                     failed = Some(error);
                 }
             }
@@ -94,17 +115,18 @@ impl RedisStore {
     async fn end_entries(
         &self,
         entries: &[(&(Uuid, Ending), index::Entry)],
+        context: &EventContext,
         ended: &mut Vec<(Uuid, SessionId)>,
     ) -> Result<(), StoreError> {
         let request = |((subject, ending), entry): &(&(Uuid, Ending), index::Entry)| {
-            index::end(*subject, *ending, entry.id)
+            self.end(*subject, *ending, entry.id, context)
         };
         let requests: Vec<ScriptRequest> = entries.iter().map(request).collect();
         let (mut over, mut failed) = (Vec::new(), None);
         for (((subject, _), entry), answer) in
             entries.iter().zip(self.connection.run_durably(&requests).await)
         {
-            match index::ended(answer) {
+            match self.ended(entry.id, answer, context) {
                 Ok(Ended::Spared) => {}
                 Ok(done) => {
                     if done == Ended::Live {

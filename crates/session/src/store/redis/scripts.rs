@@ -12,16 +12,21 @@ script!(ENTRIES, " flags=allow-oom", "entries.lua");
 script!(FORGET, " flags=allow-oom", "forget.lua");
 
 // A session.
-script!(CREATE, "", "record.lua", "create.lua");
+script!(CREATE, "", "record.lua", "events.lua", "create.lua");
 script!(TOUCH, " flags=allow-oom", "record.lua", "touch.lua");
-script!(ROTATE, " flags=allow-oom", "record.lua", "rotate.lua");
-script!(END_REUSED, " flags=allow-oom", "record.lua", "end_reused.lua");
-script!(REMOVE, " flags=allow-oom", "record.lua", "remove.lua");
+script!(ROTATE, " flags=allow-oom", "record.lua", "events.lua", "rotate.lua");
+script!(END_PRESENTED, " flags=allow-oom", "record.lua", "events.lua", "end_presented.lua");
+script!(END_REUSED, " flags=allow-oom", "record.lua", "events.lua", "end_reused.lua");
+script!(REMOVE, " flags=allow-oom", "record.lua", "events.lua", "remove.lua");
 script!(LOOK, " flags=allow-oom", "record.lua", "look.lua");
 script!(SCANNED, " flags=allow-oom", "record.lua", "scan.lua");
-script!(END, " flags=allow-oom", "record.lua", "end.lua");
+script!(END, " flags=allow-oom", "record.lua", "events.lua", "end.lua");
 script!(VALUES, " flags=allow-oom", "record.lua", "values.lua");
 script!(WRITE_VALUE, "", "record.lua", "write_value.lua");
+
+// Events that are about no session, and the stream.
+script!(APPEND_EVENT, " flags=allow-oom", "record.lua", "events.lua", "append_event.lua");
+script!(READ_EVENTS, " flags=allow-oom", "read_events.lua");
 
 // The whole server.
 script!(COUNT, " flags=allow-oom", "count.lua");

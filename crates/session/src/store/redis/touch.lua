@@ -1,8 +1,10 @@
 -- Uses each of KEYS by itself, in their order. ARGV: for each in turn the digest that was presented,
--- and a byte that says whether this is a use, a look or the end. Replies in one text: the time, and for each a
+-- and a byte that says whether this is a use or a look. Replies in one text: the time, and for each a
 -- length and the record as it was before, or one byte that says why there is none.
 local UNKNOWN, EXPIRED, UNREADABLE, REPLACED = '\0\1\0', '\0\1\1', '\0\1\2', '\0\1\3'
-local USE, LOOK, END = 0, 1, 2
+-- It would end with this use, which is done by itself.
+local USED_UP = '\0\1\4'
+local USE, LOOK = 0, 1
 local call, pack = redis.call, struct.pack
 local presented, now = ARGV[1], now_ms()
 local parts, lengths = {pack('>I6', now)}, {}
@@ -20,12 +22,11 @@ local function touch(key, position)
     if is_over or intent == LOOK or not is_replaced(text, values, presented, position) then
       return UNKNOWN
     end
-    if intent == USE then return REPLACED end
+    return REPLACED
   end
   if is_over then return EXPIRED end
-  if intent == END or intent == USE and text:byte(2) % 4 == 2 then
-    call('DEL', key)
-  elseif intent == USE then
+  if intent == USE then
+    if text:byte(2) % 4 == 2 then return USED_UP end
     used, count = used_at(now, created, used, count, unit)
     local over = end_of(created, life, idle, used, unit)
     if over ~= last_end then last_end, last_text = over, string.format('%.0f', over) end

@@ -5,7 +5,9 @@ use super::record::{self, with_fields};
 use super::scripts::CREATE;
 use super::server::{Server, connect};
 use super::{RedisStore, session_key};
+use crate::TouchContext;
 use crate::redis_connection::ScriptRequest;
+use crate::store::conformance::logout;
 use crate::store::conformance::{Client, Fixture, Held, end_of, fresh_digest, held, look, use_of};
 use crate::{
     Condition, Dead, Ending, Kind, NewSession, Presented, Session, SessionStore as _, ValueChange,
@@ -36,12 +38,12 @@ async fn put(store: &RedisStore, new: &NewSession, version: u8, fields: &[(u8, &
     let bytes = with_fields(new, version, fields);
     let request = ScriptRequest::on(&CREATE, &session_key(new.id)).arg(bytes);
     store.connection.run_one(request).await.unwrap();
-    store.settle(new, 0).await.unwrap();
+    store.settle(new, 0, &logout()).await.unwrap();
     held(new)
 }
 
 async fn present(store: &RedisStore, presented: Presented) -> Verdict {
-    store.touch(&[presented]).await.remove(0).unwrap()
+    store.touch(&[presented], TouchContext::default()).await.remove(0).unwrap()
 }
 
 async fn alive(store: &RedisStore, presented: Presented) -> Session {
@@ -77,7 +79,8 @@ async fn a_session_of_version_1_is_used_and_is_of_version_2_once_it_is_rotated()
     let mut current = old;
     for count in 3..5 {
         let digest = fresh_digest();
-        let verdict = store.rotate(&use_of(current), digest, None, Client::BOB.digest()).await;
+        let verdict =
+            store.rotate(&use_of(current), digest, None, Client::BOB.digest(), &logout()).await;
         let Ok(Verdict::Alive(session)) = verdict else { panic!("{verdict:?}") };
         assert_read(&session);
         assert_eq!((session.refresh_count, version_of(&server, current)), (count, 2));
@@ -101,9 +104,10 @@ async fn a_session_of_version_1_ends_by_whatever_ends_sessions() {
         let held = put(&store, &new, 1, &VERSION_1).await;
         match way {
             0 => assert_read(&alive(&store, end_of(held)).await),
-            1 => assert!(store.remove(held.id).await.unwrap()),
+            1 => assert!(store.remove(held.id, &logout()).await.unwrap()),
             _ => {
-                let ended = store.remove_subject(new.subject.id, Ending::default()).await;
+                let ended =
+                    store.remove_subject(new.subject.id, Ending::default(), &logout()).await;
                 assert_eq!(ended.unwrap(), [held.id]);
             }
         }
@@ -132,12 +136,13 @@ async fn a_restriction_that_is_not_understood_lets_no_token_pass_and_ends_with_t
         let new = new_session();
         let held = put(&store, &new, 2, &[user, (3, b""), (0, field)]).await;
         for presented in [look(held), use_of(held)] {
-            let answer = store.touch(&[presented]).await.remove(0);
+            let answer = store.touch(&[presented], TouchContext::default()).await.remove(0);
             assert_eq!(matches!(answer, Ok(Verdict::Alive(_))), passes, "{field:?}");
             assert_eq!(answer.is_err(), !passes, "{field:?}");
         }
         assert_eq!(store.list(new.subject.id).await.unwrap().len(), usize::from(passes));
-        let ended = store.remove_subject(new.subject.id, Ending::default()).await.unwrap();
+        let ended =
+            store.remove_subject(new.subject.id, Ending::default(), &logout()).await.unwrap();
         assert_eq!(ended, [held.id], "{field:?}");
         assert_eq!(present(&store, use_of(held)).await, Verdict::Dead(Dead::Unknown));
     }

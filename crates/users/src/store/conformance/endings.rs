@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::{Fixture, PASSWORD, add, disabled, roles};
+use crate::EndingCause;
 use crate::{Directory, SessionEnding, UserChanges, UsersError};
 
 pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(fixture: Fixture) {
@@ -55,6 +56,10 @@ async fn assert_order_of_endings(directory: &Directory, start: i64, id: Uuid, sp
         endings.iter().map(|e| (e.user_id, e.generation, e.spared_session)).collect();
     let expected = [(2, None), (3, None), (4, None), (5, Some(spared)), (6, None), (7, None)];
     assert_eq!(read, expected.map(|(generation, spared)| (id, generation, spared)));
+    let causes: Vec<_> = endings.iter().filter_map(|ending| ending.cause).collect();
+    let (roles, disabled) = (EndingCause::RolesChanged, EndingCause::UserDisabled);
+    let (password, deleted) = (EndingCause::PasswordChanged, EndingCause::UserDeleted);
+    assert_eq!(causes, [disabled, roles, roles, password, disabled, deleted]);
     assert!(endings.is_sorted_by_key(|ending| ending.seq));
     assert_eq!(last(directory).await, endings[5].seq);
     assert_eq!(all_after(directory, endings[4].seq).await, endings[5..]);

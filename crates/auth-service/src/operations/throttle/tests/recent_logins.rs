@@ -66,7 +66,7 @@ async fn besiege_again(throttle: &Throttle) {
 #[tokio::test]
 async fn clients_without_an_address_are_not_known_from_one_another() {
     let (throttle, _) = throttle(DEFAULTS);
-    let nowhere = Client { ip: None, user_agent: "".into() };
+    let nowhere = Client { ip: None, user_agent: "".into(), request_id: None };
     log_in(&throttle, ANN, &nowhere).await.unwrap();
     besiege(&throttle, ANN).await;
     log_in(&throttle, ANN, &nowhere).await.unwrap_err();

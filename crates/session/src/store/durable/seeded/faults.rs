@@ -103,13 +103,13 @@ impl Seeded {
 
     fn delay_ends(&mut self, taken: &mut Taken) {
         for change in &taken.changes {
-            if let Change::Opened(id, row) = change {
+            if let Change::Opened(id, row, _) = change {
                 self.opened.insert(*id, row.record[SUBJECT].into());
             }
         }
         let late = std::mem::take(&mut self.late);
         taken.changes.retain(|change| match change {
-            Change::Ended(id) => {
+            Change::Ended(id, _) => {
                 self.late.push(*id);
                 false
             }
@@ -118,7 +118,7 @@ impl Seeded {
         for ended in late {
             let subject = self.opened.get(&ended);
             let of_subject = self.opened.iter().filter(|(_, whose)| Some(*whose) == subject);
-            taken.changes.extend(of_subject.map(|(id, _)| Change::Ended(*id)));
+            taken.changes.extend(of_subject.map(|(id, _)| Change::Ended(*id, None)));
         }
     }
 }

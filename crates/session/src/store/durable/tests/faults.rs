@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use super::files::connect;
 use super::*;
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::{Client, Held, end_of, fresh_digest, held, look, someone, use_of};
 use crate::{AttemptKey, AttemptStore as _, Kind, NewSession, Verdict};
 
@@ -37,7 +39,7 @@ async fn an_opening_that_is_not_written_did_not_happen() {
     let running = machine.start().await;
     let new = lasting(&running.fixture);
     running.fail(true);
-    let error = running.store.insert(&new, 0).await.unwrap_err();
+    let error = running.store.insert(&new, 0, &logout()).await.unwrap_err();
     assert!(error.0.contains("session file"), "{error}");
     assert!(running.store.ping().await.is_err(), "it is not ready");
     assert!(!running.fixture.lives(held(&new)).await);
@@ -59,10 +61,10 @@ async fn an_end_that_is_not_written_ends_the_session_all_the_same_and_stays_queu
     let (by_token, by_id, by_user, spared) =
         (open().await, open().await, open().await, open().await);
     running.fail(true);
-    assert!(running.store.touch(&[end_of(by_token)]).await[0].is_err());
-    assert!(running.store.remove(by_id.id).await.is_err());
+    assert!(running.store.touch(&[end_of(by_token)], TouchContext::default()).await[0].is_err());
+    assert!(running.store.remove(by_id.id, &logout()).await.is_err());
     let ending = Ending { below_generation: Some(9), keep: Some(spared.id) };
-    assert!(running.store.remove_subject(ann.id, ending).await.is_err());
+    assert!(running.store.remove_subject(ann.id, ending, &logout()).await.is_err());
     for held in [by_token, by_id, by_user] {
         assert!(!running.fixture.lives(held).await);
     }
@@ -83,9 +85,11 @@ async fn a_rotation_that_is_not_written_leaves_the_secret_that_was() {
     let digests = [fresh_digest(), fresh_digest()];
     let client = Client::BOB.digest();
     let first = Held { id: old.id, digest: digests[0] };
-    running.store.rotate(&use_of(old), first.digest, Some(1), client).await.unwrap();
+    running.store.rotate(&use_of(old), first.digest, Some(1), client, &logout()).await.unwrap();
     running.fail(true);
-    assert!(running.store.rotate(&use_of(first), digests[1], Some(2), client).await.is_err());
+    assert!(
+        running.store.rotate(&use_of(first), digests[1], Some(2), client, &logout()).await.is_err()
+    );
     let second = Held { id: old.id, digest: digests[1] };
     for _ in 0..2 {
         assert_eq!(running.fixture.look_live(first).await.role, 1);
@@ -105,7 +109,7 @@ async fn a_single_use_that_is_not_written_can_be_made_again() {
     let running = machine.start().await;
     let once = running.fixture.insert(&running.fixture.ending(Kind::SingleUse, 1000)).await;
     running.fail(true);
-    assert!(running.store.touch(&[use_of(once)]).await[0].is_err());
+    assert!(running.store.touch(&[use_of(once)], TouchContext::default()).await[0].is_err());
     assert!(running.fixture.lives(once).await);
     running.recovered().await;
     running.kill().await;
@@ -146,12 +150,13 @@ async fn an_opening_that_is_not_written_ends_nobody_for_the_cap() {
     let first = running.fixture.open_for(&ann, 1000).await;
     let new = NewSession { subject: Arc::clone(&ann), ..lasting(&running.fixture) };
     running.fail(true);
-    assert!(running.store.insert(&new, 1).await.is_err());
+    assert!(running.store.insert(&new, 1, &logout()).await.is_err());
     assert!(running.fixture.lives(first).await);
     running.recovered().await;
     assert!(running.fixture.lives(first).await);
     let new = NewSession { subject: Arc::clone(&ann), ..lasting(&running.fixture) };
-    let Insertion::Created { ended, .. } = running.store.insert(&new, 1).await.unwrap() else {
+    let Insertion::Created { ended, .. } = running.store.insert(&new, 1, &logout()).await.unwrap()
+    else {
         panic!("it is created");
     };
     assert_eq!(ended, [first.id]);
@@ -167,7 +172,7 @@ async fn while_nothing_can_be_written_sessions_are_served_and_uses_counted() {
     let running = machine.start().await;
     let one = running.fixture.insert(&lasting(&running.fixture)).await;
     running.fail(true);
-    assert!(running.store.remove(someone_elses(&running).await.id).await.is_err());
+    assert!(running.store.remove(someone_elses(&running).await.id, &logout()).await.is_err());
     assert_eq!(running.fixture.use_live(one).await.refresh_count, 1);
     assert!(
         running.attempts.remember(AttemptKey::of(&[b"a"]), Duration::from_hours(1)).await.is_err()
@@ -198,7 +203,7 @@ async fn a_file_that_is_removed_or_replaced_is_not_written_and_one_that_is_put_b
     std::fs::rename(machine.path(), &aside).unwrap();
     let error = running.store.ping().await.unwrap_err();
     assert!(error.0.contains("removed"), "{error}");
-    let error = running.store.insert(&lasting(&running.fixture), 0).await.unwrap_err();
+    let error = running.store.insert(&lasting(&running.fixture), 0, &logout()).await.unwrap_err();
     assert!(error.0.contains("removed"), "{error}");
     std::fs::write(machine.path(), b"").unwrap();
     let error = running.store.ping().await.unwrap_err();
@@ -222,9 +227,9 @@ async fn a_lock_of_somebody_else_fails_what_must_be_written_until_it_is_let_go()
     running.fixture.insert(&one).await;
     let mut other = connect(&machine.path()).await;
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-    let error = running.store.insert(&two, 0).await.unwrap_err();
+    let error = running.store.insert(&two, 0, &logout()).await.unwrap_err();
     assert!(error.0.contains("locked"), "{error}");
-    assert!(running.store.remove(one.id).await.is_err());
+    assert!(running.store.remove(one.id, &logout()).await.is_err());
     assert!(!running.fixture.lives(held(&one)).await, "it has ended all the same");
     sqlx::Connection::close(other).await.unwrap();
     running.recovered().await;
@@ -242,11 +247,12 @@ async fn an_end_of_very_many_is_written_in_several_commits_and_survives_their_fa
         let news = (0..20_000)
             .map(|_| NewSession { subject: Arc::clone(&ann), ..lasting(&running.fixture) });
         let store = &running.store;
-        let opened = news.map(|new| async move { store.insert(&new, 0).await.map(drop) });
+        let opened =
+            news.map(|new| async move { store.insert(&new, 0, &logout()).await.map(drop) });
         futures_util::future::try_join_all(opened).await.unwrap();
         running.fail(failing);
         let ending = Ending { below_generation: None, keep: None };
-        let ended = running.store.remove_subject(ann.id, ending).await;
+        let ended = running.store.remove_subject(ann.id, ending, &logout()).await;
         assert_eq!(ended.is_err(), failing);
         assert_eq!(running.store.count().await.unwrap(), 0);
         running.recovered().await;

@@ -11,6 +11,8 @@ use std::time::Instant;
 use clock::SystemClock;
 
 use super::*;
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::{fresh_id, held, subject, use_of};
 use crate::store::memory::measure::resident_bytes;
 use crate::{Kind, MemoryStore, NewSession, Origin, Presented};
@@ -45,7 +47,8 @@ async fn open(path: &Path) -> (Opened, Arc<AtomicUsize>) {
     let observe = Box::new(move |_| {
         counted.fetch_add(1, Relaxed);
     });
-    let opened = DurableStore::open(path, Durability::Full, clock, 1000, observe);
+    let opened =
+        DurableStore::open(path, Durability::Full, clock, 1000, EventRetention::default(), observe);
     (opened.await.unwrap(), commits)
 }
 
@@ -54,7 +57,7 @@ async fn fill(store: &dyn SessionStore, news: &[NewSession]) -> Duration {
     let began = Instant::now();
     let tasks = news.chunks(news.len().div_ceil(TASKS).max(1)).map(|news| async move {
         for new in news {
-            store.insert(new, 0).await.unwrap();
+            store.insert(new, 0, &logout()).await.unwrap();
         }
     });
     futures_util::future::join_all(tasks).await;
@@ -78,7 +81,9 @@ async fn uses(store: &dyn SessionStore, tokens: &[Presented]) -> f64 {
     let (began, mut count) = (Instant::now(), 0_u32);
     while began.elapsed() < Duration::from_secs(2) {
         for token in tokens {
-            assert!(store.touch(std::slice::from_ref(token)).await[0].is_ok());
+            assert!(
+                store.touch(std::slice::from_ref(token), TouchContext::default()).await[0].is_ok()
+            );
         }
         count += u32::try_from(tokens.len()).unwrap();
     }
@@ -126,7 +131,7 @@ async fn figures() {
     ratios.sort_by(f64::total_cmp);
     eprintln!("{:.3} of memory, the median of five", ratios[2]);
     for new in news.iter().take(100_000) {
-        opened.sessions.touch(&[use_of(held(new))]).await;
+        opened.sessions.touch(&[use_of(held(new))], TouchContext::default()).await;
     }
     let began = Instant::now();
     cancel.cancel();

@@ -13,6 +13,8 @@
 #![expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
 
 use super::*;
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::{Client, Held, end_of, fresh_digest, held, someone, use_of};
 use crate::{Kind, NewSession, Presented, Verdict};
 
@@ -23,7 +25,7 @@ const SESSIONS: usize = 24;
 fn present(store: &DurableStore, presented: Presented) -> JoinHandle<bool> {
     let store = store.clone();
     tokio::spawn(async move {
-        let outcome = store.touch(&[presented]).await.remove(0);
+        let outcome = store.touch(&[presented], TouchContext::default()).await.remove(0);
         matches!(outcome, Ok(Verdict::Alive(_)))
     })
 }
@@ -32,7 +34,7 @@ fn present(store: &DurableStore, presented: Presented) -> JoinHandle<bool> {
 fn rotate(store: &DurableStore, old: Held, new: Held) -> JoinHandle<Verdict> {
     let store = store.clone();
     tokio::spawn(async move {
-        store.rotate(&use_of(old), new.digest, None, Client::BOB.digest()).await.unwrap()
+        store.rotate(&use_of(old), new.digest, None, Client::BOB.digest(), &logout()).await.unwrap()
     })
 }
 
@@ -106,7 +108,9 @@ async fn cap_and_mint() {
                 let new =
                     NewSession { subject, maker, ..running.fixture.ending(Kind::Sliding, 1000) };
                 let store = running.store.clone();
-                tokio::spawn(async move { (held(&new), store.insert(&new, CAP).await.unwrap()) })
+                tokio::spawn(async move {
+                    (held(&new), store.insert(&new, CAP, &logout()).await.unwrap())
+                })
             })
             .collect();
         let (mut created, mut ended) = (Vec::new(), Vec::new());
@@ -206,7 +210,7 @@ async fn sweep_and_use() {
         assert_eq!(running.store.count().await.unwrap(), SESSIONS as u64);
         for one in used {
             assert!(running.fixture.lives(one).await);
-            running.store.remove(one.id).await.unwrap();
+            running.store.remove(one.id, &logout()).await.unwrap();
         }
         for one in unused {
             assert!(!running.fixture.lives(one).await);

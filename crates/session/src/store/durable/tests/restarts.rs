@@ -1,6 +1,7 @@
 //! What is there after a restart, and what is not.
 
 use super::*;
+use crate::store::conformance::logout;
 use crate::store::conformance::{Client, Held, end_of, fresh_digest, held, look, someone, use_of};
 use crate::{
     AttemptKey, AttemptStore as _, ExternalId, Kind, NewSession, Origin, Scopes, Subject,
@@ -65,9 +66,9 @@ async fn what_had_ended_stays_ended_however_it_ended() {
     let spared = fixture.open_for(&ann, 9).await;
     fixture.touch(end_of(ended)).await;
     fixture.use_live(once).await;
-    assert!(running.store.remove(removed.id).await.unwrap());
+    assert!(running.store.remove(removed.id, &logout()).await.unwrap());
     let ending = Ending { below_generation: Some(5), keep: Some(spared.id) };
-    running.store.remove_subject(ann.id, ending).await.unwrap();
+    running.store.remove_subject(ann.id, ending, &logout()).await.unwrap();
     running.kill().await;
     machine.clock.advance(unit());
 
@@ -90,7 +91,8 @@ async fn a_rotation_outlives_a_kill_with_the_secret_that_it_replaced() {
     let old = running.fixture.open().await;
     let new = Held { id: old.id, digest: fresh_digest() };
     let client = Client::BOB.digest();
-    let rotated = running.store.rotate(&use_of(old), new.digest, Some(1), client).await.unwrap();
+    let rotated =
+        running.store.rotate(&use_of(old), new.digest, Some(1), client, &logout()).await.unwrap();
     assert!(matches!(rotated, Verdict::Alive(_)));
     running.kill().await;
     let running = machine.start().await;

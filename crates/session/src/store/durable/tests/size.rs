@@ -2,6 +2,7 @@
 
 use super::files::connect;
 use super::*;
+use crate::store::conformance::logout;
 use crate::{Kind, NewSession};
 
 const SESSIONS: usize = 40_000;
@@ -13,8 +14,9 @@ async fn after_a_sweep_of_many_the_file_shrinks() {
     let stays = running.fixture.insert(&running.fixture.ending(Kind::Fixed, 100_000)).await;
     let news: Vec<NewSession> =
         (0..SESSIONS).map(|_| running.fixture.ending(Kind::Fixed, 10)).collect();
+    let context = logout();
     for news in news.chunks(5_000) {
-        let opened = news.iter().map(|new| running.store.insert(new, 0));
+        let opened = news.iter().map(|new| running.store.insert(new, 0, &context));
         futures_util::future::try_join_all(opened).await.unwrap();
     }
     let mut other = connect(&machine.path()).await;
@@ -31,7 +33,7 @@ async fn after_a_sweep_of_many_the_file_shrinks() {
         machine.clock.advance(Duration::from_secs(6));
         // What is given back is gone from the file once the log beside it is moved into it.
         let again = running.fixture.ending(Kind::Fixed, 1000);
-        running.store.insert(&again, 0).await.unwrap();
+        running.store.insert(&again, 0, &logout()).await.unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     running.stop().await;

@@ -94,10 +94,10 @@ impl Jobs {
 
     /// Writes what memory says of these sessions. Where that is overdue, its end comes with the
     /// repairs.
-    pub(super) async fn repair(&mut self, repairs: Repairs) -> Ended {
+    pub(super) async fn repair(&mut self, mut repairs: Repairs) -> Ended {
         self.bounded(|mut file, repairer| {
             Box::pin(async move {
-                let outcome = repairer.write(&mut file, &repairs).await;
+                let outcome = repairer.write(&mut file, &mut repairs).await;
                 (file, Ended { outcome, repairs: Some(repairs) })
             })
         })
@@ -106,11 +106,11 @@ impl Jobs {
 
     /// Begins to open the file anew, and to put right what may be in it. It is overdue from the
     /// start, and may take as long as it takes.
-    pub(super) fn recover(&mut self, repairs: Repairs) {
+    pub(super) fn recover(&mut self, mut repairs: Repairs) {
         let repairer = self.repairer.clone();
         self.job = self.file.take().map(|mut file| -> Job {
             Box::pin(async move {
-                let outcome = repairer.recover(&mut file, &repairs).await;
+                let outcome = repairer.recover(&mut file, &mut repairs).await;
                 (file, Ended { outcome, repairs: Some(repairs) })
             })
         });

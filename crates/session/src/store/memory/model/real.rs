@@ -7,6 +7,8 @@ use clock::{Clock as _, ManualClock};
 use uuid::Uuid;
 
 use super::{Answer, Plain, Shown, Step};
+use crate::TouchContext;
+use crate::store::conformance::logout;
 use crate::store::conformance::subject;
 use crate::store::memory::MemoryStore;
 use crate::{
@@ -60,27 +62,34 @@ impl Real {
             Step::Present(batch) => {
                 let tokens: Vec<Presented> =
                     batch.iter().map(|one| presented(one.id, one.secret, one.intent)).collect();
-                let touched = run.block_on(store.touch(&tokens)).into_iter().zip(batch);
+                let touched = run
+                    .block_on(store.touch(&tokens, TouchContext::default()))
+                    .into_iter()
+                    .zip(batch);
                 let answer =
                     |(outcome, one): (Outcome, &Shown)| self.verdict(outcome.unwrap(), one.secret);
                 Answer::Batch(touched.map(answer).collect())
             }
             Step::Rotate { id, secret, next, role } => {
                 let presented = presented(*id, *secret, Intent::Look);
-                let rotated =
-                    store.rotate(&presented, digest(*next), *role, ClientDigest::default());
+                let (client, context) = (ClientDigest::default(), logout());
+                let rotated = store.rotate(&presented, digest(*next), *role, client, &context);
                 self.verdict(run.block_on(rotated).unwrap(), *next)
             }
             Step::Reuse { id, secret, grace_ms } => {
                 let presented = presented(*id, *secret, Intent::Use);
                 let grace = Duration::from_millis(*grace_ms);
-                let ended = store.end_reused(&presented, ClientDigest::default(), grace);
+                let (client, context) = (ClientDigest::default(), logout());
+                let ended = store.end_reused(&presented, client, grace, &context);
                 Answer::Flag(run.block_on(ended).unwrap().is_some())
             }
-            Step::Remove { id } => Answer::Flag(run.block_on(store.remove(id_of(*id))).unwrap()),
+            Step::Remove { id } => {
+                Answer::Flag(run.block_on(store.remove(id_of(*id), &logout())).unwrap())
+            }
             Step::RemoveSubject { subject, below, keep } => {
                 let ending = Ending { below_generation: *below, keep: keep.map(id_of) };
-                let ended = run.block_on(store.remove_subject(subject_id(*subject), ending));
+                let ended =
+                    run.block_on(store.remove_subject(subject_id(*subject), ending, &logout()));
                 Answer::Ids(sorted(&ended.unwrap()))
             }
             Step::List { subject } => {
@@ -122,7 +131,7 @@ impl Real {
             origin: Origin::default(),
             maker: None,
         };
-        match self.runtime.block_on(self.store.insert(&new, cap)).unwrap() {
+        match self.runtime.block_on(self.store.insert(&new, cap, &logout())).unwrap() {
             Insertion::Taken => Answer::Taken,
             Insertion::Refused(dead) => panic!("nobody mints here: {dead:?}"),
             Insertion::Created { session, ended } => {

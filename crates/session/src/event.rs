@@ -1,0 +1,270 @@
+//! What happened, as an event: to which session or user, why, by whom and from where.
+//!
+//! A store makes the event of a session in the step that changes the session, so that one is never
+//! without the other. No event has a token, a digest or a password in it: none of its parts does.
+
+mod encoding;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::{Kind, SeenAt, Session, SessionId, Subject, Transport};
+
+/// Names the variants of an enumeration as they are written in events.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$of])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// As it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+
+            /// The one that is written like this.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == text)
+            }
+        }
+    };
+}
+
+named! {
+    /// What kind of event it is.
+    EventKind {
+        /// A session was opened.
+        SessionIssued = "session.issued",
+        /// A session has another token, perhaps another role.
+        SessionRotated = "session.rotated",
+        /// A session ended.
+        SessionEnded = "session.ended",
+        /// A login, or a change of password, was refused.
+        LoginFailed = "login.failed",
+        /// A login was refused unseen: there had been too many.
+        LoginThrottled = "login.throttled",
+        /// An account was created.
+        UserCreated = "user.created",
+        /// Names, roles or rights of an account were changed.
+        UserChanged = "user.changed",
+        /// An account was deleted.
+        UserDeleted = "user.deleted",
+        /// An account has another password.
+        PasswordChanged = "password.changed",
+        /// An account has another address.
+        EmailChanged = "email.changed",
+        /// A fixed token ends soon.
+        TokenExpiring = "token.expiring",
+    }
+}
+
+named! {
+    /// Why it happened.
+    Cause {
+        /// A name and a password.
+        Login = "login",
+        /// A session minted a token.
+        Mint = "mint",
+        /// A backend demanded it.
+        Backend = "backend",
+        /// A rotation that was asked for, or that followed from a change of password.
+        Rotation = "rotation",
+        /// A rotation to another role.
+        Role = "role",
+        /// Somebody logged out.
+        Logout = "logout",
+        /// Its owner ended it, from a list or with its token.
+        Revoked = "revoked",
+        /// An admin ended it.
+        RevokedByAdmin = "revoked_by_admin",
+        /// Its user had too many.
+        Limit = "limit",
+        /// A form login came with its cookie.
+        Replaced = "replaced",
+        /// A single-use token was used.
+        Used = "used",
+        /// It is bound to its client, and was seen elsewhere.
+        Elsewhere = "elsewhere",
+        /// A token from before a rotation was used.
+        Reused = "reused",
+        /// Its time was up.
+        Expired = "expired",
+        /// Its user has another password.
+        PasswordChanged = "password_changed",
+        /// Its user has another address.
+        EmailChanged = "email_changed",
+        /// Its user has other roles.
+        RolesChanged = "roles_changed",
+        /// Its user was disabled.
+        UserDisabled = "user_disabled",
+        /// Its user was deleted.
+        UserDeleted = "user_deleted",
+        /// It was the demo user's, and there is none any more.
+        DemoOff = "demo_off",
+        /// It was opened while its user's sessions were being ended.
+        Undone = "undone",
+        /// The present password that was given with a new one was wrong.
+        CurrentPassword = "current_password",
+        /// Fourteen days before a token ends.
+        In14Days = "14d",
+        /// A day before a token ends.
+        In1Day = "1d",
+    }
+}
+
+/// Who did something: a user, by one of their sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct By {
+    /// The user.
+    pub user_id: Uuid,
+    /// The session that the user did it by.
+    pub session_id: SessionId,
+}
+
+impl By {
+    /// The user of a session, by this session.
+    pub fn session(session: &Session) -> Self {
+        Self { user_id: session.subject.id, session_id: session.id }
+    }
+}
+
+/// What a change of sessions is made for: what their events say beside the session.
+#[derive(Clone, Debug)]
+pub struct EventContext {
+    /// Why.
+    pub cause: Cause,
+    /// Who did it; `None` where that was the session itself, a limit, time or a command.
+    pub by: Option<By>,
+    /// From where, and by which request.
+    pub client: SeenAt,
+}
+
+impl EventContext {
+    /// A change for which no client made a request.
+    pub fn without_client(cause: Cause) -> Self {
+        Self { cause, by: None, client: SeenAt::default() }
+    }
+
+    /// A change that a client made.
+    pub fn of_client(cause: Cause, client: SeenAt) -> Self {
+        Self { cause, by: None, client }
+    }
+
+    /// The same request, where it has this effect by itself: nobody did that.
+    #[must_use]
+    pub(crate) fn side_effect(&self, cause: Cause) -> Self {
+        Self { cause, by: None, client: self.client.clone() }
+    }
+}
+
+/// What an event says of its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSession {
+    /// Its id.
+    pub id: SessionId,
+    /// What a use does to it.
+    pub kind: Kind,
+    /// How its token travels.
+    pub transport: Transport,
+    /// The name given to a minted token.
+    pub name: Option<Arc<str>>,
+}
+
+/// What an event says of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventUser {
+    /// The user's id; `None` where a login named an account that there may not be.
+    pub id: Option<Uuid>,
+    /// What the user logs in with.
+    pub username: Arc<str>,
+}
+
+impl EventSession {
+    /// What an event says of this session.
+    pub(crate) fn of(session: &Session) -> Self {
+        Self {
+            id: session.id,
+            kind: session.kind,
+            transport: session.transport,
+            name: session.name.clone(),
+        }
+    }
+}
+
+impl EventUser {
+    /// The user of a session.
+    pub fn of(subject: &Subject) -> Self {
+        Self { id: Some(subject.id), username: (*subject.username).into() }
+    }
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What kind of event it is.
+    pub kind: EventKind,
+    /// When: milliseconds since 1970, by the clock of the store. For display.
+    pub at_ms: i64,
+    /// Why, where there is something to say.
+    pub cause: Option<Cause>,
+    /// The session that it is about.
+    pub session: Option<EventSession>,
+    /// The user that it is about.
+    pub user: Option<EventUser>,
+    /// Who did it.
+    pub by: Option<By>,
+    /// From where, and by which request.
+    pub client: SeenAt,
+}
+
+impl Event {
+    /// The event of a session as it is now.
+    pub(crate) fn of(
+        kind: EventKind,
+        session: &Session,
+        context: &EventContext,
+        at_ms: i64,
+    ) -> Self {
+        let user = Some(EventUser::of(&session.subject));
+        Self::of_session(kind, EventSession::of(session), user, context, at_ms)
+    }
+
+    /// The event of a session: the only function that makes one.
+    pub(crate) fn of_session(
+        kind: EventKind,
+        session: EventSession,
+        user: Option<EventUser>,
+        context: &EventContext,
+        at_ms: i64,
+    ) -> Self {
+        Self {
+            kind,
+            at_ms,
+            cause: Some(context.cause),
+            session: Some(session),
+            user,
+            by: context.by,
+            client: context.client.clone(),
+        }
+    }
+
+    /// An event that is about no session; the store dates it.
+    pub fn of_user(
+        kind: EventKind,
+        user: Option<EventUser>,
+        cause: Option<Cause>,
+        by: Option<By>,
+        client: SeenAt,
+    ) -> Self {
+        Self { kind, at_ms: 0, cause, session: None, user, by, client }
+    }
+}

@@ -1,0 +1,216 @@
+//! An event as it is stored: its parts as texts, each with its length before it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{By, Cause, Event, EventKind, EventSession, EventUser};
+use crate::{Kind, SeenAt, SessionId, Transport};
+
+/// The version of the encoding.
+const VERSION: u8 = 1;
+/// The length of a part that is absent.
+const ABSENT: u16 = u16::MAX;
+
+impl Event {
+    /// As it is stored.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(192);
+        out.push(VERSION);
+        out.extend(self.at_ms.to_be_bytes());
+        part(&mut out, Some(self.kind.as_str()));
+        part(&mut out, self.cause.map(Cause::as_str));
+        let session = self.session.as_ref();
+        id(&mut out, session.map(|session| session.id.uuid()));
+        part(&mut out, session.map(|session| kind_name(session.kind)));
+        part(&mut out, session.map(|session| transport_name(session.transport)));
+        part(&mut out, session.and_then(|session| session.name.as_deref()));
+        let user = self.user.as_ref();
+        id(&mut out, user.and_then(|user| user.id));
+        part(&mut out, user.map(|user| &*user.username));
+        id(&mut out, self.by.map(|by| by.user_id));
+        id(&mut out, self.by.map(|by| by.session_id.uuid()));
+        part(&mut out, self.client.ip.map(|ip| ip.to_string()).as_deref());
+        part(&mut out, self.client.user_agent.as_deref());
+        part(&mut out, self.client.request_id.as_deref());
+        out
+    }
+
+    /// What was stored; `None` if it is anything else, or of a later version.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (version, rest) = bytes.split_first()?;
+        let (at_ms, rest) = rest.split_first_chunk()?;
+        if *version != VERSION {
+            return None;
+        }
+        let mut parts = Parts(rest);
+        let kind = EventKind::parse(parts.next()??)?;
+        let cause = match parts.next()? {
+            Some(text) => Some(Cause::parse(text)?),
+            None => None,
+        };
+        let session_id = parts.id()?;
+        let (session_kind, transport, name) = (parts.next()?, parts.next()?, parts.text()?);
+        let session = match session_id {
+            Some(id) => Some(EventSession {
+                id: id.into(),
+                kind: kind_of(session_kind?)?,
+                transport: transport_of(transport?)?,
+                name,
+            }),
+            None => None,
+        };
+        let (user_id, username) = (parts.id()?, parts.text()?);
+        let (by_user, by_session) = (parts.id()?, parts.id()?);
+        let ip = match parts.next()? {
+            Some(text) => Some(text.parse::<IpAddr>().ok()?),
+            None => None,
+        };
+        let client = SeenAt { ip, user_agent: parts.text()?, request_id: parts.text()? };
+        parts.0.is_empty().then(|| Self {
+            kind,
+            at_ms: i64::from_be_bytes(*at_ms),
+            cause,
+            session,
+            user: username.map(|username| EventUser { id: user_id, username }),
+            by: by_user.zip(by_session).map(|(user_id, session_id)| By {
+                user_id,
+                session_id: SessionId::from(session_id),
+            }),
+            client,
+        })
+    }
+}
+
+const fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sliding => "sliding",
+        Kind::Fixed => "fixed",
+        Kind::SingleUse => "single_use",
+    }
+}
+
+fn kind_of(name: &str) -> Option<Kind> {
+    [Kind::Sliding, Kind::Fixed, Kind::SingleUse].into_iter().find(|kind| kind_name(*kind) == name)
+}
+
+const fn transport_name(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Bearer => "bearer",
+        Transport::Cookie => "cookie",
+    }
+}
+
+fn transport_of(name: &str) -> Option<Transport> {
+    [Transport::Bearer, Transport::Cookie].into_iter().find(|one| transport_name(*one) == name)
+}
+
+/// Writes a part. One that is longer than can be counted is cut at a character.
+fn part(out: &mut Vec<u8>, text: Option<&str>) {
+    let Some(text) = text else {
+        out.extend(ABSENT.to_be_bytes());
+        return;
+    };
+    let text = &text[..text.floor_char_boundary(usize::from(ABSENT) - 1)];
+    out.extend(u16::try_from(text.len()).unwrap_or_default().to_be_bytes());
+    out.extend(text.as_bytes());
+}
+
+fn id(out: &mut Vec<u8>, id: Option<Uuid>) {
+    part(out, id.map(|id| id.simple().to_string()).as_deref());
+}
+
+/// The parts that were not read yet.
+struct Parts<'a>(&'a [u8]);
+
+#[expect(clippy::option_option, reason = "unreadable, absent or there: the outer one is for `?`")]
+impl<'a> Parts<'a> {
+    fn next(&mut self) -> Option<Option<&'a str>> {
+        let (length, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        let length = u16::from_be_bytes(*length);
+        if length == ABSENT {
+            return Some(None);
+        }
+        let (text, rest) = rest.split_at_checked(length.into())?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok().map(Some)
+    }
+
+    fn text(&mut self) -> Option<Option<Arc<str>>> {
+        self.next().map(|text| text.map(Arc::from))
+    }
+
+    fn id(&mut self) -> Option<Option<Uuid>> {
+        match self.next()? {
+            Some(text) => Uuid::try_parse(text).ok().map(Some),
+            None => Some(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Event {
+        let session_id = Uuid::from_u128(7).into();
+        Event {
+            kind: EventKind::SessionEnded,
+            at_ms: 1_795_176_000_000,
+            cause: Some(Cause::RevokedByAdmin),
+            session: Some(EventSession {
+                id: session_id,
+                kind: Kind::Fixed,
+                transport: Transport::Bearer,
+                name: Some("ci · ü".into()),
+            }),
+            user: Some(EventUser {
+                id: Some(Uuid::from_u128(8)),
+                username: "ann@example.com".into(),
+            }),
+            by: Some(By { user_id: Uuid::from_u128(9), session_id }),
+            client: SeenAt {
+                ip: Some("2001:db8::1".parse().unwrap()),
+                user_agent: Some("curl/8.5".into()),
+                request_id: Some("r-1".into()),
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_read_and_nothing_else() {
+        let bare = Event::of_user(EventKind::LoginFailed, None, None, None, SeenAt::default());
+        for event in [full(), bare] {
+            let bytes = event.encode();
+            let read = Event::decode(&bytes).unwrap();
+            assert_eq!(format!("{read:?}"), format!("{event:?}"));
+            for end in 0..bytes.len() {
+                assert!(Event::decode(&bytes[..end]).is_none(), "{end}");
+            }
+            assert!(Event::decode(&[&bytes[..], &[0]].concat()).is_none());
+            assert!(Event::decode(&[&[VERSION + 1], &bytes[1..]].concat()).is_none());
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_and_the_rest_is_whole() {
+        let mut event = full();
+        event.client.user_agent = Some("ü".repeat(50_000).into());
+        let read = Event::decode(&event.encode()).unwrap();
+        assert_eq!(read.client.user_agent.unwrap().chars().count(), 32_767);
+        assert_eq!(read.client.request_id.as_deref(), Some("r-1"));
+    }
+
+    #[test]
+    fn every_name_is_read_as_what_it_was_written_for() {
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::parse(kind.as_str()), Some(*kind));
+        }
+        for cause in Cause::ALL {
+            assert_eq!(Cause::parse(cause.as_str()), Some(*cause));
+        }
+        assert_eq!(Cause::parse("Login"), None);
+    }
+}
