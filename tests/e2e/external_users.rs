@@ -6,6 +6,7 @@ mod identity;
 mod stores;
 
 use serde_json::{Value, json};
+use testkit::percent_encoded;
 
 use crate::harness::{Answer, AuthService, Launch, Request};
 
@@ -51,19 +52,10 @@ fn validate(auth: &AuthService, token: &str) -> Value {
     auth.internal.send(Request::post("/validateToken").bearer(KEY).json(&body)).expect(200).json()
 }
 
-/// An id as it stands in a path.
-fn encoded(id: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    id.bytes().map(byte).collect()
-}
-
 /// The ids of a backend's user's live sessions.
 #[track_caller]
 fn listed(auth: &AuthService, id: &str) -> Vec<String> {
-    let path = format!("/subjects/{}/sessions", encoded(id));
+    let path = format!("/subjects/{}/sessions", percent_encoded(id));
     let list = auth.internal.send(Request::get(&path).bearer(KEY)).expect(200).json();
     list["sessions"].as_array().unwrap().iter().map(|session| text(&session["id"])).collect()
 }

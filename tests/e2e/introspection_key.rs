@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use testkit::percent_encoded;
+
 use crate::harness::{Answer, AuthService, Launch, Request};
 
 /// With what a form escapes, and most clients do not.
@@ -12,14 +14,6 @@ fn start() -> AuthService {
     let auth = AuthService::launch(&Launch::auth().var("AUTH_INTERNAL_KEY", KEY));
     auth.keep_secret(KEY);
     auth
-}
-
-fn escaped(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'-' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(byte).collect()
 }
 
 fn basic(pair: &str) -> String {
@@ -35,12 +29,12 @@ fn introspect(auth: &AuthService, authorization: &[&str], fields: &str) -> Answe
 #[test]
 fn the_key_is_taken_by_bearer_by_basic_and_in_the_form() {
     let auth = start();
-    let in_form = format!("&client_id=app&client_secret={}", escaped(KEY));
+    let in_form = format!("&client_id=app&client_secret={}", percent_encoded(KEY));
     for (authorization, fields) in [
         (vec![format!("Bearer {KEY}")], ""),
         (vec![basic(&format!("app:{KEY}"))], ""),
         (vec![basic(&format!(":{KEY}"))], ""),
-        (vec![basic(&format!("an%20app%3A:{}", escaped(KEY)))], ""),
+        (vec![basic(&format!("an%20app%3A:{}", percent_encoded(KEY)))], ""),
         (vec![basic(&format!("app:{KEY}")).replace("Basic", "bASIC ")], ""),
         (vec![], &*in_form),
         (vec!["Negotiate abc".to_owned()], &*in_form),
@@ -70,7 +64,7 @@ fn anything_else_is_refused_as_it_came() {
         (vec![basic(KEY).replace('=', "")], "", "invalid_token", by_basic),
         (vec!["Basic !!!".to_owned()], "", "invalid_token", by_basic),
         (vec![basic("nocolon")], "", "invalid_token", by_basic),
-        (vec![basic(&format!("app:{}x", escaped(KEY)))], "", "invalid_token", by_basic),
+        (vec![basic(&format!("app:{}x", percent_encoded(KEY)))], "", "invalid_token", by_basic),
         (vec!["Negotiate abc".to_owned()], "", "missing_token", bearer),
     ] {
         let authorization: Vec<_> = authorization.iter().map(String::as_str).collect();
@@ -88,7 +82,7 @@ fn anything_else_is_refused_as_it_came() {
 #[test]
 fn in_more_than_one_way_at_once_it_is_refused() {
     let auth = start();
-    let secret = escaped(KEY);
+    let secret = percent_encoded(KEY);
     let (bearer, by_basic) = (format!("Bearer {KEY}"), basic(&format!("app:{KEY}")));
     for (authorization, fields) in [
         (vec![&*bearer], format!("&client_secret={secret}")),

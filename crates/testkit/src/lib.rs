@@ -39,7 +39,7 @@ pub use launch::{Launch, Output, unused_port};
 pub use postgres::Postgres;
 pub use process::Process;
 pub use redis::{Redis, redis_cluster};
-pub use request::Request;
+pub use request::{Request, percent_encoded};
 pub use sqlite::{Held, query};
 pub use users::uuid;
 pub use wait::{TIMEOUT, eventually, let_time_pass, now, skip_unless_installed};

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 /// A request, header by header, body byte by byte.
@@ -117,4 +118,9 @@ impl Request {
         }
         bytes
     }
+}
+
+/// A text as it may stand anywhere in a path, a query or a form.
+pub fn percent_encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

@@ -1,6 +1,7 @@
 //! Text that somebody else might read in another way: stored as it is, or refused.
 
 use serde_json::{Value, json};
+use testkit::percent_encoded;
 
 use crate::harness::{AuthService, LONG_PASSWORD};
 
@@ -105,9 +106,8 @@ fn sql_in_any_field_is_text_or_refused() {
         auth.try_create(&admin, &format!("{sql}@example.com")).expect(422);
         auth.try_login(sql, sql).expect(401);
         auth.try_login(&format!("u{n}@example.com"), sql).expect(401);
-        let found: Vec<String> = sql.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let found =
-            auth.api_get(&format!("/users?q={}", found.concat()), &admin).expect(200).json();
+        let path = format!("/users?q={}", percent_encoded(sql));
+        let found = auth.api_get(&path, &admin).expect(200).json();
         assert_eq!(found["users"].as_array().unwrap().len(), 1, "{sql}: {found}");
         auth.api_get(
             &format!("/users/{}", sql.replace([' ', '/', '%', '\\', '?', '"'], "")),

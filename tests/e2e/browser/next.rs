@@ -1,6 +1,8 @@
 //! Where a login leads: a path of this site or an origin that is named, and never anywhere else.
 
-use crate::browser::visitor::{Visitor, escape};
+use testkit::percent_encoded;
+
+use crate::browser::visitor::Visitor;
 use crate::harness::{AuthService, DEMO, Launch};
 
 const EVIL: &[&str] = &[
@@ -45,7 +47,7 @@ fn what_leads_elsewhere_is_neither_shown_nor_followed() {
     let auth = auth();
     for next in EVIL {
         assert_eq!(leads_to(&auth, next), "/account", "{next:?}");
-        let page = Visitor::of(auth.public).get(&format!("/login?next={}", escape(next)));
+        let page = Visitor::of(auth.public).get(&format!("/login?next={}", percent_encoded(next)));
         let page = page.expect(200).text();
         assert!(!page.contains("You go on to"), "{next:?}: {page}");
         assert!(!page.contains("<script"), "{next:?}: {page}");
@@ -60,7 +62,7 @@ fn a_path_and_a_named_origin_are_shown_and_followed() {
         ("https://app.example/shop?basket=7#top", "https://app.example/shop"),
     ] {
         assert_eq!(leads_to(&auth, next), next);
-        let page = Visitor::of(auth.public).get(&format!("/login?next={}", escape(next)));
+        let page = Visitor::of(auth.public).get(&format!("/login?next={}", percent_encoded(next)));
         let page = page.expect(200).text();
         assert!(page.contains(&format!("You go on to <strong>{shown}</strong>")), "{page}");
     }

@@ -1,6 +1,8 @@
 //! A browser without a screen: it keeps the session cookie, says what browsers say of where a
 //! request comes from, and follows nothing by itself.
 
+use testkit::percent_encoded;
+
 use crate::harness::{Answer, Listener, Request};
 
 /// What browsers would like to have.
@@ -78,15 +80,9 @@ impl Visitor {
 
 /// A form as a browser sends it.
 pub(crate) fn form(target: &str, fields: &[(&str, &str)]) -> Request {
-    let pairs: Vec<String> =
-        fields.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+    let pair = |(name, value): &(&str, &str)| {
+        format!("{}={}", percent_encoded(name), percent_encoded(value))
+    };
+    let pairs: Vec<String> = fields.iter().map(pair).collect();
     Request::post(target).form(&pairs.join("&"))
-}
-
-/// As it stands in a form or in a query.
-pub(crate) fn escape(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

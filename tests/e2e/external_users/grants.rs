@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{KEY, encoded, ended, issue, launch, listed, start, text, try_issue, user, validate};
+use testkit::percent_encoded;
+
+use super::{KEY, ended, issue, launch, listed, start, text, try_issue, user, validate};
 use crate::harness::{AuthService, Launch, Request, is_alive};
 
 #[test]
@@ -126,20 +128,20 @@ fn an_id_is_the_backends_own_and_must_fit_a_path() {
         let again = issue(&auth, &user(id));
         let sessions = listed(&auth, id);
         assert_eq!(sessions.len(), 2, "a request that is repeated opens another session: {id}");
-        let path = format!("/subjects/{}/sessions?keep={}", encoded(id), sessions[0]);
+        let path = format!("/subjects/{}/sessions?keep={}", percent_encoded(id), sessions[0]);
         assert_eq!(ended(&auth, &path), 1, "{id}");
         assert_eq!(listed(&auth, id), [sessions[0].clone()]);
         let both = [&first, &again].map(|issued| text(&issued["session"]["id"]));
         assert!(sessions.iter().all(|session| both.contains(session)), "{both:?}");
-        assert_eq!(ended(&auth, &format!("/subjects/{}/sessions", encoded(id))), 1);
-        assert_eq!(ended(&auth, &format!("/subjects/{}/sessions", encoded(id))), 0);
+        assert_eq!(ended(&auth, &format!("/subjects/{}/sessions", percent_encoded(id))), 1);
+        assert_eq!(ended(&auth, &format!("/subjects/{}/sessions", percent_encoded(id))), 0);
     }
     let too_long = "x".repeat(129);
     for id in ["", ".", "..", " a", "a ", " ", "a\tb", "a\u{0}", "\u{7f}", "zoë", "a\nb", &too_long]
     {
         try_issue(&auth, &user(id)).expect_problem(422, "unprocessable");
         if !["", ".", ".."].contains(&id) {
-            let path = format!("/subjects/{}/sessions", encoded(id));
+            let path = format!("/subjects/{}/sessions", percent_encoded(id));
             let refused = auth.internal.send(Request::get(&path).bearer(KEY));
             refused.expect_problem(422, "unprocessable");
         }

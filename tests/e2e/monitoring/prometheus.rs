@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::percent_encoded;
 
 use super::{KEY, SCRAPED};
 use crate::harness::{Listener, Request, eventually, skip_unless_installed, unused_port};
@@ -47,7 +48,7 @@ impl Prometheus {
 
     /// The series of an instant query, which must be one that Prometheus understands.
     pub(super) fn query(&self, query: &str) -> Vec<Value> {
-        let form = format!("query={}", encoded(query));
+        let form = format!("query={}", percent_encoded(query));
         let answer = self.listener.send(Request::post("/api/v1/query").form(&form));
         // While it starts, it says that it is not ready.
         if answer.status == 503 {
@@ -86,10 +87,4 @@ fn configuration(auth: u16, business: u16) -> String {
          rule_files: ['{}']\nscrape_configs:\n{auth}{business}",
         rules.display()
     )
-}
-
-/// As a form wants it.
-fn encoded(text: &str) -> String {
-    let encoded: Vec<String> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    encoded.concat()
 }

@@ -68,8 +68,8 @@ async fn check_password(
     password: &Password,
     client: &Client,
 ) -> Result<User, Error> {
-    let ticket = match domain.throttle.admit(username, client).await {
-        Ok(ticket) => ticket,
+    let attempt = match domain.throttle.admit(username, client).await {
+        Ok(attempt) => attempt,
         Err(error) => {
             if matches!(error, Error::TooMany { .. }) {
                 note_failure(domain, client);
@@ -81,7 +81,7 @@ async fn check_password(
     };
     match domain.users.for_network(client.hashing_share()).authenticate(username, password).await {
         Ok(Some(user)) => {
-            domain.throttle.succeeded(ticket).await;
+            domain.throttle.succeeded(attempt).await;
             Ok(user)
         }
         Ok(None) => {
@@ -91,7 +91,7 @@ async fn check_password(
             Err(Error::InvalidCredentials)
         }
         Err(error) => {
-            domain.throttle.undecided(ticket).await;
+            domain.throttle.undecided(attempt).await;
             Err(error.into())
         }
     }

@@ -89,11 +89,11 @@ pub(super) async fn check_current(
     current: Password,
 ) -> Result<User, Error> {
     let (session, client) = (&caller.session, &caller.client);
-    let ticket = domain.throttle.admit(&session.subject.username, client).await?;
+    let attempt = domain.throttle.admit(&session.subject.username, client).await?;
     let users = domain.users.for_network(client.hashing_share());
     match users.verify(session.subject.id, &current).await {
         Ok(Some(user)) => {
-            domain.throttle.succeeded(ticket).await;
+            domain.throttle.succeeded(attempt).await;
             Ok(user)
         }
         Ok(None) => {
@@ -102,7 +102,7 @@ pub(super) async fn check_current(
             Err(Field::new("current_password", Fault::Wrong).into())
         }
         Err(error) => {
-            domain.throttle.undecided(ticket).await;
+            domain.throttle.undecided(attempt).await;
             Err(error.into())
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct Throttle {
 /// that succeeded, or one that was not decided. That of somebody who hung up stays counted.
 #[must_use = "it counts as a failure unless it is handed back"]
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct LoginAttempt {
     /// The failures for the account from the client's network.
     pair: Option<AttemptLimit>,
     /// All logins from there.
@@ -46,7 +46,7 @@ pub(crate) struct Ticket {
     recent_login: Option<AttemptKey>,
 }
 
-impl Ticket {
+impl LoginAttempt {
     /// Its limits. The account's is the last: strangers share it.
     fn limits(&self) -> Vec<AttemptLimit> {
         self.pair.iter().chain(&self.logins).chain(&self.failures).copied().collect()
@@ -68,7 +68,11 @@ impl Throttle {
     ///
     /// [`Error::TooMany`] where a limit is exhausted; the attempt is not counted then.
     /// [`Error::Unavailable`] where the store does not answer.
-    pub(crate) async fn admit(&self, account: &str, client: &Client) -> Result<Ticket, Error> {
+    pub(crate) async fn admit(
+        &self,
+        account: &str,
+        client: &Client,
+    ) -> Result<LoginAttempt, Error> {
         let account = users::fold_name(account);
         let (account, rates) = (account.as_bytes(), &self.rates);
         // A client without an address cannot be recognised.
@@ -80,14 +84,14 @@ impl Throttle {
         let failures = from(client, rates.address, b"address", b"")
             .into_iter()
             .chain([site_pair, limit(account_rate, &[b"account", account])]);
-        let ticket = Ticket {
+        let attempt = LoginAttempt {
             pair,
             logins: from(client, rates.logins, b"logins", b"").into_iter().flatten().collect(),
             failures: failures.flatten().collect(),
             recent_login,
         };
-        self.reserve(&ticket.limits()).await?;
-        Ok(ticket)
+        self.reserve(&attempt.limits()).await?;
+        Ok(attempt)
     }
 
     /// Counts somebody's attempt to create an account, whatever comes of it: it may tell whether
@@ -103,18 +107,18 @@ impl Throttle {
 
     /// The password was right: what the account's owner mistyped from here before is forgotten,
     /// this was no failure, and the address is remembered. A login it stays.
-    pub(crate) async fn succeeded(&self, ticket: Ticket) {
+    pub(crate) async fn succeeded(&self, attempt: LoginAttempt) {
         let store = &self.store;
         let done = tokio::join!(
             async {
-                match ticket.pair {
+                match attempt.pair {
                     Some(pair) => store.clear(pair.key).await,
                     None => Ok(()),
                 }
             },
-            store.refund(&ticket.failures),
+            store.refund(&attempt.failures),
             async {
-                match ticket.recent_login {
+                match attempt.recent_login {
                     Some(recent_login) => store.remember(recent_login, RECENT_LOGIN_PERIOD).await,
                     None => Ok(()),
                 }
@@ -124,8 +128,8 @@ impl Throttle {
     }
 
     /// The password was not looked at: the attempt was none.
-    pub(crate) async fn undecided(&self, ticket: Ticket) {
-        tell(self.store.refund(&ticket.limits()).await);
+    pub(crate) async fn undecided(&self, attempt: LoginAttempt) {
+        tell(self.store.refund(&attempt.limits()).await);
     }
 
     async fn has_recent_login(&self, recent_login: Option<AttemptKey>) -> Result<bool, Error> {

@@ -84,7 +84,7 @@ async fn issue(
     holder: Option<&Holder>,
     mint: Mint,
 ) -> Result<Issued, Error> {
-    let ticket = domain.throttle.admit_mint(caller.session.subject.id).await?;
+    let attempt = domain.throttle.admit_mint(caller.session.subject.id).await?;
     let (sessions, maker) = (&domain.sessions, &caller.session);
     let minted = match holder {
         Some(holder) => sessions.mint_for(holder, maker, caller.presented, mint).await,
@@ -94,7 +94,7 @@ async fn issue(
         Ok(issued) => Ok(issued),
         Err(error) => {
             if !matches!(error, SessionError::Store(_)) {
-                domain.throttle.mint_refused(ticket).await;
+                domain.throttle.mint_refused(attempt).await;
             }
             Err(error.into())
         }

@@ -9,7 +9,7 @@ use crate::operations::Error;
 /// A mint that was admitted, and is counted. It stays counted unless it is handed back.
 #[must_use = "it counts unless it is handed back"]
 #[derive(Debug)]
-pub(crate) struct MintTicket(Option<AttemptLimit>);
+pub(crate) struct MintAttempt(Option<AttemptLimit>);
 
 impl Throttle {
     /// Counts a token that a user is about to mint, before it is made.
@@ -17,15 +17,15 @@ impl Throttle {
     /// # Errors
     ///
     /// As [`admit`](Self::admit).
-    pub(crate) async fn admit_mint(&self, user: Uuid) -> Result<MintTicket, Error> {
+    pub(crate) async fn admit_mint(&self, user: Uuid) -> Result<MintAttempt, Error> {
         let limit = limit(self.rates.mints, &[b"mint", user.as_bytes()]);
         self.reserve(limit.as_slice()).await?;
-        Ok(MintTicket(limit))
+        Ok(MintAttempt(limit))
     }
 
     /// Nothing was minted, since it was not allowed.
-    pub(crate) async fn mint_refused(&self, ticket: MintTicket) {
-        tell(self.store.refund(ticket.0.as_slice()).await);
+    pub(crate) async fn mint_refused(&self, attempt: MintAttempt) {
+        tell(self.store.refund(attempt.0.as_slice()).await);
     }
 }
 
@@ -63,8 +63,8 @@ mod tests {
         let mints = Rate { count: 1, per: Duration::from_hours(1) };
         let (one, _) = throttle(AttemptRates { mints, ..DEFAULTS });
         for _ in 0..5 {
-            let ticket = one.admit_mint(ANN).await.unwrap();
-            one.mint_refused(ticket).await;
+            let attempt = one.admit_mint(ANN).await.unwrap();
+            one.mint_refused(attempt).await;
         }
         assert!(one.admit_mint(ANN).await.is_ok());
         assert!(one.admit_mint(ANN).await.is_err());

@@ -45,8 +45,8 @@ async fn failures(throttle: &Throttle, account: &str, client: &Client, tries: us
 }
 
 async fn log_in(throttle: &Throttle, account: &str, client: &Client) -> Result<(), Error> {
-    let ticket = throttle.admit(account, client).await?;
-    throttle.succeeded(ticket).await;
+    let attempt = throttle.admit(account, client).await?;
+    throttle.succeeded(attempt).await;
     Ok(())
 }
 
@@ -208,8 +208,8 @@ async fn attempts_that_were_not_decided_use_up_no_limit() {
     let (throttle, _) = throttle(DEFAULTS);
     let here = client("203.0.113.9");
     for _ in 0..1000 {
-        let ticket = throttle.admit(ANN, &here).await.unwrap();
-        throttle.undecided(ticket).await;
+        let attempt = throttle.admit(ANN, &here).await.unwrap();
+        throttle.undecided(attempt).await;
     }
     assert_eq!(failures(&throttle, ANN, &here, 30).await, 10);
 }

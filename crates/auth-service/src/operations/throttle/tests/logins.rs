@@ -36,8 +36,8 @@ async fn a_login_that_was_not_decided_is_none() {
     let (throttle, _) = throttle(AttemptRates { logins: FIVE, ..OFF });
     let here = client("203.0.113.9");
     for _ in 0..20 {
-        let ticket = throttle.admit(ANN, &here).await.unwrap();
-        throttle.undecided(ticket).await;
+        let attempt = throttle.admit(ANN, &here).await.unwrap();
+        throttle.undecided(attempt).await;
     }
     log_in(&throttle, ANN, &here).await.unwrap();
 }
