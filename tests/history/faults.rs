@@ -1,5 +1,6 @@
 //! What is done to the services while the workload goes on.
 
+use std::env;
 use std::time::Duration;
 
 use testkit::{DiskState, Redis, TIMEOUT, let_time_pass};
@@ -42,8 +43,18 @@ const WITH_A_FILE: &[Fault] = &[
 const WITH_REDIS: &[Fault] =
     &[Fault::Restarted, Fault::RedisStopped, Fault::RedisKilled, Fault::RedisFull];
 
-/// All that can be done to services with this store.
+/// All that is done to services with this store: what can be, or what `HISTORY_FAULTS` names of it.
 pub(crate) fn faults(store: Store) -> Vec<Fault> {
+    let mut faults = possible_faults(store);
+    if let Ok(names) = env::var("HISTORY_FAULTS") {
+        let names: Vec<&str> = names.split(',').collect();
+        faults.retain(|fault| names.iter().any(|name| fault.is_called(name)));
+        assert!(!faults.is_empty(), "HISTORY_FAULTS names none that can happen to {store:?}");
+    }
+    faults
+}
+
+fn possible_faults(store: Store) -> Vec<Fault> {
     let more = match store {
         Store::Memory => &[],
         Store::File => WITH_A_FILE,
@@ -53,6 +64,11 @@ pub(crate) fn faults(store: Store) -> Vec<Fault> {
 }
 
 impl Fault {
+    /// Whether its name begins like this: `redis` is all that happens to Redis.
+    fn is_called(self, name: &str) -> bool {
+        format!("{self:?}").to_lowercase().starts_with(&name.to_lowercase())
+    }
+
     /// Does it, undoes it, and waits until all is well again.
     pub(crate) fn happen(self, site: &Site, board: &Board, random: &mut Random) {
         let (at, start) = (random.below(site.addresses.len()), board.moment());

@@ -40,12 +40,13 @@ fn ends_for_sure(track: &Track<'_>, event: &Event) -> bool {
     event.token == usize::MAX || rotations.count() <= 1
 }
 
-/// Tokens that were answered to be dead, or ended, and from when on.
+/// Tokens that were answered to be dead, or ended, or replaced, and from when on.
 fn dead_tokens(track: &Track<'_>) -> Vec<(usize, Moment)> {
     let mut dead: Vec<(usize, Moment)> = Vec::new();
     for event in track.events {
         let is_dead = match event.operation {
             Operation::End => event.is_true() && event.token != usize::MAX,
+            Operation::Rotate(Some(_)) => event.is_true(),
             _ => event.outcome == Outcome::False,
         };
         if is_dead && !may_come_back(track, event) {

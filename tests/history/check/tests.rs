@@ -142,6 +142,8 @@ fn a_dead_token_stays_dead() {
     let rotated = || Story::of(Kind::Sliding).at(50, Operation::Rotate(Some(1)), shown());
     rotated().at(100, USE, Outcome::False).with(1, 110, USE, shown()).holds();
     rotated().with(1, 110, USE, Outcome::False).breaks(Property::NoEarlyDeath);
+    rotated().at(55, USE, shown()).holds();
+    rotated().at(100, USE, shown()).breaks(Property::DeathIsOneWay);
 }
 
 #[test]
