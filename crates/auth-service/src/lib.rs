@@ -11,6 +11,8 @@ mod backend;
 mod commands;
 mod config;
 mod device;
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod internal_keys;
 mod mail;

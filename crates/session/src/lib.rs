@@ -19,6 +19,8 @@ mod binding;
 mod engine;
 mod event;
 mod expiry;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod issue;
 mod lease;

@@ -12,7 +12,7 @@ mod database;
 mod events;
 mod index;
 mod key;
-mod record;
+pub(crate) mod record;
 mod reply;
 mod scan;
 mod scripts;

@@ -179,7 +179,7 @@ fn stream_of(reader: EventReader) -> Response {
     response(Body::from_stream(futures_util::StreamExt::chain(opened, parts)), "text/event-stream")
 }
 
-fn frames(batch: &Batch) -> Option<Bytes> {
+pub(crate) fn frames(batch: &Batch) -> Option<Bytes> {
     let mut text = String::new();
     match batch {
         Batch::Events(events) => {

@@ -92,12 +92,12 @@ pub(super) fn clamped(generation: i64) -> i64 {
 }
 
 /// The session in a record, as it is at `now_ms`; `None` if it is unreadable.
-pub(super) fn decode(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session> {
+pub(crate) fn decode(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session> {
     Record::read(bytes)?.session(id, now_ms)
 }
 
 /// The same for a record as it was before a use at `now_ms`.
-pub(super) fn decode_used(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session> {
+pub(crate) fn decode_used(id: SessionId, bytes: &[u8], now_ms: u64) -> Option<Session> {
     let mut record = Record::read(bytes)?;
     let used = now_ms.saturating_sub(record.created) >> record.shift;
     record.used = record.used.max(used);
@@ -184,7 +184,7 @@ impl<'a> Record<'a> {
 }
 
 /// The values at the end of a record; `None` if they are damaged.
-pub(super) fn decode_values(bytes: &[u8]) -> Option<Values> {
+pub(crate) fn decode_values(bytes: &[u8]) -> Option<Values> {
     let mut values = Values::new();
     let mut rest = Reader(bytes);
     if rest.0.is_empty() {
