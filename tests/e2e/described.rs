@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::harness::{AuthService, BusinessService, Launch, Listener, Request};
 
 /// What only the forms of our own pages send to, and other spellings of what is described.
-const NOT_DESCRIBED: [&str; 20] = [
+const NOT_DESCRIBED: [&str; 21] = [
     "/account/email",
     "/account/name",
     "/account/password",
@@ -15,6 +15,7 @@ const NOT_DESCRIBED: [&str; 20] = [
     "/account/sessions/{id}/end",
     "/account/tokens",
     "/.well-known/change-password",
+    "/admin/sessions/end",
     "/admin/users/new",
     "/admin/users/new-service",
     "/admin/users/{id}/tokens",
@@ -51,8 +52,13 @@ fn described(document: &Value) -> Vec<Described> {
         let operations = item.iter().filter(|(key, _)| *key != "servers");
         let on_internal =
             |operation: &Value| item.contains_key("servers") || operation.get("servers").is_some();
-        let (internal, public): (Vec<_>, Vec<_>) =
+        let (mut internal, public): (Vec<_>, Vec<_>) =
             operations.partition(|(_, operation)| on_internal(operation));
+        if !internal.is_empty() {
+            let text = |operation: &Value| operation["description"].to_string();
+            let beside = |operation: &Value| text(operation).contains("On the internal listener");
+            internal.extend(public.iter().filter(|(_, operation)| beside(operation)).copied());
+        }
         let by_listener = [(internal, true), (public, false)].into_iter();
         by_listener
             .filter(|(operations, _)| !operations.is_empty())

@@ -31,7 +31,7 @@ fn change(auth: &AuthService, ann: &Ann, body: &Value) {
     send(auth, Request::put(&path).bearer(&admin(auth)).json(body), 200);
 }
 
-const ENDINGS: [(&str, Ending); 13] = [
+const ENDINGS: [(&str, Ending); 14] = [
     ("logout", |auth, ann| auth.logout(&ann.token)),
     ("revoke", |auth, ann| {
         send(auth, Request::post("/revoke").form(&format!("token={}", ann.token)), 200);
@@ -49,6 +49,10 @@ const ENDINGS: [(&str, Ending); 13] = [
     }),
     ("everybody's ended", |auth, _| {
         send(auth, Request::delete("/api/v1/sessions").bearer(&admin(auth)), 204);
+    }),
+    ("ended by a filter", |auth, ann| {
+        let target = format!("/api/v1/sessions?user={}&kind=sliding", ann.user);
+        send(auth, Request::delete(&target).bearer(&admin(auth)), 200);
     }),
     ("disabled", |auth, ann| change(auth, ann, &json!({"disabled": true}))),
     ("roles changed", |auth, ann| change(auth, ann, &json!({"roles": ["user", "team"]}))),

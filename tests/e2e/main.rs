@@ -22,6 +22,7 @@ mod crowd;
 mod database_transport;
 mod described;
 mod draining;
+mod ending_many;
 mod environment_proxy;
 mod events;
 mod every_endpoint;

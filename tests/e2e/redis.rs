@@ -6,7 +6,7 @@ mod endings;
 mod first_request;
 mod killed;
 mod limit;
-mod nodes;
+pub(crate) mod nodes;
 mod outage;
 mod restarts;
 mod settings;

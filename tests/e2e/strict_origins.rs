@@ -39,6 +39,8 @@ fn strict() -> Vec<Request> {
         Request::delete(&format!("/api/v1/users/{id}")),
         Request::delete(&format!("/api/v1/users/{id}/sessions")),
         Request::delete("/api/v1/sessions"),
+        Request::delete("/api/v1/sessions?user=0193"),
+        Request::post("/admin/sessions/end").form("all=true"),
         Request::new("PATCH", "/api/v1/sessions"),
         Request::post("/api/v1/stats"),
         Request::post("/admin/users").form("email=a"),

@@ -25,7 +25,9 @@ pub use mail::{
     VerifyEmailRequest,
 };
 pub use problem::{ErrorCode, Problem};
-pub use session::{Kind, SessionList, SessionValues, SessionView, Transport};
+pub use session::{
+    Kind, SelectionEnd, SessionList, SessionPage, SessionValues, SessionView, Transport, WouldEnd,
+};
 pub use session_user::{SessionUser, UserId};
 pub use timestamp::Timestamp;
 pub use user::{

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{SessionUser, Timestamp};
+use crate::{Ended, SessionUser, Timestamp};
 
 /// How long a token lives and what a use does to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -94,6 +94,36 @@ impl SessionView<'_> {
 pub struct SessionList<'a> {
     /// The sessions.
     pub sessions: Vec<SessionView<'a>>,
+}
+
+/// One page of the sessions of all users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionPage<'a> {
+    /// The sessions.
+    pub sessions: Vec<SessionView<'a>>,
+    /// What to pass as `after` for the next page; `null` on the last one.
+    #[cfg_attr(feature = "openapi", schema(required))]
+    pub next: Option<String>,
+}
+
+/// What became of the selected sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum SelectionEnd {
+    /// They ended.
+    Ended(Ended),
+    /// They live on: nothing was to end.
+    WouldEnd(WouldEnd),
+}
+
+/// How many sessions would end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WouldEnd {
+    /// So many live now.
+    pub would_end: u64,
 }
 
 /// Everything that backends keep in a session.

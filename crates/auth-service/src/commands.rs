@@ -1,12 +1,15 @@
 //! What the binary `auth-service` is: serving is what it does without a subcommand.
 
 mod backup;
+mod confirm;
 mod import;
+mod internal_listener;
 mod key;
 mod mail;
 mod output;
 mod password;
 mod proxy;
+mod selection;
 mod sessions;
 mod users;
 
@@ -86,7 +89,10 @@ impl Program for AuthService {
                 return Some(Err(settings.refuse(&MAIL_URL, mail::ACCEPTED).into()));
             }
             "mail" => mail::run(&config, matches).await,
-            "sessions" if matches!(config.session_store, SessionBackend::Memory) => {
+            "sessions"
+                if matches!(config.session_store, SessionBackend::Memory)
+                    && !sessions::works_with_any_store(matches) =>
+            {
                 return Some(Err(settings.refuse(&SESSION_STORE, sessions::ACCEPTED).into()));
             }
             "sessions" => sessions::run(config, matches).await,

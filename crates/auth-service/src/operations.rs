@@ -21,6 +21,7 @@ pub(crate) mod logout;
 pub(crate) mod mail;
 pub(crate) mod passwords;
 pub(crate) mod rotation;
+pub(crate) mod selection;
 pub(crate) mod sessions;
 pub(crate) mod statistics;
 pub(crate) mod throttle;

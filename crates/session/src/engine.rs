@@ -8,6 +8,7 @@ use std::time::Duration;
 use clock::Clock;
 use uuid::Uuid;
 
+pub use self::listing::{ListCursor, ListPage};
 use crate::lease::Lease;
 use crate::{
     Binding, Cause, ClientDigest, Dead, Ending, EventContext, Gate, Holder, Insertion, Intent,
@@ -327,6 +328,7 @@ fn no_answer() -> StoreError {
 }
 
 mod grants;
+mod listing;
 mod many;
 #[cfg(test)]
 mod mints;

@@ -19,6 +19,7 @@ mod binding;
 mod engine;
 mod event;
 mod expiry;
+mod filter;
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
@@ -36,8 +37,9 @@ pub use attempts::{
     AttemptKey, AttemptLimit, AttemptStore, MemoryAttempts, RedisAttempts, Reservation,
 };
 pub use binding::{Binding, ClientDigest, SeenAt, network};
-pub use engine::{RandomSource, Sessions};
+pub use engine::{ListCursor, ListPage, RandomSource, Sessions};
 pub use event::{By, Cause, Event, EventContext, EventKind, EventSession, EventUser};
+pub use filter::SessionFilter;
 pub use gate::Gate;
 pub use issue::{Grant, Holder, Issued, Lifetimes, Login, Mint, Rotation, SessionError};
 pub use lease::Owner;

@@ -236,7 +236,8 @@ pub trait SessionStore: Send + Sync + 'static {
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError>;
 
     /// A part of the sessions of all subjects. What lives from the beginning of a walk to its end is
-    /// shown at least once; what comes or goes meanwhile may be. Only looks.
+    /// shown at least once; what comes or goes meanwhile may be. A page ends as the cursor says. Only
+    /// looks.
     async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError>;
 
     /// A subject's live sessions, in no order. Only looks.

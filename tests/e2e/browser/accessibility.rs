@@ -87,7 +87,9 @@ fn no_page_has_a_serious_violation_and_none_is_wider_than_a_phone() {
     browser.type_into("#token-name", "a token with quite a long name");
     browser.press("form[action='/account/tokens'] button");
     check(&browser, "token");
-    for page in ["/account?done=name", "/admin/users", "/admin/users/new", "/nowhere"] {
+    let sessions = ["/admin/sessions", "/admin/sessions?ip=x", "/admin/sessions/end?kind=sliding"];
+    let others = ["/account?done=name", "/admin/users", "/admin/users/new", "/nowhere"];
+    for page in sessions.into_iter().chain(others) {
         browser.open(&format!("{auth}{page}"));
         check(&browser, page);
     }

@@ -35,6 +35,12 @@ const PUBLIC: &[Row] = &[
     (|| Request::delete("/api/v1/users/0193/sessions"), [404, 403, 403]),
     (|| Request::put("/api/v1/users/me/password").json(&new_password()), [422, 403, 403]),
     (|| Request::delete("/api/v1/sessions"), [204, 403, 403]),
+    (|| Request::get("/api/v1/sessions?role=user"), [200, 403, 403]),
+    (|| Request::delete("/api/v1/sessions?user=0193"), [200, 403, 403]),
+    (|| Request::delete("/api/v1/sessions?dry_run=true"), [200, 403, 403]),
+    (|| Request::get("/admin/sessions"), [200, 403, 403]),
+    (|| Request::get("/admin/sessions/end?user=0193"), [200, 403, 403]),
+    (|| Request::post("/admin/sessions/end").form("user=0193"), [303, 403, 403]),
     (|| Request::get("/account"), [200, 403, 403]),
     (|| Request::post("/account/name").form("first_name=A&last_name=B"), [303, 403, 403]),
     (

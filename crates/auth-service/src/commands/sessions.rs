@@ -1,22 +1,22 @@
-//! `auth-service sessions`: gives a store of sessions to another users' database, or has it copied.
+//! `auth-service sessions`: gives a store of sessions to another users' database, has it copied, lists
+//! and ends what is in it.
 
-use std::io::{BufRead as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use clock::{Clock, SystemClock};
 use session::{Cause, EventContext, Sessions};
 use tokio_util::task::TaskTracker;
 use users::{Directory, OpenError};
 
-use super::{backup, output};
+use super::{backup, confirm, output, selection};
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::open_failure::OpenFailure;
 
-/// What `AUTH_SESSION_STORE` must be for these commands.
+/// What `AUTH_SESSION_STORE` must be for the commands that open it, or have its file copied.
 pub(super) const ACCEPTED: &str = "sqlite:PATH, redis://…, rediss://… or redis-cluster://… here: sessions in memory end with their service";
 
 /// The subcommand and its own.
@@ -33,6 +33,13 @@ pub(super) fn command() -> Command {
         .subcommand_required(true)
         .subcommand(adopt)
         .subcommand(backup::command())
+        .subcommand(selection::list_command())
+        .subcommand(selection::end_command())
+}
+
+/// Whether a command asks the running service, wherever that has its sessions.
+pub(super) fn works_with_any_store(matches: &ArgMatches) -> bool {
+    matches!(matches.subcommand_name(), Some("list" | "end"))
 }
 
 /// Does what the command line says.
@@ -40,6 +47,8 @@ pub(super) async fn run(config: Config, matches: &ArgMatches) -> anyhow::Result<
     match matches.subcommand() {
         Some(("adopt", matches)) => adopt(config, matches.get_flag("yes")).await,
         Some(("backup", matches)) => backup::run(&config, matches).await,
+        Some(("list", matches)) => selection::list(&config, matches).await,
+        Some(("end", matches)) => selection::end(&config, matches).await,
         _ => bail!("no such command"),
     }
 }
@@ -61,7 +70,7 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
     let question = format!(
         "End all sessions in AUTH_SESSION_STORE, and give it to the users of {shown} ({id})? [y/N] "
     );
-    if !yes && !is_answered_with_yes(&question)? {
+    if !yes && !confirm::is_answered_with_yes(&question)? {
         bail!("nothing was changed");
     }
     let sessions = Sessions::new(backend.sessions, clock, config.lifetimes, config.binding);
@@ -79,14 +88,4 @@ async fn adopt(config: Config, yes: bool) -> anyhow::Result<ExitCode> {
     Ok(output::print(format_args!(
         "{ended} {sessions} ended; the store belongs to {shown} ({id})"
     ))?)
-}
-
-/// Asks for a confirmation, which is read from the standard input.
-fn is_answered_with_yes(question: &str) -> anyhow::Result<bool> {
-    let mut stderr = std::io::stderr();
-    let printed = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
-    printed.context("the question cannot be printed")?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).context("the answer cannot be read")?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

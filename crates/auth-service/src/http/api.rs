@@ -14,6 +14,7 @@ pub(crate) mod password;
 pub(crate) mod probes;
 pub(crate) mod revoke;
 pub(crate) mod rotate;
+pub(crate) mod selection;
 pub(crate) mod service_tokens;
 pub(crate) mod session;
 pub(crate) mod session_data;

@@ -5,4 +5,5 @@ pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod keyed_backend;
 pub(crate) mod path;
+pub(crate) mod session_filter;
 pub(crate) mod submitted;

@@ -296,6 +296,8 @@ problems! {
     GrantProblems = [BAD, KEY, NO_KEY, LONG, MEDIA, RULE];
     /// Of what a backend asks about one of its users.
     SubjectProblems = [BAD, KEY, NO_KEY, RULE];
+    /// Of what a backend selects among the sessions of all users.
+    SelectionProblems = [BAD, KEY, NO_KEY];
     /// What a form of a backend may answer.
     InternalFormProblems = [BAD, KEY, LONG, MEDIA];
     /// What reading a session's values may answer.

@@ -4,6 +4,7 @@
 pub(crate) mod account;
 pub(crate) mod admin_action;
 pub(crate) mod admin_services;
+pub(crate) mod admin_sessions;
 pub(crate) mod admin_user;
 pub(crate) mod admin_users;
 pub(crate) mod login;
@@ -30,6 +31,8 @@ use crate::operations::access::is_admin;
 pub(crate) const ACCOUNT: &str = "/account";
 /// Where users are found.
 pub(crate) const ADMIN_USERS: &str = "/admin/users";
+/// Where sessions are found.
+pub(crate) const ADMIN_SESSIONS: &str = "/admin/sessions";
 /// Where people log in.
 pub(crate) const LOGIN: &str = "/login";
 

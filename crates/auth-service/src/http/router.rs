@@ -50,7 +50,7 @@ fn strict_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(h::tokens::mint_token))
         .routes(routes!(h::status::get_stats))
-        .routes(routes!(h::admin_sessions::end_everybodys_sessions))
+        .routes(routes!(h::selection::find_sessions, h::selection::end_selected_sessions))
         .routes(routes!(h::users::list_users, h::users::create_user))
         .routes(routes!(h::users::get_user, h::users::update_user, h::users::delete_user))
         .routes(routes!(h::password::change_password))
@@ -73,6 +73,11 @@ fn page_routes() -> OpenApiRouter<Arc<App>> {
         .route("/account/sessions/{id}/end", post(p::account::sessions::end_one))
         .route("/account/tokens", post(p::account::tokens::mint_token))
         .route("/.well-known/change-password", get(p::account::go_to_password))
+        .routes(routes!(p::admin_sessions::show_sessions))
+        .route(
+            "/admin/sessions/end",
+            get(p::admin_sessions::ask_to_end).post(p::admin_sessions::end_sessions),
+        )
         .route("/admin/users/new", get(p::admin_users::show_new_user))
         .route(
             "/admin/users/new-service",
@@ -109,7 +114,11 @@ fn internal_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(h::validate_token::validate_token))
         .routes(routes!(h::metrics::get_metrics))
         .routes(routes!(h::backup::back_up_sessions))
-        .routes(routes!(h::grants::issue_session))
+        .routes(routes!(
+            h::grants::issue_session,
+            h::selection::find_sessions_by_backend,
+            h::selection::end_sessions_by_backend
+        ))
         .routes(routes!(h::grants::end_session))
         .routes(routes!(h::grants::list_subject_sessions, h::grants::end_subject_sessions))
         .routes(routes!(h::events::get_events))

@@ -1,9 +1,9 @@
-//! Ending the sessions of many: of users who were changed, and of all users.
+//! Ending the sessions of many: of users who were changed, of all users, and whatever a filter means.
 
 use uuid::Uuid;
 
 use super::{ENDING_PASSES, Sessions};
-use crate::{Cursor, Ending, EventContext, SessionId, StoreError};
+use crate::{Cursor, Ending, EventContext, Page, SessionFilter, SessionId, StoreError};
 
 impl Sessions {
     /// Ends sessions of many users; names those that were live. As [`Self::end_all`], it looks
@@ -39,9 +39,28 @@ impl Sessions {
         keep: Option<SessionId>,
         context: &EventContext,
     ) -> Result<u64, StoreError> {
+        self.end_matching(&SessionFilter::default(), keep, context).await
+    }
+
+    /// Ends the sessions that are meant, except the one to keep; how many were live. It looks again
+    /// until it finds none. What cannot be read is meant only where every session is.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store did not answer: some may live.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelled, it has ended some of them.
+    pub async fn end_matching(
+        &self,
+        filter: &SessionFilter,
+        keep: Option<SessionId>,
+        context: &EventContext,
+    ) -> Result<u64, StoreError> {
         let mut ended = 0;
         for _ in 0..=ENDING_PASSES {
-            let (found, live) = self.end_found_by_walk(keep, context).await?;
+            let (found, live) = self.end_found_by_walk(filter, keep, context).await?;
             ended += live;
             if found == 0 {
                 break;
@@ -50,9 +69,30 @@ impl Sessions {
         Ok(ended)
     }
 
+    /// How many sessions [`end_matching`](Self::end_matching) would end now. Only looks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] where the store did not answer.
+    pub async fn count_matching(
+        &self,
+        filter: &SessionFilter,
+        keep: Option<SessionId>,
+    ) -> Result<u64, StoreError> {
+        let (mut count, mut next) = (0, Some(Cursor::START));
+        while let Some(cursor) = next {
+            let page = self.store().scan(cursor).await?;
+            count += meant(&page, filter, keep).len() as u64;
+            next = page.next;
+            tokio::task::yield_now().await;
+        }
+        Ok(count)
+    }
+
     /// How many there were, and how many of them lived until now.
     async fn end_found_by_walk(
         &self,
+        filter: &SessionFilter,
         keep: Option<SessionId>,
         context: &EventContext,
     ) -> Result<(usize, u64), StoreError> {
@@ -60,9 +100,7 @@ impl Sessions {
         let mut next = Some(Cursor::START);
         while let Some(cursor) = next {
             let page = self.store().scan(cursor).await?;
-            let mut ids: Vec<SessionId> = page.sessions.iter().map(|session| session.id).collect();
-            ids.extend(&page.unreadable);
-            ids.retain(|id| Some(*id) != keep);
+            let ids = meant(&page, filter, keep);
             found += ids.len();
             for ended in self.store().remove_many(&ids, context).await {
                 match ended {
@@ -71,14 +109,24 @@ impl Sessions {
                 }
             }
             next = page.next;
+            tokio::task::yield_now().await;
         }
         failed.map_or(Ok((found, live)), Err)
     }
 }
 
+/// Those of a page that are meant.
+fn meant(page: &Page, filter: &SessionFilter, keep: Option<SessionId>) -> Vec<SessionId> {
+    let sessions = page.sessions.iter().filter(|session| filter.matches(session));
+    let unreadable = page.unreadable.iter().filter(|_| filter.is_empty());
+    let ids = sessions.map(|session| session.id).chain(unreadable.copied());
+    ids.filter(|id| Some(*id) != keep).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
     use clock::ManualClock;
@@ -169,5 +217,69 @@ mod tests {
         assert!(matches!(verdict(&one).await, Verdict::Dead(_)));
         let Verdict::Alive(session) = verdict(&other).await else { panic!("it lives") };
         assert_eq!(session.refresh_count, 1, "what was not answered was no use");
+    }
+
+    #[tokio::test]
+    async fn what_is_meant_ends_and_nothing_else_and_a_count_ends_nothing() {
+        let sessions = engine();
+        let from = |ip: [u8; 4]| Login {
+            origin: Origin { ip: Some(ip.into()), user_agent: None },
+            ..login()
+        };
+        let mut meant = Vec::new();
+        for _ in 0..700 {
+            sessions.issue(from([192, 0, 2, 1])).await.unwrap();
+            meant.push(sessions.issue(from([203, 0, 113, 9])).await.unwrap());
+        }
+        let network = Some("203.0.113.0/24".parse().unwrap());
+        let filter = SessionFilter { network, ..SessionFilter::default() };
+        let keep = Some(meant.pop().unwrap().session.id);
+        assert_eq!(sessions.count_matching(&filter, keep).await.unwrap(), 699);
+        assert_eq!(sessions.count_matching(&filter, None).await.unwrap(), 700);
+        assert_eq!(sessions.store().count().await.unwrap(), 1_400);
+        assert_eq!(sessions.end_matching(&filter, keep, &logout()).await.unwrap(), 699);
+        assert_eq!(sessions.count_matching(&filter, None).await.unwrap(), 1);
+        assert_eq!(sessions.store().count().await.unwrap(), 701);
+        assert_eq!(sessions.end_matching(&filter, keep, &logout()).await.unwrap(), 0);
+    }
+
+    /// How many steps another task came to do while `work` went on, in a runtime of one thread. Both
+    /// yield: whatever is done between two steps keeps the other waiting.
+    async fn steps_beside<T>(work: impl Future<Output = T>) -> (T, u64) {
+        let steps = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&steps);
+        let other = async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        };
+        let done = tokio::select! {
+            biased;
+            done = work => done,
+            () = other => unreachable!("it has no end"),
+        };
+        (done, steps.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_after_each_slice_of_a_walk() {
+        const SESSIONS: u64 = 50_000;
+        /// More than any slice has: a page and what its last shard has beyond it.
+        const SLICE: u64 = 1_024;
+        let sessions = engine();
+        for _ in 0..SESSIONS {
+            open(&sessions).await;
+        }
+        let filter = SessionFilter { role: Some("nobody's".into()), ..SessionFilter::default() };
+        let all = SessionFilter::default();
+        let (count, steps) = steps_beside(sessions.count_matching(&all, None)).await;
+        assert!(count.unwrap() == SESSIONS && steps >= SESSIONS / SLICE, "{steps}");
+        let (ended, steps) = steps_beside(sessions.end_matching(&filter, None, &logout())).await;
+        assert!(ended.unwrap() == 0 && steps >= SESSIONS / SLICE, "{steps}");
+        let (page, steps) = steps_beside(sessions.list_page(&filter, None, 50)).await;
+        assert!(page.unwrap().next.is_none() && steps >= SESSIONS / SLICE, "{steps}");
+        let (ended, steps) = steps_beside(sessions.end_matching(&all, None, &logout())).await;
+        assert!(ended.unwrap() == SESSIONS && steps >= SESSIONS / 128, "{steps}");
     }
 }

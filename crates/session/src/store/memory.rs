@@ -225,7 +225,7 @@ impl SessionStore for MemoryStore {
     }
 
     async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {
-        Ok(self.page(cursor))
+        Ok(self.page(cursor).await)
     }
 
     async fn list(&self, subject: Uuid) -> Result<Vec<Session>, StoreError> {

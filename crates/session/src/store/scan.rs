@@ -12,11 +12,36 @@ pub struct Cursor {
     pub(crate) part: usize,
     /// Where within the part; each store has its own meaning for it.
     pub(crate) at: u64,
+    /// How a page ends.
+    pub(crate) extent: Extent,
+}
+
+/// How a page ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Anywhere, after [`PAGE`] sessions or so.
+    Page,
+    /// With a unit, as soon as it has so many sessions. A unit is the smallest part of a store that a
+    /// session never leaves: a page of the same units shows what it showed before, but for what came
+    /// or went.
+    Units(usize),
 }
 
 impl Cursor {
     /// Where a walk begins.
-    pub const START: Self = Self { part: 0, at: 0 };
+    pub const START: Self = Self::at(0, 0);
+
+    /// That point of the walk.
+    pub(crate) const fn at(part: usize, at: u64) -> Self {
+        Self { part, at, extent: Extent::Page }
+    }
+
+    /// The same point; the page ends with a unit, as soon as it has so many sessions.
+    ///
+    /// A walk by units is at the beginning of one at each of its cursors.
+    pub(crate) const fn by_units(self, at_least: usize) -> Self {
+        Self { extent: Extent::Units(at_least), ..self }
+    }
 }
 
 /// A part of all sessions. It may be empty without being the last.

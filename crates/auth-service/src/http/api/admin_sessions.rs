@@ -1,4 +1,4 @@
-//! An admin's view of sessions: one user's, and everybody's.
+//! An admin's view of one user's sessions.
 
 use std::sync::Arc;
 
@@ -9,9 +9,8 @@ use axum::response::Response;
 
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use crate::http::extract::caller::Admin;
 use crate::http::extract::path::Path;
-use crate::http::openapi::{AdminProblems, OneProblems};
+use crate::http::openapi::OneProblems;
 use crate::http::reply;
 use crate::operations::access::visible;
 use crate::operations::caller::Caller;
@@ -51,19 +50,5 @@ pub(crate) async fn end_user_sessions(
 ) -> Result<Response, ApiError> {
     let id = visible(&caller.session, &id)?;
     sessions::end_all_of(&app.domain, &caller, id).await?;
-    Ok(reply::no_content())
-}
-
-/// End every session but my own.
-#[utoipa::path(
-    delete, path = "/api/v1/sessions", tag = "Users",
-    security(("bearer" = []), ("token" = []), ("cookie" = [])),
-    responses((status = 204, description = "They have ended"), AdminProblems)
-)]
-pub(crate) async fn end_everybodys_sessions(
-    State(app): State<Arc<App>>,
-    Admin(caller): Admin,
-) -> Result<Response, ApiError> {
-    sessions::end_everybodys(&app.domain, &caller).await?;
     Ok(reply::no_content())
 }

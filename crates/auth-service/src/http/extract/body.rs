@@ -125,6 +125,15 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     }
 }
 
+/// That there is no body: whoever says there which of many things are meant would have all of them
+/// taken for meant.
+pub(crate) async fn refuse_any(body: Body) -> Result<(), ApiError> {
+    if body.is_end_stream() || read(body, BODY_LIMIT).await?.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::Invalid("send no body: the query says which are meant".to_owned()))
+}
+
 /// Reads a JSON object. A list is none, though serde would take its items for fields, by position.
 pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError> {
     if bytes.trim_ascii_start().starts_with(b"[") {
@@ -240,11 +249,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        if Media::of(request.headers()) != Media::Form {
-            return Err(ApiError::MediaType { wanted: "application/x-www-form-urlencoded" });
-        }
-        form(&read(request.into_body(), BODY_LIMIT).await?).map(Self)
+        form(&form_bytes(request).await?).map(Self)
     }
+}
+
+/// A form of at most [`BODY_LIMIT`] bytes, unread.
+pub(crate) async fn form_bytes(request: Request) -> Result<Bytes, ApiError> {
+    if Media::of(request.headers()) != Media::Form {
+        return Err(ApiError::MediaType { wanted: "application/x-www-form-urlencoded" });
+    }
+    read(request.into_body(), BODY_LIMIT).await
 }
 
 /// A query string; a parameter of ours that is missing, wrong or named twice is an error.

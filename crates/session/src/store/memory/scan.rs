@@ -3,33 +3,67 @@
 use super::promises::Operation;
 use super::steps::SLICE;
 use super::{MemoryStore, yield_after};
-use crate::store::scan::{Cursor, PAGE, Page};
+use crate::store::scan::{Cursor, Extent, PAGE, Page};
 use crate::{Ending, SessionId, StoreError};
 use uuid::Uuid;
 
 impl MemoryStore {
+    /// The page at `cursor`.
+    pub(crate) async fn page(&self, cursor: Cursor) -> Page {
+        match cursor.extent {
+            Extent::Page => self.slices(cursor),
+            Extent::Units(at_least) => self.whole_shards(cursor.part, at_least).await,
+        }
+    }
+
+    /// Shards in whole from `part` on, until there are so many sessions. A shard is a unit: which
+    /// one a session is in follows from its id. A session that moves within its shard meanwhile may
+    /// be shown twice.
+    async fn whole_shards(&self, part: usize, at_least: usize) -> Page {
+        let mut page = Page::default();
+        for part in part..self.shards.len() {
+            if page.sessions.len() >= at_least {
+                page.next = Some(Cursor::at(part, 0));
+                break;
+            }
+            let mut rest = None;
+            while rest != Some(0) {
+                rest = Some(self.slice(part, rest, &mut page));
+                yield_after(page.sessions.len(), SLICE).await;
+            }
+        }
+        page
+    }
+
+    /// Adds a slice of a shard to the page: the last of its first `rest` records, of all where there
+    /// is no `rest`. How many stand before them.
+    fn slice(&self, part: usize, rest: Option<usize>, page: &mut Page) -> usize {
+        let shard = self.shards[part].lock();
+        let now = self.wall_clock.now();
+        let end = rest.map_or(shard.records(), |rest| rest.min(shard.records()));
+        let start = end.saturating_sub(SLICE);
+        let indices = (start..end).rev().filter_map(|index| u32::try_from(index).ok());
+        let records = indices.map(|index| shard.at(index));
+        let live = records.filter(|record| !record.expiry.is_over(now.moment));
+        page.sessions.extend(live.map(|record| record.view(now)));
+        start
+    }
+
     /// The page at `cursor`, where `at` is 0 for a whole shard, or else how many of its records have
     /// not been walked over.
     ///
     /// INVARIANT: a shard is walked from its last record to its first. What is taken out meanwhile
     /// is replaced by the last record, which was walked over already, so that none is missed.
-    pub(crate) fn page(&self, cursor: Cursor) -> Page {
+    fn slices(&self, cursor: Cursor) -> Page {
         let mut page = Page::default();
-        let Cursor { mut part, mut at } = cursor;
-        while let Some(shard) = self.shards.get(part) {
+        let Cursor { mut part, mut at, .. } = cursor;
+        while part < self.shards.len() {
             if page.sessions.len() >= PAGE {
-                page.next = Some(Cursor { part, at });
+                page.next = Some(Cursor::at(part, at));
                 break;
             }
-            let shard = shard.lock();
-            let now = self.wall_clock.now();
-            let len = shard.records();
-            let end = if at == 0 { len } else { usize::try_from(at).unwrap_or(len).min(len) };
-            let start = end.saturating_sub(SLICE);
-            let indices = (start..end).rev().filter_map(|index| u32::try_from(index).ok());
-            let records = indices.map(|index| shard.at(index));
-            let live = records.filter(|record| !record.expiry.is_over(now.moment));
-            page.sessions.extend(live.map(|record| record.view(now)));
+            let rest = (at != 0).then(|| usize::try_from(at).unwrap_or(usize::MAX));
+            let start = self.slice(part, rest, &mut page);
             (part, at) = if start == 0 { (part + 1, 0) } else { (part, start as u64) };
         }
         page

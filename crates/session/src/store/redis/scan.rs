@@ -10,26 +10,31 @@ use super::index::{Ended, Seen, found};
 use super::scripts::{ENTRIES, FORGET, REMOVE, SCANNED};
 use super::{RedisStore, SESSION, index, key, reply, session_key};
 use crate::redis_connection::{Reply, ScriptRequest};
-use crate::store::scan::{Cursor, PAGE, Page};
+use crate::store::scan::{Cursor, Extent, PAGE, Page};
 use crate::{Ending, EventContext, EventKind, SessionId, StoreError};
 
 /// How many keys one round trip is about.
 const AT_ONCE: usize = 512;
 
 impl RedisStore {
-    /// The page at `cursor`, where `at` is the server's own.
+    /// The page at `cursor`, where `at` is the server's own. It ends with a bucket of the server's
+    /// table in any case, which is a unit while that table keeps its size.
     pub(super) async fn page(&self, cursor: Cursor) -> Result<Page, StoreError> {
         let request = ScriptRequest::command("SCAN", cursor.at.to_string().as_bytes());
         let pattern = [SESSION.as_slice(), b"*"].concat();
-        let request = request.arg("MATCH").arg(pattern).arg("COUNT").arg(PAGE);
+        let count = match cursor.extent {
+            Extent::Page => PAGE,
+            Extent::Units(at_least) => at_least.clamp(1, PAGE),
+        };
+        let request = request.arg("MATCH").arg(pattern).arg("COUNT").arg(count);
         let Some(answer) = self.connection.run_on(cursor.part, request).await else {
             return Ok(Page::default());
         };
         let (at, ids) = scanned(&answer?)?;
         let mut page = self.look_at(&ids).await?;
         page.next = match at {
-            0 => Some(Cursor { part: cursor.part + 1, at }),
-            at => Some(Cursor { at, ..cursor }),
+            0 => Some(Cursor::at(cursor.part + 1, at)),
+            at => Some(Cursor::at(cursor.part, at)),
         };
         page.next = page.next.filter(|next| next.part < self.connection.servers());
         Ok(page)
