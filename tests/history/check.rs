@@ -6,6 +6,7 @@
 
 mod death;
 mod life;
+mod pair;
 mod view;
 
 #[cfg(test)]
@@ -34,10 +35,11 @@ pub(crate) enum Property {
     CountsIncrease = 6,
     SingleUse = 7,
     Identity = 9,
+    PairAddsNothing = 10,
 }
 
 /// All properties that a history can break.
-pub(crate) const PROPERTIES: [Property; 8] = [
+pub(crate) const PROPERTIES: [Property; 9] = [
     Property::Soundness,
     Property::NoEarlyDeath,
     Property::LogoutIsFinal,
@@ -46,6 +48,7 @@ pub(crate) const PROPERTIES: [Property; 8] = [
     Property::CountsIncrease,
     Property::SingleUse,
     Property::Identity,
+    Property::PairAddsNothing,
 ];
 
 /// A property that does not hold.
@@ -66,7 +69,7 @@ impl fmt::Debug for Violation {
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) violations: Vec<Violation>,
-    looked: [u64; 10],
+    looked: [u64; 11],
 }
 
 impl Verdict {
@@ -102,6 +105,7 @@ pub(crate) fn check(history: &History) -> Verdict {
         life::check(&track, &mut verdict);
         death::check(&track, &mut verdict);
         view::check(&track, &mut verdict);
+        pair::check(&track, &mut verdict);
     }
     verdict
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use testkit::{DiskState, Redis, TIMEOUT, let_time_pass};
 
+use crate::crowds::{hold_connections, log_in_at_once, take_descriptors};
 use crate::events::Disturbance;
+use crate::link::Link;
 use crate::random::Random;
 use crate::site::{Site, Store};
 use crate::workload::Board;
@@ -23,6 +25,18 @@ pub(crate) enum Fault {
     DateJumps(i64),
     /// The disk under the session file does this.
     Disk(DiskState),
+    /// The link from the business service to a node is slow.
+    LinkSlow,
+    /// All connections of that link are reset, again and again.
+    LinkReset,
+    /// All nodes are told to end and started again, one after the other.
+    Rolled,
+    /// A node can open no more files, and accept nobody.
+    FilesUsedUp,
+    /// Many log in at once.
+    LoginCrowd,
+    /// Many connections are idle, or in the middle of a request.
+    ConnectionCrowd,
     /// Redis is stopped in its tracks, and goes on.
     RedisStopped,
     /// Redis is killed, and started again.
@@ -31,8 +45,20 @@ pub(crate) enum Fault {
     RedisFull,
 }
 
-const ANYWHERE: &[Fault] =
-    &[Fault::Killed, Fault::Stopped, Fault::DateJumps(3_600), Fault::DateJumps(-3_600)];
+/// How often a link's connections are reset in a row.
+const RESETS: u32 = 5;
+
+const ANYWHERE: &[Fault] = &[
+    Fault::Killed,
+    Fault::Stopped,
+    Fault::DateJumps(3_600),
+    Fault::DateJumps(-3_600),
+    Fault::LinkSlow,
+    Fault::LinkReset,
+    Fault::FilesUsedUp,
+    Fault::LoginCrowd,
+    Fault::ConnectionCrowd,
+];
 const WITH_A_FILE: &[Fault] = &[
     Fault::Killed,
     Fault::Restarted,
@@ -41,7 +67,7 @@ const WITH_A_FILE: &[Fault] = &[
     Fault::Disk(DiskState::NoRoom),
 ];
 const WITH_REDIS: &[Fault] =
-    &[Fault::Restarted, Fault::RedisStopped, Fault::RedisKilled, Fault::RedisFull];
+    &[Fault::Restarted, Fault::Rolled, Fault::RedisStopped, Fault::RedisKilled, Fault::RedisFull];
 
 /// All that is done to services with this store: what can be, or what `HISTORY_FAULTS` names of it.
 pub(crate) fn faults(store: Store) -> Vec<Fault> {
@@ -80,11 +106,30 @@ impl Fault {
                 ("a node was killed", true)
             }
             Self::Restarted => {
-                site.node(at).signal("TERM");
-                let ended = site.node(at).wait_for_end(TIMEOUT);
-                assert!(ended.success(), "{ended:?}");
-                site.start_again(at);
+                restart(site, at);
                 ("a node was restarted", false)
+            }
+            Self::Rolled => {
+                for at in 0..site.addresses.len() {
+                    restart(site, at);
+                    site.ready();
+                }
+                ("all nodes were restarted in turn", false)
+            }
+            Self::LinkSlow | Self::LinkReset => {
+                (self.happen_to_link(&site.links[at], lasts), false)
+            }
+            Self::FilesUsedUp => {
+                take_descriptors(site, at, lasts);
+                ("a node had no file descriptors", false)
+            }
+            Self::LoginCrowd => {
+                log_in_at_once(site, at);
+                ("many logged in at once", false)
+            }
+            Self::ConnectionCrowd => {
+                hold_connections(site, at, lasts);
+                ("many connections were idle or slow", false)
             }
             Self::Stopped => {
                 site.node(at).hang();
@@ -113,6 +158,21 @@ impl Fault {
         board.disturbed(Disturbance { what, start, end: board.moment(), is_crash });
     }
 
+    fn happen_to_link(self, link: &Link, lasts: Duration) -> &'static str {
+        if self == Self::LinkSlow {
+            // From hardly more than usual to more than anybody waits for.
+            link.delay(lasts);
+            let_time_pass(Duration::from_secs(1));
+            link.delay(Duration::ZERO);
+            return "a link was slow";
+        }
+        for _ in 0..RESETS {
+            link.reset();
+            let_time_pass(lasts / RESETS);
+        }
+        "a link was reset"
+    }
+
     fn happen_to(self, redis: &mut Redis, lasts: Duration) -> &'static str {
         let what = match self {
             Self::RedisStopped => {
@@ -138,4 +198,11 @@ impl Fault {
         redis.wait();
         what
     }
+}
+
+fn restart(site: &Site, at: usize) {
+    site.node(at).signal("TERM");
+    let ended = site.node(at).wait_for_end(TIMEOUT);
+    assert!(ended.success(), "{ended:?}");
+    site.start_again(at);
 }

@@ -17,13 +17,16 @@
 
 mod answers;
 mod check;
+mod crowds;
 mod events;
 mod faults;
+mod link;
 mod looked;
 mod mutants;
 mod random;
 mod rounds;
 mod site;
+mod sweeping;
 mod workload;
 
 use std::env;

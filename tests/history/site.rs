@@ -10,6 +10,7 @@ use testkit::{
 };
 
 use crate::events::Loss;
+use crate::link::Link;
 
 /// How many users there are.
 pub(crate) const OWNERS: usize = 3;
@@ -54,6 +55,8 @@ pub(crate) struct Site {
     pub(crate) store: Store,
     nodes: Vec<Node>,
     pub(crate) addresses: Vec<Addresses>,
+    /// Between the business service and each node.
+    pub(crate) links: Vec<Link>,
     pub(crate) business: BusinessService,
     pub(crate) clocks: Clocks,
     pub(crate) disk: Disk,
@@ -100,12 +103,23 @@ impl Site {
         let count = if redis.is_empty() { 1 } else { 2 };
         let nodes: Vec<Node> = (0..count).map(|_| Node::start(launch.clone())).collect();
         let addresses: Vec<Addresses> = nodes.iter().map(Node::addresses).collect();
-        let url = |node: &Addresses| format!("http://127.0.0.1:{}", node.internal.port);
-        let urls: Vec<String> = addresses.iter().map(url).collect();
+        let links: Vec<Link> = addresses.iter().map(|node| Link::to(node.internal.port)).collect();
+        let url = |link: &Link| format!("http://127.0.0.1:{}", link.port);
+        let urls: Vec<String> = links.iter().map(url).collect();
         let business = Launch::business(1).var("BUSINESS_AUTH_URL", urls.join(","));
         let business = BusinessService::launch(&business.var("RUST_LOG", LOG));
         let redis = redis.into_iter().map(Mutex::new).collect();
-        Some(Self { store, nodes, addresses, business, clocks, disk, redis, _directory: directory })
+        Some(Self {
+            store,
+            nodes,
+            addresses,
+            links,
+            business,
+            clocks,
+            disk,
+            redis,
+            _directory: directory,
+        })
     }
 
     pub(crate) fn node(&self, at: usize) -> MutexGuard<'_, AuthService> {

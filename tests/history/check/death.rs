@@ -22,7 +22,7 @@ pub(super) fn check(track: &Track<'_>, verdict: &mut Verdict) {
 }
 
 /// From when on every token of the session is dead for sure.
-fn over(track: &Track<'_>) -> Option<Moment> {
+pub(super) fn over(track: &Track<'_>) -> Option<Moment> {
     let ends = track.events.iter().filter(|event| {
         event.operation == Operation::End && event.is_true() && ends_for_sure(track, event)
     });
@@ -41,7 +41,7 @@ fn ends_for_sure(track: &Track<'_>, event: &Event) -> bool {
 }
 
 /// Tokens that were answered to be dead, or ended, or replaced, and from when on.
-fn dead_tokens(track: &Track<'_>) -> Vec<(usize, Moment)> {
+pub(super) fn dead_tokens(track: &Track<'_>) -> Vec<(usize, Moment)> {
     let mut dead: Vec<(usize, Moment)> = Vec::new();
     for event in track.events {
         let is_dead = match event.operation {

@@ -33,7 +33,7 @@ pub(super) fn check(track: &Track<'_>, verdict: &mut Verdict) {
 }
 
 /// A yes that starts later than all that may have kept the session alive.
-fn lives_too_long(track: &Track<'_>, event: &Event) -> Option<String> {
+pub(super) fn lives_too_long(track: &Track<'_>, event: &Event) -> Option<String> {
     let session = track.session;
     let renewed = track.events.iter().filter(|other| {
         session.kind == Kind::Sliding
@@ -50,7 +50,7 @@ fn lives_too_long(track: &Track<'_>, event: &Event) -> Option<String> {
 }
 
 /// Until when the session lives for sure to a request that ends at `event.end`, if that is known.
-fn lives_for_sure(track: &Track<'_>, event: &Event) -> Option<Moment> {
+pub(super) fn lives_for_sure(track: &Track<'_>, event: &Event) -> Option<Moment> {
     let session = track.session;
     if track.may_end(event.token) < event.end {
         return None;

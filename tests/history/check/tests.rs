@@ -197,6 +197,20 @@ fn a_session_is_its_owners() {
 }
 
 #[test]
+fn the_business_service_lets_in_what_lives_and_refuses_nothing_else() {
+    let data = Operation::Use(Door::Data);
+    let story = || Story::of(Kind::Sliding);
+    story().at(100, data, Outcome::Unknown).at(200, data, shown()).holds();
+    story().at(100, data, Outcome::False).breaks(Property::PairAddsNothing);
+    story().at(2_300, data, shown()).breaks(Property::PairAddsNothing);
+    let out = || story().at(100, Operation::End, shown());
+    out().at(200, data, shown()).breaks(Property::PairAddsNothing);
+    out().at(200, data, Outcome::False).holds();
+    let dead = story().at(100, Operation::End, Outcome::Unknown).at(200, USE, Outcome::False);
+    dead.at(300, data, shown()).breaks(Property::PairAddsNothing);
+}
+
+#[test]
 fn a_crash_takes_what_its_store_says() {
     let story = || Story::of(Kind::Sliding).at(1_500, USE, alive(1));
     story().crashed(1_600, Loss::Uses).at(2_500, USE, Outcome::False).holds();
