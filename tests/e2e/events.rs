@@ -88,7 +88,6 @@ fn a_login_and_a_logout_are_an_event_each_that_says_who_and_why() {
     let request = Request::post("/login").json(&login).header("X-Request-Id", "r-in");
     let answer = auth.public.send(request.header("User-Agent", "Lynx")).expect(200).json();
     let token = answer["token"].as_str().unwrap();
-    auth.validate(token);
     let request = Request::post("/logout").bearer(token).header("X-Request-Id", "r-out");
     auth.public.send(request).expect(204);
     let page = read(&auth, "?after=0");
@@ -255,7 +254,11 @@ fn events_of_a_file_outlive_a_kill_and_those_of_memory_are_another_history() {
 #[test]
 fn an_event_of_one_node_is_read_at_another_and_a_restarted_redis_is_another_history() {
     let Some(redis) = Redis::start(&[]) else { return };
-    let launch = launch().var("AUTH_SESSION_STORE", redis.url());
+    let directory = TempDir::with_prefix("reinflate-e2e-").unwrap();
+    let users = directory.path().join("users.db").display().to_string();
+    let launch = launch()
+        .var("AUTH_DATABASE_URL", format!("sqlite:{users}"))
+        .var("AUTH_SESSION_STORE", redis.url());
     let (one, two) = (AuthService::launch(&launch), AuthService::launch(&launch));
     let mut stream = Stream::open(&two, "?after=0", "");
     let token = one.token();

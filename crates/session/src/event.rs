@@ -5,6 +5,8 @@
 
 mod encoding;
 
+pub(crate) use self::encoding::encoded_client;
+
 use std::sync::Arc;
 
 use uuid::Uuid;

@@ -27,7 +27,7 @@ use redis::Value;
 pub use address::{InvalidRedisAddress, RedisAddress};
 pub(crate) use script::{Script, digest_of, script};
 pub(crate) use script_reply::ScriptReply;
-pub(crate) use script_request::{ScriptBatch, ScriptRequest};
+pub(crate) use script_request::{Common, ScriptBatch, ScriptRequest};
 
 use self::batched::{BatchedNode, KEYS_PER_REQUEST};
 use self::cluster::Cluster;

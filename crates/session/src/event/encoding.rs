@@ -1,4 +1,4 @@
-//! An event as it is stored: its parts as texts, each with its length before it.
+//! An event as it is stored: its parts, texts and ids, each with its length before it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,13 +10,15 @@ use crate::{Kind, SeenAt, SessionId, Transport};
 
 /// The version of the encoding.
 const VERSION: u8 = 1;
+/// What begins the event of a use that used its session up, which a script puts together.
+const USE: u8 = 0;
 /// The length of a part that is absent.
 const ABSENT: u16 = u16::MAX;
 
 impl Event {
     /// As it is stored.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(192);
+        let mut out = Vec::with_capacity(256);
         out.push(VERSION);
         out.extend(self.at_ms.to_be_bytes());
         part(&mut out, Some(self.kind.as_str()));
@@ -31,10 +33,34 @@ impl Event {
         part(&mut out, user.map(|user| &*user.username));
         id(&mut out, self.by.map(|by| by.user_id));
         id(&mut out, self.by.map(|by| by.session_id.uuid()));
-        part(&mut out, self.client.ip.map(|ip| ip.to_string()).as_deref());
-        part(&mut out, self.client.user_agent.as_deref());
-        part(&mut out, self.client.request_id.as_deref());
+        client(&mut out, &self.client);
         out
+    }
+
+    /// The event of a use that used its session up: [`USE`], the session's id, and the client as
+    /// [`encoded_client`] writes it. What else there is to say is in the session's record.
+    pub(crate) fn decode_use(bytes: &[u8]) -> Option<Self> {
+        let (mark, rest) = bytes.split_first()?;
+        let (id, rest) = rest.split_first_chunk()?;
+        let mut parts = Parts(rest);
+        let client = parts.client()?;
+        let id = SessionId::from(Uuid::from_bytes(*id));
+        let (kind, transport, name) = (Kind::SingleUse, Transport::Bearer, None);
+        (*mark == USE && parts.0.is_empty()).then_some(Self {
+            kind: EventKind::SessionEnded,
+            at_ms: 0,
+            cause: Some(Cause::Used),
+            session: Some(EventSession { id, kind, transport, name }),
+            user: None,
+            by: None,
+            client,
+        })
+    }
+
+    /// When an encoded event was.
+    pub(crate) fn encoded_at_ms(bytes: &[u8]) -> Option<i64> {
+        let (_version, rest) = bytes.split_first()?;
+        rest.first_chunk().map(|at_ms| i64::from_be_bytes(*at_ms))
     }
 
     /// What was stored; `None` if it is anything else, or of a later version.
@@ -63,11 +89,7 @@ impl Event {
         };
         let (user_id, username) = (parts.id()?, parts.text()?);
         let (by_user, by_session) = (parts.id()?, parts.id()?);
-        let ip = match parts.next()? {
-            Some(text) => Some(text.parse::<IpAddr>().ok()?),
-            None => None,
-        };
-        let client = SeenAt { ip, user_agent: parts.text()?, request_id: parts.text()? };
+        let client = parts.client()?;
         parts.0.is_empty().then(|| Self {
             kind,
             at_ms: i64::from_be_bytes(*at_ms),
@@ -81,6 +103,19 @@ impl Event {
             client,
         })
     }
+}
+
+/// A client as it is in an encoded event.
+pub(crate) fn encoded_client(seen_at: &SeenAt) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128);
+    client(&mut out, seen_at);
+    out
+}
+
+fn client(out: &mut Vec<u8>, client: &SeenAt) {
+    part(out, client.ip.map(|ip| ip.to_string()).as_deref());
+    part(out, client.user_agent.as_deref());
+    part(out, client.request_id.as_deref());
 }
 
 const fn kind_name(kind: Kind) -> &'static str {
@@ -106,19 +141,21 @@ fn transport_of(name: &str) -> Option<Transport> {
     [Transport::Bearer, Transport::Cookie].into_iter().find(|one| transport_name(*one) == name)
 }
 
-/// Writes a part. One that is longer than can be counted is cut at a character.
+/// Writes a text. One that is longer than can be counted is cut at a character.
 fn part(out: &mut Vec<u8>, text: Option<&str>) {
-    let Some(text) = text else {
-        out.extend(ABSENT.to_be_bytes());
-        return;
-    };
-    let text = &text[..text.floor_char_boundary(usize::from(ABSENT) - 1)];
-    out.extend(u16::try_from(text.len()).unwrap_or_default().to_be_bytes());
-    out.extend(text.as_bytes());
+    let text = text.map(|text| &text[..text.floor_char_boundary(usize::from(ABSENT) - 1)]);
+    bytes(out, text.map(str::as_bytes));
 }
 
 fn id(out: &mut Vec<u8>, id: Option<Uuid>) {
-    part(out, id.map(|id| id.simple().to_string()).as_deref());
+    bytes(out, id.as_ref().map(|id| id.as_bytes().as_slice()));
+}
+
+/// Writes what is shorter than [`ABSENT`].
+fn bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    let length = bytes.map_or(ABSENT, |bytes| u16::try_from(bytes.len()).unwrap_or(ABSENT));
+    out.extend(length.to_be_bytes());
+    out.extend(bytes.unwrap_or_default());
 }
 
 /// The parts that were not read yet.
@@ -126,25 +163,40 @@ struct Parts<'a>(&'a [u8]);
 
 #[expect(clippy::option_option, reason = "unreadable, absent or there: the outer one is for `?`")]
 impl<'a> Parts<'a> {
-    fn next(&mut self) -> Option<Option<&'a str>> {
+    fn bytes(&mut self) -> Option<Option<&'a [u8]>> {
         let (length, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         let length = u16::from_be_bytes(*length);
         if length == ABSENT {
             return Some(None);
         }
-        let (text, rest) = rest.split_at_checked(length.into())?;
+        let (bytes, rest) = rest.split_at_checked(length.into())?;
         self.0 = rest;
-        std::str::from_utf8(text).ok().map(Some)
+        Some(Some(bytes))
+    }
+
+    fn next(&mut self) -> Option<Option<&'a str>> {
+        match self.bytes()? {
+            Some(bytes) => std::str::from_utf8(bytes).ok().map(Some),
+            None => Some(None),
+        }
     }
 
     fn text(&mut self) -> Option<Option<Arc<str>>> {
         self.next().map(|text| text.map(Arc::from))
     }
 
+    fn client(&mut self) -> Option<SeenAt> {
+        let ip = match self.next()? {
+            Some(text) => Some(text.parse::<IpAddr>().ok()?),
+            None => None,
+        };
+        Some(SeenAt { ip, user_agent: self.text()?, request_id: self.text()? })
+    }
+
     fn id(&mut self) -> Option<Option<Uuid>> {
-        match self.next()? {
-            Some(text) => Uuid::try_parse(text).ok().map(Some),
+        match self.bytes()? {
+            Some(bytes) => Uuid::from_slice(bytes).ok().map(Some),
             None => Some(None),
         }
     }
@@ -192,6 +244,20 @@ mod tests {
             assert!(Event::decode(&[&bytes[..], &[0]].concat()).is_none());
             assert!(Event::decode(&[&[VERSION + 1], &bytes[1..]].concat()).is_none());
         }
+    }
+
+    #[test]
+    fn the_event_of_a_use_says_whose_it_was_and_from_where() {
+        let (id, client) = (Uuid::from_u128(7), full().client);
+        let bytes = [&[USE], id.as_bytes().as_slice(), &encoded_client(&client)].concat();
+        let read = Event::decode_use(&bytes).unwrap();
+        assert_eq!((read.kind, read.cause), (EventKind::SessionEnded, Some(Cause::Used)));
+        assert_eq!((read.session.unwrap().id, read.client.ip), (id.into(), client.ip));
+        assert_eq!(read.client.request_id, client.request_id);
+        for end in 0..bytes.len() {
+            assert!(Event::decode_use(&bytes[..end]).is_none(), "{end}");
+        }
+        assert!(Event::decode_use(&full().encode()).is_none());
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! A request is encoded when its command is written, so that it can be redirected or sent again after
 //! its script was loaded, and so that requests for one script can be merged.
 
+use std::sync::Arc;
+
 use redis::{Cmd, ToRedisArgs};
 
 use super::script::Script;
-use super::slots::slot_of;
+use super::slots::{hashed_part, slot_of};
 
 /// A request to run a script on its keys, or a command on one.
 #[derive(Clone)]
@@ -16,6 +18,13 @@ pub(crate) struct ScriptRequest {
     keys: Vec<u8>,
     key_count: usize,
     arguments: Vec<Vec<u8>>,
+    common: Option<Arc<Common>>,
+}
+
+/// Keys and arguments that many requests have behind their own, and share when they are merged.
+pub(crate) struct Common {
+    pub(crate) keys: Vec<Vec<u8>>,
+    pub(crate) arguments: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Copy)]
@@ -26,8 +35,7 @@ enum Callee {
 
 /// A script that works on each of many keys for itself, in requests of a bounded number of keys.
 ///
-/// Such a script has one argument, which says in turn what to do with each key, in as many bytes
-/// for one key as for any other.
+/// Such a script has one argument of its own, which says in turn what to do with each key.
 pub(crate) struct ScriptBatch {
     script: &'static Script,
     keys_per_request: usize,
@@ -48,13 +56,29 @@ impl ScriptRequest {
     pub(crate) fn on_all(script: &'static Script, keys: &[&[u8]]) -> Self {
         debug_assert!(keys.windows(2).all(|pair| pair[0].len() == pair[1].len()));
         let (key_count, keys) = (keys.len(), keys.concat());
-        Self { callee: Callee::Script(script), keys, key_count, arguments: Vec::new() }
+        let callee = Callee::Script(script);
+        Self { callee, keys, key_count, arguments: Vec::new(), common: None }
     }
 
     /// The server's own command with a key, or whatever its first word is.
     pub(crate) fn command(name: &'static str, key: &[u8]) -> Self {
         let callee = Callee::Command(name);
-        Self { callee, keys: key.to_vec(), key_count: 1, arguments: Vec::new() }
+        Self { callee, keys: key.to_vec(), key_count: 1, arguments: Vec::new(), common: None }
+    }
+
+    /// The same with more keys and arguments behind its own.
+    pub(crate) fn with_common(self, common: &Arc<Common>) -> Self {
+        Self { common: Some(Arc::clone(common)), ..self }
+    }
+
+    /// The same about another key alone.
+    pub(crate) fn about(&self, key: &[u8]) -> Self {
+        Self { keys: key.to_vec(), key_count: 1, common: None, ..self.clone() }
+    }
+
+    /// The last of its own arguments, where it has keys and arguments in common with others.
+    pub(crate) fn last_argument(&self) -> Option<&[u8]> {
+        self.common.as_ref().and(self.arguments.last()).map(Vec::as_slice)
     }
 
     /// The same with an argument more.
@@ -84,18 +108,19 @@ impl ScriptRequest {
     /// What is written to the server.
     pub(super) fn to_command(&self) -> Cmd {
         let size = self.arguments.iter().map(Vec::len).sum::<usize>();
-        let words = 3 + self.key_count + self.arguments.len();
+        let (more_keys, more_arguments) =
+            self.common.as_ref().map_or((&[][..], &[][..]), |more| (&more.keys, &more.arguments));
+        let key_count = self.key_count + more_keys.len();
+        let words = 3 + key_count + self.arguments.len() + more_arguments.len();
         let mut command = Cmd::with_capacity(words, 64 + self.keys.len() + size);
         match self.callee {
-            Callee::Script(script) => {
-                command.arg("EVALSHA").arg(script.digest()).arg(self.key_count)
-            }
+            Callee::Script(script) => command.arg("EVALSHA").arg(script.digest()).arg(key_count),
             Callee::Command(name) => command.arg(name),
         };
-        for key in self.keys() {
+        for key in self.keys().chain(more_keys.iter().map(Vec::as_slice)) {
             command.arg(key);
         }
-        for argument in &self.arguments {
+        for argument in self.arguments.iter().chain(more_arguments) {
             command.arg(argument);
         }
         command
@@ -105,7 +130,7 @@ impl ScriptRequest {
     /// there: it does not count what changed nothing, or what others changed.
     pub(super) fn fence(&self) -> Cmd {
         // A key in the same slot, which holds nothing else.
-        let key = [b"fence:{", self.first_key(), b"}"].concat();
+        let key = [b"fence:{", hashed_part(self.first_key()), b"}"].concat();
         let mut command = redis::cmd("EVAL");
         command.arg(FENCE).arg(1).arg(key);
         command
@@ -128,7 +153,6 @@ impl ScriptRequest {
             None => self.arguments.push(argument.to_vec()),
         }
         debug_assert_eq!(self.keys.len(), self.key_count * key.len());
-        debug_assert_eq!(self.arguments[0].len(), self.key_count * argument.len());
     }
 
     fn append(&mut self, other: &Self) {
@@ -146,11 +170,15 @@ impl ScriptBatch {
         Self { script, keys_per_request, requests: Vec::new() }
     }
 
-    /// Adds a key, and what the script is to do with it.
-    pub(crate) fn push(&mut self, key: &[u8], argument: &[u8]) {
+    /// Adds a key, and what the script is to do with it. Keys of one request have these keys and
+    /// arguments in common.
+    pub(crate) fn push(&mut self, key: &[u8], argument: &[u8], common: Option<&Arc<Common>>) {
         match self.requests.last_mut() {
             Some(last) if last.key_count < self.keys_per_request => last.push(key, argument),
-            _ => self.requests.push(ScriptRequest::on(self.script, key).arg(argument)),
+            _ => {
+                let request = ScriptRequest::on(self.script, key).arg(argument);
+                self.requests.push(ScriptRequest { common: common.cloned(), ..request });
+            }
         }
     }
 
@@ -175,6 +203,7 @@ impl ScriptBatch {
                 match merged.last_mut() {
                     Some(last)
                         if last.is_of(batch.script)
+                            && last.has_in_common_with(&request)
                             && last.key_count + request.key_count <= batch.keys_per_request =>
                     {
                         last.append(&request);
@@ -190,6 +219,15 @@ impl ScriptBatch {
 impl ScriptRequest {
     fn is_of(&self, script: &'static Script) -> bool {
         self.script().is_some_and(|own| std::ptr::eq(own, script))
+    }
+
+    /// Whether what both have behind their own is the same.
+    fn has_in_common_with(&self, other: &Self) -> bool {
+        match (&self.common, &other.common) {
+            (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+            (None, None) => true,
+            _ => false,
+        }
     }
 }
 
@@ -213,7 +251,7 @@ mod tests {
     fn batch(script: &'static Script, keys: &[&str]) -> ScriptBatch {
         let mut batch = ScriptBatch::new(script, 3);
         for key in keys {
-            batch.push(key.as_bytes(), key.to_uppercase().as_bytes());
+            batch.push(key.as_bytes(), key.to_uppercase().as_bytes(), None);
         }
         batch
     }
@@ -226,6 +264,43 @@ mod tests {
         assert_eq!(words(&request), ["SCAN", "0", "COUNT", "9", ""]);
         assert_eq!(words(&ScriptRequest::command("PING", b"")), ["PING", ""]);
         assert_eq!(words(&ScriptRequest::on_all(&FIRST, &[])), ["EVALSHA", "sha-1", "0", ""]);
+    }
+
+    #[test]
+    fn what_requests_have_in_common_stands_once_behind_what_is_their_own() {
+        let common = |word: &str| {
+            let (key, argument) = (word.as_bytes().to_vec(), word.to_uppercase().into_bytes());
+            Arc::new(Common { keys: vec![key], arguments: vec![argument] })
+        };
+        let (one, other) = (common("x"), common("y"));
+        let request = ScriptRequest::on(&FIRST, b"key").arg("e").with_common(&one);
+        assert_eq!(words(&request), ["EVALSHA", "sha-1", "2", "key", "x", "e", "X", ""]);
+        assert_eq!(request.last_argument(), Some(&b"e"[..]));
+        let alone = request.about(b"k");
+        assert_eq!(words(&alone), ["EVALSHA", "sha-1", "1", "k", "e", ""]);
+        assert_eq!(alone.last_argument(), None);
+        let batch = |key: &str, common| {
+            let mut batch = ScriptBatch::new(&FIRST, 3);
+            batch.push(key.as_bytes(), key.as_bytes(), Some(common));
+            batch
+        };
+        let merged =
+            ScriptBatch::merge(vec![batch("a", &one), batch("b", &one), batch("c", &other)]);
+        let expected = [
+            &["EVALSHA", "sha-1", "3", "a", "b", "x", "ab", "X", ""][..],
+            &["EVALSHA", "sha-1", "2", "c", "y", "c", "Y", ""],
+        ];
+        assert_eq!(merged.iter().map(words).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_fence_is_in_the_slot_of_what_it_fences() {
+        for key in ["session:abc", "session:{07}:abc"] {
+            let request = ScriptRequest::on(&FIRST, key.as_bytes());
+            let packed = String::from_utf8(request.fence().get_packed_command()).unwrap();
+            let fence = packed.split("\r\n").find(|word| word.starts_with("fence:")).unwrap();
+            assert_eq!(slot_of(fence.as_bytes()), request.slot(), "{fence}");
+        }
     }
 
     #[test]

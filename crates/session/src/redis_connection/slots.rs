@@ -9,11 +9,16 @@ const TABLE: [u16; 256] = table();
 /// [cluster specification](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/)
 /// has it. Of a key with `{…}` in it, only the part between the braces counts.
 pub(crate) fn slot_of(key: &[u8]) -> u16 {
+    crc16(hashed_part(key)) % SLOTS
+}
+
+/// The part of a key that its slot depends on.
+pub(super) fn hashed_part(key: &[u8]) -> &[u8] {
     let tag = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let length = key[open + 1..].iter().position(|byte| *byte == b'}')?;
         (length > 0).then(|| &key[open + 1..open + 1 + length])
     });
-    crc16(tag.unwrap_or(key)) % SLOTS
+    tag.unwrap_or(key)
 }
 
 /// CRC-16/XMODEM.

@@ -1,7 +1,8 @@
 //! The store in Redis or Valkey (7 or newer), a single one or a cluster, which many nodes share.
 //!
-//! A session is a string of bytes under `session:{id}`, with its time to live; every operation on it
-//! is one step of a script on that one key, by the server's own clock. `subject:{id}` lists where to
+//! A session is a string of bytes under `session:ID`, with its time to live; every operation on it
+//! is one step of a script on that one key, by the server's own clock. In a cluster the key is
+//! `session:{TAG}:ID`, with one of 64 tags. `subject:ID` lists where to
 //! look for a user's sessions, and nothing rests on its being exact.
 //!
 //! INVARIANT: only `CREATE` makes a session's key, and only where there is none. Everything else
@@ -10,6 +11,7 @@
 mod count;
 mod database;
 mod events;
+mod former;
 mod index;
 mod key;
 pub(crate) mod record;
@@ -40,13 +42,14 @@ mod versions;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use redis::Value;
-use tokio::sync::{Mutex as AsyncMutex, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
 
-use self::events::CachedPage;
-use self::key::Key;
+use self::events::Streams;
+use self::key::SESSION;
+#[cfg(test)]
+use self::key::session_key;
 use self::scripts::{CREATE, END_REUSED, ROTATE, VALUES, WRITE_VALUE};
 use super::events::{EventRead, EventRetention, EventRing, ReadFrom, new_history};
 use super::{
@@ -59,20 +62,14 @@ use crate::{
     Presented, SecretDigest, Session, SessionId, VALUES_LIMIT, Verdict,
 };
 
-/// What the key of a session begins with.
-const SESSION: &[u8; 8] = b"session:";
-
 /// Sessions in Redis.
 pub struct RedisStore {
     connection: RedisConnection,
-    retention: EventRetention,
+    streams: Streams,
     /// The events of this process, for its log.
     made_here: EventRing,
     /// Changes when there may be more events.
     newest_event: watch::Sender<u64>,
-    /// The number of the latest event, as the server replied.
-    latest_seen: Mutex<Option<Value>>,
-    cached_page: AsyncMutex<Option<CachedPage>>,
 }
 
 /// How many of its own events a process has for its log.
@@ -88,12 +85,10 @@ impl RedisStore {
     pub fn retaining(connection: RedisConnection, retention: EventRetention) -> Self {
         let own = EventRetention { limit: OWN_EVENTS, ..retention };
         Self {
+            streams: Streams::new(connection.is_cluster(), retention),
             connection,
-            retention,
             made_here: EventRing::new(&new_history(), own),
             newest_event: watch::Sender::new(0),
-            latest_seen: Mutex::default(),
-            cached_page: AsyncMutex::default(),
         }
     }
 
@@ -167,9 +162,15 @@ impl SessionStore for RedisStore {
     ) -> Result<Insertion, StoreError> {
         let bytes = record::encode(new)
             .ok_or_else(|| StoreError("session is too large to be stored".to_owned()))?;
+        if let Some(key) = self.former_key_of(new.id) {
+            let request = ScriptRequest::command("EXISTS", &key);
+            if reply::number(&self.connection.run_one(request).await?)? > 0 {
+                return Ok(Insertion::Taken);
+            }
+        }
         self.enter(new).await?;
         let request = self.reporting(&CREATE, new.id).arg(bytes);
-        let request = self.with_event(request, EventKind::SessionIssued, new.id, context);
+        let request = Self::with_event(request, EventKind::SessionIssued, new.id, context);
         let answer = self.connection.run_one(request).await?;
         let Ok((now, bytes)) = reply::state(&answer)? else {
             return Ok(Insertion::Taken);
@@ -202,9 +203,9 @@ impl SessionStore for RedisStore {
             .arg(&record::stored_digest(&digest))
             .arg(role)
             .arg(&client.to_bytes());
-        let request = self.with_event(request, EventKind::SessionRotated, presented.id, context);
+        let request = Self::with_event(request, EventKind::SessionRotated, presented.id, context);
         // The old secret must not come back with an old copy of the record.
-        let reply = self.connection.run_one_durably(request).await;
+        let reply = self.run_one_about_durably(presented.id, request).await;
         self.verdict(EventKind::SessionRotated, presented.id, reply, context)
     }
 
@@ -220,8 +221,8 @@ impl SessionStore for RedisStore {
             .arg(&record::stored_digest(&presented.digest))
             .arg(&client.to_bytes())
             .arg(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX));
-        let request = self.with_event(request, EventKind::SessionEnded, presented.id, context);
-        let reply = self.connection.run_one_durably(request).await;
+        let request = Self::with_event(request, EventKind::SessionEnded, presented.id, context);
+        let reply = self.run_one_about_durably(presented.id, request).await;
         Ok(match self.verdict(EventKind::SessionEnded, presented.id, reply, context)? {
             Verdict::Alive(session) => Some(session),
             Verdict::Dead(_) => None,
@@ -229,7 +230,7 @@ impl SessionStore for RedisStore {
     }
 
     async fn remove(&self, id: SessionId, context: &EventContext) -> Result<bool, StoreError> {
-        let reply = self.connection.run_one_durably(self.removal(id, context)).await;
+        let reply = self.run_one_about_durably(id, self.removal(id, context)).await;
         self.removed(id, reply, context)
     }
 
@@ -273,7 +274,8 @@ impl SessionStore for RedisStore {
     }
 
     async fn values(&self, id: SessionId) -> Result<Option<Values>, StoreError> {
-        let answer = self.connection.run_one(ScriptRequest::on(&VALUES, &session_key(id))).await?;
+        let request = ScriptRequest::on(&VALUES, &self.key_of(id));
+        let answer = self.run_one_about(id, request).await?;
         match &answer {
             Value::Int(0) => Ok(None),
             Value::Array(items) if items.len() == 1 => {
@@ -295,8 +297,8 @@ impl SessionStore for RedisStore {
             return Err(StoreError("key of a value is too long to be stored".to_owned()));
         }
         let request =
-            write(ScriptRequest::on(&WRITE_VALUE, &session_key(id)).arg(key), &change, condition);
-        match reply::number(&self.connection.run_one(request).await?)? {
+            write(ScriptRequest::on(&WRITE_VALUE, &self.key_of(id)).arg(key), &change, condition);
+        match reply::number(&self.run_one_about(id, request).await?)? {
             0 => Ok(ValueWrite::SessionDead),
             -1 => Ok(ValueWrite::Deleted),
             -2 => Ok(ValueWrite::ConditionFailed),
@@ -374,10 +376,6 @@ impl SessionStore for RedisStore {
     fn backend(&self) -> &'static str {
         "redis"
     }
-}
-
-fn session_key(id: SessionId) -> Key {
-    key::key(*SESSION, id.uuid())
 }
 
 fn write(request: ScriptRequest, change: &ValueChange, condition: Condition) -> ScriptRequest {

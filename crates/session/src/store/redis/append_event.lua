@@ -1,3 +1,3 @@
--- Appends an event that is about no session, and replies when that was.
-append('')
+-- Appends an event, and replies when that was. ARGV: the record of its session without values, or ''.
+append(ARGV[#ARGV - 3], ARGV[1] ~= '' and for_event(ARGV[1]) or '')
 return now_ms()

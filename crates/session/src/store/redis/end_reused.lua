@@ -16,6 +16,6 @@ local is_late = now - (created + rotated * unit) > tonumber(ARGV[3])
 if not is_late and not differ(network, other_network) and not differ(agent, other_agent) then
   return 0
 end
+append_of(text)
 redis.call('DEL', KEYS[1])
-append(for_event(text))
 return {now, without_values(text)}

@@ -1,6 +1,8 @@
--- Events, each appended in the step that it tells of. KEYS[2] is the stream, KEYS[3] how many there were
--- and the name of their history; a cluster has neither. The last four of ARGV: the event without its
--- session, how many are stored, for how many milliseconds, the name of a history that begins.
+-- Events, each appended in the step that it tells of. The last two of more than two KEYS are the stream,
+-- and how many there were with the name of their history. The last three of ARGV: how many events are
+-- stored, for how many milliseconds, and how the name of a history ends that begins.
+local STREAM, COUNTER
+if #KEYS > 2 then STREAM, COUNTER = KEYS[#KEYS - 1], KEYS[#KEYS] end
 
 -- A record without its digests and values: what an event says of a session is read from it.
 local function for_event(text)
@@ -13,23 +15,32 @@ end
 -- Takes out some of those that are too old, but for the newest.
 local function trim_by_age(oldest_ms)
   local last
-  for _, entry in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 256)) do
+  for _, entry in ipairs(redis.call('XRANGE', STREAM, '-', '+', 'COUNT', 256)) do
     last = entry[1]
     if tonumber(entry[2][2]) >= oldest_ms then break end
   end
-  if last then redis.call('XTRIM', KEYS[2], 'MINID', last) end
+  if last then redis.call('XTRIM', STREAM, 'MINID', last) end
 end
 
-local function append(record)
-  if not KEYS[3] then return end
-  local event, limit, keep, history = unpack(ARGV, #ARGV - 3)
+-- Goes before the change that the event tells of: where this fails, nothing was changed.
+local function append(event, record)
+  if not STREAM then return end
+  local limit, keep, name = unpack(ARGV, #ARGV - 2)
   local now = now_ms()
-  local number = redis.call('HINCRBY', KEYS[3], 'number', 1)
+  local number = redis.call('HINCRBY', COUNTER, 'number', 1)
   if number == 1 then
-    redis.call('HSETNX', KEYS[3], 'history', history)
-    redis.call('DEL', KEYS[2])
+    redis.call('HSETNX', COUNTER, 'history', string.format('%.0f', now) .. name)
+    redis.call('DEL', STREAM)
   end
   local id = string.format('%.0f-0', number)
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', limit, id, 'a', string.format('%.0f', now), 'e', event, 'r', record)
+  -- A few are dropped one by one, many in blocks.
+  local exactly = tonumber(limit) < 1000 and '=' or '~'
+  redis.call('XADD', STREAM, 'MAXLEN', exactly, limit, id,
+    'a', string.format('%.0f', now), 'e', event, 'r', record)
   if number % 128 == 0 then trim_by_age(now - tonumber(keep)) end
+end
+
+-- The same with the event that is the fourth of ARGV from behind, of the session of this record.
+local function append_of(text)
+  append(ARGV[#ARGV - 3], for_event(text))
 end

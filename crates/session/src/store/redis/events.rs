@@ -1,68 +1,99 @@
-//! Events in Redis: a stream of the newest, each appended by the script that changes the session.
+//! Events in Redis: streams of the newest, each appended by the script that changes the session.
 //!
-//! They are numbered without gaps, so that a reader learns of every event that was dropped before it was
-//! read. What a server lost at a restart or at the takeover by a replica is not known, so that the name
-//! of a history says which server it is of, and each of these begins another one.
-//!
-//! A cluster has none: a session and the stream would be in different slots. What this process does to
-//! sessions is told to its own log all the same.
+//! A single server has one stream. A cluster has one for each tag of sessions' keys, in their slot, and
+//! readers merge them: those of one session are in one stream, and so in their order.
 
-use std::sync::{Arc, OnceLock};
+mod position;
+mod reading;
+#[cfg(test)]
+mod tests;
 
-use super::key::Key;
-use super::scripts::{APPEND_EVENT, READ_EVENTS};
-use super::{RedisStore, record, reply, session_key};
-use crate::redis_connection::{Script, ScriptRequest};
-use crate::store::events::{EventPage, EventRead, Position, ReadFrom, StoredEvent, new_history};
-use crate::{
-    Event, EventContext, EventKind, EventSession, EventUser, Kind, Session, SessionId, StoreError,
-    Transport,
-};
+use std::sync::Arc;
+use std::time::Duration;
+
 use redis::Value;
 
-/// The stream. Its name is as long as that of a session's key, with which it is named in one request.
-const STREAM: Key = *b"known:events:recent-event-list";
-/// The number of the latest event, and the name of the history.
-const COUNTER: Key = *b"known:events:count-and-history";
-/// How much of each name goes into that of a history.
-const NAME_CHARS: usize = 12;
+use self::reading::CachedPage;
+use super::key::{TAGS, tag_of, tag_text};
+use super::scripts::APPEND_EVENT;
+use super::{RedisStore, reply};
+use crate::redis_connection::{Common, Script, ScriptRequest};
+use crate::store::events::{EventPage, EventRead, EventRetention, ReadFrom, new_history};
+use crate::{
+    Event, EventContext, EventKind, EventSession, Kind, Session, SessionId, StoreError, Transport,
+};
 
-/// The position and the page of a read that many readers repeat.
-pub(super) type CachedPage = (Box<str>, usize, EventPage);
+/// What the names of the two keys of a stream begin with: they are what sessions' keys are not.
+const WORD: &[u8] = b"known:events:";
+/// The stream.
+const STREAM: &[u8] = b"recent-event-list";
+/// The number of the latest event, and the name of the history.
+const COUNTER: &[u8] = b"count-and-history";
+/// How much of a name that nobody else has goes into that of a history that this process begins.
+const NAME_CHARS: usize = 8;
+/// How long a reader waits for others who read before it.
+const OTHERS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a store needs for its events.
+pub(super) struct Streams {
+    /// For each stream its two keys, and what scripts must know that append to it.
+    all: Vec<Arc<Common>>,
+    /// The numbers of the latest events, as the servers replied.
+    latest_seen: parking_lot::Mutex<Vec<Option<Value>>>,
+    cached_page: tokio::sync::Mutex<Option<CachedPage>>,
+}
+
+impl Streams {
+    /// That of a single server, or those of a cluster.
+    pub(super) fn new(is_cluster: bool, retention: EventRetention) -> Self {
+        let tags: Vec<Vec<u8>> = if is_cluster {
+            (0..TAGS).map(|tag| tag_text(tag).to_vec()).collect()
+        } else {
+            vec![Vec::new()]
+        };
+        let limit = retention.limit.div_ceil(tags.len());
+        let keep_ms = u64::try_from(retention.keep.as_millis()).unwrap_or(u64::MAX);
+        let name: String = new_history().chars().take(NAME_CHARS).collect();
+        let arguments =
+            [limit.to_string(), keep_ms.to_string(), name].map(String::into_bytes).to_vec();
+        let common = |tag: &Vec<u8>| {
+            let keys = [STREAM, COUNTER].map(|key| [WORD, tag, key].concat()).to_vec();
+            Arc::new(Common { keys, arguments: arguments.clone() })
+        };
+        Self {
+            all: tags.iter().map(common).collect(),
+            latest_seen: parking_lot::Mutex::default(),
+            cached_page: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The stream of what has this id.
+    pub(super) fn of(&self, id: uuid::Uuid) -> &Arc<Common> {
+        &self.all[usize::from(tag_of(id)) % self.all.len()]
+    }
+}
 
 impl RedisStore {
     /// A request for a script that reports an event of a session.
     pub(super) fn reporting(&self, script: &'static Script, id: SessionId) -> ScriptRequest {
-        let key = session_key(id);
-        if self.connection.is_cluster() {
-            ScriptRequest::on(script, &key)
-        } else {
-            ScriptRequest::on_all(script, &[&key, &STREAM, &COUNTER])
-        }
+        ScriptRequest::on(script, &self.key_of(id)).with_common(self.streams.of(id.uuid()))
     }
 
-    /// The last arguments of such a script.
+    /// The last argument of such a script.
     pub(super) fn with_event(
-        &self,
         request: ScriptRequest,
         kind: EventKind,
         id: SessionId,
         context: &EventContext,
     ) -> ScriptRequest {
-        if self.connection.is_cluster() {
-            return request;
-        }
-        // What else there is to say of the session is in the record beside it.
-        let session =
-            EventSession { id, kind: Kind::Sliding, transport: Transport::Bearer, name: None };
-        let event = Event::of_session(kind, session, None, context, 0);
-        self.with_encoded(request, &event)
+        request.arg(Self::encoded_event(kind, id, context))
     }
 
-    fn with_encoded(&self, request: ScriptRequest, event: &Event) -> ScriptRequest {
-        let keep_ms = u64::try_from(self.retention.keep.as_millis()).unwrap_or(u64::MAX);
-        let request = request.arg(event.encode()).arg(self.retention.limit);
-        request.arg(keep_ms).arg(&*new_history())
+    /// An event of a session; what else there is to say of that is in the record beside it.
+    pub(super) fn encoded_event(kind: EventKind, id: SessionId, context: &EventContext) -> Vec<u8> {
+        let session =
+            EventSession { id, kind: Kind::Sliding, transport: Transport::Bearer, name: None };
+        Event::of_session(kind, session, None, context, 0).encode()
     }
 
     /// An event that a script has just appended: for this process's log, and for its readers.
@@ -78,176 +109,66 @@ impl RedisStore {
         self.newest_event.send_modify(|version| *version += 1);
     }
 
-    /// Appends an event that is about no session.
+    /// Appends an event that is about no session: to the stream of its user.
     pub(super) async fn append(&self, event: Event) -> Result<(), StoreError> {
-        let mut at_ms = 0;
-        if !self.connection.is_cluster() {
-            let request = ScriptRequest::on_all(&APPEND_EVENT, &[&COUNTER, &STREAM, &COUNTER]);
-            at_ms =
-                reply::number(&self.connection.run_one(self.with_encoded(request, &event)).await?)?;
-        }
+        let user = event.user.as_ref().and_then(|user| user.id).unwrap_or_default();
+        let request = appending(self.streams.of(user), &[], &event.encode());
+        let at_ms = reply::number(&self.connection.run_one(request).await?)?;
         self.made_here.push_all([Event { at_ms, ..event }]);
         self.newest_event.send_modify(|version| *version += 1);
         Ok(())
     }
 
-    /// Reads a page, or takes the one that another reader has just read.
+    /// Reads a page, or takes the one that another reader has just read: one with events at any time,
+    /// an empty one until there may be more.
     pub(super) async fn read_stream(
         &self,
         from: ReadFrom<'_>,
         limit: usize,
     ) -> Result<EventRead, StoreError> {
-        if self.connection.is_cluster() {
-            return Err(StoreError("events are not stored in a Redis Cluster".to_owned()));
-        }
         let ReadFrom::After(position) = from else {
             return self.request_events(from, limit).await;
         };
-        let mut cached = self.cached_page.lock().await;
-        if let Some((after, count, page)) = &*cached
-            && (&**after, *count) == (position, limit)
+        let others = tokio::time::timeout(OTHERS_TIMEOUT, self.streams.cached_page.lock());
+        let Ok(mut cached) = others.await else {
+            return Err(StoreError("events could not be read in time".to_owned()));
+        };
+        let version = *self.newest_event.borrow();
+        if let Some(page) = cached.as_ref().and_then(|page| page.good_at(position, limit, version))
         {
-            return Ok(EventRead::Page(page.clone()));
+            return Ok(EventRead::Page(page));
         }
         let read = self.request_events(from, limit).await?;
-        if let EventRead::Page(page) = &read
-            && !page.events.is_empty()
-        {
-            *cached = Some((position.into(), limit, page.clone()));
+        if let EventRead::Page(page) = &read {
+            *cached = Some(CachedPage::new(position, limit, version, page));
         }
         Ok(read)
     }
 
-    async fn request_events(
-        &self,
-        from: ReadFrom<'_>,
-        limit: usize,
-    ) -> Result<EventRead, StoreError> {
-        let position = match from {
-            ReadFrom::After(text) => Position::read(text),
-            ReadFrom::Oldest | ReadFrom::Now => None,
-        };
-        let first = match (from, position) {
-            (ReadFrom::Oldest, _) => "-".to_owned(),
-            (_, Some(position)) => position.number.saturating_add(1).to_string(),
-            (_, None) => String::new(),
-        };
-        let request = ScriptRequest::on_all(&READ_EVENTS, &[&STREAM, &COUNTER]);
-        let request = request.arg(first).arg(limit).arg(&*new_history());
-        let stream = Stream::read(&self.connection.run_one(request).await?)?;
-        let after = match from {
-            ReadFrom::Now => Some(stream.latest),
-            ReadFrom::Oldest => Some(stream.oldest - 1),
-            ReadFrom::After(_) => position.and_then(|position| stream.goes_on_from(position)),
-        };
-        let Some(after) = after else {
-            return Ok(EventRead::Gone { oldest: stream.position(stream.oldest - 1) });
-        };
-        Ok(EventRead::Page(stream.page(after)))
-    }
-
     /// Looks whether other nodes have appended events, and wakes the readers here.
     pub(super) async fn look_for_others(&self) -> Result<(), StoreError> {
-        if self.connection.is_cluster() {
-            return Ok(());
+        let request =
+            |stream: &Arc<Common>| ScriptRequest::command("HGET", &stream.keys[1]).arg("number");
+        let requests: Vec<ScriptRequest> = self.streams.all.iter().map(request).collect();
+        let (mut latest, mut failed) = (Vec::with_capacity(requests.len()), None);
+        for reply in self.connection.run(&requests).await {
+            match reply {
+                Ok(number) => latest.push(Some(number)),
+                Err(error) => {
+                    latest.push(None);
+                    failed = Some(error);
+                }
+            }
         }
-        let request = ScriptRequest::command("HGET", &COUNTER).arg("number");
-        let answer = self.connection.run_one(request).await?;
-        let latest = Some(answer);
-        let before = std::mem::replace(&mut *self.latest_seen.lock(), latest.clone());
+        let before = std::mem::replace(&mut *self.streams.latest_seen.lock(), latest.clone());
         if before != latest {
-            *self.cached_page.lock().await = None;
             self.newest_event.send_modify(|version| *version += 1);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 }
 
-/// What the script replied.
-struct Stream {
-    history: String,
-    latest: u64,
-    /// The number of the oldest event that is stored; the next one where there is none.
-    oldest: u64,
-    events: Vec<(u64, Event)>,
-}
-
-impl Stream {
-    fn read(value: &Value) -> Result<Self, StoreError> {
-        let [history, server, replication, latest, oldest, entries] = reply::array(value)? else {
-            return Err(unreadable());
-        };
-        let mut name = String::new();
-        for part in [history, server, replication] {
-            name.extend(text(part)?.chars().take(NAME_CHARS));
-        }
-        let latest = text(latest)?.parse().map_err(|_| unreadable())?;
-        let oldest = match text(oldest)? {
-            "" => latest + 1,
-            id => number_of(id)?,
-        };
-        let entries = reply::array(entries)?;
-        let events = entries.iter().map(event).collect::<Result<_, _>>()?;
-        Ok(Self { history: name, latest, oldest, events })
-    }
-
-    /// The number of the event that the position is behind, if no event behind that is missing.
-    fn goes_on_from(&self, position: Position<'_>) -> Option<u64> {
-        let number = position.number;
-        let follows = match self.events.first() {
-            Some((first, _)) => *first == number + 1,
-            None => number == self.latest,
-        };
-        // The date of an event is in no position of ours.
-        let is_ours = position.history == self.history && position.at_ms.is_none();
-        (is_ours && number <= self.latest && follows).then_some(number)
-    }
-
-    fn page(self, after: u64) -> EventPage {
-        let last = self.events.last().map_or(after, |(number, _)| *number);
-        let next = self.position(last);
-        let positions: Vec<_> =
-            self.events.iter().map(|(number, _)| self.position(*number)).collect();
-        let stored = |(position, (_, event))| {
-            Arc::new(StoredEvent { position, event, rendered: OnceLock::new() })
-        };
-        EventPage { events: positions.into_iter().zip(self.events).map(stored).collect(), next }
-    }
-
-    fn position(&self, number: u64) -> Box<str> {
-        Position { history: &self.history, number, at_ms: None }.written()
-    }
-}
-
-/// An entry of the stream: its id, and its fields by turns with what they are.
-fn event(entry: &Value) -> Result<(u64, Event), StoreError> {
-    let [id, fields] = reply::array(entry)? else {
-        return Err(unreadable());
-    };
-    let [_, at, _, event, _, record] = reply::array(fields)? else {
-        return Err(unreadable());
-    };
-    let at_ms: i64 = text(at)?.parse().map_err(|_| unreadable())?;
-    let event = Event::decode(reply::bytes(event)?).ok_or_else(unreadable)?;
-    let event = Event { at_ms, ..event };
-    let record = reply::bytes(record)?;
-    let number = number_of(text(id)?)?;
-    let Some(session) = event.session.as_ref().filter(|_| !record.is_empty()) else {
-        return Ok((number, event));
-    };
-    let session = record::decode(session.id, record, 0).ok_or_else(unreadable)?;
-    let user = Some(EventUser::of(&session.subject));
-    Ok((number, Event { session: Some(EventSession::of(&session)), user, ..event }))
-}
-
-fn number_of(id: &str) -> Result<u64, StoreError> {
-    id.split('-').next().and_then(|number| number.parse().ok()).ok_or_else(unreadable)
-}
-
-fn text(value: &Value) -> Result<&str, StoreError> {
-    std::str::from_utf8(reply::bytes(value)?).map_err(|_| unreadable())
-}
-
-fn unreadable() -> StoreError {
-    StoreError("stored event is unreadable".to_owned())
+/// A request to append an event by itself, with the record of its session, if it has one.
+pub(super) fn appending(stream: &Arc<Common>, record: &[u8], event: &[u8]) -> ScriptRequest {
+    ScriptRequest::on(&APPEND_EVENT, &stream.keys[1]).with_common(stream).arg(record).arg(event)
 }

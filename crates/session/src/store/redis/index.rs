@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::key::{self, Key};
 use super::scripts::{END, ENTER, ENTRIES, FORGET, LOOK, SETTLE};
-use super::{RedisStore, record, reply, session_key};
+use super::{RedisStore, record, reply};
 use crate::redis_connection::{Reply, ScriptRequest};
 use crate::{Cause, Ending, EventContext, EventKind, NewSession, Session, SessionId, StoreError};
 
@@ -154,7 +154,7 @@ impl RedisStore {
         for ids in ids.chunks(LOOKED_UP) {
             let requests: Vec<ScriptRequest> =
                 ids.iter().map(|id| self.end(subject, ending, *id, context)).collect();
-            let replies = self.connection.run_durably(&requests).await;
+            let replies = self.run_about_durably(ids, &requests).await;
             let ended = ids.iter().zip(replies).map(|(id, reply)| self.ended(*id, reply, context));
             done.extend(ended);
         }
@@ -173,7 +173,7 @@ impl RedisStore {
         let below = ending.below_generation.map(clamp).unwrap_or_default();
         let keep = if ending.keep == Some(id) { "keep" } else { "" };
         let request = self.reporting(&END, id).arg(subject.as_bytes()).arg(keep).arg(below);
-        self.with_event(request, EventKind::SessionEnded, id, context)
+        Self::with_event(request, EventKind::SessionEnded, id, context)
     }
 
     /// What became of it.
@@ -202,10 +202,11 @@ impl RedisStore {
         let mut seen = Vec::with_capacity(entries.len());
         for entries in entries.chunks(LOOKED_UP) {
             let request = |entry: &Entry| {
-                ScriptRequest::on(&LOOK, &session_key(entry.id)).arg(subject.as_bytes())
+                ScriptRequest::on(&LOOK, &self.key_of(entry.id)).arg(subject.as_bytes())
             };
             let requests: Vec<ScriptRequest> = entries.iter().map(request).collect();
-            let answers = self.connection.run(&requests).await;
+            let ids: Vec<SessionId> = entries.iter().map(|entry| entry.id).collect();
+            let answers = self.run_about(&ids, &requests).await;
             for (entry, answer) in entries.iter().zip(answers) {
                 seen.push((entry.clone(), found(entry.id, answer)));
             }

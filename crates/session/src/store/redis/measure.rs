@@ -86,7 +86,8 @@ async fn a_session_and_its_entry_in_the_index_stay_as_small_as_they_are() {
     let bytes_per_session = (info(&server, "used_memory") - before) / 16_000;
     let key = usage(&server, &shown(session_key(one.id)));
     assert!(key <= 184, "{key} bytes for a session's key");
-    assert!(bytes_per_session <= 286, "{bytes_per_session} bytes a session in all");
+    // 286 where there are no events, whose one stream and scripts are counted as well.
+    assert!(bytes_per_session <= 292, "{bytes_per_session} bytes a session in all");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

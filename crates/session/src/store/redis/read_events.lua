@@ -1,7 +1,8 @@
 -- KEYS: the stream, how many there were. ARGV: the number of the first event, '-' for the oldest, '' for
--- none; how many; the name of a history, where there is none yet. What the server and the history are
+-- none; how many; how the name of a history ends that begins. What the server and the history are
 -- called, the number of the latest event and of the oldest that is stored, and the events.
-redis.call('HSETNX', KEYS[2], 'history', ARGV[3])
+local time = redis.call('TIME')
+redis.call('HSETNX', KEYS[2], 'history', time[1] .. time[2] .. ARGV[3])
 local history, number = unpack(redis.call('HMGET', KEYS[2], 'history', 'number'))
 local server = redis.call('INFO', 'server'):match('run_id:(%w+)')
 local replication = redis.call('INFO', 'replication'):match('master_replid:(%w+)')

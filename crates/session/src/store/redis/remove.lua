@@ -1,7 +1,8 @@
 -- Ends whatever is there. Its record, if it was a live session.
 local text = redis.pcall('GET', KEYS[1])
-redis.call('DEL', KEYS[1])
 local now = now_ms()
-if not lives(text, now) then return 0 end
-append(for_event(text))
+local was_live = lives(text, now)
+if was_live then append_of(text) end
+redis.call('DEL', KEYS[1])
+if not was_live then return 0 end
 return {now, without_values(text)}

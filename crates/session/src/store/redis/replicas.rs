@@ -1,9 +1,10 @@
 //! Replicas that are waited for, and a cluster that loses a master or moves its slots.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::key::shown;
+use super::key::{shown, tag_of, tagged_session_key};
 use super::server::{PATIENT, Server, cluster, cluster_address, connect, connect_with, until};
 use super::tests::UNIT;
 use super::{RedisStore, session_key};
@@ -123,12 +124,15 @@ async fn a_lost_master_is_missed_by_its_own_sessions_only_until_its_replica_take
     let lost = servers.iter().position(is_master).unwrap();
     let of_lost = servers[lost].cli(&["KEYS", "session:*"]);
     let lives_there: Vec<bool> =
-        helds.iter().map(|held| of_lost.contains(&shown(session_key(held.id)))).collect();
+        helds.iter().map(|held| of_lost.contains(&shown(tagged_session_key(held.id)))).collect();
     assert!(lives_there.contains(&true) && lives_there.contains(&false));
+    let tags: HashSet<u8> = helds.iter().map(|held| tag_of(held.id.uuid())).collect();
+    // Each session has two keys, and each tag of theirs the two of its events.
+    let expected = 4 * helds.len() + 4 * tags.len();
     until("replicas have it all", || {
         let keys: usize =
             servers.iter().map(|server| server.cli(&["DBSIZE"]).parse::<usize>().unwrap()).sum();
-        keys == 4 * helds.len()
+        keys == expected
     });
     servers[lost].kill();
     assert_eq!(use_all(&fixture, &helds).await, lives_there);

@@ -19,6 +19,6 @@ local head = '\2' .. text:sub(2, 2) .. role .. ARGV[2] .. text:sub(20, 33)
   .. struct.pack('>I4I4', used, count) .. text:sub(42, 44) .. string.char(#fields % 256)
 local over = string.format('%.0f', end_of(created, life, idle, used, unit))
 local rotated = head .. fields .. text:sub(values)
+append_of(rotated)
 redis.call('SET', KEYS[1], rotated, 'XX', 'PXAT', over)
-append(for_event(rotated))
 return {now, without_values(rotated)}

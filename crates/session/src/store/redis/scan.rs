@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::index::{Ended, Seen, found};
 use super::scripts::{ENTRIES, FORGET, REMOVE, SCANNED};
-use super::{RedisStore, SESSION, index, key, reply, session_key};
+use super::{RedisStore, SESSION, index, key, reply};
 use crate::redis_connection::{Reply, ScriptRequest};
 use crate::store::scan::{Cursor, Extent, PAGE, Page};
 use crate::{Ending, EventContext, EventKind, SessionId, StoreError};
@@ -44,8 +44,8 @@ impl RedisStore {
         let mut page = Page::default();
         for ids in ids.chunks(AT_ONCE) {
             let requests: Vec<ScriptRequest> =
-                ids.iter().map(|id| ScriptRequest::on(&SCANNED, &session_key(*id))).collect();
-            for (id, answer) in ids.iter().zip(self.connection.run(&requests).await) {
+                ids.iter().map(|id| ScriptRequest::on(&SCANNED, &self.key_of(*id))).collect();
+            for (id, answer) in ids.iter().zip(self.run_about(ids, &requests).await) {
                 match found(*id, answer)? {
                     Seen::Live(session) => page.sessions.push(session),
                     Seen::Unreadable => page.unreadable.push(*id),
@@ -66,7 +66,7 @@ impl RedisStore {
         for ids in ids.chunks(AT_ONCE) {
             let requests: Vec<ScriptRequest> =
                 ids.iter().map(|id| self.removal(*id, context)).collect();
-            let replies = self.connection.run_durably(&requests).await;
+            let replies = self.run_about_durably(ids, &requests).await;
             let removed = ids.iter().zip(replies);
             ended.extend(removed.map(|(id, reply)| self.removed(*id, reply, context)));
         }
@@ -75,7 +75,7 @@ impl RedisStore {
 
     /// The request that ends a session, whatever is under its key.
     pub(super) fn removal(&self, id: SessionId, context: &EventContext) -> ScriptRequest {
-        self.with_event(self.reporting(&REMOVE, id), EventKind::SessionEnded, id, context)
+        Self::with_event(self.reporting(&REMOVE, id), EventKind::SessionEnded, id, context)
     }
 
     /// Whether that was live.
@@ -127,9 +127,10 @@ impl RedisStore {
             self.end(*subject, *ending, entry.id, context)
         };
         let requests: Vec<ScriptRequest> = entries.iter().map(request).collect();
+        let ids: Vec<SessionId> = entries.iter().map(|(_, entry)| entry.id).collect();
         let (mut over, mut failed) = (Vec::new(), None);
         for (((subject, _), entry), answer) in
-            entries.iter().zip(self.connection.run_durably(&requests).await)
+            entries.iter().zip(self.run_about_durably(&ids, &requests).await)
         {
             match self.ended(entry.id, answer, context) {
                 Ok(Ended::Spared) => {}
@@ -158,7 +159,7 @@ fn scanned(answer: &Value) -> Result<(u64, Vec<SessionId>), StoreError> {
     let mut ids = Vec::new();
     for name in reply::array(keys)? {
         // What has no id in its name is no session of ours.
-        ids.extend(key::id_in(*SESSION, reply::bytes(name)?).map(SessionId::from));
+        ids.extend(key::session_in(reply::bytes(name)?));
     }
     Ok((at.ok_or_else(reply::unreadable)?, ids))
 }

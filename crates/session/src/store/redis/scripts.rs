@@ -1,5 +1,6 @@
 //! The scripts of the store. Each does one step on one key, and looks in that step whether there is
-//! what it changes: none creates a session but `CREATE`.
+//! what it changes: none creates a session but `CREATE`. What issues, rotates or ends a session appends its
+//! event in that step, and before the change: where one fails, neither is done.
 //!
 //! INVARIANT: what only uses, looks or removes goes on when the server is out of memory.
 
@@ -13,7 +14,7 @@ script!(FORGET, " flags=allow-oom", "forget.lua");
 
 // A session.
 script!(CREATE, "", "record.lua", "events.lua", "create.lua");
-script!(TOUCH, " flags=allow-oom", "record.lua", "touch.lua");
+script!(TOUCH, " flags=allow-oom", "record.lua", "events.lua", "touch.lua");
 script!(ROTATE, " flags=allow-oom", "record.lua", "events.lua", "rotate.lua");
 script!(END_PRESENTED, " flags=allow-oom", "record.lua", "events.lua", "end_presented.lua");
 script!(END_REUSED, " flags=allow-oom", "record.lua", "events.lua", "end_reused.lua");
