@@ -168,7 +168,7 @@ server_runtime::settings_table! {
     )
     .with_flag("events-limit")
     .with_default("100000")
-    .with_note("up to a fifth more; each takes some 500 bytes of memory");
+    .with_note("up to a fifth more; each takes some 330 bytes of memory");
     SWEEP_INTERVAL: Setting<Duration> = Setting::new(
         "AUTH_SWEEP_INTERVAL",
         DURATION,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::about::About;
 use super::file::SessionFile;
-use super::rows::attempt_key;
+use super::rows::{attempt_key, events_in};
 use super::schema::{SessionFileError, refusal};
 use super::timeline::Anchor;
 use crate::store::memory::MemoryStore;
@@ -24,7 +24,7 @@ const ABOUT: &str = "SELECT name, value FROM about";
 const SESSIONS: &str = "SELECT max(id), group_concat(hex(id) || ',' || hex(record) || ',' || used_ms \
      || ',' || uses || CASE WHEN stored_values IS NULL THEN '' ELSE ',' || hex(stored_values) END, \
      char(10)) FROM (SELECT * FROM sessions WHERE id > ?1 ORDER BY id LIMIT 512)";
-const EVENTS: &str = "SELECT number, event FROM events ORDER BY number";
+const EVENTS: &str = "SELECT first_number, events FROM events ORDER BY first_number";
 const ADDRESSES: &str = "SELECT key, until_ms FROM known_addresses ORDER BY until_ms";
 const FORGET_ADDRESSES: &str = "DELETE FROM known_addresses WHERE until_ms <= ?1";
 
@@ -80,18 +80,18 @@ pub(super) async fn events(
     let rows = rows.map_err(|error| refusal(file.path(), &error))?;
     let mut events = Vec::with_capacity(rows.len());
     let mut last = 0;
-    for (number, event) in rows {
-        let number = u64::try_from(number).unwrap_or_default();
-        let Some(event) = Event::decode(&event) else {
-            let (path, reason) = (file.path().to_owned(), format!("event {number} is unreadable"));
-            return Err(SessionFileError::Damaged { path, reason });
+    for (first, block) in rows {
+        let first = u64::try_from(first).unwrap_or_default();
+        let Some(block) = events_in(&block) else {
+            let reason = format!("the events from {first} on are unreadable");
+            return Err(SessionFileError::Damaged { path: file.path().to_owned(), reason });
         };
         // Behind a gap, what is before it cannot be told from what was dropped.
-        if number != last + 1 {
+        if first != last + 1 {
             events.clear();
         }
-        last = number;
-        events.push((number, event));
+        last = (first + block.len() as u64).saturating_sub(1);
+        events.extend((first..).zip(block));
     }
     Ok((last, events))
 }

@@ -30,12 +30,13 @@ const RESTATE: &str = "INSERT OR REPLACE INTO sessions (id, record, used_ms, use
 const REMEMBER: &str = "INSERT OR REPLACE INTO known_addresses (key, until_ms) \
      SELECT unhex(value ->> 0), value ->> 1 FROM json_each(?1)";
 const DESCRIBE: &str = "INSERT OR REPLACE INTO about (name, value) VALUES (?1, ?2)";
-const EVENTS: &str = "INSERT OR REPLACE INTO events (number, event) \
-     SELECT value ->> 0, unhex(value ->> 1) FROM json_each(?1)";
-const DROP_OLD_EVENTS: &str = "DELETE FROM events WHERE number < ?1";
-const DROP_NEW_EVENTS: &str = "DELETE FROM events WHERE number >= ?1";
-/// How many events one statement writes: each is some hundred bytes.
-const EVENTS_AT_ONCE: usize = 1_000;
+const EVENTS: &str = "INSERT OR REPLACE INTO events (first_number, events) VALUES (?1, ?2)";
+/// But for the row that the oldest of those that stay is in.
+const DROP_OLD_EVENTS: &str = "DELETE FROM events WHERE first_number < \
+     (SELECT max(first_number) FROM events WHERE first_number <= ?1)";
+const DROP_NEW_EVENTS: &str = "DELETE FROM events WHERE first_number >= ?1";
+/// How many events one row has at most: each is some hundred bytes.
+const EVENTS_A_ROW: usize = 256;
 const FORGET: &str = "DELETE FROM about WHERE name = ?1";
 
 /// What is to be written.
@@ -176,10 +177,13 @@ impl<'a> Rows<'a> {
             (RESTATE, tables.restated),
             (REMEMBER, tables.remembered),
         ];
-        let of_table = |(sql, table): (_, Json)| Some((sql, vec![table.finished()?]));
+        let of_table = |(sql, table): (_, Json)| Some((sql, vec![Bound::Text(table.finished()?)]));
         let of_name = |(name, value): &(&str, Option<&str>)| match value {
-            Some(value) => (DESCRIBE, vec![(*name).to_owned(), (*value).to_owned()]),
-            None => (FORGET, vec![(*name).to_owned()]),
+            Some(value) => {
+                let texts = [*name, value].map(|text| Bound::Text(text.to_owned()));
+                (DESCRIBE, Vec::from(texts))
+            }
+            None => (FORGET, vec![Bound::Text((*name).to_owned())]),
         };
         let described = self.described.iter().map(of_name);
         let events = self.event_statements();
@@ -187,38 +191,66 @@ impl<'a> Rows<'a> {
         Statements(statements.collect())
     }
 
-    fn event_statements(&self) -> Vec<(&'static str, Vec<String>)> {
+    fn event_statements(&self) -> Vec<(&'static str, Vec<Bound>)> {
         let Numbers { mut next, oldest, is_repair } = self.numbers;
         let mut statements = Vec::new();
         if is_repair {
-            statements.push((DROP_NEW_EVENTS, vec![next.to_string()]));
+            statements.push((DROP_NEW_EVENTS, vec![Bound::Number(next)]));
         }
-        for events in self.events.chunks(EVENTS_AT_ONCE) {
-            let mut json = Json::default();
-            for event in events {
-                json.row(|out| {
-                    let _ = write!(out, "{next},");
-                    hex(out, &event.encode());
-                });
-                next += 1;
-            }
-            statements.extend(json.finished().map(|json| (EVENTS, vec![json])));
+        for events in self.events.chunks(EVENTS_A_ROW) {
+            statements.push((EVENTS, vec![Bound::Number(next), Bound::Bytes(block_of(events))]));
+            next += events.len() as u64;
         }
         if !self.events.is_empty() {
-            statements.push((DROP_OLD_EVENTS, vec![oldest.to_string()]));
+            statements.push((DROP_OLD_EVENTS, vec![Bound::Number(oldest)]));
         }
         statements
     }
 }
 
-/// Statements with the texts that are bound to them.
-pub(super) struct Statements(Vec<(&'static str, Vec<String>)>);
+/// Events as they are in one row: each with its length before it.
+fn block_of(events: &[&Event]) -> Vec<u8> {
+    let mut block = Vec::with_capacity(events.len() * 256);
+    for event in events {
+        let event = event.encode();
+        block.extend(u32::try_from(event.len()).unwrap_or(u32::MAX).to_be_bytes());
+        block.extend(event);
+    }
+    block
+}
+
+/// The events of a row; `None` where it is none of ours.
+pub(super) fn events_in(mut block: &[u8]) -> Option<Vec<Event>> {
+    let mut events = Vec::new();
+    while !block.is_empty() {
+        let (length, rest) = block.split_first_chunk()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (event, rest) = rest.split_at_checked(length)?;
+        events.push(Event::decode(event)?);
+        block = rest;
+    }
+    Some(events)
+}
+
+/// What is bound to a statement.
+enum Bound {
+    Text(String),
+    Bytes(Vec<u8>),
+    Number(u64),
+}
+
+/// Statements with what is bound to them.
+pub(super) struct Statements(Vec<(&'static str, Vec<Bound>)>);
 
 impl Statements {
     /// Runs them within the transaction that the connection is in.
     pub(super) async fn run(self, connection: &mut SqliteConnection) -> sqlx::Result<()> {
-        for (sql, texts) in self.0 {
-            let query = texts.into_iter().fold(sqlx::query(sql), sqlx::query::Query::bind);
+        for (sql, values) in self.0 {
+            let query = values.into_iter().fold(sqlx::query(sql), |query, value| match value {
+                Bound::Text(text) => query.bind(text),
+                Bound::Bytes(bytes) => query.bind(bytes),
+                Bound::Number(number) => query.bind(i64::try_from(number).unwrap_or(i64::MAX)),
+            });
             query.execute(&mut *connection).await?;
         }
         Ok(())

@@ -37,8 +37,8 @@ const STEPS: &[&str] = &[
 ",
     "
     CREATE TABLE IF NOT EXISTS events (
-        number INTEGER NOT NULL PRIMARY KEY,
-        event BLOB NOT NULL
+        first_number INTEGER NOT NULL PRIMARY KEY,
+        events BLOB NOT NULL
     ) STRICT;
 ",
 ];

@@ -1,6 +1,7 @@
 //! What the store promises beyond what every store does: what a restart takes back, and what not.
 
 mod conformance;
+mod events;
 mod faults;
 mod files;
 mod measure;

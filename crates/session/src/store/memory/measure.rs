@@ -4,6 +4,7 @@
 //! SESSIONS=10000000 cargo test --release -p session memory::measure -- --ignored --nocapture
 //! ```
 
+mod readers;
 mod times;
 
 use std::sync::Arc;

@@ -7,11 +7,17 @@ use clock::ManualClock;
 
 use super::MemoryStore;
 use crate::TouchContext;
+use crate::store::conformance::events::{
+    a_reader_that_goes_on_from_any_position_gets_the_next_event, append_many, events,
+};
 use crate::store::conformance::logout;
 use crate::store::conformance::{
     Fixture, Held, conformance_tests, end_of, for_each_case, held, look, someone, use_of,
 };
-use crate::{Dead, Ending, Insertion, Kind, NewSession, Origin, SessionStore, Verdict};
+use crate::{
+    Dead, Ending, EventRead, EventRetention, Insertion, Kind, NewSession, Origin, ReadFrom,
+    SessionStore, Verdict,
+};
 
 fn fixture() -> Fixture {
     Fixture::memory()
@@ -176,4 +182,26 @@ async fn a_user_agent_goes_with_its_last_session_however_that_ends_and_without_a
         assert_eq!(store.user_agents.len(), 300 - number.div_ceil(2), "{number}");
     }
     assert_eq!(store.user_agents.capacity(), 0, "empty tables keep nothing");
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_on_from_any_of_ten_thousand_positions_gets_the_next_event() {
+    let (_, _, fixture) = store();
+    a_reader_that_goes_on_from_any_position_gets_the_next_event(&fixture, 10_000).await;
+}
+
+#[tokio::test]
+async fn a_reader_that_never_reads_costs_nothing_and_is_told_what_it_missed() {
+    let clock = ManualClock::new();
+    let retention = EventRetention { limit: 2_000, ..EventRetention::default() };
+    let store = Arc::new(MemoryStore::retaining(Arc::new(clock.clone()), retention));
+    let fixture = Fixture::manual(store, clock);
+    let read = fixture.store.read_events(ReadFrom::Now, 1).await.unwrap();
+    let EventRead::Page(start) = read else { panic!("{read:?}") };
+    append_many(&fixture, 5_000).await;
+    assert_eq!(events(&fixture).await.len(), 2_000);
+    let read = fixture.store.read_events(ReadFrom::After(&start.next), 1).await.unwrap();
+    let EventRead::Gone { oldest } = read else { panic!("{read:?}") };
+    let read = fixture.store.read_events(ReadFrom::After(&oldest), 9_999).await.unwrap();
+    assert!(matches!(read, EventRead::Page(page) if page.events.len() == 2_000));
 }
