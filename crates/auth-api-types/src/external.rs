@@ -9,10 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use crate::validate::client;
 use crate::{Client, Kind, Transport};
 
-/// The body of `POST /sessions`.
+/// The body of `POST /sessions`. A field that is not known may be a misspelt `max_lifetime`, and is an
+/// error; within `user` it is passed over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(bound(deserialize = "V: Deserialize<'de>"))]
+#[serde(bound(deserialize = "V: Deserialize<'de>"), deny_unknown_fields)]
 pub struct IssueSessionRequest<V> {
     /// Who it is.
     pub user: ExternalUser,

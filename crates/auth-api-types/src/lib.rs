@@ -1,8 +1,9 @@
 //! The JSON on the wire between Reinflate's services and their callers: bodies, paths and error
 //! codes, and nothing that acts on them.
 //!
-//! Unknown fields are ignored when read, so that two versions may run side by side; a field that
-//! is named twice is an error. With the feature `openapi` every type describes itself to utoipa.
+//! Unknown fields are ignored when read, so that two versions may run side by side, but where a session
+//! is asked for: passed over, what was to narrow it would be missing. A field that is named twice is an
+//! error. With the feature `openapi` every type describes itself to utoipa.
 
 mod event;
 mod external;

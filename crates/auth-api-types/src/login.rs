@@ -30,9 +30,11 @@ pub struct RotateRequest {
     pub role: Option<String>,
 }
 
-/// A token for a program, minted by a fresh session.
+/// A token for a program, minted by a fresh session. A field that is not known may be a misspelt
+/// `scopes`, and is an error.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct MintTokenRequest {
     /// By default `fixed`.
     pub kind: Option<Kind>,

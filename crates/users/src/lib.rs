@@ -39,7 +39,7 @@ pub use mail::{Backlog, Decision, Device, MailKind, QueuedMail};
 pub use options::{DirectoryOptions, HashObserver, HashingOptions};
 pub use password::Password;
 pub use postgres_url::{BadSslMode, SslMode};
-pub use rules::{check_email, check_name, check_roles, check_service_name};
+pub use rules::{check_email, check_name, check_roles, check_service_name, has_hidden, is_role};
 pub use store::MAX_STORED_ENDINGS;
 pub use ticket::{Ticket, TicketPurpose};
 pub use url::DatabaseUrl;

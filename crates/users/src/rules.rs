@@ -44,12 +44,18 @@ pub fn check_name(name: Option<&str>) -> Result<(), UsersError> {
     if name.trim().chars().count() > MAX_NAME_CHARS {
         return Err(rule("a name has at most 100 characters"));
     }
-    // Joiners stay allowed in names: some scripts need them.
-    let hidden = |c: char| is_invisible(c) && !matches!(c, '\u{200c}' | '\u{200d}');
-    if name.contains(|c: char| c.is_control() || hidden(c)) {
-        return Err(rule("a name has no control characters"));
+    if has_hidden(name) {
+        return Err(rule("a name has no control characters, no line breaks and nothing invisible"));
     }
     Ok(())
+}
+
+/// Whether a name has a character that nobody sees, or that breaks the line or turns it round.
+pub fn has_hidden(name: &str) -> bool {
+    // Joiners stay allowed in names: some scripts need them.
+    let is_joiner = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
+    let breaks_line = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    name.contains(|c: char| breaks_line(c) || (is_invisible(c) && !is_joiner(c)))
 }
 
 /// Checks a user's roles, all of them.
@@ -69,7 +75,8 @@ pub fn check_roles(roles: &[String]) -> Result<(), UsersError> {
     Ok(())
 }
 
-fn is_role(role: &str) -> bool {
+/// Whether this can be the name of a role.
+pub fn is_role(role: &str) -> bool {
     (1..=MAX_ROLE_LEN).contains(&role.len())
         && role.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
@@ -117,7 +124,7 @@ mod tests {
         {
             assert_eq!(check_name(Some(name)), Ok(()), "{name}");
         }
-        for name in ["a\0b", "a\r\nb", "a\u{202e}b", &"x".repeat(101)] {
+        for name in ["a\0b", "a\r\nb", "a\u{2028}b", "a\u{202e}b", &"x".repeat(101)] {
             assert!(check_name(Some(name)).is_err(), "{name:?}");
         }
     }

@@ -48,6 +48,56 @@ fn an_oauth_client_is_told_the_role_and_the_scopes() {
     assert_eq!((&theirs["sub"], &theirs["external"]), (&json!("17"), &json!(true)));
 }
 
+/// A user in the role `user` names a scope like a role that they lack.
+#[test]
+fn no_scope_is_taken_for_a_role_by_an_oauth_client() {
+    let auth = start();
+    let user = json!({"username": crate::harness::DEMO.0, "password": crate::harness::DEMO.1,
+        "role": "user"});
+    let own = auth.public.send(Request::post("/login").json(&user)).expect(200).json();
+    let body = json!({"user": {"id": "17", "username": "ann", "roles": ["user"]}});
+    for maker in [text(&own["token"]), text(&issue(&auth, &body)["token"])] {
+        let scopes =
+            json!({"scopes": ["admin", "a:b", "team.lead", "finance_1", "a/b", "user", "-"]});
+        let minted = auth.mint(&maker, &scopes);
+        assert_eq!(introspect(&auth, &minted)["scope"], "user a:b a/b");
+        // Proxies and backends are told roles and scopes apart.
+        let [_, role, all, ..] = headers(&auth, "/authz/forward-auth?external=true", &minted);
+        assert_eq!((&*role, &*all), ("user", "admin a:b team.lead finance_1 a/b user -"));
+    }
+}
+
+/// Passed over, what was to narrow a session or to end it soon would be missing.
+#[test]
+fn a_session_is_asked_for_in_known_words_or_not_at_all() {
+    let auth = start();
+    let maker = auth.token();
+    for (misspelt, value) in
+        [("scope", json!("reports:read")), ("scopse", json!(["a"])), ("max_lifetime", json!("1m"))]
+    {
+        let refused = auth.try_mint(&maker, &json!({misspelt: value}));
+        let refused = refused.expect_problem(400, "invalid_request").text();
+        assert!(
+            refused.contains("`scopes`") && !refused.contains(&format!("`{misspelt}`")),
+            "{refused}"
+        );
+        let path = "/api/v1/users/me/tokens";
+        let request = Request::post(path).bearer(&maker).json(&json!({misspelt: value}));
+        auth.public.send(request).expect_problem(400, "invalid_request");
+    }
+    for (misspelt, value) in
+        [("scopes", json!(["a"])), ("maxlifetime", json!("1m")), ("bind", json!("ip"))]
+    {
+        let mut body = super::user("17");
+        body[misspelt] = value;
+        super::try_issue(&auth, &body).expect_problem(400, "invalid_request");
+    }
+    let mut body = super::user("17");
+    body["user"]["shoe_size"] = json!(43);
+    issue(&auth, &body);
+    assert_eq!(super::listed(&auth, "17").len(), 1);
+}
+
 #[test]
 fn scopes_are_named_as_the_rules_say_and_shown_wherever_the_session_is() {
     let auth = start();

@@ -127,11 +127,11 @@ fn subject(
     let external = external_id(id)?;
     let is_name = (1..=USERNAME_BYTES).contains(&username.len())
         && username.trim() == username
-        && !username.contains(char::is_control);
+        && !users::has_hidden(&username);
     if !is_name {
         return Err(broken(
             "user.username",
-            "has 1 to 254 bytes, no control characters and no blank at either end",
+            "has 1 to 254 bytes, no control characters, nothing invisible and no blank at either end",
         ));
     }
     users::check_name(name.as_deref()).map_err(|error| of_field("user.name", error))?;

@@ -15,7 +15,7 @@ use crate::http::internal_key::ClientForm;
 use crate::http::openapi::InternalFormProblems;
 use crate::http::reply;
 use crate::operations::validation;
-use session::Session;
+use session::{Scopes, Session};
 
 /// A token to look at.
 #[derive(Deserialize, ToSchema)]
@@ -49,7 +49,8 @@ pub(crate) struct Introspection {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     external: Option<bool>,
-    /// The role that the session acts in, and the scopes that it is narrowed to.
+    /// The role that the session acts in, and after it those of the scopes that it is narrowed to which
+    /// have a `:` or a `/`: others could be taken for roles.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     scope: Option<String>,
@@ -97,13 +98,19 @@ fn of(session: &Session) -> Introspection {
         sub: Some(session.subject.public_id().into_owned()),
         external: session.subject.is_external().then_some(true),
         username: Some(session.subject.username.to_string()),
-        scope: Some(match &session.scopes {
-            Some(scopes) => format!("{} {}", session.role(), scopes.as_str()),
-            None => session.role().to_owned(),
-        }),
+        scope: Some(scope(session)),
         token_type: Some("Bearer"),
         iat: Some(session.created_at_ms.div_euclid(1000)),
         exp: Some(session.expires_at_ms.div_euclid(1000)),
         sid: Some(session.id.to_string()),
     }
+}
+
+/// The role, and the scopes.
+///
+/// INVARIANT: but for the first, no word of it is a role's name. Whoever mints a token chooses its scopes: a
+/// user could name one like a role that they lack.
+fn scope(session: &Session) -> String {
+    let scopes = session.scopes.iter().flat_map(Scopes::iter).filter(|name| !users::is_role(name));
+    std::iter::once(session.role()).chain(scopes).collect::<Vec<_>>().join(" ")
 }

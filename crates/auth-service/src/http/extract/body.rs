@@ -186,7 +186,13 @@ fn explain(path: &str, error: &serde_json::Error) -> ApiError {
             error.column()
         ));
     }
-    match (named_field(&error.to_string()), path) {
+    let message = error.to_string();
+    if let Some(known) = known_fields(&message) {
+        return ApiError::Invalid(format!(
+            "the body has a field that is not known: it takes {known}"
+        ));
+    }
+    match (named_field(&message), path) {
         (Some(field), _) => field.into(),
         (None, "." | "?") => ApiError::Invalid(NO_OBJECT.to_owned()),
         (None, path) => wrong_field(path).into(),
@@ -195,6 +201,13 @@ fn explain(path: &str, error: &serde_json::Error) -> ApiError {
 
 fn wrong_field(path: &str) -> Field {
     Field { name: printable(path).into(), problem: Fault::WrongType }
+}
+
+/// What "unknown field `x`, expected one of `a`, `b`" says of ours, without what the caller sent.
+fn known_fields(message: &str) -> Option<&str> {
+    let (_, known) = message.strip_prefix("unknown field ")?.rsplit_once(", expected ")?;
+    let known = known.strip_prefix("one of ").unwrap_or(known);
+    Some(known.split(" at line ").next().unwrap_or(known))
 }
 
 /// "missing field `x`" and "duplicate field `x`" name a field of ours, not what the caller sent.
@@ -296,6 +309,23 @@ mod tests {
         assert!(ill_typed.contains("`password`") && !ill_typed.contains("2006"), "{ill_typed}");
         let wrapped = detail(br#""hunter2""#);
         assert!(!wrapped.contains("hunter2"), "{wrapped}");
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_not_repeated_and_those_that_are_stand_beside() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Strict {
+            #[expect(dead_code, reason = "only read in, never looked at")]
+            scopes: Option<u8>,
+        }
+        let known = "the body has a field that is not known: it takes `scopes`";
+        for field in ["hunter2", "x`, expected `hunter2`", " at line 1"] {
+            let body = format!(r#"{{"{field}":1}}"#);
+            let error = json::<Strict>(body.as_bytes()).unwrap_err();
+            assert_eq!((error.detail().as_str(), error.status().as_u16()), (known, 400), "{field}");
+        }
+        assert!(json::<Sample>(br#"{"password":"a","hunter2":1}"#).is_ok());
     }
 
     #[test]
