@@ -1,6 +1,7 @@
 //! Users that live elsewhere: a backend asks for their sessions, which open no account of ours.
 
 mod admission;
+mod auth_client;
 mod grants;
 mod identity;
 mod stores;

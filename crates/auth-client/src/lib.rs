@@ -56,7 +56,7 @@ mod upstream;
 mod values;
 
 pub use auth_api_types::{
-    Client, ExternalUser, Kind, Reason, SessionUser, SessionView, Transport, UserId,
+    Client, ErrorCode, ExternalUser, Kind, Reason, SessionUser, SessionView, Transport, UserId,
 };
 pub use auth_http::{Problem, client_address, credential};
 pub use client::AuthClient;

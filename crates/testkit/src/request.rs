@@ -26,6 +26,11 @@ impl Request {
         }
     }
 
+    /// The target: a path, perhaps with a query.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
     /// A `GET`.
     pub fn get(target: &str) -> Self {
         Self::new("GET", target)

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::{KEY, launch, token};
 use crate::harness::{AuthService, BusinessService, DEMO, Launch, Request, uuid};
@@ -55,6 +56,22 @@ const PUBLIC: &[Row] = &[
     (|| Request::get("/admin/users/0193"), [404, 403, 403]),
     (|| Request::get("/admin/users/0193/delete"), [404, 403, 403]),
     (|| Request::post("/admin/users/0193/delete").form(""), [404, 403, 403]),
+    (|| Request::put("/api/v1/users/me/email").json(&new_address()), [422, 403, 403]),
+    (|| Request::post("/api/v1/users/0193/tokens").json(&json!({})), [404, 403, 403]),
+    (
+        || Request::post("/account/email").form("email=a%40example.com&current_password=a"),
+        [422, 403, 403],
+    ),
+    (
+        || Request::post("/admin/users").form("email=a&password=b&first_name=&last_name="),
+        [422, 403, 403],
+    ),
+    (|| Request::get("/admin/users/new-service"), [200, 403, 403]),
+    (|| Request::post("/admin/users/new-service").form("username=a+b&roles=user"), [422, 403, 403]),
+    (
+        || Request::post("/admin/users/0193/tokens").form("name=a&kind=fixed&ttl=1h"),
+        [404, 403, 403],
+    ),
 ];
 
 /// Where a service user that acts as an admin is answered otherwise: it is not the last admin.
@@ -66,6 +83,10 @@ const ROTATION: usize = 4;
 
 fn new_user() -> Value {
     json!({"email": "new@example.com", "password": "seven green kettles whistle"})
+}
+
+fn new_address() -> Value {
+    json!({"email": "new@example.com", "current_password": "wrong"})
 }
 
 fn new_password() -> Value {
@@ -104,6 +125,9 @@ const INTERNAL: &[Row] = &[
     (|| Request::get("/authz/forward-auth?scopes=reports:read"), [403, 403, 403]),
     (|| Request::get("/session/data").header("X-Internal-Key", KEY), OPEN),
     (|| Request::put("/session/data/a").header("X-Internal-Key", KEY).json(&json!(1)), [204; 3]),
+    (|| Request::get("/session/data/a").header("X-Internal-Key", KEY), [404; 3]),
+    (|| Request::delete("/session/data/a").header("X-Internal-Key", KEY), [204; 3]),
+    (|| Request::get("/authz/check"), OPEN),
 ];
 
 fn narrowed(auth: &AuthService) -> String {
@@ -124,9 +148,58 @@ fn service(auth: &AuthService) -> String {
     minted["token"].as_str().unwrap().to_owned()
 }
 
+/// With all endpoints that there are, those of mail and of the demonstration included.
+fn launch_whole(mails: &TempDir) -> AuthService {
+    let url = format!("file:{}", mails.path().display());
+    AuthService::launch(
+        &launch().var("AUTH_MAIL_URL", url).var("AUTH_MAIL_FROM", "auth@example.com"),
+    )
+}
+
+/// Whether a path stands for this target.
+fn is_at(path: &str, target: &str) -> bool {
+    let target = target.split('?').next().unwrap_or_default();
+    let (mut path, mut target) = (path.split('/'), target.split('/'));
+    loop {
+        match (path.next(), target.next()) {
+            (None, None) | (Some("{path}"), Some(_)) => return true,
+            (Some(part), Some(named)) if part == named || part.starts_with('{') => {}
+            _ => return false,
+        }
+    }
+}
+
+/// What is described as taking a user's token is in one of the tables: a new endpoint must say there
+/// whom it lets act. What ends the session of whatever it is shown has a test of its own.
+#[test]
+fn every_endpoint_that_takes_a_token_is_in_the_tables() {
+    let mails = TempDir::with_prefix("reinflate-e2e-").unwrap();
+    let auth = launch_whole(&mails);
+    let rows: Vec<Request> = PUBLIC.iter().chain(INTERNAL).map(|(request, _)| request()).collect();
+    let document = auth.public.get("/openapi.json").expect(200).json();
+    let mut missing = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let security = operation["security"].as_array();
+            let takes_token =
+                security.is_some_and(|ways| ways.iter().any(|way| way.get("bearer").is_some()));
+            // A forward-auth endpoint makes no difference between methods.
+            let is_same = |row: &Request| {
+                row.method.eq_ignore_ascii_case(method) || path.starts_with("/authz/")
+            };
+            let is_listed = || rows.iter().any(|row| is_same(row) && is_at(path, row.target()));
+            if takes_token && path != "/logout" && !is_listed() {
+                missing.push(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+    }
+    assert!(rows.len() > 60 && missing.is_empty(), "{missing:?}");
+}
+
 #[test]
 fn every_endpoint_of_our_accounts_is_closed_to_whoever_has_none_and_to_what_is_narrowed() {
-    let auth = AuthService::launch(&launch());
+    let mails = TempDir::with_prefix("reinflate-e2e-").unwrap();
+    let auth = launch_whole(&mails);
     let makers: [fn(&AuthService) -> String; 4] =
         [AuthService::token, |auth| token(auth, "me"), narrowed, service];
     for (number, (request, expected)) in PUBLIC.iter().enumerate() {
