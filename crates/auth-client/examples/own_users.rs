@@ -191,11 +191,13 @@ async fn log_out(
 }
 
 /// The user of a session that this service has asked for: there may be others, of the auth service's
-/// own users.
+/// own users. A token that is narrowed to scopes is for something else.
 fn our_user(session: &SessionView<'_>) -> Result<i64, Refused> {
     match &session.user.id {
-        UserId::External(id) => id.parse().map_err(|_| Refused::NotOurs),
-        UserId::Own(_) => Err(Refused::NotOurs),
+        UserId::External(id) if session.scopes.is_none() => {
+            id.parse().map_err(|_| Refused::NotOurs)
+        }
+        UserId::External(_) | UserId::Own(_) => Err(Refused::NotOurs),
     }
 }
 

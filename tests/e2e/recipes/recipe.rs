@@ -1,5 +1,6 @@
 //! A recipe of the documentation as a running process.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -13,22 +14,37 @@ pub(super) struct Kind {
     /// Programs that may run them, the first that has the framework.
     programs: &'static [&'static str],
     /// Arguments that fail where the framework is missing.
-    probe: [&'static str; 2],
+    probe: &'static [&'static str],
+    /// Arguments that make a program of a file, where it is not run as it is.
+    build: Option<&'static [&'static str]>,
 }
 
 pub(super) const FLASK: Kind = Kind {
     framework: "flask",
     ending: "py",
     programs: &["python3", "/usr/bin/python3"],
-    probe: ["-c", "import flask"],
+    probe: &["-c", "import flask"],
+    build: None,
 };
 
 pub(super) const EXPRESS: Kind = Kind {
     framework: "express",
     ending: "js",
     programs: &["node"],
-    probe: ["-e", "require('express')"],
+    probe: &["-e", "require('express')"],
+    build: None,
 };
+
+pub(super) const GO: Kind = Kind {
+    framework: "go",
+    ending: "go",
+    programs: &["go"],
+    probe: &["version"],
+    build: Some(&["build", "-o", BUILT]),
+};
+
+/// What a recipe that is built is called.
+const BUILT: &str = "recipe";
 
 /// It ends with its owner.
 pub(super) struct Recipe {
@@ -49,7 +65,10 @@ impl Recipe {
         let file = format!("{}_{name}.{}", kind.framework, kind.ending);
         std::fs::write(home.path().join(&file), code(&file)).expect("it can be written");
         let port = unused_port();
-        let mut command = command(program);
+        let mut command = match kind.build {
+            Some(arguments) => built(program, arguments, &file, home.path()),
+            None => command(program),
+        };
         command.arg(&file).current_dir(home.path()).env("PORT", port.to_string());
         command.envs(settings);
         let child = command.stdin(Stdio::null()).spawn().expect("the recipe starts");
@@ -81,6 +100,17 @@ impl Kind {
         }
         found
     }
+}
+
+/// The command that runs what the program makes of a file: with what it has itself, and without a network.
+fn built(program: &str, arguments: &[&str], file: &str, home: &Path) -> Command {
+    let mut build = Command::new(program);
+    build.args(arguments).arg(file).current_dir(home);
+    let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/go");
+    build.env("GOCACHE", cache).env("GOPROXY", "off").env("GOFLAGS", "-mod=mod");
+    let output = build.env("CGO_ENABLED", "0").output().expect("the program runs");
+    assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
+    command(&home.join(BUILT).display().to_string())
 }
 
 fn command(program: &str) -> Command {
