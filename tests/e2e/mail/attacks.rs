@@ -1,11 +1,15 @@
 //! What somebody tries who wants another's account, or wants mail to go where it should not.
 
+use std::fs;
+
 use serde_json::json;
 
 use super::mailbox::Mailbox;
 use super::recovery::{forgot, reset};
 use crate::browser::visitor::Visitor;
-use crate::harness::{ANN, AuthService, BOB, LONG_PASSWORD, Request, is_alive};
+use crate::harness::{
+    ANN, AuthService, BOB, LONG_PASSWORD, Request, TIMEOUT, eventually, is_alive,
+};
 
 const NEW: &str = "eight blue kettles hum along";
 
@@ -32,6 +36,10 @@ fn no_address_makes_a_header_a_recipient_or_a_mail_of_its_own() {
         "\"a\"b@example.com",
         "a(comment)@example.com",
         "a\\b@example.com",
+        // Other spellings of one mailbox, and an address that no header can be written with.
+        "\"ann\"@example.com",
+        "\"a\\nn\"@example.com",
+        "ann@[127.0.0.1]",
         &long,
         &format!("{long}m"),
         "",
@@ -181,6 +189,25 @@ fn a_ticket_is_in_no_log_whatever_is_done_with_it() {
     auth.log_lines_with("a mail was sent", 2);
 }
 
+/// Of a mail that was sent, whoever copies the users' database gets the digest of its ticket.
+#[test]
+fn a_ticket_that_was_sent_is_in_no_file_of_the_database() {
+    let mailbox = Mailbox::new();
+    let auth = AuthService::launch_with_users(mailbox.launch());
+    forgot(&auth, ANN).expect(202);
+    let ticket = mailbox.newest_to(ANN, 1).ticket();
+    let database = auth.database();
+    let directory = database.parent().unwrap();
+    eventually("no file has the ticket", TIMEOUT, || {
+        let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        let mut files = files.filter_map(|path| fs::read(path).ok());
+        let has_it =
+            |file: Vec<u8>| file.windows(ticket.len()).any(|part| part == ticket.as_bytes());
+        (!files.any(has_it)).then_some(())
+    });
+    reset(&auth, &ticket, NEW).expect(204);
+}
+
 #[test]
 fn bodies_that_no_page_sends_are_refused() {
     let mailbox = Mailbox::new();
@@ -198,4 +225,14 @@ fn bodies_that_no_page_sends_are_refused() {
         send(Request::post(path).form(twice)).expect_problem(400, "invalid_request");
     }
     auth.public.get("/password/reset?ticket=a&ticket=b").expect(400);
+    let mut visitor = Visitor::of(auth.public);
+    for (cut, status) in [
+        ("/password/reset", 400),
+        ("/password/reset?tick", 400),
+        ("/email/verify", 400),
+        ("/email/verify?ticket", 404),
+    ] {
+        let page = visitor.get(cut).expect(status).text();
+        assert!(page.contains("It may have been cut on the way from the mail"), "{page}");
+    }
 }

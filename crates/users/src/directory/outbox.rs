@@ -110,6 +110,15 @@ impl Directory {
         self.inner.store.remove_mail(id).await
     }
 
+    /// Wipes what removed mails left in the files of the database, tickets among it; `false` where
+    /// somebody reads the files now, so that it is to be tried again.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn wipe_removed_mails(&self) -> Result<bool, UsersError> {
+        self.inner.store.wipe_removed_mails().await
+    }
+
     /// Tries a mail again after this time, not before.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 //! or one statement.
 
 mod devices;
+mod leftovers;
 mod outbox;
 mod sql;
 mod tickets;
@@ -104,6 +105,9 @@ pub(crate) trait MailStore {
 
     /// Removes a mail, which was sent or never will be.
     async fn remove_mail(&self, id: Uuid) -> Result<(), UsersError>;
+
+    /// Wipes what removed mails left in the files of the database; `false` where they are in use.
+    async fn wipe_removed_mails(&self) -> Result<bool, UsersError>;
 
     /// Tries a mail again, but not before then.
     async fn postpone(&self, id: Uuid, due_at_ms: i64) -> Result<(), UsersError>;

@@ -35,6 +35,8 @@ const SQLITE_ERROR: &str = "1";
 /// The error for tables of a later version.
 const NEWER: &str = "it was made by a newer version: run that one";
 const SQLITE_WAL: &str = "PRAGMA journal_mode = WAL";
+/// What is deleted is overwritten: a ticket of a mail, a hash that was replaced.
+const SQLITE_WIPES: &str = "PRAGMA secure_delete = ON";
 /// A statement that no caller waits for any more ends by itself.
 const POSTGRES_LIMITS: &str = "SET statement_timeout = '5s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '10s'";
@@ -146,7 +148,10 @@ async fn file(path: &Path) -> Result<AnyPool, OpenError> {
     let options = AnyPoolOptions::new()
         .max_connections(CONNECTIONS)
         .test_before_acquire(false)
-        .acquire_timeout(ACQUIRE_TIMEOUT);
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(SQLITE_WIPES).await.map(|_| ()) })
+        });
     connect(options, &format!("sqlite://{}?mode=rw", encoded(&path)?)).await
 }
 

@@ -87,7 +87,7 @@ pub(crate) async fn show_reset(
     State(app): State<Arc<App>>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let TicketQuery { ticket } = body::query(&uri)?;
+    let Ok(TicketQuery { ticket }) = body::query(&uri) else { return cut_link(&app) };
     match tickets::purpose(&app.domain, &ticket).await {
         Ok(TicketPurpose::Reset) => reset_page(&app, StatusCode::OK, &ticket, None),
         Ok(_) => over(&app, &ApiError::NotFound),
@@ -104,7 +104,7 @@ pub(crate) async fn show_verify(
     State(app): State<Arc<App>>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let TicketQuery { ticket } = body::query(&uri)?;
+    let Ok(TicketQuery { ticket }) = body::query(&uri) else { return cut_link(&app) };
     verify_page(&app, StatusCode::OK, &ticket, None).await
 }
 
@@ -195,6 +195,11 @@ async fn verify_page(
         Err(error) => return over(app, &error.into()),
     };
     page(app, status, &VerifyPage { frame: None, notice, ticket, sign_up })
+}
+
+/// The same of a link that lost its ticket on the way.
+fn cut_link(app: &App) -> Result<Response, ApiError> {
+    page(app, StatusCode::BAD_REQUEST, &OverPage { frame: None, gone: false })
 }
 
 /// What is said of a ticket that does nothing, and where another one is to be had.

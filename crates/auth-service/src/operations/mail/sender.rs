@@ -63,6 +63,8 @@ pub(crate) struct Sender {
     cleared_at: Option<Moment>,
     /// When it last said that it sends.
     leased_at: Option<Moment>,
+    /// Whether the files of the database may still have something of removed mails.
+    has_leftovers: bool,
 }
 
 /// Why sending stops for now.
@@ -107,6 +109,7 @@ impl Sender {
             paused_until: Moment::ZERO,
             cleared_at: None,
             leased_at: None,
+            has_leftovers: true,
         }
     }
 
@@ -133,6 +136,12 @@ impl Sender {
                 Err(Stop::Away(why)) => self.pause(&why),
                 Err(Stop::Store) => self.paused_until = self.clock.now() + BETWEEN_LOOKS,
             }
+        }
+        // Where it fails or has to wait, the next look tries again.
+        if self.has_leftovers
+            && let Ok(wiped) = self.users.wipe_removed_mails().await
+        {
+            self.has_leftovers = !wiped;
         }
         if let Ok(backlog) = self.users.mail_backlog().await {
             let waited = backlog.oldest_ms.map_or(0, |since| self.clock.unix_ms() - since);
@@ -339,8 +348,10 @@ impl Sender {
         Ok(self.users.postpone_mail(mail.id, pause).await?)
     }
 
-    async fn finish(&self, mail: &QueuedMail, outcome: Outcome) -> Result<(), Stop> {
+    /// INVARIANT: whatever the outcome, so that what follows tells nothing of who has an account.
+    async fn finish(&mut self, mail: &QueuedMail, outcome: Outcome) -> Result<(), Stop> {
         self.users.remove_mail(mail.id).await?;
+        self.has_leftovers = true;
         self.figures.count(outcome);
         Ok(())
     }

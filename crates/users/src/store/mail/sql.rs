@@ -5,11 +5,13 @@ use sqlx::Any;
 use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 
-use super::{Login, MailStore, NewMail, NewTicket, StoredTicket, devices, outbox, tickets};
+use super::{
+    Login, MailStore, NewMail, NewTicket, StoredTicket, devices, leftovers, outbox, tickets,
+};
 use crate::mail::{Backlog, Decision, QueuedMail};
 use crate::store::fault::limited;
 use crate::store::row;
-use crate::store::sql::{READ_TIMEOUT, Rewrite, SqlStore, WRITE_TIMEOUT};
+use crate::store::sql::{Dialect, READ_TIMEOUT, Rewrite, SqlStore, WRITE_TIMEOUT};
 use crate::store::{NewPassword, Occasion, Record};
 use crate::{MailKind, TicketPurpose, Updated, User, UsersError};
 
@@ -70,6 +72,13 @@ impl MailStore for SqlStore {
     async fn remove_mail(&self, id: Uuid) -> Result<(), UsersError> {
         let removed = async { outbox::remove(&mut *self.connection().await?, id).await };
         limited(WRITE_TIMEOUT, removed).await
+    }
+
+    async fn wipe_removed_mails(&self) -> Result<bool, UsersError> {
+        match self.dialect {
+            Dialect::Sqlite => limited(WRITE_TIMEOUT, leftovers::wipe(&self.pool)).await,
+            Dialect::Postgres => Ok(true),
+        }
     }
 
     async fn postpone(&self, id: Uuid, due_at_ms: i64) -> Result<(), UsersError> {
