@@ -155,3 +155,33 @@ fn with_sign_up_closed_there_is_no_page_and_only_an_admin_creates() {
     auth.create(&auth.token(), EVE);
     assert!(mailbox.letters().is_empty());
 }
+
+#[test]
+fn passwords_are_masked_and_managers_may_fill_them() {
+    let mailbox = Mailbox::new();
+    let auth = AuthService::launch_with_users(open(&mailbox));
+    sign_up(&auth, EVE, LONG_PASSWORD).expect(202);
+    forgot(&auth, ANN).expect(202);
+    let links = [mailbox.newest_to(EVE, 1).link(), mailbox.newest_to(ANN, 1).link()];
+    let mut visitor = Visitor::of(auth.public);
+    let mut fields = 0;
+    let mut look = |page: &str| {
+        assert!(!page.contains("<script") && !page.contains("onpaste"), "{page}");
+        let inputs = page.split("<input").skip(1).map(|rest| rest.split('>').next().unwrap());
+        for input in inputs.filter(|input| input.contains("password\"")) {
+            assert!(input.contains(" type=\"password\""), "{input}");
+            let filled = ["current-password", "new-password"];
+            let fills = |kind: &&str| input.contains(&format!("autocomplete=\"{kind}\""));
+            assert_eq!(filled.iter().filter(|kind| fills(kind)).count(), 1, "{input}");
+            fields += 1;
+        }
+    };
+    for page in ["/login", "/signup", &links[0], &links[1]] {
+        look(&visitor.get(page).expect(200).text());
+    }
+    visitor.log_in(DEMO.0, DEMO.1);
+    for page in ["/account", "/admin/users/new"] {
+        look(&visitor.get(page).expect(200).text());
+    }
+    assert_eq!(fields, 8, "each page has its own");
+}

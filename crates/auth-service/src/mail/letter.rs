@@ -52,7 +52,8 @@ pub(super) struct Action {
     pub(super) url: String,
 }
 
-const IGNORE: &str = "If this was not you, you need not do anything: without this mail nobody can.";
+const IGNORE: &str =
+    "If this was not you, you need not do anything: nobody sets a password without this mail.";
 const NOT_MEANT: &str =
     "If this was not you, you need not do anything. Somebody may have mistyped their own address.";
 
@@ -109,11 +110,11 @@ pub(super) fn letter(mail: &QueuedMail, site: &Site) -> Option<Letter> {
 }
 
 fn forgot(site: &Site) -> Action {
-    Action { label: "I forgot my password", url: site.page("/password/forgot") }
+    Action { label: "Choose a new password", url: site.page("/password/forgot") }
 }
 
 fn account(site: &Site) -> Action {
-    Action { label: "See your sessions", url: site.page("/account") }
+    Action { label: "Open your account", url: site.page("/account") }
 }
 
 /// A letter that answers what somebody asked for, and carries no ticket.
@@ -133,8 +134,8 @@ fn without_ticket(mail: &QueuedMail, site: &Site) -> Option<Letter> {
             subject: format!("Your account at {name} is not confirmed yet"),
             opening: vec![
                 format!(
-                    "Somebody asked for a new password at {name}, where this address was signed \
-                     up with and not confirmed yet."
+                    "Somebody asked for a new password at {name}. This address was signed up with, \
+                     and the account is not confirmed yet."
                 ),
                 "If it was you, use the button of the earlier mail, with the password that you chose \
                  then, or sign up again with another one."
@@ -199,7 +200,7 @@ fn device_note(mail: &QueuedMail, name: &str, account: Action) -> Letter {
         opening: vec![format!("There was a login to your account at {name} with {device}{from}.")],
         action: Some(account),
         closing: vec![
-            "If this was not you, end all other sessions on that page and change your password."
+            "If this was not you, change your password there at once: that ends all other sessions."
                 .to_owned(),
         ],
     }
