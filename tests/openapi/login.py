@@ -1,4 +1,5 @@
-"""A new token of the demo user for each request: some of them end sessions."""
+"""A new token of the demo user for each request: some of them end sessions. On the internal listener
+the key as well, in both ways."""
 
 import json
 import os
@@ -7,6 +8,7 @@ import urllib.request
 import schemathesis
 
 LOGIN = os.environ["AUTH_URL"] + "/login"
+KEY = os.environ.get("INTERNAL_KEY")
 CREDENTIALS = json.dumps({"username": "jsf.fusco@gmail.com", "password": "postman"}).encode()
 
 
@@ -21,3 +23,7 @@ class DemoUser:
 
     def set(self, case, token, ctx):
         case.headers = {**(case.headers or {}), "token": token}
+        if KEY and case.path.startswith("/session/data"):
+            case.headers["X-Internal-Key"] = KEY
+        elif KEY and not case.path.startswith("/authz/"):
+            case.headers["Authorization"] = f"Bearer {KEY}"
