@@ -5,7 +5,7 @@ mod addresses;
 mod attacks;
 mod devices;
 mod journeys;
-mod mailbox;
+pub(crate) mod mailbox;
 mod outages;
 mod recovery;
 mod sameness;

@@ -24,6 +24,7 @@ mod described;
 mod draining;
 mod ending_many;
 mod environment_proxy;
+mod event_matrix;
 mod events;
 mod every_endpoint;
 mod expiry;

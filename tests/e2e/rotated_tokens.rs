@@ -134,9 +134,9 @@ fn a_theft_is_told_in_the_audit_log() {
     let request = Request::get("/session").bearer(&old).header("User-Agent", ELSEWHERE);
     auth.public.send(request.header("X-Request-Id", "r-theft")).expect(401);
     let line = eventually("the line", TIMEOUT, || {
-        auth.log().into_iter().find(|line| line["target"] == "audit" && line["reason"] == "reused")
+        auth.log().into_iter().find(|line| line["target"] == "audit" && line["cause"] == "reused")
     });
-    assert_eq!((&line["event"], &line["request_id"]), (&json!("session_ended"), &json!("r-theft")));
+    assert_eq!((&line["event"], &line["request_id"]), (&json!("session.ended"), &json!("r-theft")));
     assert!(line["session_id"].is_string() && line["user_id"].is_string(), "{line}");
     assert_eq!(line["ip"], "127.0.0.1");
 }

@@ -36,7 +36,21 @@ impl SessionUser<'_> {
     }
 }
 
-impl UserId<'_> {
+impl<'a> UserId<'a> {
+    /// As it stands in JSON: its text, and whether it is external.
+    pub(crate) fn written(self) -> (Cow<'a, str>, bool) {
+        match self {
+            Self::Own(id) => (id.to_string().into(), false),
+            Self::External(id) => (id, true),
+        }
+    }
+
+    /// What stands in JSON. A user of ours has an id that is a UUID: anything else is no answer
+    /// about one.
+    pub(crate) fn read(text: Cow<'a, str>, external: bool) -> Result<Self, uuid::Error> {
+        if external { Ok(Self::External(text)) } else { Uuid::try_parse(&text).map(Self::Own) }
+    }
+
     /// The same, without borrowing.
     pub fn into_owned(self) -> UserId<'static> {
         match self {
@@ -99,14 +113,12 @@ struct WrittenUser<'a> {
     external: bool,
 }
 
-/// A user of ours has an id that is a UUID: anything else is no answer about one.
 impl<'a> TryFrom<WrittenUser<'a>> for SessionUser<'a> {
     type Error = uuid::Error;
 
     fn try_from(written: WrittenUser<'a>) -> Result<Self, uuid::Error> {
         let WrittenUser { id, username, roles, external } = written;
-        let id = if external { UserId::External(id) } else { UserId::Own(Uuid::try_parse(&id)?) };
-        Ok(Self { id, username, roles })
+        Ok(Self { id: UserId::read(id, external)?, username, roles })
     }
 }
 

@@ -10,6 +10,7 @@ use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Readiness, Replac
 use session::Sweeper;
 use utoipa::openapi::OpenApi;
 
+use crate::audit::AuditLog;
 use crate::config::Config;
 use crate::http::app::App;
 use crate::http::router;
@@ -21,7 +22,7 @@ use crate::operations::endings::Endings;
 use crate::operations::events;
 use crate::operations::mail::sender::Sender;
 use crate::secrets::ReplaceableSecrets;
-use crate::{audit, start, warnings};
+use crate::{start, warnings};
 
 /// How often changes that other processes made to users are looked for.
 const ENDINGS_INTERVAL: Duration = Duration::from_secs(1);
@@ -36,6 +37,8 @@ pub struct Service {
     secrets: ReplaceableSecrets,
     /// Until it is started.
     endings: Arc<Mutex<Option<Endings>>>,
+    /// The same.
+    audit_log: Arc<Mutex<Option<AuditLog>>>,
     /// The same; `None` also where no mail is sent.
     sender: Arc<Mutex<Option<Sender>>>,
 }
@@ -65,6 +68,7 @@ impl Service {
             sweep_interval: config.sweep_interval,
             warnings: warnings.into(),
             endings: Arc::new(Mutex::new(Some(opened.endings))),
+            audit_log: Arc::new(Mutex::new(Some(opened.audit_log))),
             sender: Arc::new(Mutex::new(opened.sender)),
             app: Arc::new(App::new(
                 config,
@@ -115,8 +119,9 @@ impl Service {
             let look = events::look_for_others(store, lifecycle.token());
             lifecycle.spawn_critical("events of other nodes", look);
         }
-        let log = audit::follow(Arc::clone(domain.sessions.store()), lifecycle.token());
-        lifecycle.spawn_critical("audit log", log);
+        if let Some(log) = self.audit_log.lock().take() {
+            lifecycle.spawn_critical("audit log", log.run(lifecycle.token()));
+        }
         if let Some(endings) = self.endings.lock().take() {
             let follow = endings.follow(ENDINGS_INTERVAL, lifecycle.token());
             lifecycle.spawn_critical("session endings", follow);

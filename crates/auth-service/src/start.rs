@@ -9,6 +9,7 @@ use session::Sessions;
 use users::{Directory, OpenError, UsersError};
 use uuid::Uuid;
 
+use crate::audit::AuditLog;
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::mail::{Mail, MailMetrics, Site};
@@ -33,6 +34,8 @@ pub(crate) struct Opened {
     pub(crate) endings: Endings,
     /// Who sends mails, where any are.
     pub(crate) sender: Option<Sender>,
+    /// Who writes what happens to the log.
+    pub(crate) audit_log: AuditLog,
     /// What may cost sessions, in words for the operator.
     pub(crate) warnings: Vec<String>,
 }
@@ -62,6 +65,8 @@ pub(crate) async fn open(
         lifecycle.spawn_critical("session writer", writer.run(lifecycle.token()));
         store
     });
+    // From here on: what ends as the service starts is logged too.
+    let audit_log = AuditLog::new(Arc::clone(&backend.sessions));
     let store = Arc::new(MeteredStore::new(backend.sessions, Arc::clone(clock), &figures));
     let database = users.identity().await.map_err(Lagging::from)?;
     let sessions = Sessions::new(store, Arc::clone(clock), config.lifetimes, config.binding)
@@ -88,8 +93,9 @@ pub(crate) async fn open(
         unnamed_proxy: config.client_addresses.unnamed_proxy(),
         open_signup: config.open_signup,
         mail,
+        tasks: lifecycle.tracker().clone(),
     };
-    Ok(Opened { domain, endings, sender, warnings: backend.warnings })
+    Ok(Opened { domain, endings, sender, audit_log, warnings: backend.warnings })
 }
 
 /// What sends mails, where the settings say where to.

@@ -7,8 +7,9 @@ use auth_api_types::{
     EventBy, EventClient, EventSession, EventUser, EventView, Kind, Reason, SessionUser,
     SessionView, Timestamp, TokenResponse, Transport, UserId, UserView,
 };
-use session::{Dead, Session, SessionId, StoredEvent, Subject};
+use session::{Dead, ExternalId, Session, SessionId, StoredEvent, Subject};
 use users::User;
+use uuid::Uuid;
 
 /// A session as it is shown; `caller` where it may stand among others.
 pub(crate) fn session(session: &Session, caller: Option<SessionId>) -> SessionView<'_> {
@@ -55,7 +56,8 @@ pub(crate) fn token<'a>(
 pub(crate) fn event(stored: &StoredEvent) -> EventView<'_> {
     let event = &stored.event;
     let client = &event.client;
-    let has_client = client.ip.is_some() || client.user_agent.is_some();
+    let user_agent = client.user_agent.as_deref().filter(|agent| !agent.is_empty());
+    let has_client = client.ip.is_some() || user_agent.is_some();
     EventView {
         position: (*stored.position).into(),
         kind: event.kind.as_str().into(),
@@ -68,19 +70,16 @@ pub(crate) fn event(stored: &StoredEvent) -> EventView<'_> {
             transport: transport(session.transport),
             name: session.name.as_deref().map(Cow::Borrowed),
         }),
-        user: event
-            .user
-            .as_ref()
-            .map(|user| EventUser { id: user.id, username: (*user.username).into() }),
-        by: event.by.map(|by| EventBy { user_id: by.user_id, session_id: by.session_id.uuid() }),
-        client: has_client.then(|| EventClient {
-            ip: client.ip,
-            user_agent: client
-                .user_agent
-                .as_deref()
-                .filter(|agent| !agent.is_empty())
-                .map(Cow::Borrowed),
+        user: event.user.as_ref().map(|user| EventUser {
+            id: user.id.map(|id| user_id(id, user.external.as_ref())),
+            username: (*user.username).into(),
         }),
+        by: event.by.as_ref().map(|by| EventBy {
+            user_id: user_id(by.user_id, by.external.as_ref()),
+            session_id: by.session_id.uuid(),
+        }),
+        client: has_client
+            .then(|| EventClient { ip: client.ip, user_agent: user_agent.map(Cow::Borrowed) }),
     }
 }
 
@@ -149,12 +148,14 @@ pub(crate) fn cookie_age(session: &Session) -> Duration {
     Duration::from_millis(u64::try_from(remaining_ms).unwrap_or_default())
 }
 
+/// A user of ours by its id, and another by what its backend calls it.
+fn user_id(id: Uuid, external: Option<&ExternalId>) -> UserId<'_> {
+    external.map_or(UserId::Own(id), |external| UserId::External(external.as_str().into()))
+}
+
 fn user_of(subject: &Subject) -> SessionUser<'_> {
     SessionUser {
-        id: match &subject.external {
-            Some(external) => UserId::External(external.as_str().into()),
-            None => UserId::Own(subject.id),
-        },
+        id: user_id(subject.id, subject.external.as_ref()),
         username: (&*subject.username).into(),
         roles: subject.roles.iter().map(|role| Cow::Borrowed(&**role)).collect(),
     }

@@ -28,6 +28,7 @@ use crate::settings::{
 use crate::traces::Traces;
 use writer::StandardOutput;
 
+pub use writer::wait_for_audit_room;
 pub(crate) use writer::{drain, lost_lines};
 
 /// How long the end of the process may wait for the last lines to be written.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{Kind, SeenAt, Session, SessionId, Subject, Transport};
+use crate::{ExternalId, Kind, SeenAt, Session, SessionId, Subject, Transport};
 
 /// Names the variants of an enumeration as they are written in events.
 macro_rules! named {
@@ -124,10 +124,12 @@ named! {
 }
 
 /// Who did something: a user, by one of their sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct By {
     /// The user.
     pub user_id: Uuid,
+    /// What a backend calls the user, where it is none of ours.
+    pub external: Option<ExternalId>,
     /// The session that the user did it by.
     pub session_id: SessionId,
 }
@@ -135,7 +137,8 @@ pub struct By {
 impl By {
     /// The user of a session, by this session.
     pub fn session(session: &Session) -> Self {
-        Self { user_id: session.subject.id, session_id: session.id }
+        let subject = &session.subject;
+        Self { user_id: subject.id, external: subject.external.clone(), session_id: session.id }
     }
 }
 
@@ -186,6 +189,8 @@ pub struct EventSession {
 pub struct EventUser {
     /// The user's id; `None` where a login named an account that there may not be.
     pub id: Option<Uuid>,
+    /// What a backend calls the user, where it is none of ours.
+    pub external: Option<ExternalId>,
     /// What the user logs in with.
     pub username: Arc<str>,
 }
@@ -205,7 +210,18 @@ impl EventSession {
 impl EventUser {
     /// The user of a session.
     pub fn of(subject: &Subject) -> Self {
-        Self { id: Some(subject.id), username: (*subject.username).into() }
+        let external = subject.external.clone();
+        Self { id: Some(subject.id), external, username: (*subject.username).into() }
+    }
+
+    /// One of our own users.
+    pub fn account(id: Uuid, username: &str) -> Self {
+        Self { id: Some(id), external: None, username: username.into() }
+    }
+
+    /// Somebody of whom only the name that was presented is known.
+    pub fn named(username: &str) -> Self {
+        Self { id: None, external: None, username: username.into() }
     }
 }
 
@@ -254,7 +270,7 @@ impl Event {
             cause: Some(context.cause),
             session: Some(session),
             user,
-            by: context.by,
+            by: context.by.clone(),
             client: context.client.clone(),
         }
     }

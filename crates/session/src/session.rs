@@ -17,6 +17,17 @@ pub enum Kind {
     SingleUse,
 }
 
+impl Kind {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sliding => "sliding",
+            Self::Fixed => "fixed",
+            Self::SingleUse => "single_use",
+        }
+    }
+}
+
 /// How the session's token travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
@@ -24,6 +35,16 @@ pub enum Transport {
     Bearer,
     /// In a browser's cookie.
     Cookie,
+}
+
+impl Transport {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Cookie => "cookie",
+        }
+    }
 }
 
 /// Where a login came from.

@@ -111,7 +111,7 @@ pub(crate) trait UserStore: mail::MailStore + Send + Sync + 'static {
     ) -> Result<(), UsersError>;
 
     /// Removes one. The generation is the one that would have been next.
-    async fn delete(&self, id: Uuid, occasion: Occasion) -> Result<Generation, UsersError>;
+    async fn delete(&self, id: Uuid, occasion: Occasion) -> Result<User, UsersError>;
 
     /// The endings from `since` on and before `before`, the newest first, so many at most.
     async fn endings(

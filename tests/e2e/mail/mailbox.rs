@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::harness::{Launch, TIMEOUT, eventually};
 
 /// A directory that mails are written to.
-pub(super) struct Mailbox {
+pub(crate) struct Mailbox {
     directory: TempDir,
 }
 
@@ -17,21 +17,21 @@ pub(super) struct Mailbox {
 #[derive(Clone, Debug)]
 pub(crate) struct Letter {
     /// The whole of it.
-    pub(super) source: String,
-    pub(super) to: String,
-    pub(super) subject: String,
-    pub(super) message_id: String,
-    pub(super) text: String,
-    pub(super) html: String,
+    pub(crate) source: String,
+    pub(crate) to: String,
+    pub(crate) subject: String,
+    pub(crate) message_id: String,
+    pub(crate) text: String,
+    pub(crate) html: String,
 }
 
 impl Mailbox {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: TempDir::with_prefix("reinflate-mail-").unwrap() }
     }
 
     /// auth-service with the demo user, which writes its mails here.
-    pub(super) fn launch(&self) -> Launch {
+    pub(crate) fn launch(&self) -> Launch {
         let path = self.directory.path().join("mails");
         Launch::auth()
             .var("AUTH_MAIL_URL", format!("file:{}", path.display()))
@@ -39,7 +39,7 @@ impl Mailbox {
     }
 
     /// All that have arrived, the oldest first.
-    pub(super) fn letters(&self) -> Vec<Letter> {
+    pub(crate) fn letters(&self) -> Vec<Letter> {
         let Ok(entries) = fs::read_dir(self.directory.path().join("mails")) else {
             return Vec::new();
         };
@@ -52,7 +52,7 @@ impl Mailbox {
 
     /// Those to an address, once there are so many.
     #[track_caller]
-    pub(super) fn letters_to(&self, address: &str, count: usize) -> Vec<Letter> {
+    pub(crate) fn letters_to(&self, address: &str, count: usize) -> Vec<Letter> {
         eventually(&format!("{count} mails to {address}"), TIMEOUT, || {
             let mut letters = self.letters();
             letters.retain(|letter| letter.to == address);
@@ -62,13 +62,13 @@ impl Mailbox {
 
     /// The newest of so many to an address.
     #[track_caller]
-    pub(super) fn newest_to(&self, address: &str, count: usize) -> Letter {
+    pub(crate) fn newest_to(&self, address: &str, count: usize) -> Letter {
         self.letters_to(address, count).pop().unwrap()
     }
 }
 
 impl Letter {
-    pub(super) fn read(source: &str) -> Self {
+    pub(crate) fn read(source: &str) -> Self {
         let (head, body) = source.split_once("\r\n\r\n").expect("a head and a body");
         let header = |name: &str| header(head, name).unwrap_or_else(|| panic!("{name}: {source}"));
         let boundary = header("Content-Type");
@@ -88,7 +88,7 @@ impl Letter {
 
     /// Where its button leads, without the origin.
     #[track_caller]
-    pub(super) fn link(&self) -> String {
+    pub(crate) fn link(&self) -> String {
         let line = self.text.lines().find(|line| line.starts_with("http"));
         let url = line.unwrap_or_else(|| panic!("no link: {}", self.text));
         assert!(self.html.contains(&format!("href=\"{url}\"")), "{}", self.html);
@@ -98,7 +98,7 @@ impl Letter {
 
     /// The ticket that it carries.
     #[track_caller]
-    pub(super) fn ticket(&self) -> String {
+    pub(crate) fn ticket(&self) -> String {
         let link = self.link();
         let (_, ticket) = link.split_once("?ticket=").unwrap_or_else(|| panic!("{link}"));
         assert_eq!((ticket.len(), &ticket[..4]), (47, "rft_"), "{link}");

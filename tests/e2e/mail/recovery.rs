@@ -49,8 +49,8 @@ fn a_forgotten_password_is_replaced_by_mail_and_ends_all_sessions() {
     assert!(note.subject.contains("was changed"), "{note:?}");
     assert!(!note.source.contains("rft_"));
     assert_eq!(mailbox.letters().len(), 2);
-    let line = auth.log_lines_with("\"event\":\"password_changed\"", 1).remove(0);
-    assert!(line.contains("by mail"), "{line}");
+    let line = auth.log_lines_with("\"event\":\"password.changed\"", 1).remove(0);
+    assert!(line.contains(ANN) && !line.contains("by_user"), "{line}");
 }
 
 #[test]

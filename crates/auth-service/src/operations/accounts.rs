@@ -73,7 +73,7 @@ pub(crate) async fn create(
         caller.still_may(domain).await?;
     }
     let created = domain.users.insert(prepared).await?;
-    audit::user_created(&created, creator.caller(), client);
+    audit::user_created(domain, &created, creator.caller(), client).await;
     Ok(created)
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn create_service(
 ) -> Result<User, Error> {
     require_admin(&caller.session)?;
     let created = domain.users.create_service(new).await?;
-    audit::user_created(&created, Some(caller), &caller.client);
+    audit::user_created(domain, &created, Some(caller), &caller.client).await;
     Ok(created)
 }
 
@@ -101,7 +101,7 @@ pub(crate) async fn change(
         require_admin(&caller.session)?;
     }
     let updated = domain.users.update(id, changes).await?;
-    audit::user_changed(&updated.user, caller);
+    audit::user_changed(domain, &updated.user, caller).await;
     if updated.ends_sessions {
         let below_generation = Some(updated.user.generation);
         let disabled = updated.user.disabled;
@@ -114,8 +114,8 @@ pub(crate) async fn change(
 
 /// Deletes a user and ends all of their sessions, for a caller to whom it is visible.
 pub(crate) async fn delete(domain: &Domain, caller: &Caller, id: Uuid) -> Result<(), Error> {
-    domain.users.delete(id).await?;
-    audit::user_deleted(id, caller);
+    let deleted = domain.users.delete(id).await?;
+    audit::user_deleted(domain, &deleted, caller).await;
     domain.sessions.end_all(id, Ending::default(), &caller.context(Cause::UserDeleted)).await?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use session::{DurableStore, Sessions};
+use tokio_util::task::TaskTracker;
 use users::Directory;
 
 use super::throttle::Throttle;
@@ -24,4 +25,6 @@ pub(crate) struct Domain {
     pub(crate) open_signup: bool,
     /// How mails are sent; `None` where none are.
     pub(crate) mail: Option<Mail>,
+    /// What is to be done even where the client that caused it has gone away.
+    pub(crate) tasks: TaskTracker,
 }

@@ -4,15 +4,14 @@
 use std::sync::Arc;
 
 use session::{
-    Cause, Condition, Ending, EventContext, ExternalId, Grant, Issued, Kind, Origin, Session,
-    SessionId, Subject, Transport, VALUES_LIMIT, ValueChange,
+    Cause, Condition, Ending, EventContext, ExternalId, Grant, Issued, Kind, Origin, SeenAt,
+    Session, SessionId, Subject, Transport, VALUES_LIMIT, ValueChange,
 };
 use users::UsersError;
 
 use super::tokens::lifetime;
 use super::values::{self, Key};
 use super::{Domain, Error, Fault, Field};
-use crate::audit;
 
 /// The longest user name of an external user, in bytes.
 const USERNAME_BYTES: usize = 254;
@@ -34,6 +33,8 @@ pub(crate) struct Wanted {
     pub(crate) origin: Origin,
     /// What to keep in it: JSON text by key.
     pub(crate) values: Vec<(String, Box<str>)>,
+    /// The id of the backend's request.
+    pub(crate) request_id: Option<Arc<str>>,
 }
 
 /// Opens the session. Each request opens one, also one that is repeated.
@@ -60,12 +61,10 @@ pub(crate) async fn issue(domain: &Domain, wanted: Wanted) -> Result<Issued, Err
             .transpose()?,
         subject: Arc::new(subject(&wanted.id, wanted.username, wanted.name, &wanted.roles)?),
         origin: wanted.origin,
-        request_id: None,
+        request_id: wanted.request_id.clone(),
     };
     let issued = domain.sessions.issue_granted(grant).await?;
-    write_or_undo(domain, &issued, wanted.values).await?;
-    audit::session_granted(&issued.session);
-    audit::sessions_ended_past_limit(&issued);
+    write_or_undo(domain, &issued, wanted.values, wanted.request_id).await?;
     Ok(issued)
 }
 
@@ -82,29 +81,30 @@ pub(crate) async fn end_all(
     domain: &Domain,
     id: &str,
     keep: Option<SessionId>,
+    request_id: Option<Arc<str>>,
 ) -> Result<u64, Error> {
     let id = external_id(id)?;
     let ending = Ending { below_generation: None, keep };
-    let ended = domain.sessions.end_all(id.subject_id(), ending, &by_backend()).await?.len() as u64;
-    audit::sessions_ended_by_backend(&id, ended);
-    Ok(ended)
+    let context = context(Cause::Backend, request_id);
+    Ok(domain.sessions.end_all(id.subject_id(), ending, &context).await?.len() as u64)
 }
 
 /// Ends one session, whoever's it is; how many lived.
-pub(crate) async fn end(domain: &Domain, id: &str) -> Result<u64, Error> {
+pub(crate) async fn end(
+    domain: &Domain,
+    id: &str,
+    request_id: Option<Arc<str>>,
+) -> Result<u64, Error> {
     let Some(id) = SessionId::parse(id) else {
         return Ok(0);
     };
-    let was_live = domain.sessions.end(id, &by_backend()).await?;
-    if was_live {
-        audit::session_ended_by_backend(id);
-    }
+    let was_live = domain.sessions.end(id, &context(Cause::Backend, request_id)).await?;
     Ok(u64::from(was_live))
 }
 
-/// What the events of ends say that a backend demands.
-fn by_backend() -> EventContext {
-    EventContext::without_client(Cause::Backend)
+/// What the events of ends say that a backend causes: of the client it says nothing.
+fn context(cause: Cause, request_id: Option<Arc<str>>) -> EventContext {
+    EventContext::of_client(cause, SeenAt { request_id, ..SeenAt::default() })
 }
 
 fn external_id(id: &str) -> Result<ExternalId, Error> {
@@ -166,6 +166,7 @@ async fn write_or_undo(
     domain: &Domain,
     issued: &Issued,
     values: Vec<(String, Box<str>)>,
+    request_id: Option<Arc<str>>,
 ) -> Result<(), Error> {
     let id = issued.session.id;
     for (key, value) in values {
@@ -173,7 +174,7 @@ async fn write_or_undo(
         let key = Key::parse(&key)?;
         let written = values::write_into(domain, id, &key, put, Condition::None).await;
         if let Err(error) = written {
-            let undone = EventContext::without_client(Cause::Undone);
+            let undone = context(Cause::Undone, request_id);
             domain.sessions.end(id, &undone).await?;
             return Err(error);
         }

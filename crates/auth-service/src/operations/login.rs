@@ -31,8 +31,13 @@ pub(crate) async fn log_in(
     client: &Client,
 ) -> Result<Issued, Error> {
     let user = check_password(domain, &credentials.username, &credentials.password, client).await?;
-    let role = role_of(&user, credentials.role.as_deref())
-        .inspect_err(|_| count_refusal(domain, &user, client, "the user lacks the role"))?;
+    let role = match role_of(&user, credentials.role.as_deref()) {
+        Ok(role) => role,
+        Err(error) => {
+            refused(domain, &user, client).await;
+            return Err(error);
+        }
+    };
     log_out(domain, &credentials.replaces, Cause::Replaced, client).await?;
     let issued = domain
         .sessions
@@ -45,20 +50,16 @@ pub(crate) async fn log_in(
             request_id: client.request_id.clone(),
         })
         .await?;
-    undo_unless_unchanged(domain, &user, &issued, client)
-        .await
-        .inspect_err(|_| count_refusal(domain, &user, client, "the user was changed meanwhile"))?;
+    undo_unless_unchanged(domain, &user, &issued, client).await?;
     domain.figures.login_success.inc();
-    audit::logged_in(&user, &issued.session, client);
-    audit::sessions_ended_past_limit(&issued);
     note_login(domain, &user, client).await;
     Ok(issued)
 }
 
 /// A right password that opened nothing leaves a trace too: it may be somebody trying it out.
-fn count_refusal(domain: &Domain, user: &User, client: &Client, reason: &'static str) {
+async fn refused(domain: &Domain, user: &User, client: &Client) {
     domain.figures.login_failure.inc();
-    audit::login_refused(user, reason, client);
+    audit::login_refused(domain, user, client).await;
 }
 
 /// The user whose name and password these are. The attempt is counted before it is looked at.
@@ -74,7 +75,7 @@ async fn check_password(
             if matches!(error, Error::TooMany { .. }) {
                 note_failure(domain, client);
                 domain.figures.login_throttled.inc();
-                audit::login_throttled(username, client);
+                audit::login_throttled(domain, username, client).await;
             }
             return Err(error);
         }
@@ -87,7 +88,7 @@ async fn check_password(
         Ok(None) => {
             domain.figures.login_failure.inc();
             note_failure(domain, client);
-            audit::login_failed(username, client);
+            audit::login_failed(domain, username, client).await;
             Err(Error::InvalidCredentials)
         }
         Err(error) => {
@@ -113,6 +114,7 @@ async fn undo_unless_unchanged(
     client: &Client,
 ) -> Result<(), Error> {
     if undo_if_changed(domain, user, issued, client).await? {
+        refused(domain, user, client).await;
         return Err(Error::InvalidCredentials);
     }
     Ok(())

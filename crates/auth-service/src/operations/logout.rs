@@ -5,7 +5,6 @@ use session::{Cause, EventContext, Presented};
 
 use super::client::Client;
 use super::{Domain, Error};
-use crate::audit;
 
 /// Ends each session that one of these tokens opens, or opened before its latest rotation.
 ///
@@ -18,14 +17,7 @@ pub(crate) async fn log_out(
     cause: Cause,
     client: &Client,
 ) -> Result<(), Error> {
-    let mut failed = None;
     let context = EventContext::of_client(cause, client.seen_at());
-    for ended in domain.sessions.log_out(presented, &context).await {
-        match ended {
-            Ok(Some(session)) => audit::session_ended_by_token(cause, &session, client),
-            Ok(None) => {}
-            Err(error) => failed = Some(error),
-        }
-    }
-    failed.map_or(Ok(()), |error| Err(error.into()))
+    let ended = domain.sessions.log_out(presented, &context).await;
+    ended.into_iter().filter_map(Result::err).next_back().map_or(Ok(()), |error| Err(error.into()))
 }

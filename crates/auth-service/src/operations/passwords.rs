@@ -52,7 +52,7 @@ pub(crate) async fn change(
     };
     caller.still_may(domain).await?;
     let user = domain.users.set_password(prepared).await?;
-    audit::password_changed(id, caller);
+    audit::password_changed(domain, &user, caller).await;
     let keep = own.then_some(caller.session.id);
     let ending = Ending { below_generation: Some(user.generation), keep };
     domain.sessions.end_all(id, ending, &caller.context(Cause::PasswordChanged)).await?;
@@ -89,7 +89,14 @@ pub(super) async fn check_current(
     current: Password,
 ) -> Result<User, Error> {
     let (session, client) = (&caller.session, &caller.client);
-    let attempt = domain.throttle.admit(&session.subject.username, client).await?;
+    let attempt = match domain.throttle.admit(&session.subject.username, client).await {
+        Err(error @ Error::TooMany { .. }) => {
+            domain.figures.login_throttled.inc();
+            audit::current_password_throttled(domain, caller).await;
+            return Err(error);
+        }
+        admitted => admitted?,
+    };
     let users = domain.users.for_network(client.hashing_share());
     match users.verify(session.subject.id, &current).await {
         Ok(Some(user)) => {
@@ -98,7 +105,7 @@ pub(super) async fn check_current(
         }
         Ok(None) => {
             domain.figures.login_failure.inc();
-            audit::wrong_current_password(caller);
+            audit::wrong_current_password(domain, caller).await;
             Err(Field::new("current_password", Fault::Wrong).into())
         }
         Err(error) => {

@@ -5,7 +5,6 @@ use users::ADMIN;
 
 use super::caller::Caller;
 use super::{Domain, Error};
-use crate::audit;
 
 /// Gives the caller's session another token, and the role that is wanted.
 pub(crate) async fn rotate(
@@ -22,10 +21,7 @@ pub(crate) async fn rotate(
         return Err(Error::Forbidden("only a sliding session rotates"));
     }
     match domain.sessions.rotate(caller.presented, role, &caller.client.seen_at()).await? {
-        Rotation::Rotated(token, session) => {
-            audit::session_rotated(&session, &caller.client);
-            Ok(Issued { token, session, ended: Vec::new() })
-        }
+        Rotation::Rotated(token, session) => Ok(Issued { token, session, ended: Vec::new() }),
         Rotation::Dead(dead) => Err(dead.into()),
     }
 }

@@ -6,7 +6,6 @@ use uuid::Uuid;
 use super::access::require_admin;
 use super::caller::Caller;
 use super::{Domain, Error};
-use crate::audit;
 
 /// The caller's live sessions, newest use first.
 pub(crate) async fn list_own(domain: &Domain, caller: &Caller) -> Result<Vec<Session>, Error> {
@@ -32,7 +31,6 @@ pub(crate) async fn end_own(domain: &Domain, caller: &Caller, id: &str) -> Resul
         return Err(Error::NotFound);
     }
     domain.sessions.end(id, &caller.context(Cause::Revoked)).await?;
-    audit::session_ended_from_list(id, caller);
     Ok(id == caller.session.id)
 }
 
@@ -44,8 +42,7 @@ pub(crate) async fn end_all_own(
 ) -> Result<(), Error> {
     let user = caller.session.subject.id;
     let ending = Ending { below_generation: None, keep };
-    let ended = domain.sessions.end_all(user, ending, &caller.context(Cause::Revoked)).await?;
-    audit::sessions_ended(user, &ended, caller);
+    domain.sessions.end_all(user, ending, &caller.context(Cause::Revoked)).await?;
     Ok(())
 }
 
@@ -55,8 +52,7 @@ pub(crate) async fn end_all_of(domain: &Domain, caller: &Caller, user: Uuid) -> 
     domain.users.get(user).await?.ok_or(Error::NotFound)?;
     let own = user == caller.session.subject.id;
     let cause = if own { Cause::Revoked } else { Cause::RevokedByAdmin };
-    let ended = domain.sessions.end_all(user, Ending::default(), &caller.context(cause)).await?;
-    audit::sessions_ended(user, &ended, caller);
+    domain.sessions.end_all(user, Ending::default(), &caller.context(cause)).await?;
     Ok(())
 }
 
@@ -64,7 +60,6 @@ pub(crate) async fn end_all_of(domain: &Domain, caller: &Caller, user: Uuid) -> 
 pub(crate) async fn end_everybodys(domain: &Domain, caller: &Caller) -> Result<(), Error> {
     require_admin(&caller.session)?;
     let context = caller.context(Cause::RevokedByAdmin);
-    let count = domain.sessions.end_everybody(Some(caller.session.id), &context).await?;
-    audit::all_sessions_ended(count, caller);
+    domain.sessions.end_everybody(Some(caller.session.id), &context).await?;
     Ok(())
 }

@@ -11,7 +11,6 @@ use super::access::require_admin;
 use super::caller::Caller;
 use super::login::{subject, undo_if_changed};
 use super::{Domain, Error, Fault, Field};
-use crate::audit;
 
 /// The longest name of a token, in characters.
 const NAME_CHARS: usize = 100;
@@ -34,10 +33,7 @@ pub(crate) async fn mint(
     wanted: NewToken,
 ) -> Result<Issued, Error> {
     let mint = read(wanted, caller)?;
-    let issued = issue(domain, caller, None, mint).await?;
-    audit::token_minted(&issued.session, caller);
-    audit::sessions_ended_past_limit(&issued);
-    Ok(issued)
+    issue(domain, caller, None, mint).await
 }
 
 /// Mints what is wanted for a service user, for an admin who has logged in recently.
@@ -61,8 +57,6 @@ pub(crate) async fn mint_for_service(
     if undo_if_changed(domain, &user, &issued, &caller.client).await? {
         return Err(Error::Conflict("the service user was changed meanwhile"));
     }
-    audit::token_minted(&issued.session, caller);
-    audit::sessions_ended_past_limit(&issued);
     Ok(issued)
 }
 

@@ -66,6 +66,11 @@ impl Queue {
         true
     }
 
+    /// How many bytes of audit lines wait, where that is more than half of what there is room for.
+    pub(super) fn audit_backlog(&self) -> Option<usize> {
+        Some(self.state.lock().audit.bytes).filter(|bytes| *bytes > LIMIT_BYTES / 2)
+    }
+
     /// The line to be written next, and its queue, once there is one. The one before is written.
     pub(super) fn next(&self) -> (Kind, Box<[u8]>) {
         let mut state = self.state.lock();
@@ -159,6 +164,19 @@ mod tests {
         let queue = Queue::new();
         assert_eq!(fill(&queue, Kind::Audit), LIMIT_BYTES / 1000);
         assert!(queue.put(Kind::Other, b"refused"));
+    }
+
+    #[test]
+    fn audit_lines_are_a_backlog_once_they_take_half_of_their_room() {
+        let queue = Queue::new();
+        fill(&queue, Kind::Other);
+        for _ in 0..=LIMIT_BYTES / 2 / 1000 {
+            assert_eq!(queue.audit_backlog(), None);
+            queue.put(Kind::Audit, &[b'x'; 1000]);
+        }
+        let backlog = queue.audit_backlog().unwrap();
+        queue.next();
+        assert!(queue.audit_backlog().is_none_or(|left| left < backlog));
     }
 
     #[test]

@@ -23,6 +23,10 @@ use super::queue::{Kind, Queue};
 
 /// The target of the lines that are lost last.
 const AUDIT: &str = "audit";
+/// How often who waits for room looks whether there is some.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
+/// After how many looks without one line written the log counts as read by nobody.
+const LOOKS_IN_VAIN: u32 = 50;
 /// How often, at most, the log says how many of its lines are missing.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -69,6 +73,24 @@ impl Lost {
 
     fn totals(&self) -> (u64, u64) {
         (self.audit.get(), self.other.get())
+    }
+}
+
+/// Waits until half of the room for audit lines is free, but not for a log that nobody reads: for who
+/// has many lines at once, which can wait, so that none of them is dropped.
+///
+/// # Cancel safety
+///
+/// It changes nothing.
+pub async fn wait_for_audit_room() {
+    let (mut least, mut in_vain) = (usize::MAX, 0);
+    while let Some(backlog) = QUEUE.audit_backlog() {
+        in_vain = if backlog < least { 0 } else { in_vain + 1 };
+        if in_vain > LOOKS_IN_VAIN {
+            return;
+        }
+        least = backlog.min(least);
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
 }
 

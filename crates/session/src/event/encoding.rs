@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{By, Cause, Event, EventKind, EventSession, EventUser};
-use crate::{Kind, SeenAt, SessionId, Transport};
+use crate::{ExternalId, Kind, SeenAt, SessionId, Transport};
 
 /// The version of the encoding.
 const VERSION: u8 = 1;
@@ -25,14 +25,17 @@ impl Event {
         part(&mut out, self.cause.map(Cause::as_str));
         let session = self.session.as_ref();
         id(&mut out, session.map(|session| session.id.uuid()));
-        part(&mut out, session.map(|session| kind_name(session.kind)));
-        part(&mut out, session.map(|session| transport_name(session.transport)));
+        part(&mut out, session.map(|session| session.kind.as_str()));
+        part(&mut out, session.map(|session| session.transport.as_str()));
         part(&mut out, session.and_then(|session| session.name.as_deref()));
         let user = self.user.as_ref();
         id(&mut out, user.and_then(|user| user.id));
+        external(&mut out, user.and_then(|user| user.external.as_ref()));
         part(&mut out, user.map(|user| &*user.username));
-        id(&mut out, self.by.map(|by| by.user_id));
-        id(&mut out, self.by.map(|by| by.session_id.uuid()));
+        let by = self.by.as_ref();
+        id(&mut out, by.map(|by| by.user_id));
+        external(&mut out, by.and_then(|by| by.external.as_ref()));
+        id(&mut out, by.map(|by| by.session_id.uuid()));
         client(&mut out, &self.client);
         out
     }
@@ -87,17 +90,18 @@ impl Event {
             }),
             None => None,
         };
-        let (user_id, username) = (parts.id()?, parts.text()?);
-        let (by_user, by_session) = (parts.id()?, parts.id()?);
+        let (user_id, external, username) = (parts.id()?, parts.external()?, parts.text()?);
+        let (by_user, by_external, by_session) = (parts.id()?, parts.external()?, parts.id()?);
         let client = parts.client()?;
         parts.0.is_empty().then(|| Self {
             kind,
             at_ms: i64::from_be_bytes(*at_ms),
             cause,
             session,
-            user: username.map(|username| EventUser { id: user_id, username }),
+            user: username.map(|username| EventUser { id: user_id, external, username }),
             by: by_user.zip(by_session).map(|(user_id, session_id)| By {
                 user_id,
+                external: by_external,
                 session_id: SessionId::from(session_id),
             }),
             client,
@@ -118,27 +122,12 @@ fn client(out: &mut Vec<u8>, client: &SeenAt) {
     part(out, client.request_id.as_deref());
 }
 
-const fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Sliding => "sliding",
-        Kind::Fixed => "fixed",
-        Kind::SingleUse => "single_use",
-    }
-}
-
 fn kind_of(name: &str) -> Option<Kind> {
-    [Kind::Sliding, Kind::Fixed, Kind::SingleUse].into_iter().find(|kind| kind_name(*kind) == name)
-}
-
-const fn transport_name(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Bearer => "bearer",
-        Transport::Cookie => "cookie",
-    }
+    [Kind::Sliding, Kind::Fixed, Kind::SingleUse].into_iter().find(|kind| kind.as_str() == name)
 }
 
 fn transport_of(name: &str) -> Option<Transport> {
-    [Transport::Bearer, Transport::Cookie].into_iter().find(|one| transport_name(*one) == name)
+    [Transport::Bearer, Transport::Cookie].into_iter().find(|one| one.as_str() == name)
 }
 
 /// Writes a text. One that is longer than can be counted is cut at a character.
@@ -156,6 +145,10 @@ fn bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     let length = bytes.map_or(ABSENT, |bytes| u16::try_from(bytes.len()).unwrap_or(ABSENT));
     out.extend(length.to_be_bytes());
     out.extend(bytes.unwrap_or_default());
+}
+
+fn external(out: &mut Vec<u8>, id: Option<&ExternalId>) {
+    part(out, id.map(ExternalId::as_str));
 }
 
 /// The parts that were not read yet.
@@ -200,6 +193,13 @@ impl<'a> Parts<'a> {
             None => Some(None),
         }
     }
+
+    fn external(&mut self) -> Option<Option<ExternalId>> {
+        match self.next()? {
+            Some(text) => ExternalId::parse(text).map(Some),
+            None => Some(None),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -220,9 +220,14 @@ mod tests {
             }),
             user: Some(EventUser {
                 id: Some(Uuid::from_u128(8)),
+                external: ExternalId::parse("crm/8"),
                 username: "ann@example.com".into(),
             }),
-            by: Some(By { user_id: Uuid::from_u128(9), session_id }),
+            by: Some(By {
+                user_id: Uuid::from_u128(9),
+                external: ExternalId::parse("crm/9"),
+                session_id,
+            }),
             client: SeenAt {
                 ip: Some("2001:db8::1".parse().unwrap()),
                 user_agent: Some("curl/8.5".into()),

@@ -232,11 +232,11 @@ impl Directory {
         Ok(PreparedPassword { id: user.id, change })
     }
 
-    /// Deletes a user. Every session of theirs is below the generation that comes back.
+    /// Deletes a user; who that was. Every session of theirs is below the generation that comes back.
     ///
     /// # Errors
     /// `NotFound`, `LastAdmin`, `Unavailable`.
-    pub async fn delete(&self, id: Uuid) -> Result<Generation, UsersError> {
+    pub async fn delete(&self, id: Uuid) -> Result<User, UsersError> {
         self.inner.store.delete(id, self.occasion()).await
     }
 

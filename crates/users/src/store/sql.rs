@@ -272,7 +272,7 @@ impl UserStore for SqlStore {
         self.rewrite(rewrite, decide).await.map(|_| ())
     }
 
-    async fn delete(&self, id: Uuid, occasion: Occasion) -> Result<Generation, UsersError> {
+    async fn delete(&self, id: Uuid, occasion: Occasion) -> Result<User, UsersError> {
         limited(WRITE_TIMEOUT, async {
             let mut transaction = self.begin().await?;
             let Some(record) = by_id(&mut transaction, id).await? else {
@@ -288,7 +288,7 @@ impl UserStore for SqlStore {
             append_ending(&mut transaction, id, generation, None, EndingCause::UserDeleted).await?;
             mail::forget_user(&mut transaction, id, occasion.now_ms).await?;
             transaction.commit().await?;
-            Ok(Ok(generation))
+            Ok(Ok(User { generation, ..record.user }))
         })
         .await?
     }

@@ -50,10 +50,10 @@ pub(crate) struct EndQuery {
 )]
 pub(crate) async fn issue_session(
     State(app): State<Arc<App>>,
-    _backend: KeyedBackend,
+    backend: KeyedBackend,
     Json(request): Json<IssueSessionRequest<Box<RawValue>>>,
 ) -> Result<Response, ApiError> {
-    let issued = grants::issue(&app.domain, wanted(request)?).await?;
+    let issued = grants::issue(&app.domain, wanted(request, backend.request_id)?).await?;
     reply::json(StatusCode::CREATED, &answer(&app, &issued)?)
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn list_subject_sessions(
 )]
 pub(crate) async fn end_subject_sessions(
     State(app): State<Arc<App>>,
-    _backend: KeyedBackend,
+    backend: KeyedBackend,
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
@@ -93,7 +93,8 @@ pub(crate) async fn end_subject_sessions(
         let unreadable = Field::new("keep", Fault::Unreadable("is no id of a session"));
         SessionId::parse(&keep).ok_or(ApiError::Parameter(unreadable))
     });
-    let ended = grants::end_all(&app.domain, &id, keep.transpose()?).await?;
+    let (keep, request_id) = (keep.transpose()?, backend.request_id);
+    let ended = grants::end_all(&app.domain, &id, keep, request_id).await?;
     reply::json(StatusCode::OK, &Ended { ended })
 }
 
@@ -106,14 +107,17 @@ pub(crate) async fn end_subject_sessions(
 )]
 pub(crate) async fn end_session(
     State(app): State<Arc<App>>,
-    _backend: KeyedBackend,
+    backend: KeyedBackend,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let ended = grants::end(&app.domain, &id).await?;
+    let ended = grants::end(&app.domain, &id, backend.request_id).await?;
     reply::json(StatusCode::OK, &Ended { ended })
 }
 
-fn wanted(request: IssueSessionRequest<Box<RawValue>>) -> Result<Wanted, ApiError> {
+fn wanted(
+    request: IssueSessionRequest<Box<RawValue>>,
+    request_id: Option<Arc<str>>,
+) -> Result<Wanted, ApiError> {
     let IssueSessionRequest { user, role, transport, kind, ttl, max_lifetime, client, values } =
         request;
     Ok(Wanted {
@@ -130,6 +134,7 @@ fn wanted(request: IssueSessionRequest<Box<RawValue>>) -> Result<Wanted, ApiErro
         values: (values.unwrap_or_default().into_iter())
             .map(|(key, value)| Ok((key, raw_json(&value)?)))
             .collect::<Result<_, ApiError>>()?,
+        request_id,
     })
 }
 

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
+use server_runtime::RequestId;
 
 use crate::http::app::App;
 use crate::http::error::ApiError;
 
 /// A backend that has shown the internal key. The layer before every internal route has compared it;
 /// where none is set, nobody has shown one, and what opens and ends sessions is closed.
-pub(crate) struct KeyedBackend;
+pub(crate) struct KeyedBackend {
+    /// The id of its request.
+    pub(crate) request_id: Option<Arc<str>>,
+}
 
 impl<S> FromRequestParts<S> for KeyedBackend
 where
@@ -19,9 +23,10 @@ where
 {
     type Rejection = ApiError;
 
-    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.as_str().into());
         match Arc::<App>::from_ref(state).internal_keys {
-            Some(_) => Ok(Self),
+            Some(_) => Ok(Self { request_id }),
             None => Err(ApiError::Forbidden(
                 "AUTH_INTERNAL_KEY is not set: nobody may open or end sessions here",
             )),

@@ -87,7 +87,7 @@ async fn give_address(
         return Err(Error::Rule("a service user has no address".to_owned()));
     }
     let updated = domain.users.rename(id, address).await?;
-    audit::user_changed(&updated.user, caller);
+    audit::email_changed(domain, &updated.user, caller).await;
     if updated.ends_sessions {
         let below_generation = Some(updated.user.generation);
         let ending = Ending { below_generation, keep: None };

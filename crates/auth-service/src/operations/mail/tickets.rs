@@ -28,7 +28,7 @@ pub(crate) async fn reset(
     let users = domain.users.for_network(client.hashing_share());
     let prepared = users.prepare_reset(&ticket, &new).await?;
     let user = users.reset_password(prepared).await?;
-    audit::password_reset(user.id, client);
+    audit::password_reset(domain, &user, client).await;
     let ending = Ending { below_generation: Some(user.generation), keep: None };
     let context = EventContext::of_client(Cause::PasswordChanged, client.seen_at());
     domain.sessions.end_all(user.id, ending, &context).await?;
@@ -61,7 +61,7 @@ async fn verify_sign_up(
     let users = domain.users.for_network(client.hashing_share());
     match users.verify_sign_up(ticket, &password).await? {
         Some(user) => {
-            audit::user_created(&user, None, client);
+            audit::user_created(domain, &user, None, client).await;
             Ok(())
         }
         None => Err(Field::new("password", Fault::Wrong).into()),
@@ -76,7 +76,7 @@ async fn verify_address(domain: &Domain, ticket: &Ticket, client: &Client) -> Re
         verified => verified?,
     };
     let user = updated.user;
-    audit::address_changed(&user, client);
+    audit::email_verified(domain, &user, client).await;
     let keep = spared.map(Into::into);
     let ending = Ending { below_generation: Some(user.generation), keep };
     let context = EventContext::of_client(Cause::EmailChanged, client.seen_at());

@@ -144,15 +144,15 @@ pub(crate) async fn what_ends_past_the_cap_says_so_and_not_who_opened_the_new_on
         |units| NewSession { subject: Arc::clone(&subject), ..fixture.ending(Kind::Fixed, units) };
     let first = open(fixture, of(40)).await;
     let second = of(50);
-    let by = Some(By { user_id: Uuid::from_u128(1), session_id: first.id });
+    let by = Some(By { user_id: Uuid::from_u128(1), external: None, session_id: first.id });
     let mint = EventContext { by, ..context(Cause::Mint) };
     fixture.store.insert(&second, 1, &mint).await.unwrap();
     assert_eq!(events_of(fixture, first.id).await, [ISSUED, ended(Cause::Limit)]);
     let minted = [(EventKind::SessionIssued, Some(Cause::Mint))];
     assert_eq!(events_of(fixture, second.id).await, minted);
-    for (id, expected) in [(first.id, vec![None, None]), (second.id, vec![mint.by])] {
+    for (id, expected) in [(first.id, vec![None, None]), (second.id, vec![mint.by.clone()])] {
         let events = whole_events_of(fixture, id).await;
-        assert_eq!(events.iter().map(|event| event.by).collect::<Vec<_>>(), expected);
+        assert_eq!(events.iter().map(|event| event.by.clone()).collect::<Vec<_>>(), expected);
     }
 }
 
@@ -233,7 +233,7 @@ pub(crate) async fn an_event_says_what_its_session_is_and_who_did_it(fixture: &F
         user_agent: Some("Lynx/2.9 \u{fc}\"".into()),
         request_id: Some("r-7".into()),
     };
-    let by = Some(By { user_id: Uuid::from_u128(7), session_id: held.id });
+    let by = Some(By { user_id: Uuid::from_u128(7), external: None, session_id: held.id });
     let context = EventContext { cause: Cause::RevokedByAdmin, by, client };
     fixture.store.remove(held.id, &context).await.unwrap();
     let [issued, ended] = &events(fixture).await[..] else { panic!("two events") };
@@ -250,7 +250,7 @@ pub(crate) async fn an_event_says_what_its_session_is_and_who_did_it(fixture: &F
         issued.at_ms > 1_700_000_000_000 && ended.at_ms >= issued.at_ms,
         "{issued:?} {ended:?}"
     );
-    assert_eq!((issued.by, ended.by), (None, by));
+    assert_eq!((&issued.by, &ended.by), (&None, &context.by));
     assert_eq!(ended.client.ip, context.client.ip);
     assert_eq!(ended.client.user_agent, context.client.user_agent);
     assert_eq!(ended.client.request_id, context.client.request_id);
@@ -289,7 +289,7 @@ pub(crate) async fn the_events_of_a_session_come_in_its_order_in_any_race(fixtur
 
 pub(crate) async fn an_event_of_no_session_is_stored_among_the_others(fixture: &Fixture) {
     let held = open_plain(fixture).await;
-    let user = Some(EventUser { id: None, username: "ann@example.com".into() });
+    let user = Some(EventUser::named("ann@example.com"));
     let client = SeenAt::default();
     let failed =
         Event::of_user(EventKind::LoginFailed, user.clone(), Some(Cause::Login), None, client);
