@@ -1,8 +1,10 @@
 //! The recipes of `docs/protect-your-service.md` and `docs/your-own-users.md`, taken from there and run as written, with real
 //! Flask, real Express and real Go.
 
+mod connections;
 mod own_users;
 mod recipe;
+mod siem;
 
 use serde_json::json;
 

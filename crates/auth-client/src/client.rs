@@ -135,6 +135,32 @@ impl AuthClient {
         self.inner.within_budget(exchange).await
     }
 
+    /// The same, within this time, for what waits at the auth service. It takes no room from
+    /// questions, counts nowhere as load, and says nothing to a breaker: a service that has no answer
+    /// to this may well have one to them.
+    pub(crate) async fn exchange_patiently<T>(
+        &self,
+        timeout: Duration,
+        request: impl Fn(&Transport, &Upstream) -> RequestBuilder + Sync,
+        judge: fn(&Reply) -> Option<T>,
+    ) -> Result<T, AuthUnavailable> {
+        let (deadline, placement) = (Instant::now() + timeout, KeyPlacement::Authorization);
+        let (mut tried, mut why) = (Vec::new(), AuthUnavailable::BreakerOpen);
+        loop {
+            let lease = self.inner.balancer.pick(&tried).ok_or(why)?;
+            let upstream = Arc::clone(&lease.upstream);
+            drop(lease);
+            let transport = self.inner.dispatch.transport();
+            let exchange = transport.exchange_keyed(&upstream, placement, &request, judge);
+            match timeout_at(deadline, exchange).await {
+                Err(_) => return Err(AuthUnavailable::TimedOut),
+                Ok(Err(AuthUnavailable::Unreachable)) => why = AuthUnavailable::Unreachable,
+                Ok(done) => return done,
+            }
+            tried.push(upstream);
+        }
+    }
+
     pub(crate) fn session_locks(&self) -> &SessionLocks {
         &self.inner.session_locks
     }

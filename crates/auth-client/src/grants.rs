@@ -2,7 +2,6 @@
 //! a session, and ends sessions again. Needs the key of the internal listener.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use auth_api_types::{
     Ended, ErrorCode, ExternalUser, IssueSessionRequest, SessionList, SessionView, TokenResponse,
@@ -14,7 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::transport::{KeyPlacement, Reply};
-use crate::{AuthClient, AuthUnavailable};
+use crate::{AuthClient, AuthUnavailable, url_part};
 
 /// A session to be issued. [`SessionRequest::new`] leaves everything but the user to the auth service.
 pub type SessionRequest = IssueSessionRequest<Value>;
@@ -219,17 +218,7 @@ fn subject_path(user: &str) -> Result<String, GrantError> {
         let detail = "this can be no external user's id".to_owned();
         return Err(GrantError::Refused { code: ErrorCode::Unprocessable, detail });
     }
-    let mut path = String::from("/subjects/");
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() || byte == b'-' {
-            path.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path.push_str("/sessions");
-    Ok(path)
+    Ok(format!("/subjects/{}/sessions", url_part::encoded(user)))
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@
 //! A service with users of its own asks for their sessions by [`AuthClient::issue`] and ends them by
 //! [`AuthClient::end_all`].
 //!
+//! [`AuthClient::events`] tells what happened: which sessions ended, and why.
+//!
 //! [`AuthClient::values`] reads and writes the values that a service stores in a session.
 //!
 //! ```no_run
@@ -38,6 +40,7 @@ mod client;
 mod connections;
 mod dispatch;
 mod error;
+mod events;
 #[cfg(feature = "axum")]
 mod extract;
 mod grants;
@@ -53,15 +56,18 @@ mod shard;
 mod stats;
 mod transport;
 mod upstream;
+mod url_part;
 mod values;
 
 pub use auth_api_types::{
-    Client, ErrorCode, ExternalUser, Kind, Reason, SessionUser, SessionView, Transport, UserId,
+    Client, ErrorCode, EventBy, EventClient, EventSession, EventUser, EventView, ExternalUser,
+    Kind, Reason, SessionUser, SessionView, Transport, UserId,
 };
 pub use auth_http::{Problem, client_address, credential};
 pub use client::AuthClient;
 pub use clock::SystemClock;
 pub use error::{AuthUnavailable, SetupError};
+pub use events::{EventItem, EventStream, EventsFrom, EventsRefused};
 #[cfg(feature = "axum")]
 pub use extract::Authenticated;
 pub use grants::{Credential, GrantError, IssuedSession, SessionRequest};

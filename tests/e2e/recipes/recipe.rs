@@ -120,7 +120,8 @@ fn command(program: &str) -> Command {
     command
 }
 
-const DOCUMENTS: [&str; 2] = [
+const DOCUMENTS: [&str; 3] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/docs/events.md"),
     concat!(env!("CARGO_MANIFEST_DIR"), "/docs/protect-your-service.md"),
     concat!(env!("CARGO_MANIFEST_DIR"), "/docs/your-own-users.md"),
 ];

@@ -8,6 +8,7 @@ mod batch_requests;
 mod batches;
 mod concurrency;
 mod draining;
+mod events;
 mod keys;
 #[cfg(feature = "axum")]
 mod layer_and_extractor;
