@@ -27,6 +27,7 @@ mod environment_proxy;
 mod event_matrix;
 mod events;
 mod every_endpoint;
+mod expiring_tokens;
 mod expiry;
 mod external_users;
 mod freed_memory;

@@ -15,6 +15,7 @@ mod domain;
 pub(crate) mod endings;
 pub(crate) mod error;
 pub(crate) mod events;
+pub(crate) mod expiring_tokens;
 pub(crate) mod grants;
 pub(crate) mod login;
 pub(crate) mod logout;

@@ -20,6 +20,7 @@ use crate::open_failure::OpenFailure;
 use crate::operations::Domain;
 use crate::operations::endings::Endings;
 use crate::operations::events;
+use crate::operations::expiring_tokens::ExpiringTokens;
 use crate::operations::mail::sender::Sender;
 use crate::secrets::ReplaceableSecrets;
 use crate::{start, warnings};
@@ -37,6 +38,8 @@ pub struct Service {
     secrets: ReplaceableSecrets,
     /// Until it is started.
     endings: Arc<Mutex<Option<Endings>>>,
+    /// The same.
+    expiring_tokens: Arc<Mutex<Option<ExpiringTokens>>>,
     /// The same.
     audit_log: Arc<Mutex<Option<AuditLog>>>,
     /// The same; `None` also where no mail is sent.
@@ -68,6 +71,7 @@ impl Service {
             sweep_interval: config.sweep_interval,
             warnings: warnings.into(),
             endings: Arc::new(Mutex::new(Some(opened.endings))),
+            expiring_tokens: Arc::new(Mutex::new(Some(opened.expiring_tokens))),
             audit_log: Arc::new(Mutex::new(Some(opened.audit_log))),
             sender: Arc::new(Mutex::new(opened.sender)),
             app: Arc::new(App::new(
@@ -125,6 +129,9 @@ impl Service {
         if let Some(endings) = self.endings.lock().take() {
             let follow = endings.follow(ENDINGS_INTERVAL, lifecycle.token());
             lifecycle.spawn_critical("session endings", follow);
+        }
+        if let Some(tokens) = self.expiring_tokens.lock().take() {
+            lifecycle.spawn_critical("tokens that end soon", tokens.run(lifecycle.token()));
         }
         if let Some(sender) = self.sender.lock().take() {
             lifecycle.spawn_critical("mail sender", sender.run(lifecycle.token()));

@@ -18,6 +18,7 @@ use crate::metrics::AuthMetrics;
 use crate::open_failure::OpenFailure;
 use crate::operations::Domain;
 use crate::operations::endings::{Endings, ForeignSessions, Lagging};
+use crate::operations::expiring_tokens::ExpiringTokens;
 use crate::operations::mail::sender::Sender;
 use crate::operations::throttle::Throttle;
 
@@ -34,6 +35,8 @@ pub(crate) struct Opened {
     pub(crate) endings: Endings,
     /// Who sends mails, where any are.
     pub(crate) sender: Option<Sender>,
+    /// Who tells that tokens end soon.
+    pub(crate) expiring_tokens: ExpiringTokens,
     /// Who writes what happens to the log.
     pub(crate) audit_log: AuditLog,
     /// What may cost sessions, in words for the operator.
@@ -84,6 +87,8 @@ pub(crate) async fn open(
         )),
         None => None,
     };
+    let expiring_tokens =
+        ExpiringTokens::new(users.clone(), sessions.clone(), mail.is_some(), Arc::clone(clock));
     let domain = Domain {
         sessions,
         session_file,
@@ -95,7 +100,7 @@ pub(crate) async fn open(
         mail,
         tasks: lifecycle.tracker().clone(),
     };
-    Ok(Opened { domain, endings, sender, audit_log, warnings: backend.warnings })
+    Ok(Opened { domain, endings, sender, expiring_tokens, audit_log, warnings: backend.warnings })
 }
 
 /// What sends mails, where the settings say where to.

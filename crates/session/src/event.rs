@@ -275,6 +275,12 @@ impl Event {
         }
     }
 
+    /// That a session's token ends soon, as no change of it makes known; the store dates it.
+    pub fn of_ending_token(session: &Session, mark: Cause) -> Self {
+        let context = EventContext::without_client(mark);
+        Self::of(EventKind::TokenExpiring, session, &context, 0)
+    }
+
     /// An event that is about no session; the store dates it.
     pub fn of_user(
         kind: EventKind,

@@ -4,6 +4,7 @@ mod accounts;
 mod demo;
 mod import;
 mod mail;
+mod notices;
 mod outbox;
 
 pub use accounts::{PreparedPassword, PreparedUser};

@@ -35,7 +35,9 @@ pub use directory::{Directory, PreparedPassword, PreparedReset, PreparedUser};
 pub use email::fold_name;
 pub use error::{OpenError, UsersError};
 pub use import::{Format, Imported, ImportedUser, Row, Rows};
-pub use mail::{Backlog, Decision, Device, MailKind, QueuedMail};
+pub use mail::{
+    Backlog, Decision, Device, EndingToken, MailKind, QueuedMail, TakenNotice, TokenNotice,
+};
 pub use options::{DirectoryOptions, HashObserver, HashingOptions};
 pub use password::Password;
 pub use postgres_url::{BadSslMode, SslMode};

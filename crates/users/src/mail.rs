@@ -34,11 +34,13 @@ pub enum MailKind {
     AddressChanging,
     /// That there was a login from elsewhere.
     NewDevice,
+    /// That a token ends soon.
+    TokenExpiring,
 }
 
 impl MailKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ForgotRequest,
         Self::SignUpRequest,
         Self::ChangeRequest,
@@ -51,6 +53,7 @@ impl MailKind {
         Self::PasswordReset,
         Self::AddressChanging,
         Self::NewDevice,
+        Self::TokenExpiring,
     ];
 
     /// Whether it is not decided yet who gets what.
@@ -83,6 +86,7 @@ impl MailKind {
             Self::PasswordReset => "password_reset",
             Self::AddressChanging => "address_changing",
             Self::NewDevice => "new_device",
+            Self::TokenExpiring => "token_expiring",
         }
     }
 
@@ -108,12 +112,51 @@ pub struct QueuedMail {
     pub device: Option<String>,
     /// From where.
     pub ip: Option<IpAddr>,
+    /// Which token ends.
+    pub token: Option<EndingToken>,
     /// When it was put there: milliseconds since 1970.
     pub created_at_ms: i64,
     /// How often it was tried.
     pub attempts: u32,
     /// Of a change of address: the user's generation when it was asked for.
     pub(crate) generation: Generation,
+}
+
+/// A token that ends soon, as its owner's mail tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndingToken {
+    /// The name that it was given.
+    pub name: Option<String>,
+    /// When it ends: milliseconds since 1970.
+    pub ends_at_ms: i64,
+}
+
+/// A notice that a token ends soon.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenNotice<'a> {
+    /// The token's session.
+    pub session_id: Uuid,
+    /// How long before its end: each mark has a notice of its own.
+    pub mark: &'static str,
+    /// The name that the token was given.
+    pub name: Option<&'a str>,
+    /// When it ends: milliseconds since 1970.
+    pub ends_at_ms: i64,
+    /// The user whose token it is, where they are to get a mail.
+    pub mail_to: Option<Uuid>,
+}
+
+/// Whether a notice is one's own to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenNotice {
+    /// It is: nobody had taken it.
+    First,
+    /// It is. Somebody had taken it and did not say that it was given; it may have been.
+    Again,
+    /// Somebody else is giving it.
+    Taken,
+    /// It was given.
+    Given,
 }
 
 /// Who gets what for a request.
@@ -162,6 +205,7 @@ impl QueuedMail {
             ticket: Ticket::read(ticket).filter(|_| kind.purpose().is_some()),
             device: Some("Firefox on Linux".to_owned()),
             ip: "192.0.2.1".parse().ok(),
+            token: Some(EndingToken { name: Some("ci".to_owned()), ends_at_ms: 0 }),
             created_at_ms: 0,
             attempts: 0,
             generation: 0,

@@ -8,6 +8,7 @@ mod conformance;
 mod fault;
 mod followed;
 pub(crate) mod mail;
+pub(crate) mod notices;
 mod open;
 mod rekey;
 mod row;
@@ -60,7 +61,9 @@ pub(crate) struct Occasion {
 
 /// Where users are stored.
 #[async_trait]
-pub(crate) trait UserStore: mail::MailStore + Send + Sync + 'static {
+pub(crate) trait UserStore:
+    mail::MailStore + notices::NoticeStore + Send + Sync + 'static
+{
     /// Adds one, or returns `NameTaken`. Of any number at once with one name, one succeeds.
     async fn insert(&self, record: &Record) -> Result<(), UsersError>;
 

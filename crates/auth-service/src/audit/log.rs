@@ -7,7 +7,6 @@ use server_runtime::telemetry;
 use session::{Cause, Event, EventRead, EventUser, ReadFrom, SessionStore};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::field::display;
 
 /// How many events are read at a time.
 const READ_AT_ONCE: usize = 256;

@@ -1,7 +1,8 @@
 //! What each mail says: a few sentences, and a button where there is something to do. No name that
 //! somebody typed stands in one, since whoever signs up can type anything.
 
-use users::{MailKind, QueuedMail, Ticket};
+use auth_api_types::Timestamp;
+use users::{EndingToken, MailKind, QueuedMail, Ticket};
 
 /// What the service is called and where its pages are.
 #[derive(Clone, Debug)]
@@ -188,6 +189,7 @@ fn note(mail: &QueuedMail, site: &Site) -> Option<Letter> {
             ],
         },
         MailKind::NewDevice => device_note(mail, name, account(site)),
+        MailKind::TokenExpiring => token_note(mail.token.as_ref()?, name, account(site)),
         _ => return None,
     })
 }
@@ -206,11 +208,39 @@ fn device_note(mail: &QueuedMail, name: &str, account: Action) -> Letter {
     }
 }
 
+fn token_note(token: &EndingToken, name: &str, account: Action) -> Letter {
+    let date = shown_date(token.ends_at_ms);
+    let which = token.name.as_deref().and_then(plain_words);
+    let which = which.map_or_else(String::new, |which| format!(", “{which}”,"));
+    Letter {
+        subject: format!("A token of your account at {name} ends soon"),
+        opening: vec![
+            format!("A token of your account at {name}{which} ends on {date}."),
+            "What uses it is refused from then on. Mint another one and put it there before that."
+                .to_owned(),
+        ],
+        action: Some(account),
+        closing: vec!["If nothing uses it any more, you need not do anything.".to_owned()],
+    }
+}
+
+/// A date as people read it, in the time that is the same everywhere.
+fn shown_date(unix_ms: i64) -> String {
+    let text = Timestamp::from_unix_ms(unix_ms).to_string();
+    let minutes = text.split(':').take(2).collect::<Vec<_>>().join(":");
+    format!("{} UTC", minutes.replace('T', " at "))
+}
+
 /// What a client calls itself, without anything that a mail program makes a link of.
 fn shown_device(device: &str) -> String {
+    plain_words(device).unwrap_or_else(|| "an unknown device".to_owned())
+}
+
+/// The part of a name of which no mail program makes a link.
+fn plain_words(name: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '(' | ')' | '-' | '_');
-    let name: String = device.chars().filter(|c| plain(*c)).take(40).collect();
-    if name.trim().is_empty() { "an unknown device".to_owned() } else { name }
+    let name: String = name.chars().filter(|c| plain(*c)).take(40).collect();
+    (!name.trim().is_empty()).then_some(name)
 }
 
 #[cfg(test)]
@@ -222,6 +252,20 @@ mod tests {
         assert_eq!(shown_device("Firefox on Linux"), "Firefox on Linux");
         assert_eq!(shown_device("http://evil.example"), "httpevilexample");
         assert_eq!(shown_device("\r\n"), "an unknown device");
+    }
+
+    #[test]
+    fn a_token_is_told_by_its_name_and_its_end() {
+        let account = || Action { label: "x", url: String::new() };
+        let token =
+            |name: &str| EndingToken { name: Some(name.to_owned()), ends_at_ms: 1_795_176_000_000 };
+        let letter = token_note(&token("ci http://evil.example"), "X", account());
+        assert_eq!(
+            letter.opening[0],
+            "A token of your account at X, “ci httpevilexample”, ends on 2026-11-20 at 12:00 UTC."
+        );
+        let letter = token_note(&token("…"), "X", account());
+        assert!(letter.opening[0].contains("at X ends on"), "{:?}", letter.opening);
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl Directory {
         Ok(NewMail::new(new_id(now_ms)?, kind, address, now_ms))
     }
 
-    fn mail_to(&self, user: &User, kind: MailKind) -> Result<NewMail, UsersError> {
+    pub(super) fn mail_to(&self, user: &User, kind: MailKind) -> Result<NewMail, UsersError> {
         let now_ms = self.inner.clock.unix_ms();
         Ok(NewMail::to(user, new_id(now_ms)?, kind, now_ms))
     }

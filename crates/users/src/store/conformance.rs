@@ -6,6 +6,7 @@ mod endings;
 mod imports;
 mod logins;
 mod names;
+mod notices;
 mod openings;
 mod outages;
 mod outbox;
@@ -183,4 +184,7 @@ suite![
     outbox::a_mail_waits_until_it_is_due_and_its_ticket_lasts_from_then,
     outbox::of_several_senders_one_sends_until_its_lease_is_over,
     outbox::a_login_from_elsewhere_is_recorded_once,
+    notices::a_notice_is_taken_once_and_its_mail_is_queued_with_it,
+    notices::a_notice_that_was_not_given_is_finished_by_one_other,
+    notices::of_all_who_would_look_for_tokens_one_does_in_each_interval,
 ];

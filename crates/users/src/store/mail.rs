@@ -14,6 +14,7 @@ use super::{NewPassword, Occasion};
 use crate::mail::{Backlog, Decision, MailKind, QueuedMail};
 use crate::{Generation, TicketPurpose, Updated, User, UsersError};
 
+pub(super) use outbox::insert as queue_mail;
 pub(super) use tickets::{end_all as end_tickets, forget_user};
 
 /// A mail or a request to be put into the outbox.
@@ -26,6 +27,8 @@ pub(crate) struct NewMail {
     pub(crate) spared_session: Option<Uuid>,
     pub(crate) sign_up: Option<SignUp>,
     pub(crate) device: Option<(String, String)>,
+    /// The name of a token, and when it ends.
+    pub(crate) token: Option<(Option<String>, i64)>,
     pub(crate) now_ms: i64,
 }
 
@@ -41,8 +44,8 @@ impl NewMail {
     /// One about no account, or about one that is not looked for yet.
     pub(crate) fn new(id: Uuid, kind: MailKind, address: &str, now_ms: i64) -> Self {
         let address = address.to_owned();
-        let (user, spared_session, sign_up, device) = (None, None, None, None);
-        Self { id, kind, user, address, spared_session, sign_up, device, now_ms }
+        let (user, spared_session, sign_up, device, token) = (None, None, None, None, None);
+        Self { id, kind, user, address, spared_session, sign_up, device, token, now_ms }
     }
 
     /// One about a user, to the user's address.

@@ -29,7 +29,7 @@ pub(super) async fn what_ends_sessions_raises_the_generation_and_says_so(fixture
     assert_eq!(user.generation, 5);
     let both = UserChanges { disabled: Some(true), ..roles(&["b"]) };
     assert_eq!(directory.update(ann.id, both).await.unwrap().user.generation, 6);
-    assert_eq!(directory.delete(ann.id).await.unwrap(), 7);
+    assert_eq!(directory.delete(ann.id).await.unwrap().generation, 7);
 
     assert_order_of_endings(&directory, start, ann.id, spared).await;
 }

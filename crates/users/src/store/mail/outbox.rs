@@ -5,15 +5,16 @@ use sqlx::{Any, AnyConnection, Row as _, Transaction};
 use uuid::Uuid;
 
 use super::{NewMail, NewTicket, tickets};
-use crate::mail::{Backlog, Decision, MailKind, QueuedMail};
+use crate::mail::{Backlog, Decision, EndingToken, MailKind, QueuedMail};
 use crate::store::row::{by_id, id, parse_id};
 use crate::{Generation, Ticket};
 
 const INSERT: &str = "INSERT INTO mail_outbox (id, kind, user_id, address, generation, \
      spared_session, password_hash, first_name, last_name, device, ip, created_at_ms, due_at_ms, \
-     attempts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, 0)";
+     attempts, token_name, token_ends_ms) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, 0, $13, $14)";
 const NEXT: &str = "SELECT id, kind, user_id, address, generation, ticket, device, ip, \
-     created_at_ms, attempts FROM mail_outbox WHERE due_at_ms <= $1 ORDER BY due_at_ms, id LIMIT 1";
+     created_at_ms, attempts, token_name, token_ends_ms FROM mail_outbox WHERE due_at_ms <= $1 ORDER BY due_at_ms, id LIMIT 1";
 const BACKLOG: &str = "SELECT COUNT(*) AS waiting, MIN(created_at_ms) AS oldest FROM mail_outbox";
 const REQUEST: &str = "SELECT spared_session, password_hash, first_name, last_name FROM mail_outbox \
      WHERE id = $1 AND kind = $2";
@@ -28,7 +29,10 @@ const LEASE: &str = "UPDATE mail_sender SET holder = $1, lease_until = $3 \
      WHERE holder = $1 OR lease_until <= $2";
 const RELEASE: &str = "UPDATE mail_sender SET lease_until = 0 WHERE holder = $1";
 
-pub(super) async fn insert(connection: &mut AnyConnection, mail: &NewMail) -> sqlx::Result<()> {
+pub(in crate::store) async fn insert(
+    connection: &mut AnyConnection,
+    mail: &NewMail,
+) -> sqlx::Result<()> {
     let sign_up = mail.sign_up.clone();
     let (hash, first, last) = match sign_up {
         Some(chosen) => (Some(chosen.password_hash), chosen.first_name, chosen.last_name),
@@ -47,7 +51,9 @@ pub(super) async fn insert(connection: &mut AnyConnection, mail: &NewMail) -> sq
         .bind(last)
         .bind(device)
         .bind(ip)
-        .bind(mail.now_ms);
+        .bind(mail.now_ms)
+        .bind(mail.token.as_ref().and_then(|(name, _)| name.clone()))
+        .bind(mail.token.as_ref().map(|(_, ends_at_ms)| *ends_at_ms));
     query.execute(connection).await.map(|_| ())
 }
 
@@ -65,6 +71,8 @@ fn mail(row: &AnyRow) -> sqlx::Result<QueuedMail> {
     let user_id: Option<String> = row.try_get("user_id")?;
     let ticket: Option<String> = row.try_get("ticket")?;
     let ip: Option<String> = row.try_get("ip")?;
+    let (name, ends): (_, Option<i64>) =
+        (row.try_get("token_name")?, row.try_get("token_ends_ms")?);
     Ok(QueuedMail {
         id: id(row, "id")?,
         kind: kind.ok_or_else(unknown)?,
@@ -73,6 +81,7 @@ fn mail(row: &AnyRow) -> sqlx::Result<QueuedMail> {
         ticket: ticket.as_deref().and_then(Ticket::read),
         device: row.try_get("device")?,
         ip: ip.and_then(|ip| ip.parse().ok()),
+        token: ends.map(|ends_at_ms| EndingToken { name, ends_at_ms }),
         created_at_ms: row.try_get("created_at_ms")?,
         attempts: u32::try_from(row.try_get::<i64, _>("attempts")?).unwrap_or(u32::MAX),
         generation: row.try_get("generation")?,
