@@ -24,7 +24,9 @@ pub(crate) const STEPS: &[Step] = &[
     step("`PUT /api/v1/users/{id}`, names", &["user.changed"], |site| {
         let (id, _, token) = site.logged_in();
         site.begin();
-        site.auth.api_put(&format!("/users/{id}"), &token, &json!({"first_name": "Ann"})).expect(200);
+        site.auth
+            .api_put(&format!("/users/{id}"), &token, &json!({"first_name": "Ann"}))
+            .expect(200);
     }),
     step(
         "`PUT /api/v1/users/{id}`, roles",
@@ -58,17 +60,13 @@ pub(crate) const STEPS: &[Step] = &[
         &["password.changed", "session.ended password_changed", "session.rotated rotation"],
         own_password,
     ),
-    step(
-        "`PUT /api/v1/users/me/password`, wrong",
-        &["login.failed current_password"],
-        |site| {
-            let (id, _, token) = site.logged_in();
-            site.begin();
-            wrong_password(site, &token, 422);
-            let event = &site.events_since()[0];
-            assert_eq!((&event["user"]["id"], &event["by"]["user_id"]), (&json!(id), &json!(id)));
-        },
-    ),
+    step("`PUT /api/v1/users/me/password`, wrong", &["login.failed current_password"], |site| {
+        let (id, _, token) = site.logged_in();
+        site.begin();
+        wrong_password(site, &token, 422);
+        let event = &site.events_since()[0];
+        assert_eq!((&event["user"]["id"], &event["by"]["user_id"]), (&json!(id), &json!(id)));
+    }),
     step(
         "`PUT /api/v1/users/me/password` past the limits of attempts",
         &["login.throttled current_password"],
@@ -137,7 +135,7 @@ pub(crate) const COMMANDS: &[Step] = &[
         command(site, "disable", &[], "");
     }),
     step("`users delete`", &["session.ended user_deleted"], |site| {
-        command(site, "delete", &["--yes"], "");
+        command(site, "delete", &[], "");
     }),
 ];
 

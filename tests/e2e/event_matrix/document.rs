@@ -35,7 +35,10 @@ pub(crate) fn check(steps: &[&Step], seen: &[Vec<BTreeSet<String>>]) {
         return;
     }
     let stale: Vec<&str> = written.lines().filter(|line| !document.contains(line)).collect();
-    assert!(document == written, "docs/events.md lacks, among others: {stale:#?}; run with UPDATE=1");
+    assert!(
+        document == written,
+        "docs/events.md lacks, among others: {stale:#?}; run with UPDATE=1"
+    );
 }
 
 fn table(steps: &[&Step], seen: &[Vec<BTreeSet<String>>]) -> String {
@@ -51,11 +54,8 @@ fn table(steps: &[&Step], seen: &[Vec<BTreeSet<String>>]) -> String {
         rows.sort_by_key(|(event, index, _)| (*event, *index));
         for (event, index, what) in rows {
             let (kind, cause) = event.split_once(' ').unwrap_or((event, ""));
-            let name = if cause.is_empty() {
-                format!("`{kind}`")
-            } else {
-                format!("`{kind}` `{cause}`")
-            };
+            let name =
+                if cause.is_empty() { format!("`{kind}`") } else { format!("`{kind}` `{cause}`") };
             let cells: Vec<&str> = seen
                 .iter()
                 .map(|store| if store[index].contains(event) { "yes" } else { "no" })

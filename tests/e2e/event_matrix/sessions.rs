@@ -182,7 +182,10 @@ fn wrong_login(site: &Site) {
     site.auth.try_login(WRONG, WRONG).expect(401);
     let users: Vec<Value> = site.events_since().iter().map(|event| event["user"].clone()).collect();
     let account = json!({"id": id, "username": name});
-    assert_eq!(users, [account, json!({"id": null, "username": "nobody@example.com"}), Value::Null]);
+    assert_eq!(
+        users,
+        [account, json!({"id": null, "username": "nobody@example.com"}), Value::Null]
+    );
 }
 
 fn lacking_role(site: &Site) {

@@ -154,11 +154,22 @@ pub(crate) fn line_of_event(event: &Value) -> String {
     let by_external = by["external"] == true;
     let by_id = |is: bool| if is { by["user_id"].clone() } else { Value::Null };
     json!([
-        event["type"], event["cause"], event["at"], event["request_id"],
-        id(!external), id(external), user["username"],
-        session["id"], session["kind"], session["transport"], session["name"],
-        by_id(!by_external), by_id(by_external), by["session_id"],
-        client["ip"], client["user_agent"],
+        event["type"],
+        event["cause"],
+        event["at"],
+        event["request_id"],
+        id(!external),
+        id(external),
+        user["username"],
+        session["id"],
+        session["kind"],
+        session["transport"],
+        session["name"],
+        by_id(!by_external),
+        by_id(by_external),
+        by["session_id"],
+        client["ip"],
+        client["user_agent"],
     ])
     .to_string()
 }
@@ -166,9 +177,22 @@ pub(crate) fn line_of_event(event: &Value) -> String {
 /// The same of a line of the log.
 pub(crate) fn line_of_log(line: &Value) -> String {
     let members = [
-        "event", "cause", "at", "request_id", "user_id", "external_user_id", "username",
-        "session_id", "kind", "transport", "name", "by_user", "by_external_user", "by_session",
-        "ip", "user_agent",
+        "event",
+        "cause",
+        "at",
+        "request_id",
+        "user_id",
+        "external_user_id",
+        "username",
+        "session_id",
+        "kind",
+        "transport",
+        "name",
+        "by_user",
+        "by_external_user",
+        "by_session",
+        "ip",
+        "user_agent",
     ];
     assert_eq!(line["stored"], Value::Null, "{line}");
     Value::from(members.map(|member| line[member].clone()).to_vec()).to_string()

@@ -270,5 +270,5 @@ fn the_log_tells_who_was_given_a_session_and_never_its_token() {
     auth.keep_secret(cookie.split(['=', ';']).nth(1).unwrap());
     let id = text(&answer["session"]["id"]);
     let lines = auth.log_lines_with(&id, 1);
-    assert!(lines[0].contains("session_issued") && lines[0].contains("backend"), "{lines:?}");
+    assert!(lines[0].contains("session.issued") && lines[0].contains("backend"), "{lines:?}");
 }
