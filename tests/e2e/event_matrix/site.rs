@@ -50,6 +50,7 @@ impl Site {
             .var("AUTH_DATABASE_URL", path("users.db"))
             .var("AUTH_INTERNAL_KEY", KEY)
             .var("AUTH_TOKEN_TTL", "10m")
+            .var("AUTH_SESSION_TTL", "1h")
             .var("AUTH_SIGNUP", "open")
             .var("AUTH_BIND_SESSIONS", "user-agent")
             .var("AUTH_MAX_SESSIONS_PER_USER", "8")
