@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use auth_client::{
-    AuthClient, AuthClientOptions, AuthUnavailable, Client, ErrorCode, ExternalUser, GrantError,
-    InternalKey, RequireSession, SessionRequest, SystemClock, Transport, UserId,
+    AuthClient, AuthClientOptions, Client, ErrorCode, ExternalUser, GrantError, InternalKey,
+    RequireSession, SessionRequest, SystemClock, Transport, UserId,
 };
 use bytes::Bytes;
 use http::Response;
@@ -123,7 +123,8 @@ async fn a_refusal_is_told_and_what_is_none_is_not_taken_for_one() {
     assert_eq!(code(&refused), Some(ErrorCode::Forbidden), "{refused}");
     auth.kill();
     let failed = sessions.end_all(&ann().id).await.unwrap_err();
-    assert!(matches!(failed, GrantError::Unavailable(AuthUnavailable::Unreachable)), "{failed}");
+    // Unreachable, or broken on a connection that was open: either way nobody knows.
+    assert_eq!(code(&failed), None, "{failed}");
 }
 
 /// A layer, and what comes of one of our users as an admin, of an external user in a role that its
