@@ -84,9 +84,9 @@ async fn many_readers_of_events() {
         ticks.tick().await;
         for _ in 0..EVENTS_A_TICK {
             append(&*store, began).await;
-            let asked = Instant::now();
+            let started = Instant::now();
             assert!(store.touch(&[session], TouchContext::default()).await[0].is_ok());
-            uses.push(asked.elapsed());
+            uses.push(started.elapsed());
         }
         sent += EVENTS_A_TICK;
         most = most.max(resident_bytes());
