@@ -1,4 +1,4 @@
-//! Connections that stay open, as WebSockets do, and end with the session that opened them. Nobody would
+//! Connections that stay open, as `WebSocket`s do, and end with the session that opened them. Nobody would
 //! notice a logout otherwise: a session is looked at when a connection begins, and then no more.
 //!
 //! ```sh

@@ -346,7 +346,7 @@ pub(crate) async fn a_reader_goes_on_where_it_was_and_made_up_positions_are_gone
 pub(crate) async fn append_many(fixture: &Fixture, count: u128) {
     let append = |number: u128| async move {
         let id = Some(Uuid::from_u128(number));
-        let user = Some(EventUser { id, username: number.to_string().into() });
+        let user = Some(EventUser { id, external: None, username: number.to_string().into() });
         let event = Event::of_user(EventKind::UserChanged, user, None, None, SeenAt::default());
         fixture.store.append_event(event).await.unwrap();
     };

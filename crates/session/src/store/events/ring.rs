@@ -273,7 +273,7 @@ mod tests {
             let (kind, transport) = (crate::Kind::Sliding, crate::Transport::Cookie);
             let session = EventSession { id: id.into(), kind, transport, name: None };
             let username = format!("user{number:06}@example.com").into();
-            let user = Some(EventUser { id: Some(id), username });
+            let user = Some(EventUser { id: Some(id), external: None, username });
             let context = EventContext::of_client(Cause::Logout, client);
             Event::of_session(EventKind::SessionEnded, session, user, &context, 1)
         };

@@ -59,7 +59,7 @@ async fn read(
 
 async fn append(store: &dyn SessionStore, began: Instant) {
     let username = began.elapsed().as_micros().to_string().into();
-    let user = Some(EventUser { id: None, username });
+    let user = Some(EventUser { id: None, external: None, username });
     let event = Event::of_user(EventKind::UserChanged, user, None, None, SeenAt::default());
     store.append_event(event).await.unwrap();
 }
