@@ -259,6 +259,19 @@ impl SessionStore for MeteredStore {
         self.store.set_bookmark(text).await
     }
 
+    async fn checkpoint(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.store.checkpoint(name).await
+    }
+
+    async fn swap_checkpoint(
+        &self,
+        name: &str,
+        before: Option<&str>,
+        text: &str,
+    ) -> Result<bool, StoreError> {
+        self.store.swap_checkpoint(name, before, text).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
     }

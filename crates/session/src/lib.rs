@@ -50,7 +50,9 @@ pub use store::durable::{
     Commit, CommitObserver, Durability, DurableAttempts, DurableStore, Opened, SessionFileError,
     SessionWriter,
 };
-pub use store::events::{EventPage, EventRead, EventRetention, ReadFrom, StoredEvent};
+pub use store::events::{
+    EventPage, EventRead, EventRetention, ReadFrom, StoredEvent, event_number,
+};
 pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;
 pub use store::scan::{Cursor, Page};

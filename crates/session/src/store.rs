@@ -305,6 +305,19 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Writes that down.
     async fn set_bookmark(&self, text: &str) -> Result<(), StoreError>;
 
+    /// What was last written under this name, of at most 64 plain characters. It is lost where the
+    /// sessions and their events are lost.
+    async fn checkpoint(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Writes `text`, which is not empty, under this name if `before` is written there, in one step;
+    /// whether it did.
+    async fn swap_checkpoint(
+        &self,
+        name: &str,
+        before: Option<&str>,
+        text: &str,
+    ) -> Result<bool, StoreError>;
+
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
 

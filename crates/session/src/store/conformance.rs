@@ -163,6 +163,8 @@ macro_rules! for_each_case {
                 each_of_many_ends_and_tells_whether_it_lived
                 many_subjects_end_as_each_would_by_itself
                 what_outlives_the_process_remembers_its_database
+                a_checkpoint_is_written_only_over_the_one_that_was_read
+                of_many_swaps_of_one_checkpoint_one_succeeds
             ]
         }
     };

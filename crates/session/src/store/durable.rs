@@ -108,7 +108,7 @@ impl DurableStore {
         let found = load::sessions(&mut file, &memory, &clock, retention.limit).await?;
         let now_ms = i64::try_from(memory.moment().as_millis()).unwrap_or(i64::MAX);
         let addresses = load::addresses(&mut file, now_ms).await?;
-        memory.changes().push(Change::Described(HISTORY, Some(history.clone())));
+        memory.changes().push(Change::Described(HISTORY.into(), Some(history.clone())));
         // A file that cannot be written is found out now rather than by the first login.
         let written = file.commit(Rows::default().statements(), &timeline.anchor()).await;
         written.map_err(|reason| SessionFileError::Unusable { path: path.to_owned(), reason })?;
@@ -139,27 +139,6 @@ impl DurableStore {
     /// Why there is none: something is there already, above all.
     pub async fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
         self.whereabouts.copy_to(target).await.map_err(StoreError)
-    }
-
-    /// Changes what the store knows of itself, and takes that back where it cannot be written.
-    async fn describe(
-        &self,
-        change: impl FnOnce(&mut about::About) -> Vec<Change> + Send,
-    ) -> Result<(), StoreError> {
-        let (before, promises) = {
-            let mut about = self.condition.about.lock();
-            let before = about.clone();
-            let mut promises = Promises::default();
-            for change in change(&mut about) {
-                promises.add(self.memory.changes().push(change));
-            }
-            (before, promises)
-        };
-        let written = promises.written().await;
-        if written.is_err() {
-            *self.condition.about.lock() = before;
-        }
-        written
     }
 }
 
@@ -351,7 +330,7 @@ impl SessionStore for DurableStore {
                 return Vec::new();
             }
             about.identity = Some(id);
-            vec![Change::Described(IDENTITY, Some(id.to_string()))]
+            vec![Change::Described(IDENTITY.into(), Some(id.to_string()))]
         };
         self.describe(change).await?;
         Ok(self.condition.about.lock().identity.unwrap_or(id))
@@ -360,8 +339,8 @@ impl SessionStore for DurableStore {
     async fn reassign(&self, id: Uuid) -> Result<(), StoreError> {
         let change = |about: &mut about::About| {
             (about.identity, about.bookmark) = (Some(id), None);
-            let identity = Change::Described(IDENTITY, Some(id.to_string()));
-            vec![identity, Change::Described(BOOKMARK, None)]
+            let identity = Change::Described(IDENTITY.into(), Some(id.to_string()));
+            vec![identity, Change::Described(BOOKMARK.into(), None)]
         };
         self.describe(change).await
     }
@@ -377,9 +356,22 @@ impl SessionStore for DurableStore {
     async fn set_bookmark(&self, text: &str) -> Result<(), StoreError> {
         let change = |about: &mut about::About| {
             about.bookmark = Some(text.to_owned());
-            vec![Change::Described(BOOKMARK, Some(text.to_owned()))]
+            vec![Change::Described(BOOKMARK.into(), Some(text.to_owned()))]
         };
         self.describe(change).await
+    }
+
+    async fn checkpoint(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.condition.about.lock().checkpoint(name).map(str::to_owned))
+    }
+
+    async fn swap_checkpoint(
+        &self,
+        name: &str,
+        before: Option<&str>,
+        text: &str,
+    ) -> Result<bool, StoreError> {
+        self.swap_text(name, before, text).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

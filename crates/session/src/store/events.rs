@@ -98,6 +98,12 @@ impl<'a> Position<'a> {
     }
 }
 
+/// Of a position that a store gave out: the name of the history, and the number of the event that it
+/// is behind. Numbers of one history have no gaps.
+pub fn event_number(position: &str) -> Option<(&str, u64)> {
+    Position::read(position).map(|position| (position.history, position.number))
+}
+
 /// A name that no history had before.
 pub(crate) fn new_history() -> Box<str> {
     let mut bytes = [0; 8];

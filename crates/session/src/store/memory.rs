@@ -43,6 +43,7 @@ mod races;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -89,6 +90,7 @@ pub struct MemoryStore {
     user_agents: UserAgents,
     quotas: Quotas,
     count: AtomicU64,
+    checkpoints: Mutex<BTreeMap<String, String>>,
     /// The events that may be read: those of changes that are written, where they are written.
     pub(super) events: EventRing,
     written: Option<Written>,
@@ -121,6 +123,7 @@ impl MemoryStore {
             user_agents: UserAgents::new(),
             quotas: Quotas::new(),
             count: AtomicU64::new(0),
+            checkpoints: Mutex::default(),
             events,
             written: None,
         }
@@ -330,6 +333,24 @@ impl SessionStore for MemoryStore {
 
     async fn set_bookmark(&self, _: &str) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn checkpoint(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.checkpoints.lock().get(name).cloned())
+    }
+
+    async fn swap_checkpoint(
+        &self,
+        name: &str,
+        before: Option<&str>,
+        text: &str,
+    ) -> Result<bool, StoreError> {
+        let mut checkpoints = self.checkpoints.lock();
+        let is_before = checkpoints.get(name).map(String::as_str) == before;
+        if is_before {
+            checkpoints.insert(name.to_owned(), text.to_owned());
+        }
+        Ok(is_before)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@ mod reply;
 mod scan;
 mod scripts;
 mod touch;
+mod values;
 
 #[cfg(test)]
 mod batched;
@@ -59,7 +60,7 @@ use super::{
 use crate::redis_connection::{RedisConnection, Reply, ScriptRequest};
 use crate::{
     Cause, ClientDigest, Cursor, Dead, Event, EventContext, EventKind, Intent, NewSession, Page,
-    Presented, SecretDigest, Session, SessionId, VALUES_LIMIT, Verdict,
+    Presented, SecretDigest, Session, SessionId, Verdict,
 };
 
 /// Sessions in Redis.
@@ -296,8 +297,11 @@ impl SessionStore for RedisStore {
         if key.len() > usize::from(u8::MAX) {
             return Err(StoreError("key of a value is too long to be stored".to_owned()));
         }
-        let request =
-            write(ScriptRequest::on(&WRITE_VALUE, &self.key_of(id)).arg(key), &change, condition);
+        let request = values::write(
+            ScriptRequest::on(&WRITE_VALUE, &self.key_of(id)).arg(key),
+            &change,
+            condition,
+        );
         match reply::number(&self.run_one_about(id, request).await?)? {
             0 => Ok(ValueWrite::SessionDead),
             -1 => Ok(ValueWrite::Deleted),
@@ -369,6 +373,19 @@ impl SessionStore for RedisStore {
         self.write_bookmark(text).await
     }
 
+    async fn checkpoint(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.read_checkpoint(name).await
+    }
+
+    async fn swap_checkpoint(
+        &self,
+        name: &str,
+        before: Option<&str>,
+        text: &str,
+    ) -> Result<bool, StoreError> {
+        self.replace_checkpoint(name, before, text).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.connection.ping().await
     }
@@ -376,19 +393,4 @@ impl SessionStore for RedisStore {
     fn backend(&self) -> &'static str {
         "redis"
     }
-}
-
-fn write(request: ScriptRequest, change: &ValueChange, condition: Condition) -> ScriptRequest {
-    let request = match change {
-        ValueChange::Put(text) => request.arg("put").arg(&**text),
-        ValueChange::Delete => request.arg("delete").arg(""),
-    };
-    let (condition, versions) = match condition {
-        Condition::None => ("none", Vec::new()),
-        Condition::Present => ("present", Vec::new()),
-        Condition::Absent => ("absent", Vec::new()),
-        Condition::Version(versions) => ("version", versions),
-    };
-    let request = request.arg(condition).arg(VALUES_LIMIT);
-    versions.into_iter().fold(request, ScriptRequest::arg)
 }

@@ -285,6 +285,19 @@ impl SessionStore for Broken {
         self.inner.set_bookmark(text).await
     }
 
+    async fn checkpoint(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.inner.checkpoint(name).await
+    }
+
+    async fn swap_checkpoint(
+        &self,
+        name: &str,
+        before: Option<&str>,
+        text: &str,
+    ) -> Result<bool, StoreError> {
+        self.inner.swap_checkpoint(name, before, text).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.inner.ping().await
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::Fixture;
@@ -139,4 +140,36 @@ pub(crate) async fn what_outlives_the_process_remembers_its_database(fixture: &F
     assert_eq!(store.identity().await.unwrap(), remembers.then_some(other));
     assert_eq!(store.bookmark().await.unwrap(), None);
     assert_eq!(ids(fixture).await, BTreeSet::new(), "none of it is a session");
+}
+
+pub(crate) async fn a_checkpoint_is_written_only_over_the_one_that_was_read(fixture: &Fixture) {
+    let store = &fixture.store;
+    let swap = async |before, text| store.swap_checkpoint("one", before, text).await.unwrap();
+    assert_eq!(store.checkpoint("one").await.unwrap(), None);
+    assert!(!swap(Some("1"), "2").await);
+    assert!(swap(None, "1").await);
+    assert!(!swap(None, "2").await);
+    assert_eq!(store.checkpoint("one").await.unwrap().as_deref(), Some("1"));
+    assert!(swap(Some("1"), "2 é\n").await);
+    assert!(!swap(Some("1"), "3").await);
+    assert_eq!(store.checkpoint("one").await.unwrap().as_deref(), Some("2 é\n"));
+    assert_eq!(store.checkpoint("two").await.unwrap(), None);
+    store.reassign(fresh_id().uuid()).await.unwrap();
+    assert_eq!(store.checkpoint("one").await.unwrap().as_deref(), Some("2 é\n"));
+}
+
+pub(crate) async fn of_many_swaps_of_one_checkpoint_one_succeeds(fixture: &Fixture) {
+    assert!(fixture.store.swap_checkpoint("one", None, "before").await.unwrap());
+    let mut swaps = JoinSet::new();
+    for number in 0..20 {
+        let store = Arc::clone(&fixture.store);
+        swaps.spawn(async move {
+            let text = number.to_string();
+            let swapped = store.swap_checkpoint("one", Some("before"), &text).await.unwrap();
+            swapped.then_some(text)
+        });
+    }
+    let written: Vec<String> = swaps.join_all().await.into_iter().flatten().collect();
+    assert_eq!(written.len(), 1);
+    assert_eq!(fixture.store.checkpoint("one").await.unwrap().as_ref(), written.first());
 }

@@ -111,6 +111,9 @@ impl Repairer {
         rows.describe(IDENTITY, identity.as_deref());
         rows.describe(BOOKMARK, about.bookmark.as_deref());
         rows.describe(HISTORY, about.history.as_deref());
+        for (name, text) in &about.checkpoints {
+            rows.describe(name, text.as_deref());
+        }
         rows.events(Vec::new(), Numbers::over_others(&self.memory));
         file.commit(rows.statements(), &self.timeline.anchor()).await
     }

@@ -44,7 +44,7 @@ const FORGET: &str = "DELETE FROM about WHERE name = ?1";
 pub(super) struct Rows<'a> {
     sessions: HashMap<SessionId, SessionRow<'a>>,
     remembered: HashMap<[u8; 16], u64>,
-    described: Vec<(&'static str, Option<&'a str>)>,
+    described: Vec<(&'a str, Option<&'a str>)>,
     events: Vec<&'a Event>,
     numbers: Numbers,
 }
@@ -135,7 +135,7 @@ impl<'a> Rows<'a> {
         self.sessions.insert(id, SessionRow { deleted: true, ..SessionRow::default() });
     }
 
-    pub(super) fn describe(&mut self, name: &'static str, value: Option<&'a str>) {
+    pub(super) fn describe(&mut self, name: &'a str, value: Option<&'a str>) {
         self.described.push((name, value));
     }
 

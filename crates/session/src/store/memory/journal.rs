@@ -6,6 +6,7 @@
 //! be: they are written only where they are more than what is written, and the session is there.
 //! INVARIANT: the journal's own locks are taken last, and nothing is locked while one is held.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ pub(crate) enum Change {
     /// From somewhere, an account was logged in to.
     Remembered(AttemptKey, u64),
     /// Something that the store knows of itself; `None` where it has forgotten it.
-    Described(&'static str, Option<String>),
+    Described(Cow<'static, str>, Option<String>),
 }
 
 /// What a rotation is taken back to.

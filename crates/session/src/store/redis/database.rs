@@ -6,6 +6,7 @@
 use redis::Value;
 use uuid::Uuid;
 
+use super::scripts::SWAP_CHECKPOINT;
 use super::{RedisStore, reply};
 use crate::StoreError;
 use crate::redis_connection::ScriptRequest;
@@ -14,6 +15,8 @@ use crate::redis_connection::ScriptRequest;
 const IDENTITY: &[u8] = b"known:database";
 /// How far its endings were followed.
 const BOOKMARK: &[u8] = b"known:endings";
+/// What the names of checkpoints begin with.
+const CHECKPOINT: &str = "known:checkpoint:";
 /// What `INFO` calls the history of a server.
 const REPLICATION_ID: &str = "master_replid:";
 
@@ -47,6 +50,22 @@ impl RedisStore {
 
     pub(super) async fn write_bookmark(&self, text: &str) -> Result<(), StoreError> {
         self.connection.run_one(ScriptRequest::command("SET", BOOKMARK).arg(text)).await.map(|_| ())
+    }
+
+    pub(super) async fn read_checkpoint(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.text(format!("{CHECKPOINT}{name}").as_bytes()).await
+    }
+
+    pub(super) async fn replace_checkpoint(
+        &self,
+        name: &str,
+        before: Option<&str>,
+        text: &str,
+    ) -> Result<bool, StoreError> {
+        let key = format!("{CHECKPOINT}{name}");
+        let request = ScriptRequest::on(&SWAP_CHECKPOINT, key.as_bytes());
+        let request = request.arg(before.unwrap_or_default()).arg(text);
+        Ok(reply::number(&self.connection.run_one(request).await?)? == 1)
     }
 
     /// The replication ids of all servers that keep keys: another one means that a server may have

@@ -29,5 +29,8 @@ script!(WRITE_VALUE, "", "record.lua", "write_value.lua");
 script!(APPEND_EVENT, " flags=allow-oom", "record.lua", "events.lua", "append_event.lua");
 script!(READ_EVENTS, " flags=allow-oom", "read_events.lua");
 
+// What outlives the process beside them.
+script!(SWAP_CHECKPOINT, " flags=allow-oom", "swap_checkpoint.lua");
+
 // The whole server.
 script!(COUNT, " flags=allow-oom", "count.lua");

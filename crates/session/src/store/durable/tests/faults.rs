@@ -171,6 +171,7 @@ async fn while_nothing_can_be_written_sessions_are_served_and_uses_counted() {
     let machine = Machine::new();
     let running = machine.start().await;
     let one = running.fixture.insert(&lasting(&running.fixture)).await;
+    assert!(running.store.swap_checkpoint("one", None, "1").await.unwrap());
     running.fail(true);
     assert!(running.store.remove(someone_elses(&running).await.id, &logout()).await.is_err());
     assert_eq!(running.fixture.use_live(one).await.refresh_count, 1);
@@ -179,11 +180,15 @@ async fn while_nothing_can_be_written_sessions_are_served_and_uses_counted() {
     );
     assert!(running.store.set_bookmark("9").await.is_err());
     assert_eq!(running.store.bookmark().await.unwrap(), None);
+    assert!(running.store.swap_checkpoint("one", Some("1"), "2").await.is_err());
+    assert!(running.store.swap_checkpoint("two", None, "1").await.is_err());
     running.recovered().await;
     running.stop().await;
     let running = machine.start().await;
     assert_eq!(running.fixture.look_live(one).await.refresh_count, 1);
     assert_eq!(running.store.bookmark().await.unwrap(), None);
+    assert_eq!(running.store.checkpoint("one").await.unwrap().as_deref(), Some("1"));
+    assert_eq!(running.store.checkpoint("two").await.unwrap(), None);
 }
 
 /// A session that was opened while the file could be written.

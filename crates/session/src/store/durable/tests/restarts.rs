@@ -194,12 +194,15 @@ async fn the_database_that_it_belongs_to_and_its_history_outlive_a_kill() {
     let id = Uuid::from_u128(7);
     running.store.adopt(id).await.unwrap();
     running.store.set_bookmark("7").await.unwrap();
+    assert!(running.store.swap_checkpoint("one", None, "1").await.unwrap());
     let history = running.store.history().await;
     running.kill().await;
     let running = machine.start().await;
     assert_eq!(running.store.identity().await.unwrap(), Some(id));
     assert_eq!(running.store.bookmark().await.unwrap().as_deref(), Some("7"));
     assert_eq!(running.store.history().await, history);
+    assert_eq!(running.store.checkpoint("one").await.unwrap().as_deref(), Some("1"));
+    assert!(running.store.swap_checkpoint("one", Some("1"), "2").await.unwrap());
 }
 
 #[tokio::test]
