@@ -88,3 +88,4 @@ mod user_database_outages;
 mod users_command;
 mod validation;
 mod wall_clock;
+mod webhooks;

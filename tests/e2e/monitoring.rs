@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{
-    AuthService, BusinessService, LONG_PASSWORD, Launch, Listener, Request, eventually,
+    AuthService, BusinessService, FakeServer, LONG_PASSWORD, Launch, Listener, Request, eventually,
 };
 use prometheus::Prometheus;
 
@@ -26,10 +26,11 @@ static SIGN_UPS: AtomicU32 = AtomicU32::new(0);
 /// What the internal listener wants to be shown.
 const KEY: &str = "nine-green-glass-lanterns";
 
-/// Both services, with sessions in a file and mails in a directory.
+/// Both services, with sessions in a file, mails in a directory and a webhook.
 struct Services {
     auth: AuthService,
     business: BusinessService,
+    _hook: FakeServer,
     _home: TempDir,
 }
 
@@ -37,6 +38,7 @@ impl Services {
     fn start() -> Self {
         let home = TempDir::with_prefix("reinflate-e2e-").expect("a temporary directory");
         let file = format!("sqlite:{}", home.path().join("sessions.db").display());
+        let hook = FakeServer::saying("200 OK", "text/plain", "");
         let auth = AuthService::launch_on_a_file(
             Launch::auth()
                 .var("AUTH_SESSION_STORE", file)
@@ -44,6 +46,9 @@ impl Services {
                 .var("AUTH_SIGNUP", "open")
                 .var("AUTH_MAIL_URL", format!("file:{}", home.path().join("mails").display()))
                 .var("AUTH_MAIL_FROM", "auth@example.com")
+                .var("AUTH_WEBHOOK_URL", format!("http://127.0.0.1:{}", hook.port))
+                .var("AUTH_WEBHOOK_SECRET", "whsec_bmluZSBncmVlbiBnbGFzcyBsYW50ZXJucw==")
+                .var("AUTH_WEBHOOK_TYPES", "session.issued")
                 .var("AUTH_LOGIN_ATTEMPTS", "0")
                 .var("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", "0")
                 .var("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "0")
@@ -51,7 +56,7 @@ impl Services {
         );
         let launch = Launch::business(auth.internal.port).var("BUSINESS_AUTH_KEY", KEY);
         let business = BusinessService::launch(&launch);
-        Self { auth, business, _home: home }
+        Self { auth, business, _hook: hook, _home: home }
     }
 
     /// Something of everything that is counted.

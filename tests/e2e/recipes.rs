@@ -13,6 +13,7 @@ use crate::harness::{
     ANN, Answer, AuthService, FakeServer, LONG_PASSWORD, Launch, Listener, Request,
 };
 use crate::proxies::{NGINX, Stage};
+pub(crate) use recipe::code;
 use recipe::{EXPRESS, FLASK, GO, Kind, Recipe};
 
 /// What the services show.

@@ -2,11 +2,14 @@
 //! below, by `UPDATE=1 cargo test --test tidy dashboard`, and draws every metric that
 //! `docs/operating.md` has. That its queries give something is tested in `tests/e2e/monitoring.rs`.
 
+mod webhook_panels;
+
 use std::fs;
 
 use serde_json::{Value, json};
 
 use super::files::root;
+use webhook_panels::WEBHOOKS;
 
 const PATH: &str = "deploy/grafana/dashboards/reinflate.json";
 /// Three beside one another in the 24 columns that a dashboard has.
@@ -36,6 +39,7 @@ const ROWS: &[(&str, &[Panel])] = &[
     ("Session store", STORE),
     ("Session file, where sessions are in one", FILE),
     ("Mail, where any is sent", MAIL),
+    ("Webhooks, where there are any", WEBHOOKS),
     ("Keys and secrets", SECRETS),
 ];
 

@@ -71,6 +71,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "clock",
             "cookie",
             "http",
+            "reqwest",
             "server-runtime",
             "session",
             "tokio",

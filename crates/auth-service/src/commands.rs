@@ -12,6 +12,7 @@ mod proxy;
 mod selection;
 mod sessions;
 mod users;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ use server_runtime::settings::{COMMON, Row};
 use server_runtime::{BadSetting, Lifecycle, Secrets, Settings, Sockets};
 
 use crate::config::settings::{
-    DATABASE_URL, INTERNAL_ADDR, MAIL_URL, PUBLIC_ADDR, SESSION_STORE, TABLE,
+    DATABASE_URL, INTERNAL_ADDR, MAIL_URL, PUBLIC_ADDR, SESSION_STORE, TABLE, WEBHOOK_URL,
 };
 use crate::config::{Config, SessionBackend};
 use crate::open_failure::OpenFailure;
@@ -63,6 +64,7 @@ impl Program for AuthService {
             proxy::command(),
             sessions::command(),
             users::command(),
+            webhooks::command(),
         ]
     }
 
@@ -89,6 +91,10 @@ impl Program for AuthService {
                 return Some(Err(settings.refuse(&MAIL_URL, mail::ACCEPTED).into()));
             }
             "mail" => mail::run(&config, matches).await,
+            "webhooks" if config.webhooks.is_none() => {
+                return Some(Err(settings.refuse(&WEBHOOK_URL, webhooks::ACCEPTED).into()));
+            }
+            "webhooks" => webhooks::run(&config, matches).await,
             "sessions"
                 if matches!(config.session_store, SessionBackend::Memory)
                     && !sessions::works_with_any_store(matches) =>

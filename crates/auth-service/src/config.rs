@@ -8,6 +8,7 @@ mod read;
 mod refusal_tests;
 pub mod settings;
 mod warnings;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::internal_keys::InternalKeys;
 
 pub(crate) use mail::{MailCredentials, MailSecurity, MailServer, MailSettings};
 pub(crate) use warnings::Warnings;
+pub(crate) use webhooks::{WebhookKeys, WebhookSecrets, WebhookSettings, WebhookTypes};
 
 /// The longest lifetime of a single-use token.
 const SINGLE_USE_MAX: Duration = Duration::from_hours(7 * 24);
@@ -58,6 +60,8 @@ pub struct Config {
     pub open_signup: bool,
     /// How mail is sent; `None` for not at all.
     pub(crate) mail: Option<MailSettings>,
+    /// How events are posted; `None` for not at all.
+    pub(crate) webhooks: Option<WebhookSettings>,
     /// What pages and mails call the place.
     pub(crate) site_name: String,
     /// How often a login may fail, and tokens may be minted.
@@ -146,6 +150,7 @@ impl Config {
             sweep_interval: Some(sweep_interval).filter(|interval| !interval.is_zero()),
             open_signup: settings.get(&settings::OPEN_SIGNUP)?,
             mail: mail::read(settings)?,
+            webhooks: webhooks::read(settings)?,
             site_name: settings.get(&settings::SITE_NAME)?,
             attempts: read::attempts(settings)?,
             drain_delay: settings.get(&DRAIN_DELAY)?,

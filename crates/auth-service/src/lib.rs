@@ -26,6 +26,7 @@ mod start;
 mod unnamed_proxy;
 mod view;
 mod warnings;
+mod webhooks;
 
 pub use commands::main;
 pub use config::{AttemptRates, Config, SessionBackend, settings};

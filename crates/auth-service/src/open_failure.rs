@@ -21,6 +21,9 @@ pub enum OpenFailure {
     /// Mails cannot be sent in the way that the settings say.
     #[error("{0}")]
     Mail(String),
+    /// Events cannot be posted in the way that the settings say.
+    #[error("{0}")]
+    Webhook(String),
     /// The two do not belong to each other.
     #[error(transparent)]
     Foreign(#[from] ForeignSessions),
@@ -50,6 +53,7 @@ impl OpenFailure {
             | Self::Sessions(_)
             | Self::SessionFile(_)
             | Self::Mail(_)
+            | Self::Webhook(_)
             | Self::Foreign(_) => 1,
         }
     }

@@ -29,6 +29,7 @@ pub(crate) mod throttle;
 pub(crate) mod tokens;
 pub(crate) mod validation;
 pub(crate) mod values;
+pub(crate) mod webhooks;
 
 pub(crate) use domain::Domain;
 pub(crate) use error::{Error, Fault, Field};

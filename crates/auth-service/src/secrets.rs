@@ -7,8 +7,8 @@ use clock::Clock;
 use server_runtime::{BadSetting, Replace, Settings};
 use session::RedisAddress;
 
-use crate::config::settings::{INTERNAL_KEY, MAIL_PASSWORD, REDIS_PASSWORD};
-use crate::config::{Config, MailCredentials, SessionBackend};
+use crate::config::settings::{INTERNAL_KEY, MAIL_PASSWORD, REDIS_PASSWORD, WEBHOOK_SECRET};
+use crate::config::{Config, MailCredentials, SessionBackend, WebhookSecrets};
 use crate::internal_keys::KeyRing;
 
 /// What takes each of them.
@@ -17,6 +17,7 @@ pub(crate) struct ReplaceableSecrets {
     pub(crate) internal_keys: Option<Arc<KeyRing>>,
     redis: Option<RedisAddress>,
     mail: Option<MailCredentials>,
+    webhooks: Option<WebhookSecrets>,
 }
 
 impl ReplaceableSecrets {
@@ -29,7 +30,8 @@ impl ReplaceableSecrets {
             SessionBackend::Memory | SessionBackend::File { .. } => None,
         };
         let mail = config.mail.as_ref().and_then(|mail| mail.credentials.clone());
-        Self { internal_keys, redis, mail }
+        let webhooks = config.webhooks.as_ref().map(|webhooks| webhooks.secrets.clone());
+        Self { internal_keys, redis, mail, webhooks }
     }
 
     /// Reads each secret again, and gives what puts them in force.
@@ -41,6 +43,7 @@ impl ReplaceableSecrets {
         let internal_keys = settings.get(&INTERNAL_KEY)?;
         let redis_password = settings.get(&REDIS_PASSWORD)?;
         let mail_password = settings.get(&MAIL_PASSWORD)?;
+        let webhook_keys = settings.get(&WEBHOOK_SECRET)?;
         let this = self.clone();
         Ok(Box::new(move || {
             if let (Some(ring), Some(keys)) = (&this.internal_keys, internal_keys) {
@@ -54,6 +57,9 @@ impl ReplaceableSecrets {
             }
             if let (Some(mail), Some(password)) = (&this.mail, mail_password) {
                 mail.replace_password(password);
+            }
+            if let (Some(webhooks), Some(keys)) = (&this.webhooks, webhook_keys) {
+                webhooks.replace(keys);
             }
         }))
     }

@@ -22,7 +22,9 @@ use crate::operations::endings::Endings;
 use crate::operations::events;
 use crate::operations::expiring_tokens::ExpiringTokens;
 use crate::operations::mail::sender::Sender;
+use crate::operations::webhooks::{Sender as WebhookSender, WebhookStatus};
 use crate::secrets::ReplaceableSecrets;
+use crate::webhooks::WebhookMetrics;
 use crate::{start, warnings};
 
 /// How often changes that other processes made to users are looked for.
@@ -44,6 +46,8 @@ pub struct Service {
     audit_log: Arc<Mutex<Option<AuditLog>>>,
     /// The same; `None` also where no mail is sent.
     sender: Arc<Mutex<Option<Sender>>>,
+    /// The same, one for each URL.
+    webhooks: Arc<Mutex<Vec<WebhookSender>>>,
 }
 
 impl Service {
@@ -60,20 +64,23 @@ impl Service {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let figures = AuthMetrics::register(&metrics);
         let mail_figures = MailMetrics::register(&metrics);
-        let opened = start::open(&config, &clock, (figures, mail_figures), lifecycle).await?;
+        let figures = (figures, mail_figures, WebhookMetrics::register(&metrics));
+        let opened = start::open(&config, &clock, figures, lifecycle).await?;
+        let (webhooks, webhook_status) = opened.webhooks;
         let (database, demo) = (&config.directory.database, config.demo);
         let mut warnings: Vec<String> = config.warnings.lines().cloned().collect();
         warnings.extend_from_slice(&opened.warnings);
         warnings.extend(warnings::missing_users(&opened.domain.users, database, demo).await);
         let secrets = ReplaceableSecrets::of(&config, &clock);
         Ok(Self {
-            readiness: readiness(&opened.domain, opened.warnings, lifecycle),
+            readiness: readiness(&opened.domain, webhook_status, opened.warnings, lifecycle),
             sweep_interval: config.sweep_interval,
             warnings: warnings.into(),
             endings: Arc::new(Mutex::new(Some(opened.endings))),
             expiring_tokens: Arc::new(Mutex::new(Some(opened.expiring_tokens))),
             audit_log: Arc::new(Mutex::new(Some(opened.audit_log))),
             sender: Arc::new(Mutex::new(opened.sender)),
+            webhooks: Arc::new(Mutex::new(webhooks)),
             app: Arc::new(App::new(
                 config,
                 &secrets,
@@ -136,6 +143,9 @@ impl Service {
         if let Some(sender) = self.sender.lock().take() {
             lifecycle.spawn_critical("mail sender", sender.run(lifecycle.token()));
         }
+        for webhook in std::mem::take(&mut *self.webhooks.lock()) {
+            lifecycle.spawn_critical("webhook sender", webhook.run(lifecycle.token()));
+        }
         let (users, stopped) = (domain.users.clone(), lifecycle.token());
         lifecycle.spawn("closing the user database", async move {
             stopped.cancelled().await;
@@ -174,7 +184,12 @@ impl Service {
 }
 
 /// Ready while both stores answer, once what ended sessions before has been carried out.
-fn readiness(domain: &Domain, warnings: Vec<String>, lifecycle: &Lifecycle) -> Readiness {
+fn readiness(
+    domain: &Domain,
+    webhooks: WebhookStatus,
+    warnings: Vec<String>,
+    lifecycle: &Lifecycle,
+) -> Readiness {
     let users = domain.users.clone();
     let store = Arc::clone(domain.sessions.store());
     let gate = domain.sessions.gate().clone();
@@ -196,5 +211,14 @@ fn readiness(domain: &Domain, warnings: Vec<String>, lifecycle: &Lifecycle) -> R
         let is_away = mail.as_ref().is_some_and(crate::mail::Mail::is_away);
         is_away.then(|| "mail is not sent: nobody takes it; the log says why".to_owned())
     });
+    let ready = ready.note_while(move || webhook_note(&webhooks));
     warnings.into_iter().fold(ready, Readiness::note)
+}
+
+fn webhook_note(webhooks: &WebhookStatus) -> Option<String> {
+    let numbers: Vec<String> = webhooks.away().iter().map(ToString::to_string).collect();
+    let urls = numbers.join(", ");
+    (!numbers.is_empty()).then(|| {
+        format!("events are not taken by URL {urls} of AUTH_WEBHOOK_URL; the log says why")
+    })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clock::Clock;
 use server_runtime::Lifecycle;
-use session::Sessions;
+use session::{SessionStore, Sessions};
 use users::{Directory, OpenError, UsersError};
 use uuid::Uuid;
 
@@ -21,6 +21,8 @@ use crate::operations::endings::{Endings, ForeignSessions, Lagging};
 use crate::operations::expiring_tokens::ExpiringTokens;
 use crate::operations::mail::sender::Sender;
 use crate::operations::throttle::Throttle;
+use crate::operations::webhooks::{self, WebhookStatus};
+use crate::webhooks::WebhookMetrics;
 
 /// How long a start waits until the changes of before are carried out: after that it listens, and is
 /// not ready until they are.
@@ -39,6 +41,8 @@ pub(crate) struct Opened {
     pub(crate) expiring_tokens: ExpiringTokens,
     /// Who writes what happens to the log.
     pub(crate) audit_log: AuditLog,
+    /// Who posts events to each URL, and which of these take nothing.
+    pub(crate) webhooks: (Vec<webhooks::Sender>, WebhookStatus),
     /// What may cost sessions, in words for the operator.
     pub(crate) warnings: Vec<String>,
 }
@@ -51,7 +55,7 @@ pub(crate) struct Opened {
 pub(crate) async fn open(
     config: &Config,
     clock: &Arc<dyn Clock>,
-    (figures, mail_figures): (AuthMetrics, MailMetrics),
+    (figures, mail_figures, webhook_figures): (AuthMetrics, MailMetrics, WebhookMetrics),
     lifecycle: &Lifecycle,
 ) -> Result<Opened, OpenFailure> {
     let mut directory = config.directory.clone();
@@ -70,7 +74,10 @@ pub(crate) async fn open(
     });
     // From here on: what ends as the service starts is logged too.
     let audit_log = AuditLog::new(Arc::clone(&backend.sessions));
-    let store = Arc::new(MeteredStore::new(backend.sessions, Arc::clone(clock), &figures));
+    let store: Arc<dyn SessionStore> =
+        Arc::new(MeteredStore::new(backend.sessions, Arc::clone(clock), &figures));
+    // Before anything can happen to a session.
+    let webhooks = open_webhooks(config, &store, clock, &webhook_figures).await?;
     let database = users.identity().await.map_err(Lagging::from)?;
     let sessions = Sessions::new(store, Arc::clone(clock), config.lifetimes, config.binding)
         .owned_by(database);
@@ -100,7 +107,8 @@ pub(crate) async fn open(
         mail,
         tasks: lifecycle.tracker().clone(),
     };
-    Ok(Opened { domain, endings, sender, expiring_tokens, audit_log, warnings: backend.warnings })
+    let warnings = backend.warnings;
+    Ok(Opened { domain, endings, sender, expiring_tokens, audit_log, webhooks, warnings })
 }
 
 /// What sends mails, where the settings say where to.
@@ -108,6 +116,19 @@ pub(crate) fn open_mail(config: &Config) -> Result<Option<Mail>, OpenFailure> {
     let Some(settings) = &config.mail else { return Ok(None) };
     let site = Site::new(config.site_name.clone(), &config.public_url);
     Mail::open(settings, site).map(Some).map_err(|error| OpenFailure::Mail(error.to_string()))
+}
+
+/// Who posts events, where the settings say where to.
+async fn open_webhooks(
+    config: &Config,
+    store: &Arc<dyn SessionStore>,
+    clock: &Arc<dyn Clock>,
+    figures: &WebhookMetrics,
+) -> Result<(Vec<webhooks::Sender>, WebhookStatus), OpenFailure> {
+    match &config.webhooks {
+        Some(settings) => webhooks::open(settings, store, clock, figures, random_id()?).await,
+        None => Ok((Vec::new(), WebhookStatus::default())),
+    }
 }
 
 /// An id that nobody else has.

@@ -83,6 +83,15 @@ pub(crate) fn event(stored: &StoredEvent) -> EventView<'_> {
     }
 }
 
+/// The JSON of an event, made once for all that read it.
+pub(crate) fn rendered(stored: &StoredEvent) -> Result<&str, serde_json::Error> {
+    if let Some(text) = stored.rendered.get() {
+        return Ok(text);
+    }
+    let text = serde_json::to_string(&event(stored))?;
+    Ok(stored.rendered.get_or_init(|| text.into()))
+}
+
 const fn transport(transport: session::Transport) -> Transport {
     match transport {
         session::Transport::Bearer => Transport::Bearer,

@@ -120,14 +120,15 @@ fn command(program: &str) -> Command {
     command
 }
 
-const DOCUMENTS: [&str; 3] = [
+const DOCUMENTS: [&str; 4] = [
     concat!(env!("CARGO_MANIFEST_DIR"), "/docs/events.md"),
     concat!(env!("CARGO_MANIFEST_DIR"), "/docs/protect-your-service.md"),
     concat!(env!("CARGO_MANIFEST_DIR"), "/docs/your-own-users.md"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/docs/webhooks.md"),
 ];
 
 /// The code block of the documentation whose first line names this file.
-pub(super) fn code(file: &str) -> String {
+pub(crate) fn code(file: &str) -> String {
     let documents =
         DOCUMENTS.map(|path| std::fs::read_to_string(path).expect("the documentation is there"));
     let blocks = documents.iter().flat_map(|text| text.split("\n```").skip(1).step_by(2));

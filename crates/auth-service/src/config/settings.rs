@@ -18,7 +18,8 @@ use zeroize::Zeroizing;
 
 pub use super::mail::{MailSender, MailServer};
 pub use super::parse::{DatabaseAddress, SessionStoreAddress};
-use super::{mail, origins, parse};
+pub use super::webhooks::{WebhookKeys, WebhookTypes, WebhookUrls};
+use super::{mail, origins, parse, webhooks};
 use crate::internal_keys::InternalKeys;
 
 server_runtime::settings_table! {
@@ -169,6 +170,34 @@ server_runtime::settings_table! {
     .with_flag("events-limit")
     .with_default("100000")
     .with_note("up to a fifth more; each takes some 330 bytes of memory");
+    WEBHOOK_URL: Optional<WebhookUrls> = Setting::new(
+        "AUTH_WEBHOOK_URL",
+        Parser::new("http or https URLs, separated by commas, none of them twice", webhooks::urls),
+        "Where events are posted; without it they are not",
+    )
+    .with_flag("webhook-url")
+    .as_url()
+    .with_note("[webhooks](webhooks.md)");
+    WEBHOOK_SECRET: Optional<WebhookKeys> = Setting::secret(
+        "AUTH_WEBHOOK_SECRET",
+        Parser::new(
+            "whsec_ and the base64 of 24 to 64 bytes; several separated by commas",
+            WebhookKeys::read,
+        ),
+        "What posts are signed with; of several, with each",
+    )
+    .with_note("needed with `AUTH_WEBHOOK_URL`; [changed without a restart](webhooks.md#the-secret)");
+    WEBHOOK_TYPES: Setting<WebhookTypes> = Setting::new(
+        "AUTH_WEBHOOK_TYPES",
+        Parser::new(
+            "types of events such as session.ended, groups such as user.*, or a type with a cause such as session.ended:expired, separated by commas",
+            WebhookTypes::read,
+        ),
+        "Which events are posted",
+    )
+    .with_flag("webhook-types")
+    .with_default("session.ended,user.*,password.*,email.*")
+    .with_note("`expired` is posted only where it is named");
     SWEEP_INTERVAL: Setting<Duration> = Setting::new(
         "AUTH_SWEEP_INTERVAL",
         DURATION,

@@ -30,17 +30,11 @@ impl Types {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut wanted = Vec::new();
         for name in text.split(',').map(str::trim) {
-            let before = wanted.len();
-            let is_meant = |kind: &EventKind| match name.strip_suffix(".*") {
-                Some(group) => {
-                    kind.as_str().strip_prefix(group).is_some_and(|rest| rest.starts_with('.'))
-                }
-                None => kind.as_str() == name,
-            };
-            wanted.extend(EventKind::ALL.iter().copied().filter(is_meant));
-            if wanted.len() == before {
+            let kinds = kinds_named(name);
+            if kinds.is_empty() {
                 return None;
             }
+            wanted.extend(kinds);
         }
         Some(Self(Some(wanted)))
     }
@@ -48,6 +42,15 @@ impl Types {
     fn has(&self, kind: EventKind) -> bool {
         self.0.as_ref().is_none_or(|wanted| wanted.contains(&kind))
     }
+}
+
+/// The kind of this name, or those of a group such as `login.*`.
+pub(crate) fn kinds_named(name: &str) -> Vec<EventKind> {
+    let is_meant = |kind: &EventKind| match name.strip_suffix(".*") {
+        Some(group) => kind.as_str().strip_prefix(group).is_some_and(|rest| rest.starts_with('.')),
+        None => kind.as_str() == name,
+    };
+    EventKind::ALL.iter().copied().filter(is_meant).collect()
 }
 
 /// Where a reader begins.

@@ -65,11 +65,6 @@ impl RedisAddress {
         redis
     }
 
-    /// Whether it is a cluster's.
-    pub const fn is_cluster(&self) -> bool {
-        self.is_cluster
-    }
-
     /// Whether the password crosses a network in clear: beyond loopback without TLS.
     pub fn exposes_password(&self) -> bool {
         !self.tls && self.password.read().is_some() && !self.hosts.iter().all(Host::is_loopback)

@@ -99,7 +99,8 @@ impl<'a> Position<'a> {
 }
 
 /// Of a position that a store gave out: the name of the history, and the number of the event that it
-/// is behind. Numbers of one history have no gaps.
+/// is behind. Numbers of one history have no gaps. `None` of a cluster's, where events of several
+/// streams are read together.
 pub fn event_number(position: &str) -> Option<(&str, u64)> {
     Position::read(position).map(|position| (position.history, position.number))
 }

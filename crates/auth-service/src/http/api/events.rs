@@ -14,7 +14,6 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use serde::Deserialize;
 use server_runtime::settings::duration;
-use session::StoredEvent;
 use utoipa::IntoParams;
 
 use crate::http::app::App;
@@ -142,20 +141,11 @@ async fn page(mut reader: EventReader, limit: usize, wait: Duration) -> Result<R
         if index > 0 {
             text.push(',');
         }
-        text.push_str(rendered(stored)?);
+        text.push_str(view::rendered(stored).map_err(|_| ApiError::Internal)?);
     }
     // A position has nothing in it that JSON would have to escape.
     let _ = write!(text, "],\"next\":\"{}\"}}", reader.next());
     Ok(response(Body::from(text), "application/json"))
-}
-
-/// The JSON of an event, made once for all that read it.
-fn rendered(stored: &StoredEvent) -> Result<&str, ApiError> {
-    if let Some(text) = stored.rendered.get() {
-        return Ok(text);
-    }
-    let text = serde_json::to_string(&view::event(stored)).map_err(|_| ApiError::Internal)?;
-    Ok(stored.rendered.get_or_init(|| text.into()))
 }
 
 /// A stream, of which one part at a time is in memory: a reader that reads slowly has the events
@@ -184,7 +174,7 @@ pub(crate) fn frames(batch: &Batch) -> Option<Bytes> {
     match batch {
         Batch::Events(events) => {
             for stored in events {
-                let (kind, data) = (stored.event.kind.as_str(), rendered(stored).ok()?);
+                let (kind, data) = (stored.event.kind.as_str(), view::rendered(stored).ok()?);
                 // Writing to a String does not fail.
                 let _ = write!(text, "id: {}\nevent: {kind}\ndata: {data}\n\n", stored.position);
             }

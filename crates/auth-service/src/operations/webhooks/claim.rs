@@ -1,0 +1,201 @@
+//! Which node posts to a URL, and how far it is: one text in the store, of which each node writes the
+//! next only over the one that it knows.
+//!
+//! No clock is shared. A node that sees a text of another node unchanged for as long as a claim lasts
+//! knows that its writer holds nothing any more; the writer counts from before it wrote.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clock::{Clock, Moment};
+use serde::{Deserialize, Serialize};
+use session::{EventRead, ReadFrom, SessionStore, StoreError};
+use uuid::Uuid;
+
+use super::message::Skip;
+
+/// How long a claim lasts after it was last written.
+const LASTS: Duration = Duration::from_secs(10);
+/// How often it is written again.
+pub(super) const RENEWAL: Duration = Duration::from_secs(3);
+
+/// What is stored for a URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// The node that posts; `None` where it has let go.
+    pub(super) holder: Option<Uuid>,
+    /// How often this was written, so that no text is that of an earlier moment.
+    pub(super) turn: u64,
+    /// When the URL was first seen. Events of before are none of its.
+    pub(super) since_ms: i64,
+    /// Behind the last event that was taken, or is not for this URL.
+    pub(super) position: String,
+    /// The id of the last event that was taken.
+    pub(super) last: Option<String>,
+    /// How far was looked, and how many events wait up to there.
+    pub(super) looked_to: String,
+    pub(super) waiting: u64,
+    /// What the URL has to learn before anything else.
+    pub(super) skip: Option<Skip>,
+}
+
+/// Why posting stops for now.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Another node posts.
+    NotOurs,
+    /// The store does not answer.
+    Store(String),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Stop {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+impl Progress {
+    fn at(position: Box<str>, since_ms: i64) -> Self {
+        Self {
+            holder: None,
+            turn: 0,
+            since_ms,
+            looked_to: position.clone().into(),
+            position: position.into(),
+            last: None,
+            waiting: 0,
+            skip: None,
+        }
+    }
+}
+
+/// Who wants to post to a URL.
+#[derive(Clone)]
+pub(super) struct Claimant {
+    store: Arc<dyn SessionStore>,
+    clock: Arc<dyn Clock>,
+    name: String,
+    node: Uuid,
+    /// The text of another node, and since when it is unchanged.
+    seen: Option<(String, Moment)>,
+}
+
+impl Claimant {
+    pub(super) fn new(
+        store: Arc<dyn SessionStore>,
+        clock: Arc<dyn Clock>,
+        name: String,
+        node: Uuid,
+    ) -> Self {
+        Self { store, clock, name, node, seen: None }
+    }
+
+    /// Makes a URL that is new begin here.
+    pub(super) async fn begin(&self) -> Result<(), StoreError> {
+        if self.store.checkpoint(&self.name).await?.is_none() {
+            let position = match self.store.read_events(ReadFrom::Now, 1).await? {
+                EventRead::Page(page) => page.next,
+                EventRead::Gone { oldest } => oldest,
+            };
+            let progress = Progress::at(position, self.clock.unix_ms());
+            let text = serde_json::to_string(&progress);
+            let text = text.map_err(|error| StoreError(error.to_string()))?;
+            // Another node may have begun as well.
+            self.store.swap_checkpoint(&self.name, None, &text).await?;
+        }
+        Ok(())
+    }
+
+    /// Claims the URL, unless another node holds it.
+    pub(super) async fn claim(&mut self) -> Result<Claim, Stop> {
+        let stored = self.store.checkpoint(&self.name).await?;
+        let now = self.clock.boot_time();
+        let read = stored.as_deref().and_then(|text| serde_json::from_str::<Progress>(text).ok());
+        let holder = read.as_ref().and_then(|read| read.holder);
+        let is_others = self.store.is_shared() && holder.is_some_and(|node| node != self.node);
+        if is_others && !self.is_abandoned(stored.as_deref().unwrap_or_default(), now) {
+            return Err(Stop::NotOurs);
+        }
+        self.seen = None;
+        // Of a URL that is lost no position is known, which is found out when it is read from.
+        let progress = read.unwrap_or_else(|| Progress::at("".into(), 0));
+        let mut claim = Claim { by: self.clone(), stored, progress, written_at: Moment::ZERO };
+        claim.write(claim.progress.clone()).await?;
+        Ok(claim)
+    }
+
+    /// Whether the text of another node is unchanged for so long that the node holds nothing by it.
+    fn is_abandoned(&mut self, text: &str, now: Moment) -> bool {
+        match &self.seen {
+            Some((seen, since)) if seen == text => now.saturating_sub(*since) >= LASTS,
+            _ => {
+                self.seen = Some((text.to_owned(), now));
+                false
+            }
+        }
+    }
+}
+
+/// A URL that this node posts to.
+pub(super) struct Claim {
+    by: Claimant,
+    /// What is stored, as far as is known.
+    stored: Option<String>,
+    pub(super) progress: Progress,
+    /// By boot time: a machine that was suspended holds nothing by what it wrote before.
+    written_at: Moment,
+}
+
+impl Claim {
+    /// Writes how far the URL is, and that this node holds it.
+    pub(super) async fn write(&mut self, progress: Progress) -> Result<(), Stop> {
+        let holder = Some(self.by.node);
+        self.swap(Progress { holder, turn: self.progress.turn + 1, ..progress }).await
+    }
+
+    async fn swap(&mut self, next: Progress) -> Result<(), Stop> {
+        let began = self.by.clock.boot_time();
+        let text = serde_json::to_string(&next)?;
+        let stored = self.stored.as_deref();
+        if !self.by.store.swap_checkpoint(&self.by.name, stored, &text).await? {
+            return Err(Stop::NotOurs);
+        }
+        (self.stored, self.progress, self.written_at) = (Some(text), next, began);
+        Ok(())
+    }
+
+    /// Writes what has changed, and where nodes share the store that this one holds the URL, unless it
+    /// did a moment ago.
+    pub(super) async fn renew(&mut self, progress: Progress) -> Result<(), Stop> {
+        let age = self.age();
+        let is_due = age >= RENEWAL && (self.by.store.is_shared() || progress != self.progress);
+        if is_due { self.write(progress).await } else { Ok(()) }
+    }
+
+    /// Whether no other node can hold the URL.
+    pub(super) fn holds(&self) -> bool {
+        !self.by.store.is_shared() || self.age() < LASTS
+    }
+
+    fn age(&self) -> Duration {
+        self.by.clock.boot_time().saturating_sub(self.written_at)
+    }
+
+    /// Has others post at once.
+    pub(super) async fn release(mut self) {
+        let next = Progress { holder: None, turn: self.progress.turn + 1, ..self.progress.clone() };
+        if let Err(error) = self.swap(next).await {
+            tracing::debug!(?error, "a webhook was not released; another node takes it over later");
+        }
+    }
+
+    pub(super) fn store(&self) -> &Arc<dyn SessionStore> {
+        &self.by.store
+    }
+}

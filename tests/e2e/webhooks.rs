@@ -1,0 +1,9 @@
+//! Webhooks, with real receivers on loopback: that fail in every way, that are away, and of which each
+//! learns of everything, in order.
+
+mod deliveries;
+mod nodes;
+mod receiver;
+mod recipes;
+mod settings;
+mod skipped;

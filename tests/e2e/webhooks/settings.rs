@@ -1,0 +1,73 @@
+//! The settings of webhooks: what is refused, in one line that names it, and `webhooks test`.
+
+use super::receiver::{Mode, Receiver, SECRET, posting_to};
+use crate::harness::{Launch, Output};
+
+const URL: &str = "https://app.example.com/hook";
+
+fn refused(launch: &Launch, parts: &[&str]) {
+    let output = launch.clone().arg("config").arg("check").run();
+    assert_eq!((output.code, output.lines().len()), (Some(2), 1), "{output:?}");
+    for part in parts {
+        assert!(output.stderr.contains(part), "{part}: {output:?}");
+    }
+}
+
+#[test]
+fn a_setting_that_cannot_be_meant_ends_the_start() {
+    let good = posting_to(URL, Launch::auth());
+    let check = good.clone().arg("config").arg("check").run();
+    assert_eq!(check.code, Some(0), "{check:?}");
+    for url in
+        ["app.example.com", "ftp://a.example.com", "https://a.example.com,", "http://a,http://a"]
+    {
+        refused(&good.clone().var("AUTH_WEBHOOK_URL", url), &["AUTH_WEBHOOK_URL"]);
+    }
+    refused(&good.clone().without("AUTH_WEBHOOK_SECRET"), &["AUTH_WEBHOOK_SECRET", "whsec_"]);
+    for secret in ["geheimnis-geheimnis-geheimnis", "whsec_Z2VoZWlt", "whsec_"] {
+        refused(&good.clone().var("AUTH_WEBHOOK_SECRET", secret), &["AUTH_WEBHOOK_SECRET"]);
+        let output = good.clone().var("AUTH_WEBHOOK_SECRET", secret).run();
+        assert!(secret == "whsec_" || !output.stderr.contains(secret), "{output:?}");
+    }
+    for types in ["session", "session.ended:nothing", "webhook.skipped"] {
+        refused(&good.clone().var("AUTH_WEBHOOK_TYPES", types), &["AUTH_WEBHOOK_TYPES"]);
+    }
+}
+
+#[test]
+fn what_is_printed_hides_the_secret_and_credentials() {
+    let launch = posting_to("https://ann:geheimnis@app.example.com/hook", Launch::auth());
+    let output = launch.arg("config").arg("print").run();
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let all = output.lines().join("\n");
+    assert!(!all.contains("geheimnis") && !all.contains(&SECRET[6..]), "{all}");
+}
+
+fn test(urls: &str) -> Output {
+    posting_to(urls, Launch::auth()).arg("webhooks").arg("test").run()
+}
+
+#[test]
+fn a_test_post_says_what_each_url_answered() {
+    let (good, bad) = (Receiver::start(), Receiver::start());
+    let output = test(&good.url());
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(
+        output
+            .stdout
+            .contains(&format!("1 http://127.0.0.1:{}: taken, it answered 204", good.port))
+    );
+    let post = good.taken().remove(0);
+    assert!(post.is_signed_by(SECRET) && post.json()["type"] == "webhook.test", "{post:?}");
+    bad.set(Mode::Answer(302, format!("Location: {}\r\n", good.url())));
+    let output = test(&format!("{},{},http://127.0.0.1:1/x?geheimnis", bad.url(), good.url()));
+    assert_eq!(output.code, Some(1), "{output:?}");
+    let lines: Vec<&str> = output.stdout.lines().collect();
+    assert!(lines[0].ends_with("not taken, it answered 302"), "{output:?}");
+    assert!(lines[1].contains("taken, it answered 204"), "{output:?}");
+    assert!(lines[2].starts_with("3 http://127.0.0.1:1: not taken, "), "{output:?}");
+    assert!(!output.lines().join("").contains("geheimnis"), "{output:?}");
+    assert!(output.stderr.contains("2 of 3 URLs did not take the example"), "{output:?}");
+    let output = Launch::auth().arg("webhooks").arg("test").run();
+    assert_eq!((output.code, output.lines().len()), (Some(2), 1), "{output:?}");
+}
