@@ -170,8 +170,8 @@ fn minted_tokens_count_for_the_users_limit() {
     let second = auth.mint(&maker, &json!({"ttl": "2h"}));
     let alive = [&maker, &first, &second].map(|token| is_alive(&auth.look_at(token)));
     assert_eq!(alive, [false, true, true], "the maker would have ended soonest");
-    let lines = auth.log_lines_with("too many sessions", 1);
-    assert!(lines[0].contains("\"event\":\"session_ended\""), "{lines:?}");
+    let lines = auth.log_lines_with("\"cause\":\"limit\"", 1);
+    assert!(lines[0].contains("\"event\":\"session.ended\""), "{lines:?}");
 }
 
 #[test]

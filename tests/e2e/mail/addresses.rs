@@ -39,7 +39,7 @@ fn an_address_counts_once_it_is_verified_and_ends_the_other_sessions() {
     let token = auth.login(ANNA, LONG_PASSWORD);
     let user = auth.api_get("/users/me", &token).json();
     assert_eq!((&user["email"], &user["email_verified"]), (&json!(ANNA), &json!(true)));
-    auth.log_lines_with("\"event\":\"email_changed\"", 1);
+    auth.log_lines_with("\"event\":\"email.changed\"", 1);
 }
 
 #[test]
