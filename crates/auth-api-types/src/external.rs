@@ -19,7 +19,6 @@ pub struct IssueSessionRequest<V> {
     pub user: ExternalUser,
     /// The role to act in, one of the user's; by default the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub role: Option<String>,
     /// How the token travels; by default `bearer`. A cookie's session is sliding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
