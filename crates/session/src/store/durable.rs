@@ -52,8 +52,8 @@ use super::{
 };
 use crate::store::events::{EventRead, EventRetention, EventRing, ReadFrom};
 use crate::{
-    Cause, ClientDigest, Cursor, Event, EventContext, NewSession, Page, Presented, SecretDigest,
-    Session, SessionId,
+    Cause, ClientDigest, Cursor, Event, EventContext, Intent, NewSession, Page, Presented,
+    SecretDigest, Session, SessionId,
 };
 
 /// Sessions in memory and in a file.
@@ -177,7 +177,8 @@ impl SessionStore for DurableStore {
 
     async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
         let touched = self.memory.touch_all(batch, context);
-        if touched.promised.is_empty() && touched.waiting.is_empty() {
+        let ends_any = batch.iter().any(|presented| presented.intent == Intent::End);
+        if touched.promised.is_empty() && touched.waiting.is_empty() && !ends_any {
             return touched.outcomes;
         }
         self.answer(batch, context, touched).await
@@ -217,7 +218,7 @@ impl SessionStore for DurableStore {
     async fn remove(&self, id: SessionId, context: &EventContext) -> Result<bool, StoreError> {
         let mut operation = Operation::new(context);
         let was_live = self.memory.take(id, &mut operation);
-        operation.promises.written().await.map(|()| was_live)
+        self.ended(operation.promises).await.map(|()| was_live)
     }
 
     async fn remove_subject(
@@ -228,7 +229,7 @@ impl SessionStore for DurableStore {
     ) -> Result<Vec<SessionId>, StoreError> {
         let mut operation = Operation::new(context);
         let ended = self.memory.end_of_subject(subject, ending, &mut operation).await;
-        operation.promises.written().await.map(|()| ended)
+        self.ended(operation.promises).await.map(|()| ended)
     }
 
     async fn remove_many(
@@ -238,7 +239,7 @@ impl SessionStore for DurableStore {
     ) -> Vec<Result<bool, StoreError>> {
         let mut operation = Operation::new(context);
         let taken = self.memory.take_many(ids, &mut operation).await;
-        match operation.promises.written().await {
+        match self.ended(operation.promises).await {
             Ok(()) => taken,
             Err(error) => ids.iter().map(|_| Err(error.clone())).collect(),
         }
@@ -251,7 +252,7 @@ impl SessionStore for DurableStore {
     ) -> Result<Vec<(Uuid, SessionId)>, StoreError> {
         let mut operation = Operation::new(context);
         let ended = self.memory.end_subjects(endings, &mut operation).await;
-        operation.promises.written().await.map(|()| ended)
+        self.ended(operation.promises).await.map(|()| ended)
     }
 
     async fn scan(&self, cursor: Cursor) -> Result<Page, StoreError> {

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use super::DurableStore;
 use crate::store::memory::journal::Batch;
+use crate::store::memory::promises::Promises;
 use crate::store::memory::touch::Touched;
-use crate::{Outcome, Presented, SeenAt, TouchContext};
+use crate::{
+    Intent, Outcome, Presented, SeenAt, SessionStore as _, StoreError, TouchContext, Verdict,
+};
 
 impl DurableStore {
     /// Waits for what was promised, and presents again what had to wait for others.
@@ -24,7 +27,7 @@ impl DurableStore {
                 }
             }
             if waiting.is_empty() {
-                return outcomes;
+                break;
             }
             for (_, written) in &waiting {
                 // Whatever became of it, the session can be judged again.
@@ -43,5 +46,43 @@ impl DurableStore {
             }
             waiting = next_waiting;
         }
+        let found_dead = |(outcome, presented): (&Outcome, &Presented)| {
+            presented.intent == Intent::End && matches!(outcome, Ok(Verdict::Dead(_)))
+        };
+        if outcomes.iter().zip(batch).any(found_dead)
+            && let Err(error) = self.earlier_ends_written().await
+        {
+            for at in 0..outcomes.len() {
+                if found_dead((&outcomes[at], &batch[at])) {
+                    outcomes[at] = Err(error.clone());
+                }
+            }
+        }
+        outcomes
+    }
+
+    /// Waits until what was to be ended is written: by this operation, or, where it found nothing
+    /// live, by those before it.
+    ///
+    /// # Errors
+    ///
+    /// It is not written yet.
+    pub(super) async fn ended(&self, promises: Promises) -> Result<(), StoreError> {
+        if promises.is_empty() {
+            self.earlier_ends_written().await
+        } else {
+            promises.written().await
+        }
+    }
+
+    /// INVARIANT: whoever ends a session and finds it dead is answered once its end is written.
+    /// Another request may have ended it, and may still wait: a crash would bring it back.
+    async fn earlier_ends_written(&self) -> Result<(), StoreError> {
+        if let Some(batch) = self.memory.changes().latest() {
+            // Its own requests are told what became of it.
+            let _ = batch.written().await;
+        }
+        // An end that could not be written is written before the file counts as writable again.
+        self.ping().await
     }
 }

@@ -175,6 +175,8 @@ struct Queue {
     /// Uses, which no request waits for.
     later: VecDeque<Change>,
     batch: Arc<Batch>,
+    /// The batch that was taken last.
+    taken: Option<Arc<Batch>>,
     is_closed: bool,
 }
 
@@ -299,9 +301,16 @@ impl Journal {
             return None;
         }
         let mut taken = queue.pop();
+        queue.taken = Some(Arc::clone(&taken.batch));
         let uses = queue.later.len().min(uses);
         taken.changes.extend(queue.later.drain(..uses));
         Some(taken)
+    }
+
+    /// The batch by which all that is in by now is written or refused; `None` where nothing was.
+    pub(crate) fn latest(&self) -> Option<Arc<Batch>> {
+        let queue = self.queue.lock();
+        if queue.facts.is_empty() { queue.taken.clone() } else { Some(Arc::clone(&queue.batch)) }
     }
 
     /// Whether there is nothing to be taken.

@@ -54,6 +54,11 @@ impl Promises {
         }
     }
 
+    /// Whether nothing is to be written.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Waits until all of it is written.
     ///
     /// # Errors

@@ -67,8 +67,13 @@ async fn an_end_that_is_not_written_ends_the_session_all_the_same_and_stays_queu
     assert!(running.store.remove_subject(ann.id, ending, &logout()).await.is_err());
     for held in [by_token, by_id, by_user] {
         assert!(!running.fixture.lives(held).await);
+        let again = running.store.touch(&[end_of(held)], TouchContext::default()).await.remove(0);
+        assert!(again.is_err(), "no crash may bring back what somebody was told is dead");
+        assert!(running.store.remove(held.id, &logout()).await.is_err());
     }
+    assert!(running.store.remove_subject(ann.id, ending, &logout()).await.is_err());
     running.recovered().await;
+    assert!(!running.store.remove(by_id.id, &logout()).await.unwrap());
     running.kill().await;
     let running = machine.start().await;
     for held in [by_token, by_id, by_user] {
