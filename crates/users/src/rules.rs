@@ -44,7 +44,9 @@ pub fn check_name(name: Option<&str>) -> Result<(), UsersError> {
     if name.trim().chars().count() > MAX_NAME_CHARS {
         return Err(rule("a name has at most 100 characters"));
     }
-    if has_hidden(name) {
+    // White space around it is not stored; a control character is refused there, too.
+    let stored = name.trim_matches(|c: char| c.is_whitespace() && !c.is_control());
+    if has_hidden(stored) {
         return Err(rule("a name has no control characters, no line breaks and nothing invisible"));
     }
     Ok(())
