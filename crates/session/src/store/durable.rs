@@ -376,9 +376,7 @@ impl SessionStore for DurableStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        if let Some(reason) = self.condition.failure.lock().clone() {
-            return Err(StoreError(reason));
-        }
+        self.writable()?;
         self.whereabouts.check().map_err(StoreError)
     }
 

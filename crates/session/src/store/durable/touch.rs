@@ -6,9 +6,7 @@ use super::DurableStore;
 use crate::store::memory::journal::Batch;
 use crate::store::memory::promises::Promises;
 use crate::store::memory::touch::Touched;
-use crate::{
-    Intent, Outcome, Presented, SeenAt, SessionStore as _, StoreError, TouchContext, Verdict,
-};
+use crate::{Intent, Outcome, Presented, SeenAt, StoreError, TouchContext, Verdict};
 
 impl DurableStore {
     /// Waits for what was promised, and presents again what had to wait for others.
@@ -46,16 +44,15 @@ impl DurableStore {
             }
             waiting = next_waiting;
         }
-        let found_dead = |(outcome, presented): (&Outcome, &Presented)| {
-            presented.intent == Intent::End && matches!(outcome, Ok(Verdict::Dead(_)))
+        let is_dead_end = |at: &usize| {
+            batch[*at].intent == Intent::End && matches!(outcomes[*at], Ok(Verdict::Dead(_)))
         };
-        if outcomes.iter().zip(batch).any(found_dead)
+        let dead_ends: Vec<usize> = (0..batch.len()).filter(is_dead_end).collect();
+        if !dead_ends.is_empty()
             && let Err(error) = self.earlier_ends_written().await
         {
-            for at in 0..outcomes.len() {
-                if found_dead((&outcomes[at], &batch[at])) {
-                    outcomes[at] = Err(error.clone());
-                }
+            for at in dead_ends {
+                outcomes[at] = Err(error.clone());
             }
         }
         outcomes
@@ -75,6 +72,15 @@ impl DurableStore {
         }
     }
 
+    /// Whether the file takes what is to be written, as far as the writer knows.
+    ///
+    /// # Errors
+    ///
+    /// What was to be written could not be, and is not as yet.
+    pub(super) fn writable(&self) -> Result<(), StoreError> {
+        self.condition.failure.lock().clone().map_or(Ok(()), |reason| Err(StoreError(reason)))
+    }
+
     /// INVARIANT: whoever ends a session and finds it dead is answered once its end is written.
     /// Another request may have ended it, and may still wait: a crash would bring it back.
     async fn earlier_ends_written(&self) -> Result<(), StoreError> {
@@ -83,6 +89,6 @@ impl DurableStore {
             let _ = batch.written().await;
         }
         // An end that could not be written is written before the file counts as writable again.
-        self.ping().await
+        self.writable()
     }
 }
