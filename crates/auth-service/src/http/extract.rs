@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod caller;
 pub(crate) mod client;
 pub(crate) mod keyed_backend;
+pub(crate) mod page_limit;
 pub(crate) mod path;
 pub(crate) mod session_filter;
 pub(crate) mod submitted;

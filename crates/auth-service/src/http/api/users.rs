@@ -16,6 +16,7 @@ use crate::http::extract::body;
 use crate::http::extract::body::Json;
 use crate::http::extract::caller::Admin;
 use crate::http::extract::caller::{present, present_if_any};
+use crate::http::extract::page_limit::page_limit;
 use crate::http::extract::path::Path;
 use crate::http::openapi::{
     CreateUserProblems, DeleteUserProblems, ListUsersProblems, OneProblems, UpdateUserProblems,
@@ -57,11 +58,7 @@ pub(crate) async fn list_users(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let UsersQuery { q, limit, after } = body::query(&uri)?;
-    let limit = match limit.as_deref().map(str::parse) {
-        None => 50,
-        Some(Ok(limit @ 1..=500)) => limit,
-        Some(_) => return Err(unreadable("limit", "is a number from 1 to 500")),
-    };
+    let limit = page_limit(limit.as_deref())?.into();
     let after = after.map(|after| Uuid::try_parse(&after)).transpose();
     let after = after.map_err(|_| unreadable("after", "is no `next` of a page"))?;
     let page = accounts::list(&app.domain, &ListQuery { contains: q, limit, after }).await?;

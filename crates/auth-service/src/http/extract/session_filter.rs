@@ -18,6 +18,7 @@ use session::{Kind, ListCursor, SessionFilter};
 use url::form_urlencoded;
 use utoipa::IntoParams;
 
+use super::page_limit::page_limit;
 use crate::http::error::ApiError;
 use crate::operations::{Fault, Field};
 
@@ -130,7 +131,6 @@ const USER_AGENT: &str = "must be a part of a user agent, of 1 to 256 characters
 const OPENED_BEFORE: &str =
     "must be a moment such as 2026-11-28T12:00:00Z (RFC 3339; a + in a query is written %2B)";
 const UNUSED_FOR: &str = "must be a duration above zero such as 30d, 12h or 15m";
-const LIMIT: &str = "is a number from 1 to 500";
 const AFTER: &str = "is no `next` of a page";
 const NO_TEXT: &str = "must be UTF-8, percent-encoded";
 const FLAG: &str = "must be true or false";
@@ -183,9 +183,8 @@ impl Parameters {
 
     /// Takes how many to list, and from where on.
     pub(crate) fn take_page(&mut self) -> Result<(usize, Option<ListCursor>), ApiError> {
-        let limit = |text: &str| text.parse().ok().filter(|limit| (1..=500).contains(limit));
-        let limit = read(self.take("limit")?.as_deref(), "limit", limit, LIMIT)?.unwrap_or(50);
-        Ok((limit, self.take_after()?))
+        let limit = page_limit(self.take("limit")?.as_deref())?;
+        Ok((limit.into(), self.take_after()?))
     }
 
     /// Takes from where on to list.
