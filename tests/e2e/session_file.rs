@@ -125,9 +125,10 @@ fn what_cannot_be_served_ends_the_start_with_one_line_that_says_why() {
         assert_eq!(fs::read(&file).unwrap(), bytes, "{words}: it is left as it was");
     }
     fs::write(&file, &whole).unwrap();
+    let version = query(&file, "PRAGMA user_version");
     query(&file, "PRAGMA user_version = 99");
     assert_refused(&site.without_key(), 1, &["sessions.db", "newer version"]);
-    query(&file, "PRAGMA user_version = 1");
+    query(&file, &format!("PRAGMA user_version = {version}"));
     assert!(is_alive(&AuthService::launch(&site.without_key()).look_at(&token)));
     fs::remove_file(&file).unwrap();
     fs::create_dir(&file).unwrap();

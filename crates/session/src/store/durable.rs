@@ -19,6 +19,7 @@ mod schema;
 mod seeded;
 mod timeline;
 mod touch;
+mod uses;
 mod writer;
 
 #[cfg(test)]

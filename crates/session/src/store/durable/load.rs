@@ -12,6 +12,7 @@ use super::file::SessionFile;
 use super::rows::{attempt_key, events_in};
 use super::schema::{SessionFileError, refusal};
 use super::timeline::Anchor;
+use super::uses::UsesAtStop;
 use crate::store::memory::MemoryStore;
 use crate::store::memory::journal::{Change, Row};
 use crate::store::memory::journaled::Loaded;
@@ -25,11 +26,15 @@ const SESSIONS: &str = "SELECT max(id), group_concat(hex(id) || ',' || hex(recor
      || ',' || uses || CASE WHEN stored_values IS NULL THEN '' ELSE ',' || hex(stored_values) END, \
      char(10)) FROM (SELECT * FROM sessions WHERE id > ?1 ORDER BY id LIMIT 512)";
 const EVENTS: &str = "SELECT first_number, events FROM events ORDER BY first_number";
+const USES_AT_STOP: &str = "SELECT uses FROM uses_at_stop";
 const ADDRESSES: &str = "SELECT key, until_ms FROM known_addresses ORDER BY until_ms";
 const FORGET_ADDRESSES: &str = "DELETE FROM known_addresses WHERE until_ms <= ?1";
 
 /// How often the log says how far the start is, where there is much to read.
 const BETWEEN_LINES: Duration = Duration::from_secs(2);
+
+/// The sessions whose time was up meanwhile, with the event of each while there are not too many.
+type Expired = Vec<(SessionId, Option<Box<Event>>)>;
 
 /// How many sessions a start found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,13 +109,14 @@ pub(super) async fn sessions(
     event_limit: usize,
 ) -> Result<Found, SessionFileError> {
     let path = file.path().to_owned();
+    let uses = uses_at_stop(file).await?;
     let (mut found, mut expired) = (Found::default(), Vec::new());
     let mut last_logged = clock.now();
     let mut page = next_page(file, Vec::new()).await?;
     while let Some((last, lines)) = page {
         // SQLite reads the next ones while these are taken in.
         let (next, taken) = tokio::join!(biased; next_page(file, last), async {
-            take_in(memory, &lines, &mut found, &mut expired, event_limit)
+            take_in(memory, &lines, &uses, (&mut found, &mut expired), event_limit)
         });
         taken.map_err(|reason| SessionFileError::Damaged { path: path.clone(), reason })?;
         page = next?;
@@ -121,6 +127,19 @@ pub(super) async fn sessions(
     }
     memory.changes().push_all(expired.into_iter().map(|(id, event)| Change::Ended(id, event)));
     Ok(found)
+}
+
+/// What the last clean stop wrote beside the sessions.
+async fn uses_at_stop(file: &mut SessionFile) -> Result<UsesAtStop, SessionFileError> {
+    let blocks = sqlx::query_as::<_, (Vec<u8>,)>(USES_AT_STOP).fetch_all(connection(file)?).await;
+    let mut uses = UsesAtStop::default();
+    for (block,) in blocks.map_err(|error| refusal(file.path(), &error))? {
+        if uses.add(&block).is_none() {
+            let reason = "the uses of the last stop are unreadable".to_owned();
+            return Err(SessionFileError::Damaged { path: file.path().to_owned(), reason });
+        }
+    }
+    Ok(uses)
 }
 
 /// The last id and the lines of the sessions that follow this id; `None` after the last one.
@@ -138,14 +157,20 @@ async fn next_page(
 fn take_in(
     memory: &MemoryStore,
     lines: &str,
-    found: &mut Found,
-    expired: &mut Vec<(SessionId, Option<Box<Event>>)>,
+    uses: &UsesAtStop,
+    (found, expired): (&mut Found, &mut Expired),
     event_limit: usize,
 ) -> Result<(), String> {
     for line in lines.split('\n') {
-        let (id, row, values) = session(line).ok_or("a session has no id")?;
+        let (id, mut row, values) = session(line).ok_or("a session has no id")?;
+        let is_unwritten = uses.raise(id, &mut row);
         match memory.load(id, &row, values.as_deref()) {
-            Loaded::Live => found.live += 1,
+            Loaded::Live => {
+                found.live += 1;
+                if is_unwritten {
+                    memory.mark_used(id);
+                }
+            }
             Loaded::Expired(event) => {
                 found.expired += 1;
                 expired.push((id, Some(event)));

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use sqlx::sqlite::SqliteConnection;
 
+use super::uses;
 use crate::store::memory::MemoryStore;
 use crate::store::memory::journal::{Change, Row};
 use crate::store::memory::journaled::Standing;
@@ -37,6 +38,8 @@ const DROP_OLD_EVENTS: &str = "DELETE FROM events WHERE first_number < \
 const DROP_NEW_EVENTS: &str = "DELETE FROM events WHERE first_number >= ?1";
 /// How many events one row has at most: each is some hundred bytes.
 const EVENTS_A_ROW: usize = 256;
+const DROP_USES_AT_STOP: &str = "DELETE FROM uses_at_stop";
+const USES_AT_STOP: &str = "INSERT INTO uses_at_stop (uses) VALUES (?1)";
 const FORGET: &str = "DELETE FROM about WHERE name = ?1";
 
 /// What is to be written.
@@ -47,6 +50,7 @@ pub(super) struct Rows<'a> {
     described: Vec<(&'a str, Option<&'a str>)>,
     events: Vec<&'a Event>,
     numbers: Numbers,
+    uses_at_stop: Vec<(&'static str, Vec<Bound>)>,
 }
 
 /// The numbers of the events.
@@ -144,6 +148,16 @@ impl<'a> Rows<'a> {
         (self.events, self.numbers) = (events, numbers);
     }
 
+    /// What a stop before this one left goes.
+    pub(super) fn drop_uses_at_stop(&mut self) {
+        self.uses_at_stop.push((DROP_USES_AT_STOP, Vec::new()));
+    }
+
+    /// These uses as one block beside the sessions.
+    pub(super) fn uses_at_stop(&mut self, uses: &[Change]) {
+        self.uses_at_stop.push((USES_AT_STOP, vec![Bound::Bytes(uses::block_of(uses))]));
+    }
+
     /// INVARIANT: what has ended is changed by nothing.
     fn changed(&mut self, id: SessionId, change: impl FnOnce(&mut SessionRow<'a>)) {
         let session = self.sessions.entry(id).or_default();
@@ -153,7 +167,7 @@ impl<'a> Rows<'a> {
     }
 
     /// What is to be run to write all of it, in this order.
-    pub(super) fn statements(&self) -> Statements {
+    pub(super) fn statements(self) -> Statements {
         let mut tables = Tables::default();
         // In the order of the file, so that each of its pages is read and written once.
         let mut sessions: Vec<_> = self.sessions.iter().collect();
@@ -188,7 +202,7 @@ impl<'a> Rows<'a> {
         let described = self.described.iter().map(of_name);
         let events = self.event_statements();
         let statements = tables.into_iter().filter_map(of_table).chain(described).chain(events);
-        Statements(statements.collect())
+        Statements(statements.chain(self.uses_at_stop).collect())
     }
 
     fn event_statements(&self) -> Vec<(&'static str, Vec<Bound>)> {

@@ -41,6 +41,12 @@ const STEPS: &[&str] = &[
         events BLOB NOT NULL
     ) STRICT;
 ",
+    "
+    CREATE TABLE uses_at_stop (
+        number INTEGER PRIMARY KEY,
+        uses BLOB NOT NULL
+    ) STRICT;
+",
 ];
 
 /// Why a file of sessions is not opened. Nothing of it was changed.

@@ -25,16 +25,15 @@ use super::repairs::{Repairer, Repairs};
 use super::rows::{Numbers, Rows};
 use super::seeded::Seeded;
 use super::timeline::Timeline;
+use super::uses::USES_A_BLOCK;
 use crate::store::memory::MemoryStore;
-use crate::store::memory::journal::Taken;
+use crate::store::memory::journal::{Change, Taken};
 use crate::{SessionId, StoreError};
 
 /// How often is looked which uses are due.
 const TICK: Duration = Duration::from_millis(100);
 /// How many uses one commit takes with it: others wait for it.
 const USES_AT_ONCE: usize = 5_000;
-/// The same at the end, where nobody waits for a commit.
-const LAST_USES_AT_ONCE: usize = 16_384;
 /// The clock is written down at least this often, whether or not anything else is.
 const ANCHOR_INTERVAL: Duration = Duration::from_secs(30);
 /// The pause before a file that failed is tried again.
@@ -148,18 +147,18 @@ impl SessionWriter {
         self.finish().await;
     }
 
-    /// Writes all uses and all other queued changes.
+    /// Writes all that is queued, the uses last.
     async fn finish(mut self) {
         self.memory.note_all_uses();
         if self.failure().is_some() {
             self.recover_at_last().await;
         }
-        while self.write_once(LAST_USES_AT_ONCE).await {}
+        let uses = self.memory.changes().take_uses();
+        while self.write_once(0).await {}
         self.memory.changes().close();
+        self.commit_last_uses(&uses).await;
         if self.failure().is_some() {
             tracing::error!("the last changes of sessions could not be written to their file");
-        } else {
-            self.commit_anchor().await;
         }
         if let Err(reason) = self.jobs.close().await {
             tracing::warn!(reason, "the session file was not closed in order");
@@ -204,7 +203,6 @@ impl SessionWriter {
         self.seeded.restate(&mut rows);
         rows.events(taken.events().collect(), Numbers::of(&self.memory));
         let statements = rows.statements();
-        drop(rows);
         let began = self.timeline.now();
         let outcome = self.jobs.commit(statements, self.timeline.anchor()).await;
         let outcome = self.seeded.outcome(outcome);
@@ -300,9 +298,28 @@ impl SessionWriter {
         }
     }
 
+    /// Writes the uses beside the sessions, in place of those that an earlier stop left there.
+    async fn commit_last_uses(&mut self, uses: &[Change]) {
+        let mut rows = Rows::default();
+        rows.drop_uses_at_stop();
+        for block in uses.chunks(USES_A_BLOCK) {
+            rows.uses_at_stop(block);
+            self.commit_apart(std::mem::take(&mut rows)).await;
+        }
+        self.commit_apart(rows).await;
+    }
+
     async fn commit_anchor(&mut self) {
+        self.commit_apart(Rows::default()).await;
+    }
+
+    /// Commits what no request waits for, with the clock, unless nothing can be written.
+    async fn commit_apart(&mut self, rows: Rows<'_>) {
+        if self.failure().is_some() {
+            return;
+        }
         let began = self.timeline.now();
-        let outcome = self.jobs.commit(Rows::default().statements(), self.timeline.anchor()).await;
+        let outcome = self.jobs.commit(rows.statements(), self.timeline.anchor()).await;
         self.count(began, outcome.is_ok());
         self.times.commit = self.memory.moment();
         if let Err(reason) = outcome {

@@ -307,6 +307,11 @@ impl Journal {
         Some(taken)
     }
 
+    /// Takes all uses.
+    pub(crate) fn take_uses(&self) -> Vec<Change> {
+        std::mem::take(&mut self.queue.lock().later).into()
+    }
+
     /// The batch by which all that is in by now is written or refused; `None` where nothing was.
     pub(crate) fn latest(&self) -> Option<Arc<Batch>> {
         let queue = self.queue.lock();

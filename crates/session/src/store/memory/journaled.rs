@@ -99,6 +99,15 @@ impl MemoryStore {
         Loaded::Live
     }
 
+    /// Has what is known of the last use of a session written in time, as if it were used now.
+    pub(crate) fn mark_used(&self, id: SessionId) {
+        let mut shard = self.shard(Key::of(id)).lock();
+        let Some((marks, index)) = self.marks().zip(shard.find(id)) else { return };
+        let record = shard.at_mut(index);
+        record.flags.set(USED);
+        marks.mark(id, self.wall_clock.moment(), record.expiry.idle());
+    }
+
     /// Puts the uses that are due into the journal, where all up to `since` were before.
     pub(crate) fn note_due_uses(&self, since: Moment, now: Moment) {
         let due = self.marks().map(|marks| marks.take_due(since, now));

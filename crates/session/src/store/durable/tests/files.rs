@@ -17,7 +17,7 @@ pub(super) async fn connect(path: &Path) -> SqliteConnection {
 }
 
 /// Runs a statement on a file as anybody could.
-async fn run(path: &Path, statement: &'static str) {
+async fn run(path: &Path, statement: impl sqlx::SqlSafeStr + Send) {
     let mut connection = connect(path).await;
     sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
     sqlx::Connection::close(connection).await.unwrap();
@@ -112,9 +112,13 @@ async fn a_file_that_somebody_else_locks_is_refused_until_it_is_let_go() {
 async fn a_file_of_a_newer_version_is_refused() {
     let machine = Machine::new();
     let news = filled(&machine).await;
+    let mut connection = connect(&machine.path()).await;
+    let version: i64 =
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
     run(&machine.path(), "PRAGMA user_version = 99").await;
     assert!(machine.refusal().await.contains("newer version"));
-    run(&machine.path(), "PRAGMA user_version = 1").await;
+    run(&machine.path(), sqlx::AssertSqlSafe(format!("PRAGMA user_version = {version}"))).await;
     assert!(machine.start().await.fixture.lives(held(&news[0])).await, "nothing was thrown away");
 }
 
