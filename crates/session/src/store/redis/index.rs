@@ -58,6 +58,10 @@ impl RedisStore {
     }
 
     /// Settles the entry of a session that was created and stays, and ends what is past the cap.
+    ///
+    /// In a cluster the entry is most often on another server than its session. A replica that took
+    /// over there without it would hide the session from whatever ends all of the subject's, so that
+    /// a replica must have it where one is waited for.
     pub(super) async fn settle(
         &self,
         new: &NewSession,
@@ -66,7 +70,12 @@ impl RedisStore {
     ) -> Result<Vec<SessionId>, StoreError> {
         let request =
             with_entry(ScriptRequest::on(&SETTLE, &subject_key(new.subject.id)), new).arg(cap);
-        let mut entries = entries(&self.connection.run_one(request).await?)?;
+        let settled = if self.connection.is_cluster() {
+            self.connection.run_one_durably(request).await?
+        } else {
+            self.connection.run_one(request).await?
+        };
+        let mut entries = entries(&settled)?;
         entries.retain(|entry| entry.id != new.id);
         let limit = context.side_effect(Cause::Limit);
         Ok(self.enforce(new.subject.id, &entries, cap, &limit).await)

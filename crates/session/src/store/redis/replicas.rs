@@ -11,7 +11,7 @@ use super::{RedisStore, session_key};
 use crate::TouchContext;
 use crate::store::conformance::logout;
 use crate::store::conformance::{Fixture, Held, end_of, fresh_digest, held, look, use_of};
-use crate::{ClientDigest, Ending, Kind, RedisOptions, StoreError, Verdict};
+use crate::{ClientDigest, Ending, Kind, NewSession, RedisOptions, StoreError, Verdict};
 
 const WAIT: RedisOptions = RedisOptions { wait_for_replica: true, ..PATIENT };
 
@@ -94,6 +94,30 @@ async fn without_a_replica_nothing_that_must_have_one_succeeds() {
     let held = fixture.open().await;
     assert!(fixture.store.remove(held.id, &logout()).await.is_err());
     assert!(matches!(fixture.touch(use_of(held)).await, Verdict::Dead(_)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_of_a_cluster_is_open_only_once_a_replica_knows_where_it_is() {
+    let Some(servers) = tokio::task::spawn_blocking(|| cluster(1)).await.unwrap() else {
+        return;
+    };
+    let is_behind = |server: &Server| {
+        let role = server.cli(&["ROLE"]);
+        role.starts_with("slave") && !role.contains("connected")
+    };
+    until("the replicas follow", || !servers.iter().any(is_behind));
+    let fixture = waiting(&cluster_address(&servers)).await;
+    let new = fixture.ending(Kind::Sliding, 10_000);
+    fixture.insert(&new).await;
+    let place = shown(super::index::subject_key(new.subject.id));
+    let holds = |server: &&Server| server.cli(&["KEYS", &place]) == place;
+    assert_eq!(servers.iter().filter(holds).count(), 2, "a master and its replica");
+    let is_replica = |server: &Server| server.cli(&["ROLE"]).starts_with("slave");
+    let replica = servers.iter().find(|server| is_replica(server) && holds(server)).unwrap();
+    replica.signal("STOP");
+    let of_same = NewSession { subject: Arc::clone(&new.subject), ..fixture.new_session() };
+    assert!(fixture.store.insert(&of_same, 0, &logout()).await.is_err());
+    replica.signal("CONT");
 }
 
 /// Uses each once; which of them failed.
