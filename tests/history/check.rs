@@ -15,7 +15,9 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
-use crate::events::{Event, History, Kind, Loss, Moment, Operation, Outcome, Session, View};
+use crate::events::{
+    Disturbance, Event, History, Kind, Loss, Moment, Operation, Outcome, Session, View,
+};
 
 /// After how long a replaced token that is used once more ends its session, but for a second.
 const REUSE: Duration = Duration::from_secs(9);
@@ -23,6 +25,8 @@ const REUSE: Duration = Duration::from_secs(9);
 /// a busy machine takes for it.
 const WRITTEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 const BUSY: Duration = Duration::from_secs(2);
+/// By how much a replica may be behind that nothing was done to, on a busy machine.
+const LAG: Duration = Duration::from_secs(2);
 
 /// What is shown by number in the reliability document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,27 +172,34 @@ impl Track<'_> {
         });
         let first = ends.map(|event| event.start).min().unwrap_or(Moment::MAX);
         let replaced = self.replaced(token).unwrap_or(Moment::MAX);
-        first.min(replaced).min(self.lost().unwrap_or(Moment::MAX))
+        first.min(replaced).min(self.may_be_lost().unwrap_or(Moment::MAX))
     }
 
-    /// When it was lost in a crash.
+    /// When it was lost in a crash with all others.
     fn lost(&self) -> Option<Moment> {
-        if self.history.crash != Loss::All {
-            return None;
-        }
-        let crashes = self.history.disturbances.iter().filter(|d| d.is_crash);
+        let crashes = self.losing(Loss::All);
         crashes.filter(|d| self.session.opened.0 <= d.end).map(|d| d.start).min()
+    }
+
+    /// When it was lost in a crash, or may have been.
+    fn may_be_lost(&self) -> Option<Moment> {
+        let (start, end) = self.session.opened;
+        let failovers = self.losing(Loss::Tail);
+        let behind = failovers.filter(|d| start <= d.end && end + LAG > d.start).map(|d| d.start);
+        behind.chain(self.lost()).min()
+    }
+
+    /// The disturbances in which this is lost.
+    fn losing(&self, loss: Loss) -> impl Iterator<Item = &Disturbance> {
+        self.history.disturbances.iter().filter(move |d| d.loss == loss)
     }
 
     /// Whether a crash before `until` may have taken back a use that was answered at `used`.
     fn may_lose_use(&self, used: Moment, until: Moment) -> bool {
-        let late = (self.session.ttl / 10).clamp(WRITTEN.0, WRITTEN.1) + BUSY;
-        self.history.crash == Loss::Uses
-            && self.history.disturbances.iter().any(|disturbance| {
-                disturbance.is_crash
-                    && disturbance.start < until
-                    && used + late > disturbance.start
-                    && used < disturbance.end
-            })
+        let written = (self.session.ttl / 10).clamp(WRITTEN.0, WRITTEN.1) + BUSY;
+        let lost = |loss, late: Duration| {
+            self.losing(loss).any(|d| d.start < until && used + late > d.start && used < d.end)
+        };
+        lost(Loss::Uses, written) || lost(Loss::Tail, LAG)
     }
 }

@@ -137,13 +137,16 @@ pub(crate) struct OwnerEnd {
     pub(crate) is_sure: bool,
 }
 
-/// What a store makes of a crash of its service.
+/// What is lost in a crash of a service or of Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// Nothing is lost.
     Nothing,
     /// Uses of a tenth of the idle time are lost.
     Uses,
+    /// What does not wait for a replica is lost where the one that took over had not received it:
+    /// openings and uses of the last moments.
+    Tail,
     /// All sessions are lost.
     All,
 }
@@ -154,8 +157,8 @@ pub(crate) struct Disturbance {
     pub(crate) what: &'static str,
     pub(crate) start: Moment,
     pub(crate) end: Moment,
-    /// Whether a service was killed in it.
-    pub(crate) is_crash: bool,
+    /// What is lost in it.
+    pub(crate) loss: Loss,
 }
 
 /// A run, or a part of one.
@@ -165,7 +168,6 @@ pub(crate) struct History {
     pub(crate) events: Vec<Event>,
     pub(crate) owner_ends: Vec<OwnerEnd>,
     pub(crate) disturbances: Vec<Disturbance>,
-    pub(crate) crash: Loss,
     /// How exactly times are measured.
     pub(crate) epsilon: Duration,
 }

@@ -3,12 +3,13 @@
 use std::env;
 use std::time::Duration;
 
-use testkit::{DiskState, Redis, TIMEOUT, let_time_pass};
+use testkit::{DiskState, TIMEOUT, let_time_pass};
 
 use crate::crowds::{hold_connections, log_in_at_once, take_descriptors};
-use crate::events::Disturbance;
+use crate::events::{Disturbance, Loss};
 use crate::link::Link;
 use crate::random::Random;
+use crate::redis::Promotion;
 use crate::site::{Site, Store};
 use crate::workload::Board;
 
@@ -43,6 +44,12 @@ pub(crate) enum Fault {
     RedisKilled,
     /// Redis has no memory for more.
     RedisFull,
+    /// The link to a Redis server is slow.
+    RedisLinkSlow,
+    /// All connections of that link are reset, again and again.
+    RedisLinkReset,
+    /// A master of the cluster is killed, and its replica takes over.
+    Failover(Promotion),
 }
 
 /// How often a link's connections are reset in a row.
@@ -66,8 +73,20 @@ const WITH_A_FILE: &[Fault] = &[
     Fault::Disk(DiskState::FailsToSync),
     Fault::Disk(DiskState::NoRoom),
 ];
-const WITH_REDIS: &[Fault] =
-    &[Fault::Restarted, Fault::Rolled, Fault::RedisStopped, Fault::RedisKilled, Fault::RedisFull];
+const WITH_REDIS: &[Fault] = &[
+    Fault::Restarted,
+    Fault::Rolled,
+    Fault::RedisStopped,
+    Fault::RedisKilled,
+    Fault::RedisFull,
+    Fault::RedisLinkSlow,
+    Fault::RedisLinkReset,
+];
+const WITH_A_CLUSTER: &[Fault] = &[
+    Fault::Failover(Promotion::Elected),
+    Fault::Failover(Promotion::Forced),
+    Fault::Failover(Promotion::ForcedBehind),
+];
 
 /// All that is done to services with this store: what can be, or what `HISTORY_FAULTS` names of it.
 pub(crate) fn faults(store: Store) -> Vec<Fault> {
@@ -81,12 +100,13 @@ pub(crate) fn faults(store: Store) -> Vec<Fault> {
 }
 
 fn possible_faults(store: Store) -> Vec<Fault> {
-    let more = match store {
+    let more: &[&[Fault]] = match store {
         Store::Memory => &[],
-        Store::File => WITH_A_FILE,
-        Store::Redis | Store::Cluster => WITH_REDIS,
+        Store::File => &[WITH_A_FILE],
+        Store::Redis => &[WITH_REDIS],
+        Store::Cluster => &[WITH_REDIS, WITH_A_CLUSTER],
     };
-    [ANYWHERE, more].concat()
+    [&[ANYWHERE], more].concat().concat()
 }
 
 impl Fault {
@@ -99,104 +119,130 @@ impl Fault {
     pub(crate) fn happen(self, site: &Site, board: &Board, random: &mut Random) {
         let (at, start) = (random.below(site.addresses.len()), board.moment());
         let lasts = Duration::from_millis(300 + random.below(1_700) as u64);
-        let (what, is_crash) = match self {
+        let what = match self {
             Self::Killed => {
                 site.node(at).kill();
                 site.start_again(at);
-                ("a node was killed", true)
+                "a node was killed"
             }
             Self::Restarted => {
                 restart(site, at);
-                ("a node was restarted", false)
+                "a node was restarted"
             }
             Self::Rolled => {
                 for at in 0..site.addresses.len() {
                     restart(site, at);
                     site.ready();
                 }
-                ("all nodes were restarted in turn", false)
+                "all nodes were restarted in turn"
             }
-            Self::LinkSlow | Self::LinkReset => {
-                (self.happen_to_link(&site.links[at], lasts), false)
-            }
+            Self::LinkSlow | Self::LinkReset => self.happen_to_link(&site.links[at], lasts),
             Self::FilesUsedUp => {
                 take_descriptors(site, at, lasts);
-                ("a node had no file descriptors", false)
+                "a node had no file descriptors"
             }
             Self::LoginCrowd => {
                 log_in_at_once(site, at);
-                ("many logged in at once", false)
+                "many logged in at once"
             }
             Self::ConnectionCrowd => {
                 hold_connections(site, at, lasts);
-                ("many connections were idle or slow", false)
+                "many connections were idle or slow"
             }
             Self::Stopped => {
                 site.node(at).hang();
                 let_time_pass(lasts);
                 site.node(at).signal("CONT");
-                ("a node was stopped for a while", false)
+                "a node was stopped for a while"
             }
             Self::DateJumps(seconds) => {
                 site.clocks.shift_date(seconds);
                 let_time_pass(lasts);
                 site.clocks.shift_date(0);
-                ("the date jumped", false)
+                "the date jumped"
             }
             Self::Disk(state) => {
                 site.disk.set(state);
                 let_time_pass(lasts);
                 site.disk.set(DiskState::Works);
-                ("the disk failed", false)
+                "the disk failed"
             }
-            Self::RedisStopped | Self::RedisKilled | Self::RedisFull => {
-                let redis = &site.redis[random.below(site.redis.len())];
-                (self.happen_to(&mut redis.lock().unwrap(), lasts), false)
+            Self::Failover(promotion) => {
+                site.redis.fail_over(random.below(site.redis.len()), promotion, lasts);
+                failed_over(promotion)
             }
+            _ => self.happen_to_redis(site, random.below(site.redis.len()), lasts),
         };
         site.ready();
-        board.disturbed(Disturbance { what, start, end: board.moment(), is_crash });
+        let loss = self.loss(site.store);
+        board.disturbed(Disturbance { what, start, end: board.moment(), loss });
+    }
+
+    /// What is lost in it.
+    const fn loss(self, store: Store) -> Loss {
+        match self {
+            Self::Killed => store.crash(),
+            Self::Failover(_) => Loss::Tail,
+            _ => Loss::Nothing,
+        }
     }
 
     fn happen_to_link(self, link: &Link, lasts: Duration) -> &'static str {
         if self == Self::LinkSlow {
             // From hardly more than usual to more than anybody waits for.
-            link.delay(lasts);
-            let_time_pass(Duration::from_secs(1));
-            link.delay(Duration::ZERO);
+            slow_down(link, lasts);
             return "a link was slow";
         }
-        for _ in 0..RESETS {
-            link.reset();
-            let_time_pass(lasts / RESETS);
-        }
+        reset(link, lasts);
         "a link was reset"
     }
 
-    fn happen_to(self, redis: &mut Redis, lasts: Duration) -> &'static str {
-        let what = match self {
+    /// What happens to one server.
+    fn happen_to_redis(self, site: &Site, at: usize, lasts: Duration) -> &'static str {
+        match self {
             Self::RedisStopped => {
-                redis.signal("STOP");
-                let_time_pass(lasts);
-                redis.signal("CONT");
+                site.redis.stop(at, lasts);
                 "Redis was stopped for a while"
             }
             Self::RedisFull => {
-                let limit = |bytes| redis.cli(&["CONFIG", "SET", "maxmemory", bytes]);
-                assert_eq!(limit("1mb"), "OK");
-                let_time_pass(lasts);
-                assert_eq!(limit("0"), "OK");
+                site.redis.fill(at, lasts);
                 "Redis was full"
             }
+            Self::RedisLinkSlow => {
+                // Around the time that an answer is waited for.
+                slow_down(site.redis.link(at), lasts / 2);
+                "a link to Redis was slow"
+            }
+            Self::RedisLinkReset => {
+                reset(site.redis.link(at), lasts);
+                "a link to Redis was reset"
+            }
             _ => {
-                redis.kill();
-                let_time_pass(lasts);
-                redis.start_again();
+                site.redis.kill(at, lasts);
                 "Redis was killed"
             }
-        };
-        redis.wait();
-        what
+        }
+    }
+}
+
+const fn failed_over(promotion: Promotion) -> &'static str {
+    match promotion {
+        Promotion::Elected => "a master was killed and its replica elected",
+        Promotion::Forced => "a master was killed and its replica made master",
+        Promotion::ForcedBehind => "a master was killed and its replica, far behind, made master",
+    }
+}
+
+fn slow_down(link: &Link, delay: Duration) {
+    link.delay(delay);
+    let_time_pass(Duration::from_secs(1));
+    link.delay(Duration::ZERO);
+}
+
+fn reset(link: &Link, lasts: Duration) {
+    for _ in 0..RESETS {
+        link.reset();
+        let_time_pass(lasts / RESETS);
     }
 }
 

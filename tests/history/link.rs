@@ -1,5 +1,5 @@
-//! The link between the business service and a node: a TCP proxy that can be slow, and reset what
-//! goes through it.
+//! A link between two processes, the business service and a node or a node and Redis: a TCP proxy
+//! that can be slow, and reset what goes through it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -38,9 +38,9 @@ impl Link {
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // A node that is down is one to which there is no connection.
-                if let Ok(node) = TcpStream::connect(("127.0.0.1", port)) {
-                    forward(&client, &node, &shared);
+                // A server that is down is one to which there is no connection.
+                if let Ok(server) = TcpStream::connect(("127.0.0.1", port)) {
+                    forward(&client, &server, &shared);
                 }
             }
         });
@@ -60,9 +60,9 @@ impl Link {
 }
 
 /// Both directions of one connection.
-fn forward(client: &TcpStream, node: &TcpStream, state: &Arc<State>) {
+fn forward(client: &TcpStream, server: &TcpStream, state: &Arc<State>) {
     let resets = state.resets.load(SeqCst);
-    for (from, to) in [(client, node), (node, client)] {
+    for (from, to) in [(client, server), (server, client)] {
         let copy = |stream: &TcpStream| stream.try_clone().expect("a second handle");
         let (from, to, state) = (copy(from), copy(to), Arc::clone(state));
         to.set_nodelay(true).expect("no delay but ours");

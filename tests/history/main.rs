@@ -24,6 +24,7 @@ mod link;
 mod looked;
 mod mutants;
 mod random;
+mod redis;
 mod rounds;
 mod site;
 mod sweeping;

@@ -50,7 +50,6 @@ pub(crate) fn round(site: &Site, seed: u64, faults: &[Fault]) -> (History, Vec<S
         events,
         owner_ends: board.owner_ends.into_inner().unwrap(),
         disturbances: board.disturbances.into_inner().unwrap(),
-        crash: site.store.crash(),
         epsilon: Duration::from_millis(epsilon),
     };
     (history, board.unexpected.into_inner().unwrap())

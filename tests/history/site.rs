@@ -5,12 +5,13 @@ use std::sync::{Mutex, MutexGuard};
 
 use tempfile::TempDir;
 use testkit::{
-    AuthService, BusinessService, Clocks, Disk, LONG_PASSWORD, Launch, Listener, Redis, TIMEOUT,
-    eventually, redis_cluster, unused_port,
+    AuthService, BusinessService, Clocks, Disk, LONG_PASSWORD, Launch, Listener, TIMEOUT,
+    eventually, unused_port,
 };
 
 use crate::events::Loss;
 use crate::link::Link;
+use crate::redis::RedisServers;
 
 /// How many users there are.
 pub(crate) const OWNERS: usize = 3;
@@ -60,8 +61,7 @@ pub(crate) struct Site {
     pub(crate) business: BusinessService,
     pub(crate) clocks: Clocks,
     pub(crate) disk: Disk,
-    /// None where sessions are not in Redis.
-    pub(crate) redis: Vec<Mutex<Redis>>,
+    pub(crate) redis: RedisServers,
     _directory: TempDir,
 }
 
@@ -74,24 +74,19 @@ impl Site {
     /// `None` where something that is needed is not installed. `variables` are the nodes' own.
     pub(crate) fn start(store: Store, variables: &[(&str, &str)]) -> Option<Self> {
         let (clocks, disk) = (Clocks::new()?, Disk::of("sessions.db")?);
-        let redis = match store {
-            Store::Redis => vec![Redis::start_durable(&[])?],
-            Store::Cluster => redis_cluster(0, &["--appendonly", "yes", "--appendfsync", "no"])?,
-            _ => Vec::new(),
-        };
+        let redis = RedisServers::start(store)?;
         let directory = TempDir::with_prefix("reinflate-history-").unwrap();
         let file = |name: &str| format!("sqlite:{}", directory.path().join(name).display());
         let sessions = match store {
             Store::Memory => "memory".to_owned(),
             Store::File => file("sessions.db"),
-            Store::Redis => redis[0].url(),
-            Store::Cluster => {
-                let servers = redis.iter().map(|redis| format!("127.0.0.1:{}", redis.port));
-                format!("redis-cluster://{}", servers.collect::<Vec<_>>().join(","))
-            }
+            Store::Redis | Store::Cluster => redis.url(),
         };
         let launch = launch().var("AUTH_DATABASE_URL", file("users.db"));
         let launch = launch.var("AUTH_SESSION_STORE", sessions);
+        // Where a replica may take over, what must not come undone waits for it.
+        let wait = if store == Store::Cluster { "true" } else { "false" };
+        let launch = launch.var("AUTH_REDIS_WAIT", wait);
         let launch =
             variables.iter().fold(launch, |launch, (name, value)| launch.var(name, *value));
         for owner in 0..OWNERS {
@@ -108,7 +103,6 @@ impl Site {
         let urls: Vec<String> = links.iter().map(url).collect();
         let business = Launch::business(1).var("BUSINESS_AUTH_URL", urls.join(","));
         let business = BusinessService::launch(&business.var("RUST_LOG", LOG));
-        let redis = redis.into_iter().map(Mutex::new).collect();
         Some(Self {
             store,
             nodes,

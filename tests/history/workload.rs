@@ -182,11 +182,17 @@ impl<'a> Client<'a> {
                 (Door::Batch, addresses.internal, request)
             }
             240..300 => {
-                let request = Request::get("/authz/auth-request").bearer(&token);
+                let request = carry(Request::get("/authz/auth-request"), &token, which);
                 (Door::ForwardAuth, addresses.internal, request)
             }
-            300..350 => (Door::Session, addresses.public, Request::get("/session").bearer(&token)),
-            _ => (Door::Data, self.site.business.public, Request::get("/data").bearer(&token)),
+            300..350 => {
+                let request = carry(Request::get("/session"), &token, which);
+                (Door::Session, addresses.public, request)
+            }
+            _ => {
+                let request = carry(Request::get("/data"), &token, which);
+                (Door::Data, self.site.business.public, request)
+            }
         };
         let reading = Reading::of(door);
         self.present(live.index, number, Operation::Use(door), node, listener, &request, reading);
@@ -227,7 +233,7 @@ impl<'a> Client<'a> {
     fn end_by_token(&mut self, live: &Live, node: usize, which: usize) {
         let (number, token) = token(live, which);
         let request = if which.is_multiple_of(2) {
-            Request::post("/logout").bearer(&token)
+            carry(Request::post("/logout"), &token, which)
         } else {
             Request::post("/revoke").form(&format!("token={token}"))
         };
@@ -347,6 +353,15 @@ impl<'a> Client<'a> {
             self.connections.remove(&listener.port);
         }
         answer
+    }
+}
+
+/// The request with the token in one of the places where one is looked for.
+fn carry(request: Request, token: &str, which: usize) -> Request {
+    match which % 3 {
+        0 => request.bearer(token),
+        1 => request.token(token),
+        _ => request.cookie(token),
     }
 }
 

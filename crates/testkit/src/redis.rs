@@ -118,6 +118,12 @@ impl Redis {
         self.end("keep\n");
     }
 
+    /// Sets something, from now on and whenever it is started again.
+    pub fn configure(&mut self, name: &str, value: &str) {
+        assert_eq!(self.cli(&["CONFIG", "SET", name, value]), "OK");
+        self.arguments.extend([format!("--{name}"), value.to_owned()]);
+    }
+
     /// Sends a signal, by its name without `SIG`.
     pub fn signal(&self, name: &str) {
         send_signal(name, self.running.id);

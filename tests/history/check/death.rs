@@ -1,7 +1,7 @@
 //! What is dead stays dead, and what may be used once is.
 
 use super::{Property, Track, Verdict};
-use crate::events::{Event, Kind, Moment, Operation, Outcome};
+use crate::events::{Event, Kind, Loss, Moment, Operation, Outcome};
 
 pub(super) fn check(track: &Track<'_>, verdict: &mut Verdict) {
     let alive = || track.events.iter().filter(|event| event.shows_life() && event.is_true());
@@ -27,7 +27,7 @@ pub(super) fn over(track: &Track<'_>) -> Option<Moment> {
         event.operation == Operation::End && event.is_true() && ends_for_sure(track, event)
     });
     let lost = track.lost().and_then(|lost| {
-        let crashes = track.history.disturbances.iter().filter(|d| d.is_crash);
+        let crashes = track.losing(Loss::All);
         crashes.filter(|d| d.start >= lost && track.session.opened.1 < d.start).map(|d| d.end).min()
     });
     ends.map(|event| event.end).chain(lost).min()
@@ -61,11 +61,21 @@ pub(super) fn dead_tokens(track: &Track<'_>) -> Vec<(usize, Moment)> {
 
 /// Whether others saw an end that was never answered, which a crash may take back.
 fn may_come_back(track: &Track<'_>, event: &Event) -> bool {
-    let crashed = |d: &&crate::events::Disturbance| d.is_crash && d.end > event.start;
-    let unanswered = track.events.iter().filter(|other| {
-        other.operation == Operation::End && other.is_unknown() && other.start < event.end
-    });
-    track.history.disturbances.iter().any(|d| crashed(&d)) && unanswered.count() > 0
+    let mut crashes = track.losing(Loss::Uses).chain(track.losing(Loss::Tail));
+    let mut unanswered =
+        track.events.iter().filter(|other| other.is_unknown() && other.start < event.end);
+    crashes.any(|crash| crash.end > event.start) && unanswered.any(|other| may_kill(track, other))
+}
+
+/// Whether a token is dead once this is carried out.
+fn may_kill(track: &Track<'_>, event: &Event) -> bool {
+    match event.operation {
+        Operation::End | Operation::Rotate(_) => true,
+        Operation::Use(_) => {
+            track.session.kind == Kind::SingleUse || track.replaced(event.token).is_some()
+        }
+        Operation::Look => false,
+    }
 }
 
 fn used_once(track: &Track<'_>, verdict: &mut Verdict) {

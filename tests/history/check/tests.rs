@@ -39,7 +39,6 @@ impl Story {
             events: Vec::new(),
             owner_ends: Vec::new(),
             disturbances: Vec::new(),
-            crash: Loss::Uses,
             epsilon: ms(100),
         })
     }
@@ -55,10 +54,9 @@ impl Story {
         self
     }
 
-    fn crashed(mut self, start: u64, crash: Loss) -> Self {
-        self.0.crash = crash;
+    fn crashed(mut self, start: u64, loss: Loss) -> Self {
         let (start, end) = (ms(start), ms(start + 300));
-        self.0.disturbances.push(Disturbance { what: "killed", start, end, is_crash: true });
+        self.0.disturbances.push(Disturbance { what: "killed", start, end, loss });
         self
     }
 
@@ -238,4 +236,31 @@ fn a_replaced_token_that_is_used_much_later_may_end_its_session() {
     };
     story(9_600).holds();
     story(2_000).breaks(Property::NoEarlyDeath);
+}
+
+#[test]
+fn a_replica_that_takes_over_lacks_openings_and_uses_of_the_last_moments_alone() {
+    let story = || Story::of(Kind::Sliding).at(1_500, USE, alive(1));
+    story().crashed(1_600, Loss::Tail).at(2_500, USE, Outcome::False).holds();
+    story().crashed(1_600, Loss::Tail).at(2_500, USE, alive(1)).holds();
+    let opened_before = || {
+        let mut story = Story::of(Kind::Sliding);
+        story.0.sessions[0].ttl = ms(12_000);
+        story
+    };
+    let lost = opened_before().at(2_600, USE, Outcome::False);
+    lost.crashed(2_300, Loss::Tail).breaks(Property::NoEarlyDeath);
+    opened_before().crashed(1_500, Loss::Tail).at(2_600, USE, Outcome::False).holds();
+    // What waits for a replica stays.
+    let out = story().at(1_550, Operation::End, shown()).crashed(1_600, Loss::Tail);
+    out.at(2_500, USE, shown()).breaks(Property::LogoutIsFinal);
+    let rotated = story().at(1_550, Operation::Rotate(Some(1)), shown());
+    let rotated = rotated.crashed(1_600, Loss::Tail).at(2_500, USE, shown());
+    rotated.breaks(Property::DeathIsOneWay);
+    let once = || Story::of(Kind::SingleUse);
+    let used = once().at(100, USE, shown()).crashed(200, Loss::Tail).at(600, USE, shown());
+    used.breaks(Property::SingleUse);
+    // What was never answered does not have to.
+    let unanswered = once().at(100, USE, Outcome::Unknown).at(150, USE, Outcome::False);
+    unanswered.crashed(200, Loss::Tail).at(600, USE, shown()).holds();
 }

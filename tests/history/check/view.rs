@@ -77,10 +77,6 @@ fn bounds(event: &Event, expires_in: u64) -> (Moment, Moment) {
 /// Whether counts may have been lost between two requests.
 fn crashed_between(track: &Track<'_>, one: &Event, other: &Event) -> bool {
     let (first, last) = (one.start.min(other.start), one.end.max(other.end));
-    track.history.crash == Loss::Uses
-        && track
-            .history
-            .disturbances
-            .iter()
-            .any(|d| d.is_crash && d.start <= last && first <= d.end)
+    let mut crashes = track.losing(Loss::Uses).chain(track.losing(Loss::Tail));
+    crashes.any(|crash| crash.start <= last && first <= crash.end)
 }
