@@ -12,7 +12,7 @@ use auth_http::hosts::AllowedHosts;
 use auth_http::{Answer, request_id};
 use http::header::{COOKIE, FORWARDED};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use session::{SessionId, Token, fuzzing};
+use session::{SessionFilter, SessionId, Token, fuzzing};
 use users::{Format, Rows, Ticket, fold_name};
 
 /// A target with its name.
@@ -32,6 +32,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("file_record", file_record),
     ("event", event),
     ("event_types", event_types),
+    ("session_filter", session_filter),
     ("import_csv", import_csv),
     ("import_json", import_json),
 ];
@@ -206,6 +207,49 @@ pub(crate) fn event_types(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let known = text.split(',').all(|name| name.contains('.'));
     assert!(!auth_service::fuzzing::reads_event_types(&text) || known, "{text:?}");
+}
+
+/// What is given is a condition, or the whole is refused: no bad value selects everybody. A field of
+/// a form that is left empty gives nothing.
+pub(crate) fn session_filter(bytes: &[u8]) {
+    let parts = |text: &[u8]| -> Vec<Vec<u8>> {
+        let parts = text.split(|byte| *byte == b'&').filter(|part| !part.is_empty());
+        parts.map(<[u8]>::to_vec).collect()
+    };
+    let target = [b"/api/v1/sessions?", bytes].concat();
+    if let Ok(target) = std::str::from_utf8(&target)
+        && let Some((filter, query)) = auth_service::fuzzing::query_filter(target)
+    {
+        assert_eq!(conditions(&filter), parts(query.as_bytes()).len(), "{query:?}: {filter:?}");
+    }
+    if let Some(filter) = auth_service::fuzzing::form_filter(bytes) {
+        // An empty field has nothing but encoded white space in it, which has a % or is a +.
+        let is_full = |part: &Vec<u8>| {
+            let value = part.splitn(2, |byte| *byte == b'=').nth(1).unwrap_or_default();
+            value.iter().any(|byte| *byte > b' ' && !b"+%".contains(byte))
+        };
+        let given = parts(bytes);
+        let (most, found) = (given.len(), conditions(&filter));
+        let plain = |part: &&Vec<u8>| !part.contains(&b'%') && part.is_ascii();
+        let least = given.iter().filter(plain).filter(|part| is_full(part)).count();
+        assert!((least..=most).contains(&found), "{given:?}: {filter:?}");
+    }
+}
+
+/// How many conditions there are.
+fn conditions(filter: &SessionFilter) -> usize {
+    let SessionFilter { user, role, kind, network, user_agent, opened_before_ms, unused_since_ms } =
+        filter;
+    let set = [
+        user.is_some(),
+        role.is_some(),
+        kind.is_some(),
+        network.is_some(),
+        user_agent.is_some(),
+        opened_before_ms.is_some(),
+        unused_since_ms.is_some(),
+    ];
+    set.into_iter().filter(|is_set| *is_set).count()
 }
 
 fn import(bytes: &[u8], format: Format) {
