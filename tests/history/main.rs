@@ -23,6 +23,7 @@ mod faults;
 mod link;
 mod looked;
 mod mutants;
+mod others;
 mod random;
 mod redis;
 mod rounds;

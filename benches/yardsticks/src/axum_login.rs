@@ -2,9 +2,9 @@
 //! a login, a protected `/data`, the sessions in memory or in Redis. There is no password, since
 //! what is measured is what comes after the login.
 //!
-//! Usage: `yardstick-axum-login [--save] [redis://HOST:PORT]`. With `--save` each use of a session
-//! writes its new idle time to the store; without it, which is the default of tower-sessions, a
-//! use writes nothing, and a session ends though it is in use.
+//! Usage: `yardstick-axum-login [--save] [--idle SECONDS] [--port PORT] [redis://HOST:PORT]`. With
+//! `--save` each use of a session writes its new idle time to the store; without it, which is the
+//! default of tower-sessions, a use writes nothing, and a session ends though it is in use.
 
 use std::{collections::HashMap, convert::Infallible, env, error::Error, sync::Arc};
 
@@ -79,6 +79,13 @@ async fn log_in(mut session: AuthSession, Path(id): Path<i64>) -> StatusCode {
     }
 }
 
+async fn log_out(mut session: AuthSession) -> StatusCode {
+    match session.logout().await {
+        Ok(_) => StatusCode::NO_CONTENT,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 #[derive(Serialize)]
 struct Answer {
     data: Data,
@@ -96,18 +103,25 @@ async fn data(session: AuthSession) -> Result<Json<Answer>, StatusCode> {
     Ok(Json(Answer { data: Data { message, user: user.name } }))
 }
 
-async fn serve<S: SessionStore + Clone>(store: S, save: bool) -> Result<(), Box<dyn Error>> {
+struct Options {
+    save: bool,
+    idle: Duration,
+    port: u16,
+}
+
+async fn serve<S: SessionStore + Clone>(store: S, options: Options) -> Result<(), Box<dyn Error>> {
     let sessions = SessionManagerLayer::new(store)
         .with_secure(false)
-        .with_always_save(save)
-        .with_expiry(Expiry::OnInactivity(Duration::days(1)));
+        .with_always_save(options.save)
+        .with_expiry(Expiry::OnInactivity(options.idle));
     let layer = AuthManagerLayerBuilder::new(Backend::new(), sessions).build();
     let app = Router::new()
         .route("/data", get(data))
         .route_layer(login_required!(Backend))
         .route("/login/{user}", post(log_in))
+        .route("/logout", post(log_out))
         .layer(layer);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", options.port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, app).await?;
     Ok(())
@@ -116,12 +130,23 @@ async fn serve<S: SessionStore + Clone>(store: S, save: bool) -> Result<(), Box<
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let save = arguments.iter().any(|argument| argument == "--save");
+    let after = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1)
+    };
+    let options = Options {
+        save: arguments.iter().any(|argument| argument == "--save"),
+        idle: match after("--idle") {
+            Some(seconds) => Duration::seconds(seconds.parse()?),
+            None => Duration::days(1),
+        },
+        port: after("--port").map_or(Ok(0), |port| port.parse())?,
+    };
     let Some(redis) = arguments.iter().find(|argument| argument.starts_with("redis://")) else {
-        return serve(MemoryStore::default(), save).await;
+        return serve(MemoryStore::default(), options).await;
     };
     let pool = Pool::new(Config::from_url(redis)?, None, None, None, 6)?;
     pool.connect();
     pool.wait_for_connect().await?;
-    serve(RedisStore::new(pool), save).await
+    serve(RedisStore::new(pool), options).await
 }
