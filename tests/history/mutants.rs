@@ -3,10 +3,14 @@
 //! ```text
 //! cargo test --test history -- --ignored --nocapture seeded_faults     # all of them
 //! MUTANTS=cached-yes,use-rounded-up cargo test --test history -- --ignored --nocapture seeded_faults
+//! MUTANT_RUNS=5 cargo test --test history -- --ignored --nocapture seeded_faults  # each check so often
 //! ```
 //!
 //! They are put one by one into a copy of the latest commit, under `target/mutants`, which is built
-//! there with everything from before, so that one costs what has changed.
+//! there with everything from before, so that one costs what has changed. What became of each is
+//! stored as soon as it is known, beside what is known of the others.
+
+mod output;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -39,12 +43,22 @@ struct Check {
 }
 
 /// What became of a mutant.
+enum Fate {
+    Killed(Killed),
+    Survived,
+    /// It was not tried, and why.
+    Untried(String),
+}
+
+/// How a mutant was found.
 struct Killed {
     /// By which tests, and in a history by which property.
     by: String,
     /// How many requests a history needed.
     requests: Option<u64>,
     took: Duration,
+    /// In how many runs, and of how many.
+    runs: (u64, u64),
 }
 
 fn root() -> &'static Path {
@@ -53,9 +67,24 @@ fn root() -> &'static Path {
 
 fn mutants() -> Vec<Mutant> {
     let directory = fs::read_dir(root().join("tests/history/mutants")).unwrap();
-    let mut paths: Vec<PathBuf> = directory.map(|entry| entry.unwrap().path()).collect();
+    let paths = directory.map(|entry| entry.unwrap().path());
+    let is_patch = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "patch");
+    let mut paths: Vec<PathBuf> = paths.filter(is_patch).collect();
     paths.sort();
     paths.into_iter().map(Mutant::read).collect()
+}
+
+/// Those that `MUTANTS` names, or all; those of one package one after the other, so that nothing is
+/// built twice.
+fn chosen() -> Vec<Mutant> {
+    let mut chosen = mutants();
+    if let Ok(names) = env::var("MUTANTS") {
+        let names: Vec<&str> = names.split(',').collect();
+        chosen.retain(|mutant| names.contains(&mutant.name.as_str()));
+        assert_eq!(chosen.len(), names.len(), "MUTANTS names one that there is not");
+    }
+    chosen.sort_by_key(|mutant| mutant.check.suite.clone());
+    chosen
 }
 
 impl Mutant {
@@ -74,6 +103,21 @@ impl Mutant {
         let mut git = Command::new("git");
         git.arg("apply").arg("-C1").args(arguments).arg(&self.patch).current_dir(directory);
         git.output().unwrap()
+    }
+
+    /// Puts it in, runs its check, and takes it out again.
+    fn try_out(&self, tree: &Path) -> Fate {
+        let applied = self.apply(tree, &[]);
+        if !applied.status.success() {
+            return Fate::Untried(format!("it does not fit: {}", text(&applied.stderr)));
+        }
+        let built = self.check.build(tree);
+        let fate = match built {
+            Ok(()) => self.check.fate(tree),
+            Err(error) => Fate::Untried(format!("it does not compile: {error}")),
+        };
+        git(tree, &["checkout", "-q", "--force", "HEAD"]);
+        fate
     }
 }
 
@@ -96,6 +140,8 @@ impl Check {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
         cargo.arg("test").current_dir(tree).env("CARGO_TARGET_DIR", tree.with_file_name("target"));
         cargo.env("CARGO_INCREMENTAL", "1").env("CARGO_TERM_COLOR", "never");
+        // What this process was told by its own Cargo is no part of that build.
+        cargo.env_remove("CARGO_MANIFEST_DIR");
         // With the root package beside it, a crate's dependencies have the features that they have
         // for all, and are built once.
         match self.suite.as_str() {
@@ -109,6 +155,8 @@ impl Check {
             cargo.arg("--no-run");
         }
         cargo.arg("--").args(&self.filters);
+        // A test that is skipped finds nothing.
+        cargo.env("REQUIRE_ALL", "1");
         cargo.envs(self.variables.iter().map(|(name, value)| (name, value)));
         cargo
     }
@@ -118,13 +166,37 @@ impl Check {
         if built.status.success() { Ok(()) } else { Err(text(&built.stderr)) }
     }
 
-    /// The tests find nothing in the tree as it is.
-    fn assert_holds(&self, tree: &Path) {
-        self.build(tree).unwrap_or_else(|error| panic!("the copy does not compile: {error}"));
+    /// Whether its tests find nothing in the tree as it is, and what they find otherwise.
+    fn holds(&self, tree: &Path) -> Result<(), String> {
+        self.build(tree).map_err(|error| format!("the copy does not compile: {error}"))?;
         let output = self.command(tree, false).env("HISTORY_SECONDS", "10").output().unwrap();
-        let shown = text(&output.stdout);
-        let failed = failed_tests(&shown);
-        assert!(output.status.success(), "{} fails without a fault: {failed:?}", self.suite);
+        if output.status.success() {
+            return Ok(());
+        }
+        let shown = text(&output.stdout) + &text(&output.stderr);
+        Err(format!("its check fails without it: {}\n{shown}", output::found(&shown)))
+    }
+
+    /// What its tests make of the tree as it is, so many times.
+    fn fate(&self, tree: &Path) -> Fate {
+        let runs = env::var("MUTANT_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1);
+        let mut killed: Option<Killed> = None;
+        for _ in 0..runs {
+            let began = now();
+            let output = self.command(tree, false).output().unwrap();
+            if output.status.success() {
+                continue;
+            }
+            let (took, shown) = (began.elapsed(), text(&output.stdout) + &text(&output.stderr));
+            let killed = killed.get_or_insert_with(|| Killed {
+                by: output::found(&shown),
+                requests: output::number_before(&shown, " requests"),
+                took,
+                runs: (0, runs),
+            });
+            killed.runs.0 += 1;
+        }
+        killed.map_or(Fate::Survived, Fate::Killed)
     }
 }
 
@@ -150,68 +222,33 @@ fn copy() -> PathBuf {
     tree
 }
 
-/// The tests that failed, by their names.
-fn failed_tests(output: &str) -> Vec<&str> {
-    let named = |line: &'_ str| {
-        let name = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
-        Some(name.len())
-    };
-    let lines = output.lines().filter_map(|line| Some(&line[5..5 + named(line)?]));
-    lines.collect()
-}
-
-/// What stands right before these words.
-fn number_before(output: &str, words: &str) -> Option<u64> {
-    let before = &output[..output.find(words)?];
-    before.rsplit(' ').next()?.parse().ok()
-}
-
-/// The property that a history broke.
-fn broken_property(output: &str) -> Option<String> {
-    let (_, violation) = output.split_once("among them [")?;
-    Some(violation.trim_start().split(" of session").next()?.to_owned())
-}
-
-/// Puts it in and runs its check; `None` where that found nothing.
-fn try_out(mutant: &Mutant, tree: &Path) -> Option<Killed> {
-    let applied = mutant.apply(tree, &[]);
-    assert!(applied.status.success(), "{}: {}", mutant.name, text(&applied.stderr));
-    let built = mutant.check.build(tree);
-    let began = now();
-    let tried = built.map(|()| mutant.check.command(tree, false).output().unwrap());
-    let took = began.elapsed();
-    git(tree, &["checkout", "-q", "--force", "HEAD"]);
-    let output = tried.unwrap_or_else(|error| panic!("{} does not compile: {error}", mutant.name));
-    if output.status.success() {
-        return None;
-    }
-    let shown = text(&output.stdout) + &text(&output.stderr);
-    let failed = failed_tests(&shown);
-    let others = failed.len().saturating_sub(1);
-    let test = failed.first().map_or("the process".to_owned(), |name| format!("`{name}`"));
-    let by = match broken_property(&shown) {
-        Some(property) => format!("{test}, property {property}"),
-        None if others > 0 => format!("{test} and {others} more"),
-        None => test,
-    };
-    Some(Killed { by, requests: number_before(&shown, " requests"), took })
-}
-
-/// Takes the outcome in beside those of earlier runs, for the document.
-fn store(mutant: &Mutant, killed: Option<&Killed>) {
+/// Takes it in beside those of earlier runs, for the document.
+fn store(mutant: &Mutant, fate: &Fate) {
     let path = root().join("target/reliability/mutants.json");
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let stored = fs::read_to_string(&path).ok();
     let mut all: Value =
         stored.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(json!({}));
-    all[&mutant.name] = json!({
+    let rows = all.as_object_mut().unwrap();
+    let killed = match fate {
+        Fate::Killed(killed) => Some(killed),
+        Fate::Survived => None,
+        // Nothing is known of it, nor is what was known before still true.
+        Fate::Untried(_) => return drop(rows.remove(&mutant.name)),
+    };
+    let row = json!({
         "fault": mutant.fault,
         "suite": mutant.check.suite,
         "killed_by": killed.map(|killed| &killed.by),
         "requests": killed.and_then(|killed| killed.requests),
         "seconds": killed.map(|killed| killed.took.as_secs_f64()),
+        "runs": killed.map(|killed| killed.runs),
     });
-    fs::write(path, format!("{all:#}\n")).unwrap();
+    rows.insert(mutant.name.clone(), row);
+    // Whoever stops a run loses nothing of what it has stored.
+    let new = path.with_extension("new");
+    fs::write(&new, format!("{all:#}\n")).unwrap();
+    fs::rename(new, path).unwrap();
 }
 
 #[test]
@@ -234,42 +271,46 @@ fn every_seeded_fault_still_fits_the_tree() {
 #[test]
 #[ignore = "it builds the product thirty times"]
 fn seeded_faults_are_found() {
-    let wanted = env::var("MUTANTS").ok();
-    let wanted: Option<Vec<&str>> = wanted.as_deref().map(|names| names.split(',').collect());
-    let chosen = mutants()
-        .into_iter()
-        .filter(|mutant| wanted.as_ref().is_none_or(|names| names.contains(&mutant.name.as_str())));
-    let mut chosen: Vec<Mutant> = chosen.collect();
-    // Those of one package one after the other, so that nothing is built twice.
-    chosen.sort_by_key(|mutant| mutant.check.suite.clone());
-    assert!(!chosen.is_empty(), "there is none of that name");
-    let (tree, mut tried, mut survivors) = (copy(), Vec::new(), Vec::new());
-    for mutant in &chosen {
-        if !tried.contains(&mutant.check) {
-            mutant.check.assert_holds(&tree);
-            tried.push(mutant.check.clone());
+    let (chosen, tree) = (chosen(), copy());
+    // What holds without a fault, all in one build of each suite.
+    let mut checks: Vec<(&Check, Result<(), String>)> = Vec::new();
+    for Mutant { check, .. } in &chosen {
+        if checks.iter().all(|(known, _)| *known != check) {
+            checks.push((check, check.holds(&tree)));
+            eprintln!("{} checks were tried without a fault", checks.len());
         }
-        let killed = try_out(mutant, &tree);
-        store(mutant, killed.as_ref());
-        let Some(Killed { by, requests, took }) = killed else {
-            eprintln!("{}: SURVIVED", mutant.name);
-            survivors.push(&mutant.name);
-            continue;
-        };
-        let after = requests.map(|requests| format!(" after {requests} requests"));
-        eprintln!("{}: {by}{} in {took:.1?}", mutant.name, after.unwrap_or_default());
     }
-    assert!(survivors.is_empty(), "no test has found {survivors:?}");
+    let (mut survivors, mut untried) = (Vec::new(), Vec::new());
+    for (at, mutant) in chosen.iter().enumerate() {
+        let (_, holds) = checks.iter().find(|(check, _)| **check == mutant.check).unwrap();
+        let fate = match holds {
+            Ok(()) => mutant.try_out(&tree),
+            Err(why) => Fate::Untried(why.clone()),
+        };
+        store(mutant, &fate);
+        let said = match fate {
+            Fate::Killed(Killed { by, requests, took, runs: (found, runs) }) => {
+                let after = requests.map(|requests| format!(" after {requests} requests"));
+                let after = after.unwrap_or_default();
+                format!("{by}{after} in {took:.1?}, {found} of {runs} runs")
+            }
+            Fate::Survived => {
+                survivors.push(&mutant.name);
+                "SURVIVED".to_owned()
+            }
+            Fate::Untried(why) => {
+                untried.push(&mutant.name);
+                format!("NOT TRIED, {why}")
+            }
+        };
+        eprintln!("{} of {}: {}: {said}", at + 1, chosen.len(), mutant.name);
+    }
+    assert!(survivors.is_empty(), "no test has found {survivors:?}; not tried: {untried:?}");
+    assert!(untried.is_empty(), "all that were tried were found; not tried: {untried:?}");
 }
 
 #[test]
-fn what_a_run_has_found_is_read_from_its_output() {
-    let output = "test a::b ... ok\ntest sessions_in_memory ... FAILED\n\
-        HISTORY_SEED=7, sweeps every 1s: 2 violations after 4711 requests, [1, 0] by property, \
-        among them [\n    3 (LogoutIsFinal) of session 9: it lives\n]";
-    assert_eq!(failed_tests(output), ["sessions_in_memory"]);
-    assert_eq!(number_before(output, " requests"), Some(4711));
-    assert_eq!(broken_property(output).as_deref(), Some("3 (LogoutIsFinal)"));
+fn a_check_is_read_from_its_line() {
     let check = Check::parse("A=1 B=2 history sessions_in_memory").unwrap();
     assert_eq!((check.variables.len(), check.suite.as_str()), (2, "history"));
     assert_eq!(check.filters, ["sessions_in_memory"]);
