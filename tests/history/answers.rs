@@ -10,7 +10,8 @@ use crate::site::{OWNERS, owner_name};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reading {
     Validation,
-    Batch,
+    /// Of the token at this place.
+    Batch(usize),
     ForwardAuth,
     Session,
     Data,
@@ -24,7 +25,7 @@ impl Reading {
     pub(crate) const fn of(door: Door) -> Self {
         match door {
             Door::Validation => Self::Validation,
-            Door::Batch => Self::Batch,
+            Door::Batch => Self::Batch(0),
             Door::ForwardAuth => Self::ForwardAuth,
             Door::Session => Self::Session,
             Door::Data => Self::Data,
@@ -38,7 +39,7 @@ impl Reading {
         }
         match (self, answer.status) {
             (Self::Validation, 200) => verdict(&answer.json()),
-            (Self::Batch, 200) => verdict(&answer.json()["results"][0]),
+            (Self::Batch(at), 200) => verdict(&answer.json()["results"][at]),
             (Self::Introspection, 200) => introspected(&answer.json()),
             (Self::ForwardAuth, 200) => {
                 let owner = Some(owner(answer.header("remote-user")));

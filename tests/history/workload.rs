@@ -21,6 +21,8 @@ use crate::site::{MAX_LIFETIME_S, OWNERS, Site, owner_name};
 /// Sessions that everybody is at, and such as have time to expire.
 const HOT: usize = 12;
 const SLOTS: usize = 300;
+/// How many tokens a batch has at most.
+const FEW: usize = 4;
 /// How long an answer is waited for.
 const ANSWER: Duration = Duration::from_secs(3);
 /// No token of the session itself: it is ended by name.
@@ -168,6 +170,9 @@ impl<'a> Client<'a> {
     }
 
     fn use_at(&mut self, live: &Live, node: usize, which: usize, choice: usize) {
+        if (200..240).contains(&choice) {
+            return self.use_few(live, node, which);
+        }
         let (number, token) = token(live, which);
         let addresses = self.site.addresses[node];
         let (door, listener, request) = match choice {
@@ -175,11 +180,6 @@ impl<'a> Client<'a> {
                 let body = json!({"token": token});
                 let request = Request::post("/validateToken").json(&body);
                 (Door::Validation, addresses.internal, request)
-            }
-            200..240 => {
-                let body = json!({"tokens": [token]});
-                let request = Request::post("/validateToken").json(&body);
-                (Door::Batch, addresses.internal, request)
             }
             240..300 => {
                 let request = carry(Request::get("/authz/auth-request"), &token, which);
@@ -196,6 +196,28 @@ impl<'a> Client<'a> {
         };
         let reading = Reading::of(door);
         self.present(live.index, number, Operation::Use(door), node, listener, &request, reading);
+    }
+
+    /// Uses a few tokens by one request, in which each has an answer of its own.
+    fn use_few(&mut self, first: &Live, node: usize, which: usize) {
+        let named = |live: &Live| {
+            let (number, token) = token(live, which);
+            (live.index, number, token)
+        };
+        let mut few = vec![named(first)];
+        for slot in (0..which % FEW).map(|next| (which + next) % HOT) {
+            few.extend(self.board.slots[slot].lock().unwrap().as_deref().map(named));
+        }
+        let tokens: Vec<&str> = few.iter().map(|(.., token)| token.as_str()).collect();
+        let request = Request::post("/validateToken").json(&json!({"tokens": tokens}));
+        let start = self.board.moment();
+        let answer = self.send(self.site.addresses[node].internal, &request);
+        let end = self.board.moment();
+        for (at, &(session, token, _)) in few.iter().enumerate() {
+            let outcome = self.read(Reading::Batch(at), &answer);
+            let operation = Operation::Use(Door::Batch);
+            self.record(Event { session, token, operation, node, start, end, outcome });
+        }
     }
 
     fn look(&mut self, live: &Live, node: usize, which: usize) {
