@@ -174,6 +174,25 @@ fn of_sixty_four_threads_one_uses_a_single_use_session() {
 }
 
 #[test]
+fn uses_of_a_session_by_eight_threads_are_all_counted() {
+    const USES: u64 = 2_000;
+    let (store, fixture) = store();
+    let new = fixture.ending(Kind::Sliding, 50);
+    store.insert_within(&new, 0, &mut Operation::new(&logout()));
+    let start = Barrier::new(TOUCHERS);
+    thread::scope(|threads| {
+        for _ in 0..TOUCHERS {
+            threads.spawn(|| {
+                start.wait();
+                (0..USES).for_each(|_| assert!(lives(&store, use_of(held(&new)))));
+            });
+        }
+    });
+    let sessions = now(store.list(new.subject.id)).unwrap();
+    assert_eq!(sessions[0].refresh_count, USES * TOUCHERS as u64);
+}
+
+#[test]
 fn inserts_at_once_leave_exactly_the_cap() {
     let (store, fixture) = store();
     let ann = someone();
