@@ -9,15 +9,13 @@ use clock::ManualClock;
 use uuid::Uuid;
 
 use super::*;
-use crate::store::conformance::logout;
-use crate::store::conformance::someone;
+use crate::store::conformance::{broken, logout, someone};
 use crate::store::redis::server::fresh_database;
 use crate::{MemoryStore, Origin, RedisStore};
 
 const CAP: usize = 3;
 
-/// An engine on each store that is to be had here.
-async fn engines() -> Vec<Sessions> {
+fn engine(store: Arc<dyn SessionStore>, clock: &ManualClock) -> Sessions {
     const HOUR: Duration = Duration::from_hours(1);
     let lifetimes = Lifetimes {
         token: (HOUR, HOUR),
@@ -27,14 +25,18 @@ async fn engines() -> Vec<Sessions> {
         fresh_for: HOUR,
         max_per_subject: CAP,
     };
-    let clock = Arc::new(ManualClock::new());
-    let memory = Arc::new(MemoryStore::new(clock.clone()));
+    Sessions::new(store, Arc::new(clock.clone()), lifetimes, Binding::default())
+}
+
+/// An engine on each store that is to be had here.
+async fn engines() -> Vec<Sessions> {
+    let clock = ManualClock::new();
+    let memory = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
     let mut stores: Vec<Arc<dyn SessionStore>> = vec![memory];
     stores.extend(
         fresh_database().await.map(|connection| Arc::new(RedisStore::new(connection)) as Arc<_>),
     );
-    let engine = |store| Sessions::new(store, clock.clone(), lifetimes, Binding::default());
-    stores.into_iter().map(engine).collect()
+    stores.into_iter().map(|store| engine(store, &clock)).collect()
 }
 
 fn login() -> Login {
@@ -123,4 +125,14 @@ async fn what_is_minted_while_all_of_a_users_sessions_are_ended_ends_with_them()
             assert_eq!(live(&sessions, subject).await, [], "{minted:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_session_that_a_store_has_missed_where_all_of_a_users_end_ends_as_well() {
+    let store = broken::listing_before_it_ends().store;
+    let sessions = engine(store, &ManualClock::new());
+    let issued = sessions.issue(login()).await.unwrap();
+    let subject = issued.session.subject.id;
+    let ended = sessions.end_all(subject, Ending::default(), &logout()).await.unwrap();
+    assert_eq!((ended.len(), live(&sessions, subject).await), (2, Vec::new()));
 }

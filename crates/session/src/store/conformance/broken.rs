@@ -37,6 +37,8 @@ enum Fault {
     ReportsTwice,
     /// Its first sweep fails.
     FailsToSweep,
+    /// It lists a subject's sessions before it ends them, and misses one that is inserted between.
+    ListsBeforeItEnds,
 }
 
 /// A memory store with a fault.
@@ -54,6 +56,11 @@ struct Broken {
 /// A fixture for a store whose first sweep fails.
 pub(crate) fn failing_sweeper() -> Fixture {
     Broken::fixture(Fault::FailsToSweep)
+}
+
+/// A fixture for a store that misses a session where it first ends those of a subject.
+pub(crate) fn listing_before_it_ends() -> Fixture {
+    Broken::fixture(Fault::ListsBeforeItEnds)
 }
 
 impl Broken {
@@ -178,7 +185,15 @@ impl SessionStore for Broken {
         ending: Ending,
         context: &EventContext,
     ) -> Result<Vec<SessionId>, StoreError> {
-        self.inner.remove_subject(subject, ending, context).await
+        let ended = self.inner.remove_subject(subject, ending, context).await?;
+        if self.fault == Fault::ListsBeforeItEnds {
+            let copy = ended.first().and_then(|id| self.copies.lock().remove(id));
+            if let Some(copy) = copy {
+                let missed = NewSession { id: SessionId::new(0, &[7; 10]), ..copy };
+                self.inner.insert(&missed, 0, context).await?;
+            }
+        }
+        Ok(ended)
     }
 
     async fn remove_many(
