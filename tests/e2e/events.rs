@@ -1,14 +1,18 @@
 //! What happened: pages that may be waited for, streams that are gone on with, and what nobody is
 //! shown.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
+mod cluster;
+mod crashes;
+mod failover;
+mod stream;
+
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::stream::Stream;
 use crate::harness::{Answer, AuthService, DEMO, Launch, Redis, Request, TIMEOUT, eventually};
 
 const KEY: &str = "an-internal-key-of-a-test";
@@ -32,53 +36,6 @@ fn short(page: &Value) -> Vec<String> {
         format!("{} {}", event["type"].as_str().unwrap(), event["cause"].as_str().unwrap_or("-"))
     });
     short.collect()
-}
-
-/// A stream of server-sent events.
-struct Stream(BufReader<TcpStream>);
-
-impl Stream {
-    fn open(auth: &AuthService, query: &str, headers: &str) -> Self {
-        let mut stream = TcpStream::connect(("127.0.0.1", auth.internal.port)).unwrap();
-        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        let head = format!(
-            "GET /events{query} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n\
-             Accept: text/event-stream\r\n{headers}\r\n"
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut stream = Self(BufReader::new(stream));
-        assert!(stream.line().contains(" 200 "));
-        while !stream.line().is_empty() {}
-        stream
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    /// The next event: its id, its type and its data.
-    fn next(&mut self) -> (String, String, Value) {
-        let (mut id, mut kind) = (String::new(), String::new());
-        loop {
-            let line = self.line();
-            if let Some(text) = line.strip_prefix("id: ") {
-                text.clone_into(&mut id);
-            } else if let Some(text) = line.strip_prefix("event: ") {
-                text.clone_into(&mut kind);
-            } else if let Some(text) = line.strip_prefix("data: ") {
-                return (id, kind, serde_json::from_str(text).unwrap());
-            }
-        }
-    }
-
-    /// Whether the service has ended it.
-    fn ends(mut self) -> bool {
-        let mut line = String::new();
-        while self.0.read_line(&mut line).unwrap_or(0) > 0 {}
-        true
-    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod deliveries;
 mod nodes;
-mod receiver;
+pub(crate) mod receiver;
 mod recipes;
 mod settings;
 mod skipped;

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -16,6 +16,7 @@ pub struct DelayProxy {
     pub port: u16,
     stopped: Arc<AtomicBool>,
     cut: Arc<AtomicBool>,
+    target: Arc<AtomicU16>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -27,12 +28,13 @@ impl DelayProxy {
         let own = listener.local_addr().expect("it is bound").port();
         let stopped = Arc::new(AtomicBool::new(false));
         let cut = Arc::new(AtomicBool::new(false));
-        let (stop, is_cut) = (Arc::clone(&stopped), Arc::clone(&cut));
+        let target = Arc::new(AtomicU16::new(port));
+        let (stop, is_cut, to) = (Arc::clone(&stopped), Arc::clone(&cut), Arc::clone(&target));
         let thread = thread::spawn(move || {
             while !stop.load(Ordering::Relaxed) {
                 match listener.accept() {
                     Ok(_) if is_cut.load(Ordering::Relaxed) => {}
-                    Ok((stream, _)) => forward(&stream, port, delay, &is_cut),
+                    Ok((stream, _)) => forward(&stream, to.load(Ordering::Relaxed), delay, &is_cut),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {
                         thread::sleep(Duration::from_millis(1));
                     }
@@ -40,12 +42,17 @@ impl DelayProxy {
                 }
             }
         });
-        Self { port: own, stopped, cut, thread: Some(thread) }
+        Self { port: own, stopped, cut, target, thread: Some(thread) }
     }
 
     /// Forwards nothing from now on, and closes each connection on which something is sent.
     pub fn cut(&self) {
         self.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Leads to another port what is connected from now on.
+    pub fn lead_to(&self, port: u16) {
+        self.target.store(port, Ordering::Relaxed);
     }
 
     /// Forwards again what is connected from now on.

@@ -17,11 +17,11 @@ use sha2::Sha256;
 use crate::harness::{AuthService, Launch, TIMEOUT, eventually, unused_port};
 
 /// The secret of these tests.
-pub(super) const SECRET: &str = "whsec_c2V2ZW4gZ3JlZW4ga2V0dGxlcyB3aGlzdGxl";
+pub(crate) const SECRET: &str = "whsec_c2V2ZW4gZ3JlZW4ga2V0dGxlcyB3aGlzdGxl";
 
 /// What a receiver does with a post.
 #[derive(Clone, Debug)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// It answers with this status and this further header.
     Answer(u16, String),
     /// It reads, and says nothing.
@@ -34,24 +34,24 @@ pub(super) enum Mode {
 
 /// A post that was read.
 #[derive(Clone, Debug)]
-pub(super) struct Post {
-    pub(super) headers: BTreeMap<String, String>,
-    pub(super) body: String,
+pub(crate) struct Post {
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
     /// Whether it was answered by a 2xx.
-    pub(super) taken: bool,
+    pub(crate) taken: bool,
 }
 
 impl Post {
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.headers["webhook-id"]
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
     /// Whether one of its signatures is by this secret.
-    pub(super) fn is_signed_by(&self, secret: &str) -> bool {
+    pub(crate) fn is_signed_by(&self, secret: &str) -> bool {
         let key = BASE64_STANDARD.decode(&secret["whsec_".len()..]).unwrap();
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
         let signed = format!("{}.{}.{}", self.id(), self.headers["webhook-timestamp"], self.body);
@@ -67,45 +67,45 @@ struct State {
 }
 
 /// It listens on loopback while it is there.
-pub(super) struct Receiver {
-    pub(super) port: u16,
+pub(crate) struct Receiver {
+    pub(crate) port: u16,
     state: Arc<State>,
     running: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
 impl Receiver {
     /// One that takes everything.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut receiver = Self::away();
         receiver.come_back();
         receiver
     }
 
     /// One that is not there yet.
-    pub(super) fn away() -> Self {
+    pub(crate) fn away() -> Self {
         let mode = Mutex::new(Mode::Answer(204, String::new()));
         let state = Arc::new(State { mode, posts: Mutex::default() });
         Self { port: unused_port(), state, running: None }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/hook?secret-of-the-path=1", self.port)
     }
 
     /// With this receiver as the only one.
-    pub(super) fn of(&self, launch: Launch) -> Launch {
+    pub(crate) fn of(&self, launch: Launch) -> Launch {
         posting_to(&self.url(), launch)
     }
 
-    pub(super) fn answer(&self, status: u16) {
+    pub(crate) fn answer(&self, status: u16) {
         self.set(Mode::Answer(status, String::new()));
     }
 
-    pub(super) fn set(&self, mode: Mode) {
+    pub(crate) fn set(&self, mode: Mode) {
         *self.state.mode.lock().unwrap() = mode;
     }
 
-    pub(super) fn come_back(&mut self) {
+    pub(crate) fn come_back(&mut self) {
         let listener = eventually("the port is free", TIMEOUT, || {
             TcpListener::bind(("127.0.0.1", self.port)).ok()
         });
@@ -117,30 +117,30 @@ impl Receiver {
     }
 
     /// Ends it, and its connections.
-    pub(super) fn go_away(&mut self) {
+    pub(crate) fn go_away(&mut self) {
         if let Some((stopped, thread)) = self.running.take() {
             stopped.store(true, Ordering::Relaxed);
             let _ = thread.join();
         }
     }
 
-    pub(super) fn posts(&self) -> Vec<Post> {
+    pub(crate) fn posts(&self) -> Vec<Post> {
         self.state.posts.lock().unwrap().clone()
     }
 
-    pub(super) fn taken(&self) -> Vec<Post> {
+    pub(crate) fn taken(&self) -> Vec<Post> {
         self.posts().into_iter().filter(|post| post.taken).collect()
     }
 
     /// What was taken, once it is so much.
     #[track_caller]
-    pub(super) fn taken_at_least(&self, count: usize) -> Vec<Post> {
+    pub(crate) fn taken_at_least(&self, count: usize) -> Vec<Post> {
         eventually("the posts", 3 * TIMEOUT, || Some(self.taken()).filter(|all| all.len() >= count))
     }
 
     /// Waits until so many posts were read, whatever became of them.
     #[track_caller]
-    pub(super) fn tried_at_least(&self, count: usize) {
+    pub(crate) fn tried_at_least(&self, count: usize) {
         eventually("the tries", 3 * TIMEOUT, || (self.posts().len() >= count).then_some(()));
     }
 }
@@ -152,12 +152,12 @@ impl Drop for Receiver {
 }
 
 /// With this URL, or these.
-pub(super) fn posting_to(urls: &str, launch: Launch) -> Launch {
+pub(crate) fn posting_to(urls: &str, launch: Launch) -> Launch {
     launch.var("AUTH_WEBHOOK_URL", urls).var("AUTH_WEBHOOK_SECRET", SECRET)
 }
 
 /// Logs in and out so often, and gives the ids of the sessions in the order in which they ended.
-pub(super) fn log_out(auth: &AuthService, count: usize) -> Vec<String> {
+pub(crate) fn log_out(auth: &AuthService, count: usize) -> Vec<String> {
     let one = |_| {
         let answer = auth.login_answer(crate::harness::DEMO.0, crate::harness::DEMO.1);
         auth.logout(answer["token"].as_str().unwrap());
@@ -167,7 +167,7 @@ pub(super) fn log_out(auth: &AuthService, count: usize) -> Vec<String> {
 }
 
 /// The ids of the sessions that these posts are about.
-pub(super) fn sessions(posts: &[Post]) -> Vec<String> {
+pub(crate) fn sessions(posts: &[Post]) -> Vec<String> {
     let id = |post: &Post| post.json()["session"]["id"].as_str().map(str::to_owned);
     posts.iter().filter_map(id).collect()
 }
