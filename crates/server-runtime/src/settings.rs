@@ -58,8 +58,19 @@ pub struct Row {
     pub note: Option<&'static str>,
     /// Whether it is never shown. A secret has no flag, and may come from a file.
     pub secret: bool,
-    /// Whether it is a URL, which may have a secret in it: only what is harmless is shown.
-    pub url: bool,
+    /// What may be seen of it, where it is no secret.
+    pub shown: Shown,
+}
+
+/// What may be seen of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All of it, but for a URL in it.
+    Text,
+    /// It is a URL, which may have a secret in it: what is harmless.
+    Url,
+    /// The same, and its path may open something.
+    UrlWithoutPath,
 }
 
 impl<T> Setting<T, Option<T>> {
@@ -67,7 +78,8 @@ impl<T> Setting<T, Option<T>> {
     pub const fn new(variable: &'static str, parser: Parser<T>, help: &'static str) -> Self {
         let Parser { accepted, parse } = parser;
         let (flag, default, note) = (None, None, None);
-        let row = Row { variable, flag, default, accepted, help, note, secret: false, url: false };
+        let (secret, shown) = (false, Shown::Text);
+        let row = Row { variable, flag, default, accepted, help, note, secret, shown };
         Self { row, parse, read: Some }
     }
 
@@ -95,7 +107,13 @@ impl<T, V> Setting<T, V> {
     /// The same, as a setting that is a URL, or several.
     #[must_use]
     pub const fn as_url(self) -> Self {
-        Self { row: Row { url: true, ..self.row }, ..self }
+        Self { row: Row { shown: Shown::Url, ..self.row }, ..self }
+    }
+
+    /// The same as a URL whose path is as secret as its credentials.
+    #[must_use]
+    pub const fn as_url_with_secret_path(self) -> Self {
+        Self { row: Row { shown: Shown::UrlWithoutPath, ..self.row }, ..self }
     }
 
     /// The same, with what the documentation says beyond its help.

@@ -23,6 +23,10 @@ fn a_setting_that_cannot_be_meant_ends_the_start() {
     {
         refused(&good.clone().var("AUTH_WEBHOOK_URL", url), &["AUTH_WEBHOOK_URL"]);
     }
+    let one_bad = "https://app.example.com/geheimnis,ftp://app.example.com/geheimnis";
+    let output = good.clone().var("AUTH_WEBHOOK_URL", one_bad).run();
+    assert!(output.stderr.contains("\"https://app.example.com/****,"), "{output:?}");
+    assert!(!output.stderr.contains("geheimnis"), "{output:?}");
     refused(&good.clone().without("AUTH_WEBHOOK_SECRET"), &["AUTH_WEBHOOK_SECRET", "whsec_"]);
     for secret in ["geheimnis-geheimnis-geheimnis", "whsec_Z2VoZWlt", "whsec_"] {
         refused(&good.clone().var("AUTH_WEBHOOK_SECRET", secret), &["AUTH_WEBHOOK_SECRET"]);
@@ -35,8 +39,9 @@ fn a_setting_that_cannot_be_meant_ends_the_start() {
 }
 
 #[test]
-fn what_is_printed_hides_the_secret_and_credentials() {
-    let launch = posting_to("https://ann:geheimnis@app.example.com/hook", Launch::auth());
+fn what_is_printed_hides_the_secret_and_of_urls_all_but_the_origin() {
+    let url = "https://ann:geheimnis@app.example.com/geheimnis?geheimnis";
+    let launch = posting_to(url, Launch::auth());
     let output = launch.arg("config").arg("print").run();
     assert_eq!(output.code, Some(0), "{output:?}");
     let all = output.lines().join("\n");

@@ -176,7 +176,7 @@ server_runtime::settings_table! {
         "Where events are posted; without it they are not",
     )
     .with_flag("webhook-url")
-    .as_url()
+    .as_url_with_secret_path()
     .with_note("[webhooks](webhooks.md)");
     WEBHOOK_SECRET: Optional<WebhookKeys> = Setting::secret(
         "AUTH_WEBHOOK_SECRET",

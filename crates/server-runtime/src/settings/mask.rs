@@ -51,6 +51,25 @@ pub fn mask_url(text: &str) -> String {
     pieces.join(",")
 }
 
+/// The same, of which paths are not shown either: one may open what it leads to.
+pub(super) fn mask_url_and_path(text: &str) -> String {
+    let of_one = |url: &str| match url.split_once("://") {
+        Some((scheme, rest)) => match rest.split_once('/') {
+            Some((host, path)) if !path.is_empty() => format!("{scheme}://{host}/{MASK}"),
+            _ => url.to_owned(),
+        },
+        None => MASK.to_owned(),
+    };
+    let masked = mask_url(text);
+    let (mut pieces, mut rest) = (Vec::new(), masked.as_str());
+    while let Some(comma) = next_url(rest) {
+        pieces.push(of_one(&rest[..comma]));
+        rest = &rest[comma + 1..];
+    }
+    pieces.push(of_one(rest));
+    pieces.join(",")
+}
+
 /// The comma after which the next URL of a list begins: a scheme follows it.
 fn next_url(text: &str) -> Option<usize> {
     let scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
@@ -186,6 +205,21 @@ mod tests {
         ] {
             assert_eq!(mask_url(given), shown, "{given}");
             assert_eq!(mask_urls(given), shown, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_may_open_something_is_not_shown() {
+        for (given, shown) in [
+            ("https://a.example/", "https://a.example/"),
+            ("https://a.example:8443", "https://a.example:8443"),
+            ("https://ann:x@a.example/geheim?geheim", "https://****@a.example/****"),
+            ("https://a/geheim, ftp://b/geheim,http://c", "https://a/****, ftp://b/****,http://c"),
+            ("https://a?geheim", "https://a?****"),
+            ("/geheim", "****"),
+            ("a.example/geheim", "****"),
+        ] {
+            assert_eq!(mask_url_and_path(given), shown, "{given}");
         }
     }
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 
 use super::bad::one_line;
-use super::mask::{MASK, mask_url, mask_urls};
-use super::{BadSetting, PORT, Row, Setting};
+use super::mask::{MASK, mask_url, mask_url_and_path, mask_urls};
+use super::{BadSetting, PORT, Row, Setting, Shown};
 
 /// The longest file that a secret is read from, in bytes.
 const LONGEST_SECRET: u64 = 64 * 1024;
@@ -283,10 +283,13 @@ fn file_variable(row: &Row) -> String {
 
 /// What of a value may be seen.
 fn shown(row: &Row, value: &str) -> String {
-    match (row.secret, row.url) {
-        (true, _) => MASK.to_owned(),
-        (false, true) => mask_url(value),
-        (false, false) => mask_urls(value),
+    if row.secret {
+        return MASK.to_owned();
+    }
+    match row.shown {
+        Shown::UrlWithoutPath => mask_url_and_path(value),
+        Shown::Url => mask_url(value),
+        Shown::Text => mask_urls(value),
     }
 }
 
