@@ -97,6 +97,7 @@ fn what_cannot_be_read_is_told_beside_the_form_and_ends_nobody() {
     admin.send(unread.header("Sec-Fetch-Site", "same-origin")).expect(415);
     // What stands in the path of a form says nothing.
     admin.post("/admin/sessions/end?all=true", &[]).expect(400);
+    admin.post("/admin/sessions/end?user=42", &[("all", "true")]).expect(400);
     crowd.assert_all_live("nothing was to end");
 }
 

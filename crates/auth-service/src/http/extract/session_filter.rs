@@ -203,10 +203,16 @@ impl Parameters {
             opened_before: self.take("opened_before")?,
             unused_for: self.take("unused_for")?,
         };
-        let Some((name, _)) = self.pairs.first() else {
-            return Ok(params);
-        };
-        Err(named(name, self.accepted))
+        self.refuse_all()?;
+        Ok(params)
+    }
+
+    /// That nothing is left.
+    pub(crate) fn refuse_all(&self) -> Result<(), ApiError> {
+        match self.pairs.first() {
+            Some((name, _)) => Err(named(name, self.accepted)),
+            None => Ok(()),
+        }
     }
 }
 

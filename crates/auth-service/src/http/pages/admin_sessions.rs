@@ -122,6 +122,8 @@ pub(crate) async fn end_sessions(
     AdminVisitor(caller): AdminVisitor,
     request: Request,
 ) -> Result<Response, ApiError> {
+    // What stands beside the form would otherwise be left out of what ends.
+    Parameters::of_query(request.uri(), UNKNOWN)?.refuse_all()?;
     let form = body::form_bytes(request).await?;
     let mut parameters = Parameters::of_form(&form, UNKNOWN)?;
     let all = parameters.take_flag("all")?;
