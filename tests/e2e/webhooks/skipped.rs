@@ -57,6 +57,51 @@ fn what_the_limit_drops_is_counted_exactly() {
     assert!(skip.is_signed_by(super::receiver::SECRET));
 }
 
+fn stop(auth: &mut AuthService) {
+    auth.signal("TERM");
+    auth.wait_for_end(TIMEOUT);
+}
+
+#[test]
+fn what_one_redis_drops_is_counted_and_what_somebody_took_out_of_it_is_told_once() {
+    let Some(redis) = Redis::start_durable(&[]) else { return };
+    let receiver = Receiver::start();
+    let home = tempfile::TempDir::with_prefix("reinflate-e2e-").unwrap();
+    let users = format!("sqlite:{}", home.path().join("users.db").display());
+    let silent = launch()
+        .var("AUTH_SESSION_STORE", redis.url())
+        .var("AUTH_DATABASE_URL", users)
+        .var("AUTH_EVENTS_LIMIT", "100");
+    let posting = receiver.of(silent.clone());
+    let mut auth = AuthService::launch(&posting);
+    log_out(&auth, 2);
+    receiver.taken_at_least(2);
+    stop(&mut auth);
+    let mut auth = AuthService::launch(&silent);
+    let ended = log_out(&auth, 75);
+    stop(&mut auth);
+    let mut auth = AuthService::launch(&posting);
+    let taken = receiver.taken_at_least(3 + 50);
+    let skip = taken[2].json();
+    assert_eq!((&skip["cause"], &skip["count"]), (&json!("dropped"), &json!(50)));
+    assert_eq!(sessions(&taken[2..]), ended[25..]);
+    stop(&mut auth);
+
+    let mut auth = AuthService::launch(&silent);
+    let ended = log_out(&auth, 3);
+    stop(&mut auth);
+    let latest = redis.cli(&["HGET", "known:events:count-and-history", "number"]);
+    let second_end = latest.trim().parse::<u64>().unwrap() - 2;
+    redis.cli(&["XDEL", "known:events:recent-event-list", &format!("{second_end}-0")]);
+    let auth = AuthService::launch(&posting);
+    let ended = [ended, log_out(&auth, 1)].concat();
+    receiver.taken_at_least(53 + 4);
+    let taken = receiver.taken();
+    assert_eq!(skips(&taken[53..]).len(), 1, "{taken:?}");
+    assert_eq!(skips(&taken[53..])[0]["count"], 1);
+    assert_eq!(sessions(&taken[53..]), [&ended[..1], &ended[2..]].concat());
+}
+
 #[test]
 fn what_was_tried_for_three_days_is_passed_over_and_told() {
     let Some(clocks) = Clocks::new() else { return };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 pub(crate) use self::ring::EventRing;
 
+use super::redis::only_number;
 use crate::Event;
 
 /// How many events are stored, and for how long.
@@ -102,7 +103,8 @@ impl<'a> Position<'a> {
 /// is behind. Numbers of one history have no gaps. `None` of a cluster's, where events of several
 /// streams are read together.
 pub fn event_number(position: &str) -> Option<(&str, u64)> {
-    Position::read(position).map(|position| (position.history, position.number))
+    let in_process = Position::read(position).map(|position| (position.history, position.number));
+    in_process.or_else(|| only_number(position))
 }
 
 /// A name that no history had before.

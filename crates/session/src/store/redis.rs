@@ -48,6 +48,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use self::events::Streams;
+pub(super) use self::events::only_number;
 use self::key::SESSION;
 #[cfg(test)]
 use self::key::session_key;

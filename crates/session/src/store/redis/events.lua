@@ -17,7 +17,7 @@ local function trim_by_age(oldest_ms)
   local last
   for _, entry in ipairs(redis.call('XRANGE', STREAM, '-', '+', 'COUNT', 256)) do
     last = entry[1]
-    if tonumber(entry[2][2]) >= oldest_ms then break end
+    if (tonumber(entry[2][2]) or 0) >= oldest_ms then break end
   end
   if last then redis.call('XTRIM', STREAM, 'MINID', last) end
 end

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use redis::Value;
 
+pub(crate) use self::position::only_number;
 use self::reading::CachedPage;
 use super::key::{TAGS, tag_of, tag_text};
 use super::scripts::APPEND_EVENT;

@@ -8,6 +8,9 @@ use crate::store::redis::key::BASE64URL;
 const BITS: u32 = 5;
 const MORE: u64 = 1 << BITS;
 
+/// The largest number that is read, and that an event can have.
+pub(super) const LARGEST: u64 = (1 << (u64::BITS - 2 * BITS + 1)) - 1;
+
 /// Behind the event of this number in each stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StreamPosition<'a> {
@@ -26,6 +29,12 @@ impl<'a> StreamPosition<'a> {
         }
         (numbers.len() == streams).then_some(Self { history, numbers })
     }
+}
+
+/// The history and the number of a position of a single server; `None` for anything else.
+pub(crate) fn only_number(text: &str) -> Option<(&str, u64)> {
+    let position = StreamPosition::read(text, 1)?;
+    Some((position.history, *position.numbers.first()?))
 }
 
 /// A position as text.

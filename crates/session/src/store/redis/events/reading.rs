@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use redis::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::position::{StreamPosition, written};
+use super::position::{LARGEST, StreamPosition, written};
 use super::{EventPage, EventRead, ReadFrom};
 use crate::redis_connection::{Common, ScriptRequest};
 use crate::store::events::StoredEvent;
@@ -70,7 +70,8 @@ impl RedisStore {
         };
         let requests: Vec<ScriptRequest> = streams.iter().enumerate().map(request).collect();
         let replies = self.connection.run(&requests).await;
-        let streams = replies.into_iter().map(|reply| Stream::read(&reply?, count));
+        let replies = replies.into_iter().zip(streams);
+        let streams = replies.map(|(reply, stream)| Stream::read(&reply?, count, &stream.keys[0]));
         let streams = Streams { all: streams.collect::<Result<_, _>>()? };
         Ok(streams.answer(from, position, limit))
     }
@@ -90,22 +91,33 @@ impl Streams {
     ) -> EventRead {
         let history = self.history();
         let numbers = |of: fn(&Stream) -> u64| self.all.iter().map(of).collect::<Vec<u64>>();
-        let before_oldest = numbers(|stream| stream.oldest - 1);
+        let before_oldest = numbers(|stream| stream.oldest.saturating_sub(1));
         let after = match from {
-            ReadFrom::Now => Some(numbers(|stream| stream.latest)),
-            ReadFrom::Oldest => Some(before_oldest.clone()),
-            ReadFrom::After(_) => position
-                .filter(|position| {
-                    let mut streams = self.all.iter().zip(&position.numbers);
-                    position.history == history
-                        && streams.all(|(stream, at)| stream.goes_on_from(*at))
-                })
-                .map(|position| position.numbers),
+            ReadFrom::Now => Ok(numbers(|stream| stream.latest)),
+            ReadFrom::Oldest => Ok(before_oldest),
+            ReadFrom::After(_) => match position {
+                Some(position) if position.history == history => {
+                    self.going_on(position.numbers, before_oldest)
+                }
+                _ => Err(before_oldest),
+            },
         };
         match after {
-            Some(after) => EventRead::Page(self.merged(&history, after, limit)),
-            None => EventRead::Gone { oldest: written(&history, &before_oldest) },
+            Ok(after) => EventRead::Page(self.merged(&history, after, limit)),
+            Err(oldest) => EventRead::Gone { oldest: written(&history, &oldest) },
         }
+    }
+
+    /// The numbers, where no event behind them is missing; else those that reading goes on behind.
+    /// Where it is only that somebody took events out of the middle, that is behind the gap: from the
+    /// oldest on, a reader would come to the same gap again and again.
+    fn going_on(&self, numbers: Vec<u64>, before_oldest: Vec<u64>) -> Result<Vec<u64>, Vec<u64>> {
+        let streams = || self.all.iter().zip(&numbers);
+        if streams().all(|(stream, at)| stream.goes_on_from(*at)) {
+            return Ok(numbers);
+        }
+        let behind_gaps = streams().map(|(stream, at)| stream.behind_gap(*at));
+        Err(behind_gaps.collect::<Option<_>>().unwrap_or(before_oldest))
     }
 
     /// One name for what all servers are called.
@@ -152,19 +164,29 @@ struct Stream {
 }
 
 impl Stream {
-    fn read(value: &Value, count: usize) -> Result<Self, StoreError> {
-        let [history, server, replication, latest, oldest, entries] = reply::array(value)? else {
+    fn read(value: &Value, count: usize, key: &[u8]) -> Result<Self, StoreError> {
+        let [history, server, replication, latest, oldest, newest, entries] = reply::array(value)?
+        else {
             return Err(unreadable());
         };
         let name = [text(history)?, text(server)?, text(replication)?].join(".");
-        let latest = text(latest)?.parse().map_err(|_| unreadable())?;
-        let oldest = match text(oldest)? {
-            "" => latest + 1,
-            id => number_of(id)?,
+        let counted = number_of(text(latest)?)?;
+        let number_if_there = |id| match text(id)? {
+            "" => Ok(None),
+            id => number_of(id).map(Some),
         };
+        // A count that somebody set back would have what is behind it told as of another history.
+        let latest = counted.max(number_if_there(newest)?.unwrap_or_default());
+        let oldest = number_if_there(oldest)?.unwrap_or(latest.saturating_add(1));
         let entries = reply::array(entries)?;
-        let events = entries.iter().map(event).collect::<Result<_, _>>()?;
-        Ok(Self { name, latest, oldest, events, has_more: entries.len() == count })
+        let read = |entry| event(entry).ok_or_else(|| unreadable_entry(key, entry));
+        let mut events = entries.iter().map(read).collect::<Result<VecDeque<_>, _>>()?;
+        // What is behind a gap is read from there on, so that the reader learns of it.
+        let pairs = events.iter().zip(events.iter().skip(1));
+        let whole = 1 + pairs.take_while(|(before, next)| next.0 == before.0 + 1).count();
+        events.truncate(whole);
+        let has_more = entries.len() == count || events.len() < entries.len();
+        Ok(Self { name, latest, oldest, events, has_more })
     }
 
     /// Whether no event behind that of this number is missing.
@@ -174,32 +196,37 @@ impl Stream {
             None => number == self.latest,
         }
     }
+
+    /// The number behind which it goes on, where events in the middle are missing.
+    fn behind_gap(&self, number: u64) -> Option<u64> {
+        let is_within = self.oldest <= number.saturating_add(1) && number <= self.latest;
+        let next = self.events.front().map_or(self.latest, |(first, _)| first.saturating_sub(1));
+        is_within.then_some(next)
+    }
 }
 
-/// An entry of a stream: its id, and its fields by turns with what they are.
-fn event(entry: &Value) -> Result<(u64, Event), StoreError> {
-    let [id, fields] = reply::array(entry)? else {
-        return Err(unreadable());
-    };
-    let [_, at, _, event, _, record] = reply::array(fields)? else {
-        return Err(unreadable());
-    };
-    let at_ms: i64 = text(at)?.parse().map_err(|_| unreadable())?;
-    let event = reply::bytes(event)?;
-    let event = Event::decode(event).or_else(|| Event::decode_use(event)).ok_or_else(unreadable)?;
+/// An entry of a stream: its id, and its fields by turns with what they are. `None` for any other.
+fn event(entry: &Value) -> Option<(u64, Event)> {
+    let [id, fields] = reply::array(entry).ok()? else { return None };
+    let [_, at, _, event, _, record] = reply::array(fields).ok()? else { return None };
+    let at_ms: i64 = text(at).ok()?.parse().ok()?;
+    let event = reply::bytes(event).ok()?;
+    let event = Event::decode(event).or_else(|| Event::decode_use(event))?;
     let event = Event { at_ms, ..event };
-    let record = reply::bytes(record)?;
-    let number = number_of(text(id)?)?;
+    let record = reply::bytes(record).ok()?;
+    let number = number_of(text(id).ok()?).ok()?;
     let Some(session) = event.session.as_ref().filter(|_| !record.is_empty()) else {
-        return Ok((number, event));
+        return Some((number, event));
     };
-    let session = record::decode(session.id, record, 0).ok_or_else(unreadable)?;
+    let session = record::decode(session.id, record, 0)?;
     let user = Some(EventUser::of(&session.subject));
-    Ok((number, Event { session: Some(EventSession::of(&session)), user, ..event }))
+    Some((number, Event { session: Some(EventSession::of(&session)), user, ..event }))
 }
 
+/// The number in an id, if it is one that a position can have.
 fn number_of(id: &str) -> Result<u64, StoreError> {
-    id.split('-').next().and_then(|number| number.parse().ok()).ok_or_else(unreadable)
+    let number = id.split('-').next().and_then(|number| number.parse().ok());
+    number.filter(|number| *number <= LARGEST).ok_or_else(unreadable)
 }
 
 fn text(value: &Value) -> Result<&str, StoreError> {
@@ -208,4 +235,11 @@ fn text(value: &Value) -> Result<&str, StoreError> {
 
 fn unreadable() -> StoreError {
     StoreError("stored event is unreadable".to_owned())
+}
+
+/// The error for an entry that somebody else put there, which names it: taken out, it holds up nobody.
+fn unreadable_entry(key: &[u8], entry: &Value) -> StoreError {
+    let id = reply::array(entry).ok().and_then(|parts| text(parts.first()?).ok());
+    let (id, key) = (id.unwrap_or_default(), String::from_utf8_lossy(key));
+    StoreError(format!("the entry {id} of {key} is no event"))
 }

@@ -16,7 +16,8 @@ use crate::store::redis::tests::UNIT;
 use crate::store::redis::{RedisStore, record};
 use crate::{
     Cause, ClientDigest, Condition, Ending, EventKind, EventRead, EventRetention, Insertion, Kind,
-    NewSession, ReadFrom, RedisConnection, TouchContext, ValueChange, ValueWrite, Verdict,
+    NewSession, ReadFrom, RedisConnection, StoredEvent, TouchContext, ValueChange, ValueWrite,
+    Verdict, event_number,
 };
 
 const STREAM: &str = "known:events:recent-event-list";
@@ -154,6 +155,66 @@ async fn a_lost_count_begins_another_history_and_no_change_fails_for_it() {
     fixture.open().await;
     assert!(gone(&fixture, &before).await);
     assert_eq!(events(&fixture).await.len(), 1);
+}
+
+/// What readers come to from a position: numbers of events, and `-1` for each time they are told that
+/// some are missing.
+async fn come_to(fixture: &Fixture, start: &str) -> Vec<i64> {
+    let (mut position, mut seen) = (start.to_owned(), Vec::new());
+    for _ in 0..100 {
+        match fixture.store.read_events(ReadFrom::After(&position), 3).await.unwrap() {
+            EventRead::Page(page) if page.events.is_empty() => return seen,
+            EventRead::Page(page) => {
+                let number = |event: &Arc<StoredEvent>| event_number(&event.position).unwrap().1;
+                seen.extend(page.events.iter().map(|event| i64::try_from(number(event)).unwrap()));
+                position = page.next.into();
+            }
+            EventRead::Gone { oldest } => {
+                seen.push(-1);
+                position = oldest.into();
+            }
+        }
+    }
+    panic!("it does not end: {seen:?}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_is_told_once_of_events_that_somebody_took_out_and_goes_on_behind_them() {
+    let Some(server) = Server::start(&[]) else { return };
+    let fixture = fixture(connect(&server.url()).await);
+    let start = end(&fixture).await;
+    append_many(&fixture, 10).await;
+    assert_eq!(come_to(&fixture, &start).await, (1..=10).collect::<Vec<_>>());
+    server.cli(&["XDEL", STREAM, "4-0", "5-0"]);
+    assert_eq!(come_to(&fixture, &start).await, [1, 2, 3, -1, 6, 7, 8, 9, 10]);
+    server.cli(&["XDEL", STREAM, "10-0"]);
+    assert_eq!(come_to(&fixture, &start).await, [1, 2, 3, -1, 6, 7, 8, 9, -1]);
+    append_many(&fixture, 1).await;
+    assert_eq!(come_to(&fixture, &start).await, [1, 2, 3, -1, 6, 7, 8, 9, -1, 11]);
+    server.cli(&["HSET", COUNTER, "number", "2"]);
+    assert_eq!(come_to(&fixture, &start).await, [1, 2, 3, -1, 6, 7, 8, 9, -1, 11]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_that_is_no_event_is_named_and_taken_out_it_holds_up_nobody() {
+    let Some(server) = Server::start(&[]) else { return };
+    let fixture = fixture(connect(&server.url()).await);
+    let start = end(&fixture).await;
+    append_many(&fixture, 2).await;
+    for (id, fields) in [("3-0", ["a", "x", "e", "x", "r", "x"]), ("4-7", ["", "", "", "", "", ""])]
+    {
+        server.cli(&["HINCRBY", COUNTER, "number", "1"]);
+        server.cli(&[&["XADD", STREAM, id], &fields[..]].concat());
+        let error = fixture.store.read_events(ReadFrom::Oldest, 9).await.unwrap_err();
+        let named = format!("the entry {id} of {STREAM} is no event");
+        assert!(error.to_string().ends_with(&named), "{error}");
+        server.cli(&["XDEL", STREAM, id]);
+    }
+    append_many(&fixture, 130).await;
+    let seen = come_to(&fixture, &start).await;
+    assert_eq!((&seen[..3], seen.len()), (&[1, 2, -1][..], 133));
+    server.cli(&["XADD", STREAM, "9223372036854775807-0", "a", "1", "e", "x", "r", ""]);
+    assert!(fixture.store.read_events(ReadFrom::Oldest, 9).await.is_err(), "no position has it");
 }
 
 /// Puts a session into a cluster as the version before did.
