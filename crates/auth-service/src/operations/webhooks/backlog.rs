@@ -53,7 +53,7 @@ impl Backlog {
 
     /// How many events wait, as far as was looked.
     pub(super) fn waiting(&self) -> u64 {
-        self.ready.len() as u64 + self.beyond
+        self.beyond.saturating_add(self.ready.len() as u64)
     }
 
     /// The progress when everything before the next event is done with, up to this position.
@@ -102,8 +102,8 @@ impl Backlog {
             if self.has_looked_at_all() && self.ready.len() < PAGE {
                 self.take(page);
             } else {
-                self.beyond +=
-                    page.events.iter().filter(|stored| self.is_wanted(stored)).count() as u64;
+                let wanted = page.events.iter().filter(|stored| self.is_wanted(stored)).count();
+                self.beyond = self.beyond.saturating_add(wanted as u64);
                 self.looked_to = page.next.into();
             }
         }
@@ -115,7 +115,7 @@ impl Backlog {
         if let Some((looked, oldest_number)) = same_history(&self.looked_to, &oldest)
             && looked < oldest_number
         {
-            self.beyond += oldest_number - looked;
+            self.beyond = self.beyond.saturating_add(oldest_number - looked);
             self.looked_to = oldest;
         }
     }
@@ -137,7 +137,10 @@ impl Backlog {
             match self.count(&oldest, looked, claim).await? {
                 Ok(stored) => {
                     // Of what was not looked at, nothing is known but how many there were.
-                    let skipped = self.beyond.saturating_sub(stored) + to.saturating_sub(looked);
+                    let skipped = self
+                        .beyond
+                        .saturating_sub(stored)
+                        .saturating_add(to.saturating_sub(looked));
                     if to >= looked {
                         self.looked_to.clone_from(&oldest);
                     }
@@ -175,7 +178,7 @@ impl Backlog {
     /// In a history that goes by another name: behind the last event that was taken, if that is
     /// there, else behind what is older than the URL, and else at the oldest.
     async fn resumed(&self, oldest: String, claim: &mut Claim) -> Result<String, Stop> {
-        let since_ms = claim.progress.since_ms - DATES_DIFFER_MS;
+        let since_ms = claim.progress.since_ms.saturating_sub(DATES_DIFFER_MS);
         let (mut position, mut before) = (oldest.clone(), oldest);
         loop {
             claim.renew(claim.progress.clone()).await?;
@@ -348,5 +351,49 @@ mod tests {
         let skip = fixture.backlog.skip_to(oldest, &mut fixture.claim).await.unwrap();
         assert_eq!(skip, None, "nobody knows how many");
         assert_eq!(fixture.drain().await, (0, 19));
+    }
+
+    #[tokio::test]
+    async fn nonsense_in_what_is_stored_holds_up_nothing() {
+        let good = Fixture::new().await.claim.progress;
+        let text = serde_json::to_string(&good).unwrap();
+        let with = |from: &str, to: &str| {
+            let changed = text.replace(from, to);
+            assert_ne!(changed, text, "{from}");
+            changed
+        };
+        let skip = |id: &str| {
+            let skip = format!(r#"{{"id":"{id}","cause":"dropped","count":3,"at_ms":0}}"#);
+            with("\"skip\":null", &format!("\"skip\":{skip}"))
+        };
+        let (most, least) = (u64::MAX.to_string(), i64::MIN.to_string());
+        for text in [
+            String::new(),
+            "null".to_owned(),
+            "[".repeat(1_000),
+            with("\"turn\":1", &format!("\"turn\":{most}")),
+            with("\"waiting\":0", &format!("\"waiting\":{most}")),
+            with("\"since_ms\":", &format!("\"since_ms\":{least},\"before\":")),
+            skip(r"a\r\nb"),
+            skip("a.b"),
+            skip(&"a".repeat(500)),
+        ] {
+            let mut fixture = Fixture::new().await;
+            let stored = fixture.store.checkpoint("one").await.unwrap();
+            fixture.store.swap_checkpoint("one", stored.as_deref(), &text).await.unwrap();
+            let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
+            let store = Arc::clone(&fixture.store);
+            let mut claimant = Claimant::new(store, clock, "one".to_owned(), Uuid::nil());
+            fixture.claim = claimant.claim().await.unwrap();
+            assert_eq!(fixture.claim.progress.skip, None, "{text}");
+            let types = WebhookTypes::read("user.created").unwrap();
+            fixture.backlog = Backlog::of(&fixture.claim.progress, types);
+            fixture.backlog.ready_to = "another.7.".to_owned();
+            fixture.happen(4).await;
+            fixture.backlog.look_ahead(&fixture.store).await.unwrap();
+            let oldest = fixture.backlog.fill(&mut fixture.claim).await.unwrap().unwrap();
+            fixture.backlog.skip_to(oldest, &mut fixture.claim).await.unwrap();
+            assert_eq!(fixture.drain().await, (0, 2), "{text}");
+        }
     }
 }

@@ -61,6 +61,12 @@ impl From<serde_json::Error> for Stop {
 }
 
 impl Progress {
+    /// What was stored; `None` if it is anything else: nothing of it may hold up what is posted.
+    fn read(text: &str) -> Option<Self> {
+        let read: Self = serde_json::from_str(text).ok()?;
+        read.skip.as_ref().is_none_or(Skip::is_postable).then_some(read)
+    }
+
     fn at(position: Box<str>, since_ms: i64) -> Self {
         Self {
             holder: None,
@@ -116,7 +122,7 @@ impl Claimant {
     pub(super) async fn claim(&mut self) -> Result<Claim, Stop> {
         let stored = self.store.checkpoint(&self.name).await?;
         let now = self.clock.boot_time();
-        let read = stored.as_deref().and_then(|text| serde_json::from_str::<Progress>(text).ok());
+        let read = stored.as_deref().and_then(Progress::read);
         let holder = read.as_ref().and_then(|read| read.holder);
         let is_others = self.store.is_shared() && holder.is_some_and(|node| node != self.node);
         if is_others && !self.is_abandoned(stored.as_deref().unwrap_or_default(), now) {
@@ -156,7 +162,7 @@ impl Claim {
     /// Writes how far the URL is, and that this node holds it.
     pub(super) async fn write(&mut self, progress: Progress) -> Result<(), Stop> {
         let holder = Some(self.by.node);
-        self.swap(Progress { holder, turn: self.progress.turn + 1, ..progress }).await
+        self.swap(Progress { holder, turn: self.progress.turn.wrapping_add(1), ..progress }).await
     }
 
     async fn swap(&mut self, next: Progress) -> Result<(), Stop> {
@@ -189,7 +195,8 @@ impl Claim {
 
     /// Has others post at once.
     pub(super) async fn release(mut self) {
-        let next = Progress { holder: None, turn: self.progress.turn + 1, ..self.progress.clone() };
+        let turn = self.progress.turn.wrapping_add(1);
+        let next = Progress { holder: None, turn, ..self.progress.clone() };
         if let Err(error) = self.swap(next).await {
             tracing::debug!(?error, "a webhook was not released; another node takes it over later");
         }

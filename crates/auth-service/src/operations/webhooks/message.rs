@@ -9,6 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use crate::view;
 
+/// How long an id is: `msg_`, and 16 bytes as base64.
+const ID_CHARS: usize = 26;
+
 /// A body, and the id by which a receiver knows it again.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
@@ -44,6 +47,12 @@ impl Skip {
     pub(super) fn new(cause: SkipCause, count: Option<u64>, at_ms: i64, position: &str) -> Self {
         let id = id(&["webhook.skipped", position, &at_ms.to_string()]);
         Self { id, cause, count, at_ms }
+    }
+
+    /// Whether its id is one that a header can have.
+    pub(super) fn is_postable(&self) -> bool {
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        self.id.len() <= ID_CHARS && self.id.bytes().all(is_letter)
     }
 }
 

@@ -279,7 +279,8 @@ impl Round {
     /// Shows how much waits, and for how long.
     fn show(&self) {
         let now_ms = self.job.clock.unix_ms();
-        let age_ms = self.backlog.first().map_or(0, |stored| now_ms - stored.event.at_ms);
+        let age_ms =
+            self.backlog.first().map_or(0, |stored| now_ms.saturating_sub(stored.event.at_ms));
         let oldest = Duration::from_millis(u64::try_from(age_ms).unwrap_or_default());
         self.job.figures.set_waiting(self.backlog.waiting(), oldest);
     }
