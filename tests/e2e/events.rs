@@ -62,6 +62,21 @@ fn a_login_and_a_logout_are_an_event_each_that_says_who_and_why() {
 }
 
 #[test]
+fn no_user_agent_ends_a_line_of_a_stream_or_of_the_log() {
+    let auth = AuthService::launch(&launch().var("RUST_LOG", "info"));
+    let agent = "x\u{2028}\u{2028}data: y\u{85}event: z\u{9b}31m";
+    let login = json!({"username": DEMO.0, "password": DEMO.1});
+    let request = Request::post("/login").json(&login).header("User-Agent", agent);
+    auth.public.send(request).expect(200);
+    let text = try_read(&auth, "?after=0").expect(200).text();
+    assert!(text.contains(r"x\u2028\u2028data: y\u0085event: z\u009b31m"), "{text}");
+    let page: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(page["events"][0]["client"]["user_agent"], agent);
+    let lines = auth.log_lines_with("session.issued", 1);
+    assert!(lines[0].contains(r"x\u2028\u2028data: y\u0085event: z\u009b31m"), "{lines:?}");
+}
+
+#[test]
 fn nobody_reads_events_without_a_key_and_not_where_none_is_set() {
     let auth = AuthService::launch(&launch());
     assert_eq!(auth.internal.get("/events?after=0").status, 401);

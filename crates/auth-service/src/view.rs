@@ -7,6 +7,7 @@ use auth_api_types::{
     EventBy, EventClient, EventSession, EventUser, EventView, Kind, Reason, SessionUser,
     SessionView, Timestamp, TokenResponse, Transport, UserId, UserView,
 };
+use server_runtime::json_line;
 use session::{Dead, ExternalId, Session, SessionId, StoredEvent, Subject};
 use users::User;
 use uuid::Uuid;
@@ -83,13 +84,13 @@ pub(crate) fn event(stored: &StoredEvent) -> EventView<'_> {
     }
 }
 
-/// The JSON of an event, made once for all that read it.
+/// The JSON of an event on one line, made once for all that read it.
 pub(crate) fn rendered(stored: &StoredEvent) -> Result<&str, serde_json::Error> {
     if let Some(text) = stored.rendered.get() {
         return Ok(text);
     }
     let text = serde_json::to_string(&event(stored))?;
-    Ok(stored.rendered.get_or_init(|| text.into()))
+    Ok(stored.rendered.get_or_init(|| json_line(&text).into()))
 }
 
 const fn transport(transport: session::Transport) -> Transport {

@@ -16,6 +16,7 @@
 pub mod healthcheck;
 pub mod hosts;
 mod json;
+mod json_line;
 pub mod memory;
 pub mod metrics;
 pub mod output;
@@ -38,6 +39,7 @@ pub use auth_http::hosts::AllowedHosts;
 pub use healthcheck::healthcheck;
 pub use http_server::{BodyTimedOut, Lifecycle, Limits, Listener, StartError};
 pub use json::{private_json, private_json_by};
+pub use json_line::json_line;
 pub use metrics::Metrics;
 pub use probes::Readiness;
 pub use refuse::Refuse;

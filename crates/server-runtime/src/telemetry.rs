@@ -21,6 +21,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::json_line;
 use crate::request;
 use crate::settings::{
     BadSetting, LOG_FORMAT, OTEL_ENDPOINT, OTEL_SERVICE_NAME, RUST_LOG, Settings,
@@ -202,7 +203,7 @@ where
     }
 }
 
-/// Writes lines whole, and ignores failures: there is no other place to report them.
+/// Writes lines whole and each as one, and ignores failures: there is no other place to report them.
 struct Lines<W> {
     inner: W,
 }
@@ -225,7 +226,10 @@ impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Lines<W> {
 
 impl<W: Write> Write for Line<W> {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let _ = self.inner.write_all(line);
+        let _ = match std::str::from_utf8(line) {
+            Ok(text) => self.inner.write_all(json_line(text).as_bytes()),
+            Err(_) => self.inner.write_all(line),
+        };
         Ok(line.len())
     }
 
