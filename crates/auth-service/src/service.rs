@@ -8,6 +8,8 @@ use clock::Clock;
 use parking_lot::Mutex;
 use server_runtime::{BadSetting, Lifecycle, Listener, Metrics, Readiness, Replace, Settings};
 use session::Sweeper;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use utoipa::openapi::OpenApi;
 
 use crate::audit::AuditLog;
@@ -143,8 +145,9 @@ impl Service {
         if let Some(sender) = self.sender.lock().take() {
             lifecycle.spawn_critical("mail sender", sender.run(lifecycle.token()));
         }
-        for webhook in std::mem::take(&mut *self.webhooks.lock()) {
-            lifecycle.spawn_critical("webhook sender", webhook.run(lifecycle.token()));
+        let webhooks = std::mem::take(&mut *self.webhooks.lock());
+        if !webhooks.is_empty() {
+            lifecycle.spawn_critical("webhook senders", post_aside(webhooks, lifecycle.token()));
         }
         let (users, stopped) = (domain.users.clone(), lifecycle.token());
         lifecycle.spawn("closing the user database", async move {
@@ -180,6 +183,21 @@ impl Service {
     /// The OpenAPI document of both listeners.
     pub fn openapi(&self) -> OpenApi {
         (router::documents(&self.app).0)()
+    }
+}
+
+/// Posts to all URLs, on a thread of its own: what a receiver answers may take long to read.
+async fn post_aside(senders: Vec<WebhookSender>, stopped: CancellationToken) {
+    let posting = async move {
+        let mut all = JoinSet::new();
+        for sender in senders {
+            all.spawn(sender.run(stopped.clone()));
+        }
+        while let Some(Ok(())) = all.join_next().await {}
+    };
+    match server_runtime::on_own_thread("webhooks", posting) {
+        Ok(end) => end.await,
+        Err(error) => tracing::error!(%error, "no events can be posted"),
     }
 }
 

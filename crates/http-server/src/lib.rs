@@ -31,7 +31,7 @@ pub use body::BodyTimedOut;
 pub use lifecycle::Lifecycle;
 pub use limits::Limits;
 pub use listener::{Listener, StartError};
-pub use workers::runtime;
+pub use workers::{on_own_thread, runtime};
 
 /// The target of the log lines that tell of the process itself: no filter should silence them.
 pub const PROCESS_LOG_TARGET: &str = "process";

@@ -23,6 +23,28 @@ pub fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
+/// Runs a task on a thread of its own: however long it takes without a pause, no connection waits for
+/// it. What is given ends with it, also where it panics.
+///
+/// # Errors
+///
+/// The system gives no thread, or its runtime nothing to wait with.
+pub fn on_own_thread<F>(name: &str, task: F) -> io::Result<impl Future<Output = ()> + Send + use<F>>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = runtime()?;
+    let (ends, ended) = tokio::sync::oneshot::channel::<()>();
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _ends = ends;
+        runtime.block_on(task);
+    })?;
+    Ok(async move {
+        // It is only ever dropped.
+        let _dropped = ended.await;
+    })
+}
+
 /// The workers beside the first one.
 #[derive(Debug)]
 pub(crate) struct Workers {
@@ -59,6 +81,26 @@ fn worker(number: usize, stopped: CancellationToken) -> io::Result<Handle> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_on_its_own_thread_holds_up_nobody_and_its_end_is_told() {
+        runtime().unwrap().block_on(async {
+            let (held, release) = std::sync::mpsc::channel::<()>();
+            let blocking = async move {
+                assert_eq!(thread::current().name(), Some("aside"));
+                let _ = release.recv();
+            };
+            let end = on_own_thread("aside", blocking).unwrap();
+            let mut end = std::pin::pin!(end);
+            tokio::select! {
+                () = &mut end => panic!("it has not ended"),
+                () = tokio::task::yield_now() => {}
+            }
+            drop(held);
+            end.await;
+            on_own_thread("aside", async { panic!("on purpose") }).unwrap().await;
+        });
+    }
 
     #[test]
     fn connections_go_round_the_workers_and_the_first_is_here() {

@@ -139,6 +139,23 @@ fn a_receiver_that_hangs_or_trickles_is_given_up_after_ten_seconds_and_holds_up_
 }
 
 #[test]
+fn what_a_receiver_answers_without_a_pause_holds_up_no_request() {
+    let receiver = Receiver::start();
+    let auth = AuthService::launch(&receiver.of(launch()));
+    receiver.set(Mode::Continue);
+    let ended = log_out(&auth, 1);
+    receiver.tried_at_least(1);
+    let began = now();
+    for _ in 0..20 {
+        auth.public.get("/livez").expect(200);
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}: they waited for the answer to end");
+    receiver.answer(204);
+    assert_eq!(sessions(&receiver.taken_at_least(1)), ended);
+}
+
+#[test]
 fn a_receiver_that_was_killed_gets_everything_in_order_and_once() {
     let mut receiver = Receiver::start();
     let auth = AuthService::launch(&receiver.of(launch()));

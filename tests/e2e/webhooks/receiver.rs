@@ -30,6 +30,8 @@ pub(crate) enum Mode {
     Reset,
     /// It answers byte by byte, without an end.
     Trickle,
+    /// It says that it goes on, again and again.
+    Continue,
 }
 
 /// A post that was read.
@@ -205,6 +207,11 @@ fn serve(stream: TcpStream, state: &State, stopped: &AtomicBool) {
             Mode::Reset => false,
             Mode::Hang => {
                 wait_for(stopped, || false);
+                false
+            }
+            Mode::Continue => {
+                let many = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(4_000);
+                while !stopped.load(Ordering::Relaxed) && writer.write_all(&many).is_ok() {}
                 false
             }
             Mode::Trickle => {
