@@ -48,8 +48,8 @@ impl Token {
             let digit = (u64::from(draw) * 62) >> 32;
             *character = BASE62[usize::try_from(digit).unwrap_or_default()];
         }
-        let checksum = crc32fast::hash(&text[..SECRET_END]);
-        encode(u128::from(checksum), &mut text[SECRET_END..]);
+        let checksum = checksum(&text[..SECRET_END]);
+        text[SECRET_END..].copy_from_slice(&checksum);
         let digest = SecretDigest::of(&text[ID_END..SECRET_END]);
         let text: String = text.iter().copied().map(char::from).collect();
         (Self(Zeroizing::new(text)), digest)
@@ -65,9 +65,7 @@ impl Token {
         if &text[..4] != PREFIX || !text[4..].iter().all(u8::is_ascii_alphanumeric) {
             return Err(Malformed);
         }
-        let mut checksum = [0; LENGTH - SECRET_END];
-        encode(u128::from(crc32fast::hash(&text[..SECRET_END])), &mut checksum);
-        if checksum != text[SECRET_END..] {
+        if checksum(&text[..SECRET_END]) != text[SECRET_END..] {
             return Err(Malformed);
         }
         let id = decode(&text[4..ID_END]).ok_or(Malformed)?;
@@ -156,6 +154,16 @@ impl fmt::Debug for Token {
     }
 }
 
+/// What stands behind these characters.
+fn checksum(text: &[u8]) -> [u8; LENGTH - SECRET_END] {
+    let (mut digits, mut number) = ([0; LENGTH - SECRET_END], crc32fast::hash(text));
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62[(number % 62) as usize];
+        number /= 62;
+    }
+    digits
+}
+
 /// Writes `number` into the whole of `digits`.
 fn encode(mut number: u128, digits: &mut [u8]) {
     for digit in digits.iter_mut().rev() {
@@ -166,14 +174,20 @@ fn encode(mut number: u128, digits: &mut [u8]) {
 
 /// Reads what [`encode`] wrote; `None` for another character and for 2^128 or more.
 fn decode(text: &[u8]) -> Option<u128> {
-    text.iter().try_fold(0_u128, |number, byte| {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'A'..=b'Z' => byte - b'A' + 10,
-            b'a'..=b'z' => byte - b'a' + 36,
-            _ => return None,
-        };
-        number.checked_mul(62)?.checked_add(u128::from(digit))
+    // Ten digits are less than 2^60: only what joins them is wider than a register.
+    text.chunks(10).try_fold(0_u128, |number, digits| {
+        let (mut part, mut scale) = (0_u64, 1_u64);
+        for byte in digits {
+            let digit = match byte {
+                b'0'..=b'9' => byte - b'0',
+                b'A'..=b'Z' => byte - b'A' + 10,
+                b'a'..=b'z' => byte - b'a' + 36,
+                _ => return None,
+            };
+            part = part * 62 + u64::from(digit);
+            scale *= 62;
+        }
+        number.checked_mul(scale.into())?.checked_add(part.into())
     })
 }
 
