@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use time::{Date, OffsetDateTime};
 
 /// A moment of the wall clock in whole milliseconds, written as
 /// [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339) UTC with three decimals:
@@ -30,36 +30,73 @@ impl Timestamp {
     pub(crate) fn text(self) -> [u8; 24] {
         // Out of the years that a date can be written in (0..=9999), the nearest one is shown.
         let ms = self.unix_ms.clamp(-62_167_219_200_000, 253_402_300_799_999);
-        let moment = OffsetDateTime::from_unix_timestamp(ms.div_euclid(1000))
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let (year, month, day) = moment.to_calendar_date();
-        let (hour, minute, second) = moment.to_hms();
+        let (year, month, day) = date_of(ms.div_euclid(DAY_MS));
+        let ms = u32::try_from(ms.rem_euclid(DAY_MS)).unwrap_or_default();
         let mut text = *b"0000-00-00T00:00:00.000Z";
-        digits(&mut text[..4], year.unsigned_abs());
-        digits(&mut text[5..7], u8::from(month).into());
-        digits(&mut text[8..10], day.into());
-        digits(&mut text[11..13], hour.into());
-        digits(&mut text[14..16], minute.into());
-        digits(&mut text[17..19], second.into());
-        digits(&mut text[20..23], u32::try_from(ms.rem_euclid(1000)).unwrap_or_default());
+        digits(&mut text[..4], year);
+        digits(&mut text[5..7], month);
+        digits(&mut text[8..10], day);
+        digits(&mut text[11..13], ms / 3_600_000);
+        digits(&mut text[14..16], ms / 60_000 % 60);
+        digits(&mut text[17..19], ms / 1000 % 60);
+        digits(&mut text[20..23], ms % 1000);
         text
     }
 
     /// The moment that exactly what [`text`](Self::text) writes stands for; `None` for any other
     /// form, which may still be one of the standard's.
-    fn of_text(text: &[u8]) -> Option<Self> {
+    pub(crate) fn of_text(text: &[u8]) -> Option<Self> {
         let text: &[u8; 24] = text.try_into().ok()?;
         let around = [text[4], text[7], text[10], text[13], text[16], text[19], text[23]];
         if &around != b"--T::.Z" {
             return None;
         }
-        let small = |range: Range<usize>| u8::try_from(number(&text[range])?).ok();
-        let year = i32::try_from(number(&text[..4])?).ok()?;
-        let date = Date::from_calendar_date(year, small(5..7)?.try_into().ok()?, small(8..10)?);
-        let time = date.ok()?.with_hms(small(11..13)?, small(14..16)?, small(17..19)?).ok()?;
-        let seconds = time.assume_utc().unix_timestamp();
-        Some(Self { unix_ms: seconds * 1000 + i64::from(number(&text[20..23])?) })
+        let below = |range: Range<usize>, limit| number(&text[range]).filter(|n| *n < limit);
+        let day = day_of(number(&text[..4])?, number(&text[5..7])?, number(&text[8..10])?)?;
+        let (hour, minute) = (below(11..13, 24)?, below(14..16, 60)?);
+        let seconds = (hour * 60 + minute) * 60 + below(17..19, 60)?;
+        let ms = i64::from(seconds) * 1000 + i64::from(number(&text[20..23])?);
+        Some(Self { unix_ms: day * DAY_MS + ms })
     }
+}
+
+const DAY_MS: i64 = 86_400_000;
+/// From the first of March of the year 0 to 1970-01-01: years that end with February end with the
+/// day that not all of them have.
+const BEFORE_1970: i64 = 719_468;
+/// The days of 400 years, after which the calendar repeats itself.
+const CYCLE: i64 = 146_097;
+
+/// The year, the month and the day of a day that is so many after 1970-01-01, in the years 0 to 9999.
+fn date_of(day: i64) -> (u32, u32, u32) {
+    let day = day + BEFORE_1970;
+    let (cycle, day) = (day.div_euclid(CYCLE), day.rem_euclid(CYCLE));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let small = |number: i64| u32::try_from(number).unwrap_or_default();
+    (small(year + cycle * 400 + next_year), small(month), small(day))
+}
+
+/// How many days after 1970-01-01 this date is; `None` for one that is in no calendar.
+fn day_of(year: u32, month: u32, day: u32) -> Option<i64> {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(is_leap),
+        _ => return None,
+    };
+    if !(1..=days).contains(&day) {
+        return None;
+    }
+    let (year, month) =
+        if month > 2 { (year.into(), month - 3) } else { (i64::from(year) - 1, month + 9) };
+    let (cycle, year) = (year.div_euclid(400), year.rem_euclid(400));
+    let day = i64::from((153 * month + 2) / 5 + day - 1);
+    Some(cycle * CYCLE + year * 365 + year / 4 - year / 100 + day - BEFORE_1970)
 }
 
 /// A moment's text, which is all ASCII.
