@@ -145,8 +145,14 @@ pub(crate) fn forwarded(bytes: &[u8]) {
         parse_address(&String::from_utf8_lossy(bytes)).map(|ip| assert_eq!(ip, ip.to_canonical()));
 }
 
-/// A question is the same once it was written and read again.
+/// A question is the same once it was written and read again, and whichever reader reads it.
 pub(crate) fn validate_request(bytes: &[u8]) {
+    let written = std::str::from_utf8(bytes).ok().and_then(ValidateRequest::read_written);
+    if let Some(request) = &written {
+        assert!(
+            serde_json::from_slice::<ValidateRequest<'_>>(bytes).ok().as_ref() == Some(request)
+        );
+    }
     let Ok(request) = serde_json::from_slice::<ValidateRequest<'_>>(bytes) else { return };
     let text = serde_json::to_string(&request).unwrap();
     assert!(serde_json::from_str::<ValidateRequest<'_>>(&text).unwrap() == request, "{text}");
@@ -158,8 +164,12 @@ pub(crate) fn validate_request(bytes: &[u8]) {
     }
 }
 
-/// No verdict that cannot be read is a yes.
+/// No verdict that cannot be read is a yes, and both readers read the same.
 pub(crate) fn validate_answer(bytes: &[u8]) {
+    let written = std::str::from_utf8(bytes).ok().and_then(|text| Results::read_written(text, 1));
+    if let Some(results) = &written {
+        assert_eq!(serde_json::from_slice::<Results<'_>>(bytes).ok().as_ref(), Some(results));
+    }
     let Ok(Results { results }) = serde_json::from_slice::<Results<'_>>(bytes) else { return };
     for verdict in results {
         let (yes, has_session) = (verdict.authenticated, verdict.session.is_some());

@@ -2,6 +2,8 @@
 //! byte. By hand, since `serde_json` looks at each byte of each key and value for what needs an escape:
 //! of a validation that was an eighth.
 
+mod written;
+
 use std::borrow::Cow;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -344,6 +346,34 @@ mod tests {
             same(&text);
             same(&number);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_serde_reads_it(
+            results in proptest::collection::vec(verdict(), 1..3),
+        ) {
+            let (count, text) = (results.len(), written(&Results { results }));
+            if let Some(read) = Results::read_written(&text, count) {
+                prop_assert_eq!(read, serde_json::from_str(&text).unwrap());
+            }
+        }
+
+        #[test]
+        fn every_clear_answer_without_an_escape_is_read(session in session()) {
+            let session = SessionView { current: None, ..session };
+            let alive = Verdict { authenticated: Some(true), session: Some(session), ..Verdict::default() };
+            let text = written(&alive);
+            let read = Verdict::read_written(&text);
+            prop_assert_eq!(read.is_some(), !text.contains('\\'));
+            prop_assert!(read.is_none_or(|read| read == serde_json::from_str(&text).unwrap()));
+        }
+    }
+
+    fn written(value: &impl WriteJson) -> String {
+        let mut text = Vec::new();
+        value.write_json(&mut text);
+        String::from_utf8(text).unwrap()
     }
 
     #[test]

@@ -3,10 +3,9 @@
 //! Each caller serialises its own question before the questions are joined: one that cannot be
 //! serialised fails for its caller alone, and none can make the body of the others unreadable.
 
-use auth_api_types::Client;
+use auth_api_types::json::member;
 use bytes::Bytes;
 use http::HeaderValue;
-use serde::Serialize;
 
 use crate::{AuthUnavailable, Question};
 
@@ -23,38 +22,31 @@ pub(crate) struct Message {
     request_id: usize,
 }
 
-/// The JSON of a question: a body of its own, or an item of `tokens`.
-#[derive(Serialize)]
-struct Item<'a> {
-    token: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    touch: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client: Option<&'a Client>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-}
-
 impl Message {
-    /// Serialises the question.
+    /// Serialises the question: a body of its own, or an item of `tokens`.
     ///
     /// # Errors
     ///
     /// [`AuthUnavailable::Unclear`] if it is longer than the auth service reads.
     pub(crate) fn new(question: &Question<'_>) -> Result<Self, AuthUnavailable> {
-        let item = Item {
-            token: question.token,
-            touch: (!question.touch).then_some(false),
-            client: question.client.as_ref(),
-            request_id: question.request_id,
-        };
         let (id, trace) = (
             question.request_id.unwrap_or_default().as_bytes(),
             question.traceparent.unwrap_or_default().as_bytes(),
         );
         let rough = question.token.len() + 2 * id.len() + trace.len() + 64;
         let mut bytes = Vec::with_capacity(rough);
-        serde_json::to_writer(&mut bytes, &item).map_err(|_| AuthUnavailable::Unclear)?;
+        member(&mut bytes, b"{\"token\":", question.token);
+        if !question.touch {
+            member(&mut bytes, b",\"touch\":", &false);
+        }
+        if let Some(client) = &question.client {
+            bytes.extend_from_slice(b",\"client\":");
+            serde_json::to_writer(&mut bytes, client).map_err(|_| AuthUnavailable::Unclear)?;
+        }
+        if let Some(request_id) = question.request_id {
+            member(&mut bytes, b",\"request_id\":", request_id);
+        }
+        bytes.push(b'}');
         let json = bytes.len();
         if json > MAX_BODY {
             return Err(AuthUnavailable::Unclear);

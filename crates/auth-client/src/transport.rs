@@ -5,7 +5,7 @@
 //! off. Its pool may still take another connection, but only where the first one had closed before
 //! any byte of the request was written to it.
 
-use auth_api_types::Results;
+use auth_api_types::{Results, Verdict};
 use auth_http::asks_for_key;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE};
@@ -283,10 +283,12 @@ fn judge(body: &[u8], questions: usize) -> Option<Vec<Option<Answer>>> {
     // The whole body is checked to be UTF-8 once, instead of each string in it.
     let body = std::str::from_utf8(body).ok()?;
     if questions == 1 {
-        return Some(vec![Answer::read(serde_json::from_str(body).ok()?)]);
+        let verdict = Verdict::read_written(body).or_else(|| serde_json::from_str(body).ok())?;
+        return Some(vec![Answer::read(verdict)]);
     }
-    let answers: Vec<_> = match serde_json::from_str::<Results<'static>>(body) {
-        Ok(all) => all.results.into_iter().map(Answer::read).collect(),
+    let written = Results::read_written(body, questions);
+    let answers: Vec<_> = match written.map_or_else(|| serde_json::from_str(body), Ok) {
+        Ok(Results { results }) => results.into_iter().map(Answer::read).collect(),
         // A verdict that cannot be parsed leaves its own question unanswered, and no other.
         Err(_) => serde_json::from_str::<RawResults<'_>>(body)
             .ok()?

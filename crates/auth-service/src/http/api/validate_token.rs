@@ -47,7 +47,8 @@ pub(crate) async fn validate_token(
         return Err(ApiError::MediaType { wanted: "application/json" });
     }
     let bytes = body::read(request.into_body(), VALIDATE_LIMIT).await?;
-    let question: ValidateRequest<'_> = body::json(&bytes)?;
+    let written = std::str::from_utf8(&bytes).ok().and_then(ValidateRequest::read_written);
+    let question = written.map_or_else(|| body::json(&bytes), Ok)?;
     let is_batch = question.is_batch();
     let items = question.into_items().map_err(malformed)?;
     let outcomes = ask(&app, &items).await?;
