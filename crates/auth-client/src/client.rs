@@ -10,6 +10,7 @@ use reqwest::RequestBuilder;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
+use crate::admission::Admission;
 use crate::authenticate::RequestReader;
 use crate::balancer::Balancer;
 use crate::breaker::Epoch;
@@ -36,7 +37,7 @@ struct Inner {
     balancer: Balancer,
     dispatch: Arc<Dispatch>,
     /// Questions that the client holds: in flight or waiting.
-    admitted: Semaphore,
+    admission: Admission,
     /// Questions in flight.
     in_flight: Semaphore,
     counts: Counts,
@@ -66,7 +67,7 @@ impl AuthClient {
         let inner = Inner {
             balancer: Balancer::new(upstreams, Arc::clone(&dispatch)),
             dispatch,
-            admitted: Semaphore::new(options.max_in_flight.saturating_add(options.max_waiting)),
+            admission: Admission::new(options.max_in_flight.saturating_add(options.max_waiting)),
             in_flight: Semaphore::new(options.max_in_flight),
             counts: Counts::default(),
             reader: RequestReader::new(options),
@@ -192,7 +193,7 @@ impl Inner {
         F: Future<Output = Result<T, AuthUnavailable>>,
     {
         let mut lease = self.balancer.pick(&[]).ok_or(AuthUnavailable::BreakerOpen)?;
-        let _admitted = self.admitted.try_acquire().map_err(|_| AuthUnavailable::Overloaded)?;
+        let _admitted = self.admission.admit().ok_or(AuthUnavailable::Overloaded)?;
         let deadline = Instant::now() + self.dispatch.budget;
         let _in_flight = if let Ok(permit) = self.in_flight.try_acquire() {
             permit

@@ -33,6 +33,7 @@
 //! # Ok(()) }
 //! ```
 
+mod admission;
 mod authenticate;
 mod balancer;
 mod breaker;
