@@ -27,6 +27,7 @@ pub mod process;
 pub mod refuse;
 pub mod reload;
 pub mod request;
+pub mod route;
 pub mod settings;
 pub mod shutdown;
 pub mod sockets;

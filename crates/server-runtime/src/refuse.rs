@@ -17,6 +17,11 @@ use crate::page::STYLE_SHEET;
 /// send by an internal name, and the style sheet of the refusal's page.
 const ALWAYS: [&str; 3] = ["/livez", "/readyz", STYLE_SHEET];
 
+/// What refuses a request: its answer, or none. It may add extensions to what it lets through.
+pub trait Rule: Fn(&mut Request) -> Option<Response> + Clone + Send + Sync + 'static {}
+
+impl<F: Fn(&mut Request) -> Option<Response> + Clone + Send + Sync + 'static> Rule for F {}
+
 /// A layer that answers by itself what its rule refuses. It neither boxes nor waits, since it
 /// stands before every request.
 #[derive(Clone, Copy, Debug)]
@@ -33,10 +38,7 @@ impl<F: Fn(&mut Request) -> Option<Response>> Refuse<F> {
 
 /// Refuses requests for other hosts than these; the probes and the style sheet have any. Without
 /// hosts it lets all through.
-pub fn other_hosts(
-    hosts: Option<AllowedHosts>,
-    refuse: fn() -> Response,
-) -> Refuse<impl Fn(&mut Request) -> Option<Response> + Clone + Send + Sync + 'static> {
+pub fn other_hosts(hosts: Option<AllowedHosts>, refuse: fn() -> Response) -> Refuse<impl Rule> {
     let hosts = hosts.map(Arc::new);
     Refuse::by(move |request: &mut Request| {
         let is_allowed = hosts.as_ref().is_none_or(|hosts| hosts.allow(request))
@@ -47,10 +49,7 @@ pub fn other_hosts(
 
 /// Refuses requests with an unsafe method that pages of other origins sent; those of named ones
 /// carry [`FromNamedOrigin`].
-pub fn cross_site(
-    rule: CrossSiteRule,
-    refuse: fn() -> Response,
-) -> Refuse<impl Fn(&mut Request) -> Option<Response> + Clone + Send + Sync + 'static> {
+pub fn cross_site(rule: CrossSiteRule, refuse: fn() -> Response) -> Refuse<impl Rule> {
     let rule = Arc::new(rule);
     Refuse::by(move |request: &mut Request| match rule.sender(request) {
         Sender::Own => None,

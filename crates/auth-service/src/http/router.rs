@@ -3,16 +3,18 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use auth_api_types::paths::VALIDATE_TOKEN;
 use auth_http::cross_site::CrossSiteRule;
 use axum::Router;
 use axum::extract::Extension;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse as _;
-use axum::routing::{any, get, post};
+use axum::routing::{MethodFilter, MethodRouter, any, get, post};
 use server_runtime::page::style_sheet;
 use server_runtime::problem::Link;
 use server_runtime::refuse::{cross_site, other_hosts};
+use server_runtime::route::layered;
 use server_runtime::{Readiness, Refuse, RequestLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
@@ -111,7 +113,6 @@ fn signup_routes() -> OpenApiRouter<Arc<App>> {
 /// What backends and proxies ask.
 fn internal_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(h::validate_token::validate_token))
         .routes(routes!(h::metrics::get_metrics))
         .routes(routes!(h::backup::back_up_sessions))
         .routes(routes!(
@@ -122,6 +123,11 @@ fn internal_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(h::grants::end_session))
         .routes(routes!(h::grants::list_subject_sessions, h::grants::end_subject_sessions))
         .routes(routes!(h::events::get_events))
+}
+
+/// What backends ask about each request of their own.
+fn validation_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(h::validate_token::validate_token))
 }
 
 /// What OAuth clients ask, who show the key in their own ways.
@@ -223,7 +229,8 @@ fn routes_without_mail() -> OpenApiRouter<Arc<App>> {
 
 /// The document of the internal listener, without what both have.
 pub(crate) fn internal_document() -> OpenApi {
-    internal_routes()
+    validation_routes()
+        .merge(internal_routes())
         .merge(introspection_routes())
         .merge(session_data_routes())
         .merge(authz_routes(false))
@@ -261,18 +268,24 @@ pub(crate) fn public(app: &Arc<App>, readiness: &Readiness) -> Router {
 /// The internal listener.
 pub(crate) fn internal(app: &Arc<App>, readiness: &Readiness) -> Router {
     let guarded = Router::from(internal_routes()).route_layer(internal_key::as_bearer(app));
+    let validation = Router::new().route(VALIDATE_TOKEN, MethodRouter::new());
     let with_token = Router::from(session_data_routes())
         .route_layer(middleware::from_fn(body::take_first))
         .route_layer(internal_key::beside_token(app));
     let routes = guarded
+        .merge(validation)
         .merge(Router::from(introspection_routes()))
         .merge(with_token)
         .merge(Router::from(authz_routes(app.demo)))
         .route("/", get(index::show_internal_index).layer(Extension(Described(internal_document))))
         .with_state(Arc::clone(app));
     let layer = RequestLayer::internal(&app.metrics, Arc::clone(&app.clock));
+    let layers = (layer, Refuse::by(body::refuse_too_long));
     let routes = with_fallbacks(routes.merge(probes(readiness, app)));
-    routes.layer((layer, Refuse::by(body::refuse_too_long)))
+    let guarded = (layers.clone(), internal_key::as_bearer(app));
+    let validate = h::validate_token::validate_token;
+    let validate = layered(MethodFilter::POST, validate, Arc::clone(app), &guarded);
+    routes.layer(layers).route(VALIDATE_TOKEN, validate)
 }
 
 fn probes(readiness: &Readiness, app: &Arc<App>) -> Router {
