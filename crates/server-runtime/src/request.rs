@@ -98,17 +98,22 @@ impl<S> Layer<S> for RequestLayer {
     type Service = RequestService<S>;
 
     fn layer(&self, inner: S) -> RequestService<S> {
-        RequestService { inner, shared: self.shared.clone(), cached: Arc::default() }
+        let (shared, metric) = (self.shared.clone(), CachedMetric::default());
+        RequestService { inner, route: Arc::new(LayeredRoute { shared, metric }) }
     }
+}
+
+/// What all requests to one route share: a router has one service for each of its routes.
+pub(crate) struct LayeredRoute {
+    shared: Arc<Shared>,
+    metric: CachedMetric,
 }
 
 /// A service within [`RequestLayer`].
 #[derive(Clone)]
 pub struct RequestService<S> {
     inner: S,
-    shared: Arc<Shared>,
-    /// A router has one of these services for each of its routes.
-    cached: Arc<CachedMetric>,
+    route: Arc<LayeredRoute>,
 }
 
 impl<S> Service<Request<Body>> for RequestService<S>
@@ -125,7 +130,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let shared = self.shared.clone();
+        let shared = &self.route.shared;
         let id = RequestId::given(request.headers())
             .unwrap_or_else(|| shared.ids.make(shared.clock.unix_ms()));
         let route = request.extensions().get::<MatchedPath>().cloned();
@@ -144,8 +149,7 @@ where
             span: span.map(Box::new),
             page: wants_page(request.headers()),
             id: id.clone(),
-            shared,
-            cached: self.cached.clone(),
+            layered: self.route.clone(),
         };
         request.extensions_mut().insert(id.clone());
         if let Some(trace) = trace {

@@ -11,10 +11,9 @@ use clock::Moment;
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http::{HeaderValue, Method, StatusCode};
 
-use super::Shared;
+use super::LayeredRoute;
 use super::id::RequestId;
 use super::span::RequestSpan;
-use crate::metrics::CachedMetric;
 use crate::problem;
 
 /// What a request shows before its response.
@@ -27,15 +26,14 @@ pub(super) struct Pending {
     pub(super) id: RequestId,
     /// Boxed, since it is large and mostly not there.
     pub(super) span: Option<Box<RequestSpan>>,
-    pub(super) shared: Arc<Shared>,
-    pub(super) cached: Arc<CachedMetric>,
+    pub(super) layered: Arc<LayeredRoute>,
 }
 
 impl Pending {
     /// The answer as it goes out.
     pub(super) fn finish(self, response: Response) -> Response {
         let mut response = self.rendered(response);
-        let took = self.shared.clock.now().saturating_sub(self.began);
+        let took = self.layered.shared.clock.now().saturating_sub(self.began);
         self.log(response.status(), took);
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, self.id.header().clone());
@@ -43,8 +41,8 @@ impl Pending {
         if let Some(span) = self.span {
             span.end(response.status());
         }
-        let metrics = &self.shared.metrics;
-        metrics.request(&self.cached, &self.method, self.route, response.status(), took);
+        let LayeredRoute { shared, metric } = &*self.layered;
+        shared.metrics.request(metric, &self.method, self.route, response.status(), took);
         response
     }
 
@@ -57,7 +55,7 @@ impl Pending {
         if !self.page {
             return response;
         }
-        let link = (self.shared.link)(problem.status());
+        let link = (self.layered.shared.link)(problem.status());
         let mut page = problem::page(&problem, self.id.as_str(), link);
         for (name, value) in response.headers() {
             if !page.headers().contains_key(name) && name != http::header::CONTENT_LENGTH {

@@ -1,9 +1,11 @@
 //! The id that a request is known by in every log.
 
+use std::cell::RefCell;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use auth_http::request_id;
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue};
 
 /// The id of a request, as its caller gave it or as we made it. An extension of every request.
@@ -34,6 +36,15 @@ pub(super) struct Ids {
     next: AtomicU64,
 }
 
+/// The bytes of an id that we make.
+const LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
+/// As many share an allocation, which is used again once none of them is.
+const TOGETHER: usize = 32;
+
+thread_local! {
+    static ROOM: RefCell<BytesMut> = RefCell::default();
+}
+
 impl Ids {
     pub(super) fn make(&self, unix_ms: i64) -> RequestId {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -44,7 +55,15 @@ impl Ids {
         let id = uuid::Builder::from_unix_timestamp_millis(ms, &random).into_uuid();
         let mut text = uuid::Uuid::encode_buffer();
         let text = id.as_hyphenated().encode_lower(&mut text);
-        RequestId(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("-")))
+        let id = ROOM.with_borrow_mut(|room| {
+            if room.capacity() < LENGTH {
+                room.reserve(TOGETHER * LENGTH);
+            }
+            room.extend_from_slice(text.as_bytes());
+            room.split().freeze()
+        });
+        let id = HeaderValue::from_maybe_shared(id);
+        RequestId(id.unwrap_or(HeaderValue::from_static("-")))
     }
 }
 

@@ -8,7 +8,8 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -115,14 +116,23 @@ impl Media {
 }
 
 /// The whole body, if it is not longer than `limit`.
-pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            Err(ApiError::TooLarge { limit })
+pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    // Most bodies come in one part, which is not copied.
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let incomplete = |_| ApiError::Invalid("the body did not arrive whole".to_owned());
+        let Ok(part) = frame.map_err(incomplete)?.into_data() else { continue };
+        if first.len() + all.len() + part.len() > limit {
+            return Err(ApiError::TooLarge { limit });
         }
-        Err(_) => Err(ApiError::Invalid("the body did not arrive whole".to_owned())),
+        if first.is_empty() && all.is_empty() {
+            first = part;
+            continue;
+        }
+        all.extend_from_slice(&std::mem::take(&mut first));
+        all.extend_from_slice(&part);
     }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// That there is no body: whoever says there which of many things are meant would have all of them
