@@ -3,7 +3,7 @@
 use serde_json::Value;
 use testkit::Answer;
 
-use crate::events::{Door, Outcome, View};
+use crate::events::{Endpoint, Outcome, View};
 use crate::site::{OWNERS, owner_name};
 
 /// How an answer is read.
@@ -21,14 +21,14 @@ pub(crate) enum Reading {
 }
 
 impl Reading {
-    /// Of a use at this door.
-    pub(crate) const fn of(door: Door) -> Self {
-        match door {
-            Door::Validation => Self::Validation,
-            Door::Batch => Self::Batch(0),
-            Door::ForwardAuth => Self::ForwardAuth,
-            Door::Session => Self::Session,
-            Door::Data => Self::Data,
+    /// Of a use at this endpoint.
+    pub(crate) const fn of(endpoint: Endpoint) -> Self {
+        match endpoint {
+            Endpoint::Validation => Self::Validation,
+            Endpoint::Batch => Self::Batch(0),
+            Endpoint::ForwardAuth => Self::ForwardAuth,
+            Endpoint::Session => Self::Session,
+            Endpoint::Data => Self::Data,
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) struct Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// It authenticates a request, which renews its time and counts.
-    Use(Door),
+    Use(Endpoint),
     /// It is looked at, and stays as it is.
     Look,
     /// It is replaced, by the token of this number if the answer came.
@@ -57,7 +57,7 @@ pub(crate) enum Operation {
 
 /// Where a token is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Endpoint {
     Validation,
     Batch,
     ForwardAuth,

@@ -15,7 +15,7 @@ use std::{fs, thread};
 use testkit::{Answer, Listener, Redis, Request, TIMEOUT, eventually, now, unused_port};
 
 use crate::check::{PROPERTIES, check};
-use crate::events::{Door, Event, History, Kind, Moment, Operation, Outcome, Session, View};
+use crate::events::{Endpoint, Event, History, Kind, Moment, Operation, Outcome, Session, View};
 use crate::random::Random;
 
 const CLIENTS: u64 = 6;
@@ -118,7 +118,7 @@ impl Client<'_> {
             Some(401) => Outcome::False,
             _ => Outcome::Unknown,
         };
-        self.record(session, Operation::Use(Door::Session), start, outcome);
+        self.record(session, Operation::Use(Endpoint::Session), start, outcome);
     }
 
     fn end(&mut self, session: usize, cookie: &str) {

@@ -1,4 +1,4 @@
-//! What everybody does at once: sessions are opened, presented at every door, rotated and ended, by
+//! What everybody does at once: sessions are opened, presented at every endpoint, rotated and ended, by
 //! several clients that know nothing of each other, on sessions that they share.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use testkit::{Answer, Connection, LONG_PASSWORD, Listener, Request, now};
 
 use crate::answers::Reading;
 use crate::events::{
-    Disturbance, Door, Event, Kind, Moment, Operation, Outcome, OwnerEnd, Session,
+    Disturbance, Endpoint, Event, Kind, Moment, Operation, Outcome, OwnerEnd, Session,
 };
 use crate::random::Random;
 use crate::site::{MAX_LIFETIME_S, OWNERS, Site, owner_name};
@@ -175,27 +175,35 @@ impl<'a> Client<'a> {
         }
         let (number, token) = token(live, which);
         let addresses = self.site.addresses[node];
-        let (door, listener, request) = match choice {
+        let (endpoint, listener, request) = match choice {
             ..200 => {
                 let body = json!({"token": token});
                 let request = Request::post("/validateToken").json(&body);
-                (Door::Validation, addresses.internal, request)
+                (Endpoint::Validation, addresses.internal, request)
             }
             240..300 => {
                 let request = carry(Request::get("/authz/auth-request"), &token, which);
-                (Door::ForwardAuth, addresses.internal, request)
+                (Endpoint::ForwardAuth, addresses.internal, request)
             }
             300..350 => {
                 let request = carry(Request::get("/session"), &token, which);
-                (Door::Session, addresses.public, request)
+                (Endpoint::Session, addresses.public, request)
             }
             _ => {
                 let request = carry(Request::get("/data"), &token, which);
-                (Door::Data, self.site.business.public, request)
+                (Endpoint::Data, self.site.business.public, request)
             }
         };
-        let reading = Reading::of(door);
-        self.present(live.index, number, Operation::Use(door), node, listener, &request, reading);
+        let reading = Reading::of(endpoint);
+        self.present(
+            live.index,
+            number,
+            Operation::Use(endpoint),
+            node,
+            listener,
+            &request,
+            reading,
+        );
     }
 
     /// Uses a few tokens by one request, in which each has an answer of its own.
@@ -215,7 +223,7 @@ impl<'a> Client<'a> {
         let end = self.board.moment();
         for (at, &(session, token, _)) in few.iter().enumerate() {
             let outcome = self.read(Reading::Batch(at), &answer);
-            let operation = Operation::Use(Door::Batch);
+            let operation = Operation::Use(Endpoint::Batch);
             self.record(Event { session, token, operation, node, start, end, outcome });
         }
     }

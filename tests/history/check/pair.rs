@@ -2,10 +2,10 @@
 //! 503 says neither.
 
 use super::{Property, Track, Verdict, death, life};
-use crate::events::{Door, Event, Operation, Outcome};
+use crate::events::{Endpoint, Event, Operation, Outcome};
 
 pub(super) fn check(track: &Track<'_>, verdict: &mut Verdict) {
-    let through = |event: &&Event| event.operation == Operation::Use(Door::Data);
+    let through = |event: &&Event| event.operation == Operation::Use(Endpoint::Data);
     for event in track.events.iter().filter(through) {
         let broken = match event.outcome {
             Outcome::True(_) => let_in_too_late(track, event),

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{Property, check};
 use crate::events::{
-    Disturbance, Door, Event, History, Kind, Loss, Operation, Outcome, OwnerEnd, Session, View,
+    Disturbance, Endpoint, Event, History, Kind, Loss, Operation, Outcome, OwnerEnd, Session, View,
 };
 
-const USE: Operation = Operation::Use(Door::Validation);
+const USE: Operation = Operation::Use(Endpoint::Validation);
 
 /// A history of one session of user 0, which was opened in the first 10 ms and is idle for 2 s at
 /// most.
@@ -196,7 +196,7 @@ fn a_session_is_its_owners() {
 
 #[test]
 fn the_business_service_lets_in_what_lives_and_refuses_nothing_else() {
-    let data = Operation::Use(Door::Data);
+    let data = Operation::Use(Endpoint::Data);
     let story = || Story::of(Kind::Sliding);
     story().at(100, data, Outcome::Unknown).at(200, data, shown()).holds();
     story().at(100, data, Outcome::False).breaks(Property::PairAddsNothing);

@@ -24,7 +24,7 @@ use crate::http::reply;
 use crate::operations::caller::Caller;
 use crate::operations::values::{self, Key};
 
-/// The session whose values a backend asks for. What is seen at this door is the backend, so that
+/// The session whose values a backend asks for. What is seen at this endpoint is the backend, so that
 /// nothing is known of the client that a session may be bound to.
 pub(crate) struct Owner(Caller);
 

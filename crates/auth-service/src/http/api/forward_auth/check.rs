@@ -81,7 +81,7 @@ pub(crate) struct Decision {
 
 /// What a proxy sends.
 ///
-/// In demo mode only. Point a proxy here instead of at its door: any method. It only looks: a
+/// In demo mode only. Point a proxy here instead of at its endpoint: any method. It only looks: a
 /// session that is bound to another place is refused, and lives on.
 #[utoipa::path(
     get, path = "/authz/check", tag = "Forward auth",
