@@ -169,3 +169,6 @@ pub(super) fn subject(user: &User) -> Subject {
         roles: user.roles.iter().map(|role| role.as_str().into()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;
