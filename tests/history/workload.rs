@@ -1,5 +1,5 @@
-//! What everybody does at once: sessions are opened, presented at every endpoint, rotated and ended, by
-//! several clients that know nothing of each other, on sessions that they share.
+//! What everybody does at once: sessions are opened, presented at every endpoint, rotated and ended,
+//! by several clients that know nothing of each other, on sessions that they share.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -194,16 +194,8 @@ impl<'a> Client<'a> {
                 (Endpoint::Data, self.site.business.public, request)
             }
         };
-        let reading = Reading::of(endpoint);
-        self.present(
-            live.index,
-            number,
-            Operation::Use(endpoint),
-            node,
-            listener,
-            &request,
-            reading,
-        );
+        let (operation, reading) = (Operation::Use(endpoint), Reading::of(endpoint));
+        self.present(live.index, number, operation, node, listener, &request, reading);
     }
 
     /// Uses a few tokens by one request, in which each has an answer of its own.

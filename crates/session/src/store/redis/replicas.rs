@@ -109,8 +109,8 @@ async fn a_session_of_a_cluster_is_open_only_once_a_replica_knows_where_it_is() 
     let fixture = waiting(&cluster_address(&servers)).await;
     let new = fixture.ending(Kind::Sliding, 10_000);
     fixture.insert(&new).await;
-    let place = shown(super::index::subject_key(new.subject.id));
-    let holds = |server: &&Server| server.cli(&["KEYS", &place]) == place;
+    let index = shown(super::index::subject_key(new.subject.id));
+    let holds = |server: &&Server| server.cli(&["KEYS", &index]) == index;
     assert_eq!(servers.iter().filter(holds).count(), 2, "a master and its replica");
     let is_replica = |server: &Server| server.cli(&["ROLE"]).starts_with("slave");
     let replica = servers.iter().find(|server| is_replica(server) && holds(server)).unwrap();
