@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Counts what a validated request costs in user mode: instructions and allocations, which depend on no
-other load, but for what a service does by the clock and does more often while a run takes longer. It runs the release binaries under callgrind, and fails where a count is
-more than 5 % above the one in counts.json beside it.
+other load, but for what a service does by the clock and does more often while a run takes longer. It
+runs the release binaries under callgrind, and fails where a count is more than 5 % above the one in
+counts.json beside it.
 
 Usage: count.py [--write] [--keep DIRECTORY]        .ci/counts builds what it runs, and calls it
 

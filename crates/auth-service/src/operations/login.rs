@@ -75,7 +75,9 @@ async fn check_password(
             if matches!(error, Error::TooMany { .. }) {
                 note_failure(domain, client);
                 domain.figures.login_throttled.inc();
-                audit::login_throttled(domain, username, client).await;
+                if domain.throttle.is_reported(client).await {
+                    audit::login_throttled(domain, username, client).await;
+                }
             }
             return Err(error);
         }

@@ -92,7 +92,9 @@ pub(super) async fn check_current(
     let attempt = match domain.throttle.admit(&session.subject.username, client).await {
         Err(error @ Error::TooMany { .. }) => {
             domain.figures.login_throttled.inc();
-            audit::current_password_throttled(domain, caller).await;
+            if domain.throttle.is_reported(client).await {
+                audit::current_password_throttled(domain, caller).await;
+            }
             return Err(error);
         }
         admitted => admitted?,

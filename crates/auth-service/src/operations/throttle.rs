@@ -5,6 +5,7 @@
 
 mod mails;
 mod mints;
+mod refusals;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;

@@ -26,7 +26,7 @@ pub(super) fn throttle(rates: AttemptRates) -> (Arc<Throttle>, ManualClock) {
     (Arc::new(Throttle::new(Arc::new(store), rates)), clock)
 }
 
-fn client(ip: &str) -> Client {
+pub(super) fn client(ip: &str) -> Client {
     Client { ip: Some(ip.parse().unwrap()), user_agent: "".into(), request_id: None }
 }
 
