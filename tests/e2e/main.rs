@@ -10,6 +10,7 @@ mod accounts;
 mod acknowledged_users;
 mod batched_validations;
 mod batches;
+mod beside;
 mod body_limits;
 mod bound_sessions;
 mod browser;
