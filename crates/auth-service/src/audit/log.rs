@@ -8,8 +8,8 @@ use session::{Cause, Event, EventRead, EventUser, ReadFrom, SessionStore};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// How many events are read at a time.
-const READ_AT_ONCE: usize = 256;
+/// How many events are read at a time: whatever else the thread does waits for their lines.
+const READ_AT_ONCE: usize = 64;
 
 /// Whether an event is in the stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,8 @@ impl AuditLog {
                     } else {
                         telemetry::wait_for_audit_room().await;
                         page.events.iter().for_each(|stored| write(&stored.event, Stored::Yes));
+                        // Where many ended at once there is always a next page.
+                        tokio::task::yield_now().await;
                     }
                     page.next
                 }
