@@ -6,6 +6,7 @@ mod crashes;
 mod failover;
 mod stream;
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +28,30 @@ fn try_read(auth: &AuthService, query: &str) -> Answer {
 
 fn read(auth: &AuthService, query: &str) -> Value {
     try_read(auth, query).expect(200).json()
+}
+
+/// All events that there are behind a position, page by page.
+fn behind(auth: &AuthService, position: &str, query: &str) -> Vec<Value> {
+    let (mut next, mut all) = (position.to_owned(), Vec::new());
+    loop {
+        let page = read(auth, &format!("?after={next}{query}"));
+        let events = page["events"].as_array().unwrap();
+        if events.is_empty() {
+            return all;
+        }
+        all.extend(events.iter().cloned());
+        page["next"].as_str().unwrap().clone_into(&mut next);
+    }
+}
+
+/// The types of each session's events, in the order in which they came.
+fn stories<'a>(events: impl IntoIterator<Item = &'a Value>) -> BTreeMap<String, Vec<String>> {
+    let mut stories = BTreeMap::<String, Vec<String>>::new();
+    for event in events {
+        let session = event["session"]["id"].as_str().unwrap().to_owned();
+        stories.entry(session).or_default().push(event["type"].as_str().unwrap().to_owned());
+    }
+    stories
 }
 
 /// The types and causes of a page's events.

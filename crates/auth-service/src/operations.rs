@@ -16,6 +16,8 @@ pub(crate) mod endings;
 pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod expiring_tokens;
+#[cfg(test)]
+mod fixture;
 pub(crate) mod grants;
 pub(crate) mod login;
 pub(crate) mod logout;

@@ -1,13 +1,13 @@
 //! A Redis Cluster, where the events of different sessions are on different servers: a stream, pages
 //! and a webhook have each of them once, those of a session in their order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::stream::Stream;
-use super::{KEY, launch, read};
+use super::{KEY, behind, launch, stories};
 use crate::harness::{AuthService, Request, redis_cluster};
 use crate::webhooks::receiver::{Post, Receiver};
 
@@ -40,16 +40,6 @@ fn live_through(nodes: &[AuthService; 2]) -> BTreeSet<String> {
     opened.iter().map(|answer| answer["session"]["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The types of each session's events, in the order in which they came.
-fn stories<'a>(events: impl IntoIterator<Item = &'a Value>) -> BTreeMap<String, Vec<String>> {
-    let mut stories = BTreeMap::<String, Vec<String>>::new();
-    for event in events {
-        let session = event["session"]["id"].as_str().unwrap().to_owned();
-        stories.entry(session).or_default().push(event["type"].as_str().unwrap().to_owned());
-    }
-    stories
-}
-
 #[track_caller]
 fn assert_whole<'a>(
     what: &str,
@@ -59,20 +49,6 @@ fn assert_whole<'a>(
     let stories = stories(events);
     assert_eq!(stories.keys().collect::<Vec<_>>(), sessions.iter().collect::<Vec<_>>(), "{what}");
     assert!(stories.values().all(|story| story == &STORY), "{what}: {stories:?}");
-}
-
-/// All that there is behind a position, page by page.
-fn behind(auth: &AuthService, position: &str, limit: usize) -> Vec<Value> {
-    let (mut next, mut all) = (position.to_owned(), Vec::new());
-    loop {
-        let page = read(auth, &format!("?after={next}&limit={limit}"));
-        let events = page["events"].as_array().unwrap();
-        if events.is_empty() {
-            return all;
-        }
-        all.extend(events.iter().cloned());
-        page["next"].as_str().unwrap().clone_into(&mut next);
-    }
 }
 
 #[test]
@@ -100,11 +76,15 @@ fn each_event_of_a_cluster_comes_once_and_in_order_from_wherever_it_is_read() {
     let posted: Vec<Value> = posts.iter().map(Post::json).collect();
     assert_whole("the webhook", &sessions, &posted);
 
-    assert_whole("pages", &sessions, &behind(&nodes[0], "0", 7));
+    assert_whole("pages", &sessions, &behind(&nodes[0], "0", "&limit=7"));
     // Behind each event that was read there is all that had not been read by then, and nothing else.
     for (at, (position, ..)) in streamed.iter().enumerate() {
         let left = streamed[at + 1..].iter().map(|(_, _, event)| event);
-        assert_eq!(stories(&behind(&nodes[0], position, 5)), stories(left), "behind event {at}");
+        assert_eq!(
+            stories(&behind(&nodes[0], position, "&limit=5")),
+            stories(left),
+            "behind event {at}"
+        );
         let resumed = streamed.get(at + 1).map(|_| {
             let header = format!("Last-Event-ID: {position}\r\n");
             let mut stream = Stream::open(&nodes[0], "", &header);

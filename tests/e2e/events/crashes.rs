@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{KEY, read};
+use super::{KEY, behind, stories};
 use crate::harness::{Answer, AuthService, Connection, Listener, Request, let_time_pass};
 use crate::redis::nodes::Site;
 
@@ -80,23 +80,6 @@ fn answered(answer: std::io::Result<Answer>) -> Option<Answer> {
     answer.ok().filter(|answer| answer.status < 500)
 }
 
-/// The types of each session's events, in their order.
-fn recorded(auth: &AuthService) -> BTreeMap<String, Vec<String>> {
-    let (mut next, mut recorded) = ("0".to_owned(), BTreeMap::<String, Vec<String>>::new());
-    loop {
-        let page = read(auth, &format!("?after={next}&limit=1000&types=session.*"));
-        let events = page["events"].as_array().unwrap();
-        for event in events {
-            let session = event["session"]["id"].as_str().unwrap().to_owned();
-            recorded.entry(session).or_default().push(event["type"].as_str().unwrap().to_owned());
-        }
-        if events.is_empty() {
-            return recorded;
-        }
-        page["next"].as_str().unwrap().clone_into(&mut next);
-    }
-}
-
 /// The ids of the sessions that are there.
 fn living(auth: &AuthService) -> Vec<String> {
     let (mut after, mut ids) = (String::new(), Vec::new());
@@ -131,7 +114,8 @@ fn after_kills_each_session_has_exactly_the_events_of_its_changes() {
         });
     }
     let auth = AuthService::launch(&node);
-    let (recorded, known) = (recorded(&auth), known.into_inner().unwrap());
+    let events = behind(&auth, "0", "&limit=1000&types=session.*");
+    let (recorded, known) = (stories(&events), known.into_inner().unwrap());
 
     let is_alive = |story: &&Vec<String>| story.last().is_some_and(|last| last != "session.ended");
     let expected: Vec<&String> =

@@ -33,6 +33,16 @@ impl Servers {
         Some(Self { master, replica, front, link })
     }
 
+    /// A node whose users are in a file there, and which posts to this receiver.
+    fn node(&self, receiver: &Receiver, home: &TempDir) -> AuthService {
+        let users = format!("sqlite:{}", home.path().join("users.db").display());
+        let launch = receiver
+            .of(launch())
+            .var("AUTH_DATABASE_URL", users)
+            .var("AUTH_SESSION_STORE", format!("redis://127.0.0.1:{}", self.front.port));
+        AuthService::launch(&launch)
+    }
+
     /// Waits until the replica has everything, and has it get nothing more.
     fn part(&self) {
         assert_eq!(self.master.cli(&["WAIT", "1", "10000"]), "1");
@@ -103,14 +113,8 @@ fn posted(posts: &[Post]) -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn a_takeover_is_told_and_what_survived_it_is_delivered() {
     let Some(mut servers) = Servers::start() else { return };
-    let home = TempDir::with_prefix("reinflate-e2e-").unwrap();
-    let users = format!("sqlite:{}", home.path().join("users.db").display());
-    let receiver = Receiver::start();
-    let launch = receiver
-        .of(launch())
-        .var("AUTH_DATABASE_URL", users)
-        .var("AUTH_SESSION_STORE", format!("redis://127.0.0.1:{}", servers.front.port));
-    let auth = AuthService::launch(&launch);
+    let (receiver, home) = (Receiver::start(), TempDir::with_prefix("reinflate-e2e-").unwrap());
+    let auth = servers.node(&receiver, &home);
     let mut reader = Reader::open(&auth);
 
     let taken = log_out(&auth, 3);
@@ -168,14 +172,8 @@ fn a_takeover_is_told_and_what_survived_it_is_delivered() {
 #[test]
 fn what_was_not_taken_before_a_takeover_and_survived_it_is_posted_after_it() {
     let Some(mut servers) = Servers::start() else { return };
-    let home = TempDir::with_prefix("reinflate-e2e-").unwrap();
-    let users = format!("sqlite:{}", home.path().join("users.db").display());
-    let receiver = Receiver::start();
-    let launch = receiver
-        .of(launch())
-        .var("AUTH_DATABASE_URL", users)
-        .var("AUTH_SESSION_STORE", format!("redis://127.0.0.1:{}", servers.front.port));
-    let auth = AuthService::launch(&launch);
+    let (receiver, home) = (Receiver::start(), TempDir::with_prefix("reinflate-e2e-").unwrap());
+    let auth = servers.node(&receiver, &home);
     let taken = log_out(&auth, 3);
     receiver.taken_at_least(3);
     receiver.answer(500);

@@ -41,32 +41,29 @@ pub fn mask_urls(text: &str) -> String {
 /// It errs on the side of hiding: whatever stands before a URL's last `@` is taken for a user and a
 /// password, since people forget to escape theirs.
 pub fn mask_url(text: &str) -> String {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some(comma) = next_url(rest) {
-        pieces.push(mask_one(&rest[..comma]));
-        rest = &rest[comma + 1..];
-    }
-    pieces.push(mask_one(rest));
-    pieces.join(",")
+    mask_each(text, mask_one)
 }
 
 /// The same, of which paths are not shown either: one may open what it leads to.
 pub(super) fn mask_url_and_path(text: &str) -> String {
-    let of_one = |url: &str| match url.split_once("://") {
-        Some((scheme, rest)) => match rest.split_once('/') {
+    mask_each(text, |url| {
+        let masked = mask_one(url);
+        let Some((scheme, rest)) = masked.split_once("://") else { return MASK.to_owned() };
+        match rest.split_once('/') {
             Some((host, path)) if !path.is_empty() => format!("{scheme}://{host}/{MASK}"),
-            _ => url.to_owned(),
-        },
-        None => MASK.to_owned(),
-    };
-    let masked = mask_url(text);
-    let (mut pieces, mut rest) = (Vec::new(), masked.as_str());
+            _ => masked,
+        }
+    })
+}
+
+/// Masks each URL of a list by itself.
+fn mask_each(text: &str, mask: fn(&str) -> String) -> String {
+    let (mut pieces, mut rest) = (Vec::new(), text);
     while let Some(comma) = next_url(rest) {
-        pieces.push(of_one(&rest[..comma]));
+        pieces.push(mask(&rest[..comma]));
         rest = &rest[comma + 1..];
     }
-    pieces.push(of_one(rest));
+    pieces.push(mask(rest));
     pieces.join(",")
 }
 

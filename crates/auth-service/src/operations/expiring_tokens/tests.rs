@@ -2,15 +2,15 @@
 
 use clock::ManualClock;
 use session::{
-    Binding, Ending, EventContext, EventRetention, ExternalId, Grant, Intent, Lifetimes, Login,
-    MemoryStore, Mint, Origin, Presented, Subject, Token, Transport,
+    Binding, Ending, EventContext, EventRetention, ExternalId, Grant, Intent, Login, MemoryStore,
+    Mint, Origin, Presented, Subject, Token, Transport,
 };
-use users::{DatabaseUrl, DirectoryOptions, HashingOptions, NewUser, Password, User};
+use users::User;
 
+use super::super::fixture::{DAY, directory, lifetimes};
 use super::super::login::subject;
 use super::*;
 
-const DAY: Duration = Duration::from_hours(24);
 const MONTHS: Duration = Duration::from_hours(90 * 24);
 
 struct Fixture {
@@ -24,30 +24,10 @@ impl Fixture {
     async fn new() -> Self {
         let clock = ManualClock::new();
         let shared: Arc<dyn Clock> = Arc::new(clock.clone());
-        let hashing = HashingOptions { memory_kib: 16, passes: 1, ..HashingOptions::default() };
-        let database = DatabaseUrl::in_memory();
-        let options = DirectoryOptions { database, hashing, ..DirectoryOptions::default() };
-        let users = Directory::open(options, Arc::clone(&shared)).await.unwrap();
-        let ann = NewUser {
-            email: "ann@example.com".to_owned(),
-            password: Password::from("ten thousand balloons"),
-            first_name: None,
-            last_name: None,
-            roles: vec!["user".to_owned()],
-            email_verified: true,
-        };
-        let ann = users.create(ann).await.unwrap();
-        let lifetimes = Lifetimes {
-            token: (DAY, DAY),
-            cookie: (DAY, DAY),
-            fixed_max: MONTHS,
-            single_use_max: MONTHS,
-            fresh_for: DAY,
-            max_per_subject: 0,
-        };
+        let (users, ann) = directory(Arc::clone(&shared)).await;
         let retention = EventRetention { keep: 9 * MONTHS, ..EventRetention::default() };
         let store = Arc::new(MemoryStore::retaining(Arc::clone(&shared), retention));
-        let sessions = Sessions::new(store, shared, lifetimes, Binding::default());
+        let sessions = Sessions::new(store, shared, lifetimes(MONTHS), Binding::default());
         Self { clock, users, sessions, ann }
     }
 

@@ -1,21 +1,18 @@
 //! A login whose user is changed between its password and its session.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use clock::{Clock, ManualClock};
 use server_runtime::{Metrics, Rate};
-use session::{Binding, Ending, Lifetimes, MemoryAttempts, MemoryStore, SessionError, Sessions};
+use session::{Binding, Ending, MemoryAttempts, MemoryStore, SessionError, Sessions};
 use tokio_util::task::TaskTracker;
-use users::{Directory, DirectoryOptions, HashingOptions, NewUser, UserChanges};
+use users::{Directory, UserChanges};
 
+use super::super::fixture::{DAY, PASSWORD, directory, lifetimes};
 use super::super::throttle::Throttle;
 use super::*;
 use crate::config::AttemptRates;
 use crate::metrics::AuthMetrics;
-
-const PASSWORD: &str = "ten thousand balloons";
-const DAY: Duration = Duration::from_hours(24);
 
 /// Ann, who is about to log in.
 struct Fixture {
@@ -26,32 +23,13 @@ struct Fixture {
 impl Fixture {
     async fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
-        let hashing = HashingOptions { memory_kib: 16, passes: 1, ..HashingOptions::default() };
-        let options = DirectoryOptions { hashing, ..DirectoryOptions::default() };
-        let users = Directory::open(options, Arc::clone(&clock)).await.unwrap();
-        let ann = NewUser {
-            email: "ann@example.com".to_owned(),
-            password: Password::from(PASSWORD),
-            first_name: None,
-            last_name: None,
-            roles: vec!["user".to_owned()],
-            email_verified: true,
-        };
-        let ann = users.create(ann).await.unwrap();
-        let lifetimes = Lifetimes {
-            token: (DAY, DAY),
-            cookie: (DAY, DAY),
-            fixed_max: DAY,
-            single_use_max: DAY,
-            fresh_for: DAY,
-            max_per_subject: 0,
-        };
+        let (users, ann) = directory(Arc::clone(&clock)).await;
         let off = Rate::OFF;
         let rates = AttemptRates { pair: off, account: off, address: off, mints: off, logins: off };
         let attempts = Arc::new(MemoryAttempts::new(Arc::clone(&clock), 100));
         let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
         let domain = Domain {
-            sessions: Sessions::new(store, clock, lifetimes, Binding::default()),
+            sessions: Sessions::new(store, clock, lifetimes(DAY), Binding::default()),
             session_file: None,
             users,
             throttle: Throttle::new(attempts, rates),

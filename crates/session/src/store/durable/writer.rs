@@ -302,9 +302,11 @@ impl SessionWriter {
     async fn commit_last_uses(&mut self, uses: &[Change]) {
         let mut rows = Rows::default();
         rows.drop_uses_at_stop();
-        for block in uses.chunks(USES_A_BLOCK) {
+        for (number, block) in uses.chunks(USES_A_BLOCK).enumerate() {
+            if number > 0 {
+                self.commit_apart(std::mem::take(&mut rows)).await;
+            }
             rows.uses_at_stop(block);
-            self.commit_apart(std::mem::take(&mut rows)).await;
         }
         self.commit_apart(rows).await;
     }
