@@ -102,6 +102,7 @@ impl HashingPool {
             let begun = clock.now();
             let mut buffer = buffers.take();
             let outcome = work(&mut buffer);
+            wipe_unused_stack();
             buffers.give_back(buffer);
             if let Some(observe) = observer {
                 observe(clock.now().saturating_sub(begun));
@@ -129,6 +130,20 @@ impl HashingPool {
             Ok(Err(_)) | Err(_) => Err(UsersError::Busy),
         }
     }
+}
+
+/// How much of a hashing thread's stack is wiped after each hash, in bytes: the deepest call of any
+/// kind of hash takes less.
+const WIPED_STACK: usize = 64 * 1024;
+
+/// Overwrites what earlier calls left on this thread's stack below the caller. Hash functions copy
+/// their input into a block there and leave it, and an idle thread would show it for as long as it
+/// waits for work.
+#[inline(never)]
+fn wipe_unused_stack() {
+    let mut unused = [0_u8; WIPED_STACK];
+    // What nobody reads need not be written, as far as a compiler is concerned.
+    std::hint::black_box(&mut unused);
 }
 
 impl Drop for Permit {
@@ -181,6 +196,8 @@ impl<T> Drop for AbortOnDrop<T> {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a test awaits its tasks, or ends with them")]
 mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
@@ -290,6 +307,37 @@ mod tests {
         assert!(matches!(lost, Err(UsersError::Unavailable(_))));
         pool.run(share(1), |_| ()).await.unwrap();
     }
+
+    const LEFT: u8 = 0xA7;
+
+    /// Fills a part of the stack, as a hash function does, and gives back its address.
+    #[inline(never)]
+    fn leave_on_the_stack() -> usize {
+        let mut left = [LEFT; 16 * 1024];
+        std::hint::black_box(&mut left).as_ptr().addr()
+    }
+
+    /// Whether a kilobyte in the midst of what was left there is still as it was.
+    fn is_left(at: usize) -> bool {
+        let mut read = [0; 1024];
+        let memory = File::open("/proc/self/mem").unwrap();
+        memory.read_exact_at(&mut read, at as u64 + 8 * 1024).unwrap();
+        read == [LEFT; 1024]
+    }
+
+    #[tokio::test]
+    async fn nothing_that_work_leaves_on_its_stack_outlives_it() {
+        let pool = pool(1, 0, Duration::from_mins(1));
+        let within = pool.run(share(1), |_| {
+            let at = leave_on_the_stack();
+            (at, is_left(at))
+        });
+        let (at, seen) = within.await.unwrap();
+        assert!(seen, "the work leaves something, and it is found");
+        // The thread waits for more work; its stack is mapped.
+        assert!(!is_left(at));
+    }
+
     #[tokio::test]
     async fn a_full_queue_admits_a_caller_with_a_smaller_share_and_serves_networks_in_turn() {
         let pool = pool(1, 16, Duration::from_mins(1));
