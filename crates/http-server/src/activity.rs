@@ -36,8 +36,10 @@ pub(crate) struct Activity {
     eviction_requested: AtomicBool,
     /// How many connections of the process are to be evicted and still open.
     evicting: Arc<AtomicUsize>,
-    /// Whether the head that is being read is malformed in a way that the parser accepts.
-    malformed_head: AtomicBool,
+    /// How many requests it has carried.
+    requests: AtomicU64,
+    /// The number of the first of them, from 0, whose head is malformed in a way that the parser accepts.
+    malformed_head: AtomicU64,
     /// Whether the stream is to ask the kernel for bytes that the runtime has no event for yet.
     unread_check_requested: AtomicBool,
     /// What the kernel answered.
@@ -46,6 +48,8 @@ pub(crate) struct Activity {
     waker: OnceLock<Waker>,
 }
 
+/// What `malformed_head` holds while no head is.
+const NONE_MALFORMED: u64 = u64::MAX;
 /// What `blocked_ms` holds while nothing is blocked.
 const NOT_BLOCKED: u64 = u64::MAX;
 
@@ -59,7 +63,8 @@ impl Activity {
             used: AtomicBool::new(false),
             eviction_requested: AtomicBool::new(false),
             evicting,
-            malformed_head: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            malformed_head: AtomicU64::new(NONE_MALFORMED),
             unread_check_requested: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             waker: OnceLock::new(),
@@ -133,13 +138,20 @@ impl Activity {
         }
     }
 
-    /// Sets whether the head that is being read is one that the parser should have refused.
-    pub(crate) fn set_malformed_head(&self, malformed_head: bool) {
-        self.malformed_head.store(malformed_head, Ordering::Relaxed);
+    /// Sets the first request whose head the parser should have refused.
+    pub(crate) fn set_malformed_head(&self, number: u64) {
+        self.malformed_head.store(number, Ordering::Relaxed);
     }
 
-    pub(crate) fn malformed_head(&self) -> bool {
-        self.malformed_head.load(Ordering::Relaxed)
+    /// How many requests it has carried.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request; whether its head is one that the parser should have refused.
+    pub(crate) fn begin_request(&self) -> bool {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        number >= self.malformed_head.load(Ordering::Relaxed)
     }
 
     /// Has the stream ask the kernel for unread bytes when it is next read from.

@@ -3,50 +3,138 @@
 //! httparse takes a line feed without a carriage return for the end of a line, which RFC 9112 §2.2
 //! leaves to the recipient. A proxy in front of us that does not could be made to see one request where
 //! we see two. Such a head is refused with 400; hyper has no option for it.
+//!
+//! Requests may follow one another without a pause, so that a read ends anywhere in a head. Each byte of a
+//! connection is scanned for that reason, but for bodies, which are as long as their heads say.
 
-/// Looks for line feeds without a carriage return in a request's head.
+/// Looks for line feeds without a carriage return in the heads of a connection's requests.
 #[derive(Default)]
 pub(crate) struct HeadScan {
     part: Part,
     previous: u8,
     /// Whether the current line has had anything but carriage returns.
     written: bool,
-    /// Whether a line of the head ends without a carriage return.
-    pub(crate) bare_line_feed: bool,
+    line: LineStart,
+    body: Body,
+    /// How many heads were read to their end.
+    heads: u64,
+    /// The number of the first head, from 0, in which a line ends without a carriage return.
+    bare_line_feed: Option<u64>,
 }
 
-/// Which part of a request's head is being read.
+/// Which part of a request is being read.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Part {
     /// Empty lines before the request line are allowed, and end nothing.
     #[default]
     Before,
     Lines,
-    Over,
+    /// So many bytes of a body are still to come.
+    Body(u64),
+    /// Where the body ends is not looked for.
+    Unknown,
+}
+
+/// What a head says of its body.
+#[derive(Clone, Copy, Default)]
+enum Body {
+    #[default]
+    None,
+    Length(u64),
+    /// It comes in chunks, or what is said cannot be read.
+    Other,
+}
+
+/// As much of a line as is needed to read the length of a body: `content-length: ` and 16 digits.
+#[derive(Default)]
+struct LineStart {
+    bytes: [u8; 32],
+    /// How long the line is, though it may not all be there.
+    length: usize,
 }
 
 impl HeadScan {
-    /// Reads what follows of a head.
+    /// Reads what follows on the connection.
     pub(crate) fn read(&mut self, mut bytes: &[u8]) {
-        while self.part != Part::Over && !bytes.is_empty() {
-            let end = memchr::memchr(b'\n', bytes);
-            let line = &bytes[..end.unwrap_or(bytes.len())];
-            self.written = self.written || line.iter().any(|byte| *byte != b'\r');
-            self.previous = line.last().copied().unwrap_or(self.previous);
-            let Some(end) = end else { return };
-            self.end_line();
-            bytes = &bytes[end + 1..];
+        while !bytes.is_empty() {
+            match self.part {
+                Part::Unknown => return,
+                Part::Body(left) => {
+                    let skipped = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                    self.part = match left - skipped as u64 {
+                        0 => Part::Before,
+                        left => Part::Body(left),
+                    };
+                    bytes = &bytes[skipped..];
+                }
+                Part::Before | Part::Lines => {
+                    let end = memchr::memchr(b'\n', bytes);
+                    let line = &bytes[..end.unwrap_or(bytes.len())];
+                    self.written = self.written || line.iter().any(|byte| *byte != b'\r');
+                    self.previous = line.last().copied().unwrap_or(self.previous);
+                    self.line.add(line);
+                    let Some(end) = end else { return };
+                    self.end_line();
+                    bytes = &bytes[end + 1..];
+                }
+            }
         }
     }
 
+    /// Begins anew with the head of the request of this number, where it is not known where the body
+    /// before it ended.
+    pub(crate) fn resume(&mut self, number: u64) {
+        if self.part == Part::Unknown {
+            *self = Self { heads: number, bare_line_feed: self.bare_line_feed, ..Self::default() };
+        }
+    }
+
+    /// The number of the first request, from 0, whose head is not to be accepted.
+    pub(crate) const fn bare_line_feed(&self) -> Option<u64> {
+        self.bare_line_feed
+    }
+
     fn end_line(&mut self) {
-        self.bare_line_feed |= self.previous != b'\r';
-        self.part = match (self.part, self.written) {
-            (_, true) => Part::Lines,
-            (Part::Before, false) => Part::Before,
-            (Part::Lines | Part::Over, false) => Part::Over,
-        };
-        (self.written, self.previous) = (false, b'\n');
+        if self.previous != b'\r' {
+            self.bare_line_feed.get_or_insert(self.heads);
+        }
+        if self.written {
+            if self.part == Part::Lines {
+                self.body = self.line.body().unwrap_or(self.body);
+            }
+            self.part = Part::Lines;
+        } else if self.part == Part::Lines {
+            self.heads += 1;
+            self.part = match std::mem::take(&mut self.body) {
+                Body::None | Body::Length(0) => Part::Before,
+                Body::Length(length) => Part::Body(length),
+                Body::Other => Part::Unknown,
+            };
+        }
+        (self.written, self.previous, self.line.length) = (false, b'\n', 0);
+    }
+}
+
+impl LineStart {
+    fn add(&mut self, bytes: &[u8]) {
+        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        let count = room.len().min(bytes.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        self.length += bytes.len();
+    }
+
+    /// What the line says of the body; `None` for nothing.
+    fn body(&self) -> Option<Body> {
+        let line = &self.bytes[..self.length.min(self.bytes.len())];
+        let colon = memchr::memchr(b':', line)?;
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let is_whole = self.length <= self.bytes.len();
+            let text = std::str::from_utf8(value).ok().filter(|_| is_whole);
+            let length = text.and_then(|text| text.parse().ok());
+            return Some(length.map_or(Body::Other, Body::Length));
+        }
+        name.eq_ignore_ascii_case(b"transfer-encoding").then_some(Body::Other)
     }
 }
 
@@ -54,20 +142,58 @@ impl HeadScan {
 mod tests {
     use super::*;
 
-    fn bare(chunks: &[&[u8]]) -> bool {
+    fn bare(chunks: &[&[u8]]) -> Option<u64> {
         let mut scan = HeadScan::default();
         for chunk in chunks {
             scan.read(chunk);
         }
-        scan.bare_line_feed
+        scan.bare_line_feed()
     }
 
     #[test]
     fn a_line_feed_without_a_carriage_return_is_noticed_in_the_head_only() {
-        assert!(!bare(&[b"\r\nGET / HTTP/1.1\r\nA: b\r\n\r\n{\n\"a\":\n1}"]));
-        assert!(!bare(&[b"GET / HTTP/1.1\r", b"\nA: b\r\n\r", b"\n\n\n"]));
-        assert!(bare(&[b"GET / HTTP/1.1\nA: b\r\n\r\n"]));
-        assert!(bare(&[b"GET / HTTP/1.1\r\nA: b", b"\n\r\n"]));
-        assert!(bare(&[b"GET / HTTP/1.1\r\nA: b\r\n\n"]));
+        let post = b"\r\nPOST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{\n\"a\":\n1}";
+        assert_eq!(bare(&[post]), None);
+        assert_eq!(bare(&[b"GET / HTTP/1.1\r", b"\nA: b\r\n\r", b"\nGET"]), None);
+        assert_eq!(bare(&[b"GET / HTTP/1.1\nA: b\r\n\r\n"]), Some(0));
+        assert_eq!(bare(&[b"GET / HTTP/1.1\r\nA: b", b"\n\r\n"]), Some(0));
+        assert_eq!(bare(&[b"GET / HTTP/1.1\r\nA: b\r\n\n"]), Some(0));
+        assert_eq!(bare(&[post, post, b"GET / HTTP/1.1\nA: b\r\n\r\n"]), Some(2));
+        let chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n0\r\n\r\n";
+        assert_eq!(bare(&[chunked]), None);
+    }
+
+    #[test]
+    fn requests_may_be_cut_anywhere() {
+        let requests = b"POST /a HTTP/1.1\r\nHost: a\r\ncontent-length:  7 \r\n\r\n{\n1:\n2}\
+            GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\nPOST / HTTP/1.1\r\n\
+            Content-LENGTH: 2\r\nHost: a\r\n\r\n\n\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let bad = [requests, b"GET / HTTP/1.1\nHost: a\r\n\r\n".as_slice()].concat();
+        for first in 0..=requests.len() {
+            for second in first..=requests.len() {
+                let parts = [&requests[..first], &requests[first..second], &requests[second..]];
+                assert_eq!(bare(&parts), None, "{first} {second}");
+            }
+            assert_eq!(bare(&[&bad[..first], &bad[first..]]), Some(4), "{first}");
+        }
+    }
+
+    #[test]
+    fn a_length_that_is_not_read_whole_is_not_guessed() {
+        let long =
+            b"POST / HTTP/1.1\r\nContent-Length:                                3\r\n\r\n\n\n\n";
+        assert_eq!(bare(&[long]), None);
+        let many = b"POST / HTTP/1.1\r\nContent-Length: 00000000000000000000009\r\n\r\n\n\n";
+        assert_eq!(bare(&[many]), None);
+    }
+
+    #[test]
+    fn behind_a_body_of_unknown_length_it_begins_anew_with_the_next_head() {
+        let mut scan = HeadScan::default();
+        scan.read(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n");
+        scan.read(b"0\r\n\r\n");
+        scan.resume(1);
+        scan.read(b"GET / HTTP/1.1\nHost: a\r\n\r\n");
+        assert_eq!(scan.bare_line_feed(), Some(1));
     }
 }

@@ -42,7 +42,7 @@ impl hyper::service::Service<Request<Incoming>> for RouterService {
         if wiping_alloc::spares_freed() && carries_password(&request) {
             wiping_alloc::wipe_freed();
         }
-        if self.activity.malformed_head() || !one_host(&request) {
+        if self.activity.begin_request() || !one_host(&request) {
             return self.respond(State::Refused(StatusCode::BAD_REQUEST));
         }
         let (mut request, rest) = self.with_deadline(request);

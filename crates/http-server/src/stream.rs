@@ -55,18 +55,16 @@ impl Stream {
         socket2::SockRef::from(&self.tcp).peek(&mut byte).is_ok_and(|n| n > 0)
     }
 
-    /// Tracks what was read while no request was being answered.
+    /// Tracks what was read.
     fn track_read(&mut self, bytes: &[u8]) {
-        match self.activity.phase() {
-            Phase::Idle => {
-                self.activity.enter(Phase::Head);
-                self.head = HeadScan::default();
-            }
-            Phase::Head => {}
-            Phase::Body | Phase::Busy => return,
+        if self.activity.phase() == Phase::Idle {
+            self.activity.enter(Phase::Head);
+            self.head.resume(self.activity.requests());
         }
         self.head.read(bytes);
-        self.activity.set_malformed_head(self.head.bare_line_feed);
+        if let Some(number) = self.head.bare_line_feed() {
+            self.activity.set_malformed_head(number);
+        }
     }
 
     /// Tracks whether the client reads what is written.

@@ -100,6 +100,32 @@ async fn a_bare_line_feed_ends_no_line() {
 }
 
 #[tokio::test]
+async fn requests_without_a_pause_between_them_may_be_cut_anywhere() {
+    let server = Server::start(Limits::default()).await;
+    let post = "POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n{\n}";
+    for cut in 1..post.len() {
+        let mut client = server.connect().await;
+        let (first, rest) = post.split_at(cut);
+        client.send(&format!("{post}{first}")).await;
+        assert_eq!(client.answer().await.unwrap().status, 200, "{cut}");
+        client.send(rest).await;
+        assert_eq!(client.answer().await.unwrap().status, 200, "{first:?} | {rest:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bare_line_feed_is_noticed_wherever_its_request_begins() {
+    let server = Server::start(Limits::default()).await;
+    let bad = "GET /ok HTTP/1.1\nhost: x\r\n\r\n";
+    for before in [
+        "GET /ok HTTP/1.1\r\nhost: x\r\n\r\n",
+        "POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n\n\n\n",
+    ] {
+        assert_eq!(statuses(&server, &format!("{before}{bad}")).await, [200, 400], "{before:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_broken_chunked_body_is_refused_and_ends_the_connection() {
     let server = Server::start(Limits::default()).await;
     let post = "POST /read HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
