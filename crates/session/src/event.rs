@@ -123,6 +123,42 @@ named! {
     }
 }
 
+impl EventKind {
+    /// The causes that events of this kind can have; none where they have no cause.
+    pub const fn causes(self) -> &'static [Cause] {
+        match self {
+            Self::SessionIssued => &[Cause::Login, Cause::Mint, Cause::Backend],
+            Self::SessionRotated => &[Cause::Rotation, Cause::Role],
+            Self::SessionEnded => &[
+                Cause::Logout,
+                Cause::Revoked,
+                Cause::RevokedByAdmin,
+                Cause::Limit,
+                Cause::Replaced,
+                Cause::Used,
+                Cause::Elsewhere,
+                Cause::Reused,
+                Cause::Expired,
+                Cause::PasswordChanged,
+                Cause::EmailChanged,
+                Cause::RolesChanged,
+                Cause::UserDisabled,
+                Cause::UserDeleted,
+                Cause::DemoOff,
+                Cause::Undone,
+                Cause::Backend,
+            ],
+            Self::LoginFailed | Self::LoginThrottled => &[Cause::Login, Cause::CurrentPassword],
+            Self::TokenExpiring => &[Cause::In14Days, Cause::In1Day],
+            Self::UserCreated
+            | Self::UserChanged
+            | Self::UserDeleted
+            | Self::PasswordChanged
+            | Self::EmailChanged => &[],
+        }
+    }
+}
+
 /// Who did something: a user, by one of their sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct By {
@@ -290,5 +326,32 @@ impl Event {
         client: SeenAt,
     ) -> Self {
         Self { kind, at_ms: 0, cause, session: None, user, by, client }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A test writes the rows of the document from what happened.
+    #[test]
+    fn every_event_that_is_made_has_a_cause_of_its_kind() {
+        let document = include_str!("../../../docs/events.md");
+        let mut rows = 0;
+        for row in document.lines() {
+            let Some(event) = row.strip_prefix("| `").and_then(|row| row.split(" |").next()) else {
+                continue;
+            };
+            let (kind, cause) = event.split_once("` `").unwrap_or((event, ""));
+            let Some(kind) = EventKind::parse(kind.trim_end_matches('`')) else { continue };
+            if let Some(cause) = Cause::parse(cause.trim_end_matches('`')) {
+                assert!(kind.causes().contains(&cause), "{row}");
+                rows += 1;
+            }
+        }
+        assert!(rows > 30, "{rows} rows with a cause");
+        let is_used =
+            |cause: &Cause| EventKind::ALL.iter().any(|kind| kind.causes().contains(cause));
+        assert!(Cause::ALL.iter().all(is_used));
     }
 }

@@ -1,7 +1,8 @@
 //! The settings of webhooks: what is refused, in one line that names it, and `webhooks test`.
 
 use super::receiver::{Mode, Receiver, SECRET, posting_to};
-use crate::harness::{Launch, Output};
+use crate::harness::{AuthService, Launch, Output, TIMEOUT};
+use crate::redis::nodes::Site;
 
 const URL: &str = "https://app.example.com/hook";
 
@@ -18,9 +19,13 @@ fn a_setting_that_cannot_be_meant_ends_the_start() {
     let good = posting_to(URL, Launch::auth());
     let check = good.clone().arg("config").arg("check").run();
     assert_eq!(check.code, Some(0), "{check:?}");
-    for url in
-        ["app.example.com", "ftp://a.example.com", "https://a.example.com,", "http://a,http://a"]
-    {
+    for url in [
+        "app.example.com",
+        "ftp://a.example.com",
+        "https://a.example.com,",
+        "http://a,http://a",
+        "http://127.0.0.1:0/hook",
+    ] {
         refused(&good.clone().var("AUTH_WEBHOOK_URL", url), &["AUTH_WEBHOOK_URL"]);
     }
     let one_bad = "https://app.example.com/geheimnis,ftp://app.example.com/geheimnis";
@@ -36,6 +41,24 @@ fn a_setting_that_cannot_be_meant_ends_the_start() {
     for types in ["session", "session.ended:nothing", "webhook.skipped"] {
         refused(&good.clone().var("AUTH_WEBHOOK_TYPES", types), &["AUTH_WEBHOOK_TYPES"]);
     }
+    let never = good.clone().var("AUTH_WEBHOOK_TYPES", "session.ended,user.*:login");
+    refused(&never, &["AUTH_WEBHOOK_TYPES", "login is one of session.issued", "never of user.*"]);
+}
+
+#[test]
+fn a_key_of_another_type_where_the_position_of_a_url_should_be_ends_the_start_and_is_named() {
+    let (Some(site), receiver) = (Site::open(), Receiver::start()) else { return };
+    let launch = receiver.of(site.node());
+    let mut auth = AuthService::launch(&launch);
+    auth.signal("TERM");
+    assert!(auth.wait_for_end(TIMEOUT).success());
+    let key = site.redis.cli(&["--raw", "KEYS", "known:checkpoint:webhook:*"]);
+    assert_eq!(site.redis.cli(&["DEL", &key]), "1", "{key}");
+    site.redis.cli(&["LPUSH", &key, "1"]);
+    let output = launch.run();
+    assert_eq!(output.code, Some(1), "{output:?}");
+    let named = format!("how far URL 1 is cannot be read: the key {key} holds");
+    assert!(output.stderr.contains(&named), "{output:?}");
 }
 
 #[test]

@@ -172,7 +172,7 @@ server_runtime::settings_table! {
     .with_note("up to a fifth more; each takes some 330 bytes of memory");
     WEBHOOK_URL: Optional<WebhookUrls> = Setting::new(
         "AUTH_WEBHOOK_URL",
-        Parser::new("http or https URLs, separated by commas, none of them twice", webhooks::urls),
+        Parser::new("http or https URLs, separated by commas, none of them twice or with port 0", webhooks::urls),
         "Where events are posted; without it they are not",
     )
     .with_flag("webhook-url")

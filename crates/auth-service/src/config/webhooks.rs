@@ -29,9 +29,17 @@ pub struct WebhookUrls(pub(crate) Vec<Url>);
 #[derive(Clone)]
 pub struct WebhookKeys(Vec<Zeroizing<Vec<u8>>>);
 
-/// Which events are posted: kinds, with one cause or any.
+/// Which events are posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebhookTypes(Vec<(EventKind, Option<Cause>)>);
+pub struct WebhookTypes(Vec<TypeItem>);
+
+/// Kinds, with one cause or any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct TypeItem {
+    name: String,
+    kinds: Vec<EventKind>,
+    cause: Option<Cause>,
+}
 
 /// How events are posted, where they are. A clone has the same keys, also once they are replaced.
 #[derive(Clone)]
@@ -103,20 +111,39 @@ impl WebhookTypes {
             if kinds.is_empty() {
                 return None;
             }
-            wanted.extend(kinds.into_iter().map(|kind| (kind, cause)));
+            wanted.push(TypeItem { name: name.to_owned(), kinds, cause });
         }
         Some(Self(wanted))
     }
 
     /// Whether an event is posted. One that a session expired is only where that is named.
     pub(crate) fn has(&self, kind: EventKind, cause: Option<Cause>) -> bool {
-        self.0.iter().any(|(wanted, named)| {
-            *wanted == kind
-                && match named {
-                    Some(_) => *named == cause,
+        self.0.iter().any(|item| {
+            item.kinds.contains(&kind)
+                && match item.cause {
+                    Some(_) => item.cause == cause,
                     None => cause != Some(Cause::Expired),
                 }
         })
+    }
+
+    /// What is accepted instead of a cause that no event of its type has, where one is named:
+    /// whoever named it would wait for ever.
+    fn accepted_instead(&self) -> Option<String> {
+        let has = |kind: &EventKind, cause| kind.causes().contains(&cause);
+        let is_never = |item: &&TypeItem| {
+            item.cause.is_some_and(|cause| !item.kinds.iter().any(|kind| has(kind, cause)))
+        };
+        let TypeItem { name, cause: Some(cause), .. } = self.0.iter().find(is_never)? else {
+            return None;
+        };
+        let with = EventKind::ALL.iter().filter(|kind| has(kind, *cause));
+        let with: Vec<&str> = with.map(|kind| kind.as_str()).collect();
+        let (cause, with) = (cause.as_str(), with.join(" and "));
+        Some(format!(
+            "a cause with a type that has it: {cause} is one of {with} and never of {name}, which without \
+             :{cause} is taken as a whole"
+        ))
     }
 }
 
@@ -126,7 +153,8 @@ pub(super) fn urls(text: &str) -> Option<WebhookUrls> {
         let url = Url::parse(text).ok()?;
         let is_usable =
             matches!(url.scheme(), "http" | "https") && url.has_host() && url.fragment().is_none();
-        is_usable.then_some(url)
+        // Nothing listens on port 0.
+        (is_usable && url.port() != Some(0)).then_some(url)
     };
     let urls = list(text, url)?;
     let is_repeated = |(index, url): (usize, &Url)| urls[..index].contains(url);
@@ -137,6 +165,9 @@ pub(super) fn read(settings: &Settings) -> Result<Option<WebhookSettings>, BadSe
     let urls = settings.get(&settings::WEBHOOK_URL)?;
     let keys = settings.get(&settings::WEBHOOK_SECRET)?;
     let types = settings.get(&settings::WEBHOOK_TYPES)?;
+    if let Some(accepted) = types.accepted_instead() {
+        return Err(settings.refuse(&settings::WEBHOOK_TYPES, &accepted));
+    }
     let Some(WebhookUrls(urls)) = urls else { return Ok(None) };
     let Some(keys) = keys else {
         let accepted = "what posts are signed with, which AUTH_WEBHOOK_URL needs: whsec_ and the \
@@ -197,6 +228,27 @@ mod tests {
     }
 
     #[test]
+    fn a_cause_that_no_event_of_its_type_has_is_noticed() {
+        let instead = |text| WebhookTypes::read(text).unwrap().accepted_instead();
+        for good in [
+            "session.*:backend",
+            "session.*:login",
+            "login.*:login",
+            "user.*",
+            "session.ended:expired",
+        ] {
+            assert_eq!(instead(good), None, "{good}");
+        }
+        let text = instead("session.ended, user.*:login").unwrap();
+        assert!(
+            text.contains("login is one of session.issued and login.failed and login.throttled"),
+            "{text}"
+        );
+        assert!(text.contains("never of user.*"), "{text}");
+        assert!(instead("session.issued:expired").is_some());
+    }
+
+    #[test]
     fn urls_are_of_http_and_each_is_there_once() {
         let urls = |text| super::urls(text).map(|urls| urls.0.len());
         assert_eq!(urls("https://a.example.com/x?y=1, http://ann:geheim@127.0.0.1:9/"), Some(2));
@@ -208,6 +260,7 @@ mod tests {
             "http://a#x",
             "http://a,http://a/",
             "http://a,",
+            "http://a:0/",
         ] {
             assert_eq!(urls(bad), None, "{bad}");
         }

@@ -74,8 +74,11 @@ pub(crate) async fn open(
     for (index, receiver) in receivers.into_iter().enumerate() {
         let name = receiver.checkpoint_name();
         let claimant = Claimant::new(Arc::clone(store), Arc::clone(clock), name, node);
-        claimant.begin().await?;
         let number = index as u64 + 1;
+        claimant.begin().await.map_err(|error| {
+            let why = error.0;
+            OpenFailure::Webhook(format!("webhooks: how far URL {number} is cannot be read: {why}"))
+        })?;
         senders.push(Sender::new(
             Job {
                 number,

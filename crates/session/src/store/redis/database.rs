@@ -83,15 +83,25 @@ impl RedisStore {
     }
 
     async fn text(&self, key: &[u8]) -> Result<Option<String>, StoreError> {
-        match self.connection.run_one(ScriptRequest::command("GET", key)).await? {
+        let read = self.connection.run_one(ScriptRequest::command("GET", key)).await;
+        match read.map_err(|error| if is_other_type(&error) { no_text(key) } else { error })? {
             Value::Nil => Ok(None),
             value => {
-                let text =
-                    std::str::from_utf8(reply::bytes(&value)?).map_err(|_| reply::unreadable())?;
+                let text = std::str::from_utf8(reply::bytes(&value)?).map_err(|_| no_text(key))?;
                 Ok(Some(text.to_owned()))
             }
         }
     }
+}
+
+fn is_other_type(error: &StoreError) -> bool {
+    error.0.contains("WRONGTYPE")
+}
+
+/// The error for a key that somebody else wrote, which names it: deleted, it holds up nobody.
+fn no_text(key: &[u8]) -> StoreError {
+    let key = String::from_utf8_lossy(key);
+    StoreError(format!("the key {key} holds something that is none of ours; delete it"))
 }
 
 fn replication_id(info: &Value) -> Option<&str> {
