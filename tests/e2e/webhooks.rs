@@ -7,3 +7,4 @@ pub(crate) mod receiver;
 mod recipes;
 mod settings;
 mod skipped;
+mod writes;

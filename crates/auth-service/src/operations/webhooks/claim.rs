@@ -4,6 +4,7 @@
 //! No clock is shared. A node that sees a text of another node unchanged for as long as a claim lasts
 //! knows that its writer holds nothing any more; the writer counts from before it wrote.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,11 @@ use super::message::Skip;
 const LASTS: Duration = Duration::from_secs(10);
 /// How often it is written again.
 pub(super) const RENEWAL: Duration = Duration::from_secs(3);
+/// How long after an event was taken that is stored, or after how many.
+const SAVED_AFTER: Duration = Duration::from_millis(100);
+const SAVED_AT: usize = 50;
+/// How many are posted again at most where the process ends in between.
+const UNSAVED: usize = 100;
 
 /// What is stored for a URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,8 +137,16 @@ impl Claimant {
         self.seen = None;
         // Of a URL that is lost no position is known, which is found out when it is read from.
         let progress = read.unwrap_or_else(|| Progress::at("".into(), 0));
-        let mut claim = Claim { by: self.clone(), stored, progress, written_at: Moment::ZERO };
-        claim.write(claim.progress.clone()).await?;
+        let mut claim = Claim {
+            by: self.clone(),
+            stored,
+            saved: progress.clone(),
+            progress: progress.clone(),
+            unsaved: None,
+            saving: None,
+            written_at: Moment::ZERO,
+        };
+        claim.write(progress).await?;
         Ok(claim)
     }
 
@@ -153,26 +167,121 @@ pub(super) struct Claim {
     by: Claimant,
     /// What is stored, as far as is known.
     stored: Option<String>,
+    /// How far the URL is. What was acknowledged last may not be stored yet.
     pub(super) progress: Progress,
+    saved: Progress,
+    unsaved: Option<Unsaved>,
+    saving: Option<Saving>,
     /// By boot time: a machine that was suspended holds nothing by what it wrote before.
     written_at: Moment,
 }
 
+/// Progress that is known to this process alone.
+struct Unsaved {
+    events: usize,
+    since: Moment,
+}
+
+/// A write that is under way, or that may have happened.
+struct Saving {
+    next: Progress,
+    text: String,
+    events: usize,
+    began: Moment,
+    swap: Option<Swap>,
+}
+
+type Swap = Pin<Box<dyn Future<Output = Result<bool, StoreError>> + Send>>;
+
 impl Claim {
     /// Writes how far the URL is, and that this node holds it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancelled, the write is still known of, and gone on with by the next one.
     pub(super) async fn write(&mut self, progress: Progress) -> Result<(), Stop> {
-        let holder = Some(self.by.node);
-        self.swap(Progress { holder, turn: self.progress.turn.wrapping_add(1), ..progress }).await
+        self.progress = progress;
+        self.finish().await?;
+        self.begin()?;
+        self.finish().await
     }
 
-    async fn swap(&mut self, next: Progress) -> Result<(), Stop> {
-        let began = self.by.clock.boot_time();
-        let text = serde_json::to_string(&next)?;
-        let stored = self.stored.as_deref();
-        if !self.by.store.swap_checkpoint(&self.by.name, stored, &text).await? {
+    /// Takes down that an event is done with. It is stored [soon](Self::save).
+    pub(super) fn acknowledge(&mut self, progress: Progress) {
+        self.progress = progress;
+        let since = self.by.clock.boot_time();
+        self.unsaved.get_or_insert(Unsaved { events: 0, since }).events += 1;
+    }
+
+    /// Stores what is done with, as soon as that is due, for as long as it is polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`write`](Self::write).
+    pub(super) async fn save(&mut self) -> Stop {
+        loop {
+            if let Err(stop) = self.finish().await {
+                return stop;
+            }
+            let Some(unsaved) = &self.unsaved else { return std::future::pending().await };
+            let age = self.by.clock.boot_time().saturating_sub(unsaved.since);
+            if unsaved.events < SAVED_AT && age < SAVED_AFTER {
+                tokio::time::sleep(SAVED_AFTER.saturating_sub(age)).await;
+            } else if let Err(stop) = self.begin() {
+                return stop;
+            }
+        }
+    }
+
+    /// Waits until no more is unsaved than may come again after a crash, with one more.
+    pub(super) async fn make_room(&mut self) -> Result<(), Stop> {
+        while self.unsaved_events() >= UNSAVED {
+            self.finish().await?;
+            if self.unsaved.is_some() {
+                self.begin()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unsaved_events(&self) -> usize {
+        let saving = self.saving.as_ref().map_or(0, |saving| saving.events);
+        saving + self.unsaved.as_ref().map_or(0, |unsaved| unsaved.events)
+    }
+
+    fn begin(&mut self) -> Result<(), Stop> {
+        let turn = self.progress.turn.wrapping_add(1);
+        self.begin_as(Some(self.by.node), turn)
+    }
+
+    fn begin_as(&mut self, holder: Option<Uuid>, turn: u64) -> Result<(), Stop> {
+        (self.progress.holder, self.progress.turn) = (holder, turn);
+        let next = self.progress.clone();
+        let events = self.unsaved.take().map_or(0, |unsaved| unsaved.events);
+        let (text, began) = (serde_json::to_string(&next)?, self.by.clock.boot_time());
+        self.saving = Some(Saving { next, text, events, began, swap: None });
+        Ok(())
+    }
+
+    /// Finishes the write that is under way. One of which nobody knows whether it happened is made
+    /// again.
+    async fn finish(&mut self) -> Result<(), Stop> {
+        let Some(saving) = &mut self.saving else { return Ok(()) };
+        let Claimant { store, name, .. } = &self.by;
+        let swap = saving.swap.get_or_insert_with(|| {
+            let (store, name) = (Arc::clone(store), name.clone());
+            let (before, text) = (self.stored.clone(), saving.text.clone());
+            Box::pin(async move { store.swap_checkpoint(&name, before.as_deref(), &text).await })
+        });
+        let swapped = swap.as_mut().await;
+        saving.swap = None;
+        let is_ours = swapped? || store.checkpoint(name).await?.as_ref() == Some(&saving.text);
+        if !is_ours {
             return Err(Stop::NotOurs);
         }
-        (self.stored, self.progress, self.written_at) = (Some(text), next, began);
+        if let Some(Saving { text, began, next, .. }) = self.saving.take() {
+            (self.stored, self.written_at, self.saved) = (Some(text), began, next);
+        }
         Ok(())
     }
 
@@ -180,7 +289,7 @@ impl Claim {
     /// did a moment ago.
     pub(super) async fn renew(&mut self, progress: Progress) -> Result<(), Stop> {
         let age = self.age();
-        let is_due = age >= RENEWAL && (self.by.store.is_shared() || progress != self.progress);
+        let is_due = age >= RENEWAL && (self.by.store.is_shared() || progress != self.saved);
         if is_due { self.write(progress).await } else { Ok(()) }
     }
 
@@ -193,11 +302,14 @@ impl Claim {
         self.by.clock.boot_time().saturating_sub(self.written_at)
     }
 
-    /// Has others post at once.
+    /// Stores what is done with, and has others post at once.
     pub(super) async fn release(mut self) {
-        let turn = self.progress.turn.wrapping_add(1);
-        let next = Progress { holder: None, turn, ..self.progress.clone() };
-        if let Err(error) = self.swap(next).await {
+        let released = async {
+            self.finish().await?;
+            self.begin_as(None, self.progress.turn.wrapping_add(1))?;
+            self.finish().await
+        };
+        if let Err(error) = released.await {
             tracing::debug!(?error, "a webhook was not released; another node takes it over later");
         }
     }

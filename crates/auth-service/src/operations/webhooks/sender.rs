@@ -7,6 +7,7 @@ use std::time::Duration;
 use clock::Clock;
 use session::StoredEvent;
 use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::WebhookStatus;
@@ -67,9 +68,11 @@ impl Sender {
     /// Posts until it is stopped; what is under way then is posted again by whoever goes on.
     pub(crate) async fn run(mut self, stopped: CancellationToken) {
         while let Some(stop) = stopped.run_until_cancelled(self.post_on()).await {
-            self.round = None;
-            self.job.figures.set_waiting(0, Duration::ZERO);
             self.log(&stop);
+            if !self.round.as_ref().is_some_and(|round| round.outlasts(&stop)) {
+                self.round = None;
+                self.job.figures.set_waiting(0, Duration::ZERO);
+            }
             if stopped.run_until_cancelled(tokio::time::sleep(BETWEEN_LOOKS)).await.is_none() {
                 return;
             }
@@ -81,25 +84,40 @@ impl Sender {
 
     /// Posts for as long as this node holds the URL.
     async fn post_on(&mut self) -> Stop {
-        let claim = match self.claimant.claim().await {
-            Ok(claim) => claim,
-            Err(stop) => return stop,
+        match self.resumed().await {
+            Err(stop) => stop,
+            Ok(round) => loop {
+                if let Err(stop) = round.step().await {
+                    return stop;
+                }
+            },
+        }
+    }
+
+    /// The round that this node is in still, or one that begins.
+    async fn resumed(&mut self) -> Result<&mut Round, Stop> {
+        let round = match self.round.take() {
+            Some(mut round) => {
+                let stored = round.claim.write(round.claim.progress.clone()).await;
+                let round = self.round.insert(round);
+                stored?;
+                round
+            }
+            None => {
+                let claim = self.claimant.claim().await?;
+                self.round.insert(Round {
+                    job: Arc::clone(&self.job),
+                    signal: claim.store().event_signal(),
+                    backlog: Backlog::of(&claim.progress, self.types.clone()),
+                    claim,
+                    failures: 0,
+                })
+            }
         };
         if std::mem::take(&mut self.is_store_away) {
             tracing::info!(url = self.job.number, "how far a webhook is can be stored again");
         }
-        let round = self.round.insert(Round {
-            job: Arc::clone(&self.job),
-            signal: claim.store().event_signal(),
-            backlog: Backlog::of(&claim.progress, self.types.clone()),
-            claim,
-            failures: 0,
-        });
-        loop {
-            if let Err(stop) = round.step().await {
-                return stop;
-            }
-        }
+        Ok(round)
     }
 
     fn log(&mut self, stop: &Stop) {
@@ -140,11 +158,12 @@ impl Round {
     }
 
     async fn post_event(&mut self, stored: &StoredEvent) -> Result<(), Stop> {
+        self.claim.make_room().await?;
         if self.post(Message::of(stored)?).await? {
             self.backlog.pop();
             let progress = self.backlog.progress(&self.claim.progress, &stored.position);
             let last = Some(id_of(stored));
-            self.claim.write(Progress { last, ..progress }).await?;
+            self.claim.acknowledge(Progress { last, ..progress });
         }
         Ok(())
     }
@@ -194,7 +213,8 @@ impl Round {
             let count = dropped.map_or(0, |(count, _)| count) + 1;
             dropped = Some((count, stored.position.to_string()));
             self.backlog.pop();
-            if self.backlog.fill(&mut self.claim).await?.is_some() {
+            // What is found out here is found out again, and what was dropped is reported first.
+            if !matches!(self.backlog.fill(&mut self.claim).await, Ok(None)) {
                 break;
             }
         }
@@ -205,9 +225,11 @@ impl Round {
     async fn idle(&mut self) -> Result<(), Stop> {
         let progress = self.backlog.progress(&self.claim.progress, &self.claim.progress.position);
         self.claim.renew(progress).await?;
-        // A signal that is closed is that of a store that is gone with the process.
-        let _timeout = tokio::time::timeout(RENEWAL, self.signal.changed()).await;
-        Ok(())
+        tokio::select! {
+            stop = self.claim.save() => Err(stop),
+            // A signal that is closed is that of a store that is gone with the process.
+            _timeout = tokio::time::timeout(RENEWAL, self.signal.changed()) => Ok(()),
+        }
     }
 
     /// Posts once; whether it was taken. Where it was not, the pause before the next try is over.
@@ -253,27 +275,44 @@ impl Round {
         pause
     }
 
-    /// What `work` comes to, while no other node posts: it is given up where that is not certain.
+    /// What `work` comes to, while no other node posts: it is given up where that is not certain. What
+    /// was taken before is stored meanwhile. A store that does not answer is left alone for a moment.
     async fn while_held<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
         let mut work = pin!(work);
-        loop {
-            if !self.claim.holds() {
+        let mut looks = interval_at(Instant::now() + BETWEEN_LOOKS_AHEAD, BETWEEN_LOOKS_AHEAD);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_store_away = false;
+        while self.claim.holds() {
+            let stop = tokio::select! {
+                done = &mut work => return Ok(done),
+                stop = self.claim.save(), if !is_store_away => Some(stop),
+                _ = looks.tick() => self.look_ahead().await.err(),
+            };
+            if matches!(stop, Some(Stop::NotOurs)) {
                 return Err(Stop::NotOurs);
             }
-            tokio::select! {
-                done = &mut work => return Ok(done),
-                () = tokio::time::sleep(BETWEEN_LOOKS_AHEAD) => {
-                    if self.signal.has_changed().unwrap_or_default() {
-                        self.signal.borrow_and_update();
-                        self.backlog.look_ahead(self.claim.store()).await?;
-                    }
-                    let done_to = &self.claim.progress.position;
-                    let progress = self.backlog.progress(&self.claim.progress, done_to);
-                    self.claim.renew(progress).await?;
-                    self.show();
-                }
-            }
+            is_store_away = stop.is_some();
         }
+        Err(Stop::NotOurs)
+    }
+
+    /// Looks for what came meanwhile, and says again that this node holds the URL.
+    async fn look_ahead(&mut self) -> Result<(), Stop> {
+        if self.signal.has_changed().unwrap_or_default() {
+            self.backlog.look_ahead(self.claim.store()).await?;
+            self.signal.borrow_and_update();
+        }
+        let done_to = &self.claim.progress.position;
+        let progress = self.backlog.progress(&self.claim.progress, done_to);
+        self.claim.renew(progress).await?;
+        self.show();
+        Ok(())
+    }
+
+    /// Whether it goes on where this stopped it: nothing that it knows is lost then. That events are
+    /// skipped is stored before it is posted.
+    fn outlasts(&self, stop: &Stop) -> bool {
+        matches!(stop, Stop::Store(_)) && self.claim.holds() && self.claim.progress.skip.is_none()
     }
 
     /// Shows how much waits, and for how long.
