@@ -4,6 +4,8 @@
 mod cluster;
 mod crashes;
 mod failover;
+mod many;
+mod outages;
 mod stream;
 
 use std::collections::BTreeMap;

@@ -7,13 +7,13 @@ use session::{Event, SessionFilter, StoredEvent};
 
 use crate::http::api::events;
 use crate::http::extract::session_filter::Parameters;
-use crate::operations::events::{Batch, Types};
+use crate::operations::events::{Batch, EventPart, Types};
 
 /// The server-sent event that a stream's reader gets of an event.
 pub fn event_frame(event: Event) -> Option<String> {
     let stored = StoredEvent { position: "7".into(), event, rendered: OnceLock::new() };
-    let frames = events::frames(&Batch::Events(vec![stored.into()]))?;
-    String::from_utf8(frames.to_vec()).ok()
+    let part = EventPart::new(vec![stored.into()]);
+    String::from_utf8(events::frames(&Batch::Events(part.into()))?.to_vec()).ok()
 }
 
 /// Whether a list of types of events can be read.

@@ -132,6 +132,8 @@ impl Service {
             let look = events::look_for_others(store, lifecycle.token());
             lifecycle.spawn_critical("events of other nodes", look);
         }
+        let follow = Arc::clone(&self.app.events).run(lifecycle.token());
+        lifecycle.spawn_critical("readers of events", follow);
         if let Some(log) = self.audit_log.lock().take() {
             lifecycle.spawn_critical("audit log", log.run(lifecycle.token()));
         }

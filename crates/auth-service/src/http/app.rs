@@ -15,11 +15,13 @@ use super::redirect::Redirects;
 use crate::config::Config;
 use crate::internal_keys::{KeyRing, KeyUses};
 use crate::operations::Domain;
+use crate::operations::events::EventFollower;
 use crate::secrets::ReplaceableSecrets;
 
 /// What all handlers share.
 pub(crate) struct App {
     pub(crate) domain: Domain,
+    pub(crate) events: Arc<EventFollower>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
     /// Cancelled when the process is about to end: streams end then.
@@ -57,8 +59,10 @@ impl App {
             let uses = Box::new(KeyUses(Arc::clone(ring)));
             metrics.register(|registry| registry.register_collector(uses));
         }
+        let events = Arc::new(EventFollower::new(Arc::clone(domain.sessions.store())));
         Self {
             domain,
+            events,
             metrics,
             clock,
             drain_requested,

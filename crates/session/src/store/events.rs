@@ -68,6 +68,8 @@ pub struct EventPage {
     pub events: Vec<Arc<StoredEvent>>,
     /// Where the next page begins.
     pub next: Box<str>,
+    /// Whether nothing was stored behind it when it was read. Where it is `false` that may be so as well.
+    pub is_end: bool,
 }
 
 /// A place in the order of a store's events.

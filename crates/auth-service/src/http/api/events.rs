@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use serde::Deserialize;
 use server_runtime::settings::duration;
+use session::StoredEvent;
 use utoipa::IntoParams;
 
 use crate::http::app::App;
@@ -21,7 +22,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::body;
 use crate::http::openapi::EventsProblems;
 use crate::operations::events::{Batch, EventReader, Start, Types};
-use crate::operations::{Fault, Field};
+use crate::operations::{Error, Fault, Field};
 use crate::view;
 
 /// What a stream's reader has read last.
@@ -30,6 +31,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// After how long without an event a stream sends a comment, so that nobody takes it for dead.
 const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
+const COMMENT: &[u8] = b":\n\n";
 /// How many events a page has where nothing else is wanted, and at most.
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1_000;
@@ -84,8 +86,8 @@ pub(crate) async fn get_events(
     let limit = query.limit.as_deref().map_or(Ok(DEFAULT_LIMIT), limit)?;
     let wait = query.wait.as_deref().map_or(Ok(Duration::ZERO), wait)?;
     let start = start(&headers, query.after)?;
-    let store = Arc::clone(app.domain.sessions.store());
-    let reader = EventReader::new(store, start, types, app.drain_requested.clone());
+    let follower = Arc::clone(&app.events);
+    let reader = EventReader::new(follower, start, types, app.drain_requested.clone());
     if query.stream.is_some() || wants_stream(&headers) {
         return Ok(stream_of(reader));
     }
@@ -131,13 +133,13 @@ fn wants_stream(headers: &HeaderMap) -> bool {
 }
 
 async fn page(mut reader: EventReader, limit: usize, wait: Duration) -> Result<Response, ApiError> {
-    let events = match reader.read(limit, wait).await? {
-        Batch::Events(events) => events,
+    let part = match reader.read(limit, wait).await.map_err(Error::from)? {
+        Batch::Events(part) => part,
         Batch::Reset(oldest) => return Err(ApiError::PositionGone { oldest }),
     };
-    let mut text = String::with_capacity(64 + 512 * events.len());
+    let mut text = String::with_capacity(64 + 512 * part.events.len());
     text.push_str("{\"events\":[");
-    for (index, stored) in events.iter().enumerate() {
+    for (index, stored) in part.events.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
@@ -152,13 +154,14 @@ async fn page(mut reader: EventReader, limit: usize, wait: Duration) -> Result<R
 /// that are dropped meanwhile replaced by a reset.
 fn stream_of(reader: EventReader) -> Response {
     // The first comment has the head of the response sent at once.
-    let opened = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(b":\n\n")) });
+    let opened = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(COMMENT)) });
     let parts = stream::unfold(reader, |mut reader| async move {
-        if reader.is_cancelled() {
+        if !reader.goes_on() {
             return None;
         }
         let part = match reader.read(MAX_LIMIT, COMMENT_INTERVAL).await {
             Ok(batch) => frames(&batch)?,
+            Err(_) if reader.goes_on() => Bytes::from_static(COMMENT),
             Err(error) => {
                 tracing::warn!(?error, "a stream of events ends: they cannot be read");
                 return None;
@@ -170,21 +173,21 @@ fn stream_of(reader: EventReader) -> Response {
 }
 
 pub(crate) fn frames(batch: &Batch) -> Option<Bytes> {
-    let mut text = String::new();
     match batch {
-        Batch::Events(events) => {
-            for stored in events {
-                let (kind, data) = (stored.event.kind.as_str(), view::rendered(stored).ok()?);
-                // Writing to a String does not fail.
-                let _ = write!(text, "id: {}\nevent: {kind}\ndata: {data}\n\n", stored.position);
-            }
-            if events.is_empty() {
-                text.push_str(":\n\n");
-            }
-        }
+        Batch::Events(part) if part.events.is_empty() => Some(Bytes::from_static(COMMENT)),
+        Batch::Events(part) => part.encoded(encoded),
         Batch::Reset(oldest) => {
-            let _ = write!(text, "event: reset\ndata: {{\"oldest\":\"{oldest}\"}}\n\n");
+            Some(format!("event: reset\ndata: {{\"oldest\":\"{oldest}\"}}\n\n").into())
         }
+    }
+}
+
+fn encoded(events: &[Arc<StoredEvent>]) -> Option<Bytes> {
+    let mut text = String::with_capacity(640 * events.len());
+    for stored in events {
+        let (kind, data) = (stored.event.kind.as_str(), view::rendered(stored).ok()?);
+        // Writing to a String does not fail.
+        let _ = write!(text, "id: {}\nevent: {kind}\ndata: {data}\n\n", stored.position);
     }
     Some(text.into())
 }

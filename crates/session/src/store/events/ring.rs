@@ -39,6 +39,7 @@ struct Found {
     after: u64,
     /// Behind the last of them.
     next: Box<str>,
+    is_end: bool,
 }
 
 impl EventRing {
@@ -111,17 +112,17 @@ impl EventRing {
         let shared = first.saturating_sub(middle)..end.saturating_sub(middle);
         let shared = state.shared.range(shared).cloned().collect();
         let next = self.position(&state, after + (end - first) as u64);
-        Ok(Found { encoded, shared, after, next })
+        Ok(Found { encoded, shared, after, next, is_end: end == state.len() })
     }
 
     /// The events that were found. The lock is not held while they are decoded.
     fn page(&self, found: Found) -> EventPage {
-        let Found { encoded, shared, after, next } = found;
+        let Found { encoded, shared, after, next, is_end } = found;
         // What this process has encoded is readable.
         let decoded = encoded.iter().zip(after + 1..).filter_map(|(bytes, number)| {
             Event::decode(bytes).map(|event| self.stored(number, event))
         });
-        EventPage { events: decoded.chain(shared).collect(), next }
+        EventPage { events: decoded.chain(shared).collect(), next, is_end }
     }
 
     fn stored(&self, number: u64, event: Event) -> Arc<StoredEvent> {

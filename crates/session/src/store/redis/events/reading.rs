@@ -147,7 +147,8 @@ impl Streams {
                 break;
             }
         }
-        EventPage { events, next: written(history, &numbers) }
+        let is_end = self.all.iter().all(|stream| stream.events.is_empty() && !stream.has_more);
+        EventPage { events, next: written(history, &numbers), is_end }
     }
 }
 
