@@ -91,7 +91,8 @@ impl<'h> Carried<'h> {
 
     /// The token as text. What is no text is no token of ours, and stays none.
     pub fn to_text(self) -> Cow<'h, str> {
-        String::from_utf8_lossy(self.text)
+        // What is text is checked many bytes at a time, and the rest of it character by character.
+        str::from_utf8(self.text).map_or_else(|_| String::from_utf8_lossy(self.text), Cow::Borrowed)
     }
 }
 

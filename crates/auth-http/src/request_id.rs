@@ -10,8 +10,10 @@ const LONGEST: usize = 128;
 
 /// Whether this may stand in our logs as the id of a request: 1 to 128 of `A-Za-z0-9._-`.
 pub fn is_request_id(text: &[u8]) -> bool {
-    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
-    (1..=LONGEST).contains(&text.len()) && text.iter().all(is_allowed)
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() | matches!(byte, b'.' | b'_' | b'-');
+    // Without an end before the last byte, so that the compiler looks at many of them at once.
+    (1..=LONGEST).contains(&text.len())
+        && text.iter().fold(true, |all, byte| all & is_allowed(*byte))
 }
 
 /// The id that came with a request, if exactly one came and it is well-formed.

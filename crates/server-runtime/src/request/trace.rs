@@ -1,10 +1,10 @@
 //! The trace that a request belongs to, as its caller says.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
 /// The header that carries it.
-const TRACEPARENT: &str = "traceparent";
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A valid `traceparent` ([W3C Trace Context](https://www.w3.org/TR/trace-context/)), to be passed
 /// on as it is. An extension of the requests that brought one, and of all where traces are

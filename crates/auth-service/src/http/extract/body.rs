@@ -103,6 +103,9 @@ impl Media {
         if values.next().is_some() {
             return Self::Other;
         }
+        if value == "application/json" {
+            return Self::Json;
+        }
         let text = value.to_str().unwrap_or_default();
         let essence = text.split(';').next().unwrap_or_default().trim();
         if essence.eq_ignore_ascii_case("application/json") {
