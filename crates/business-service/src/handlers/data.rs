@@ -1,6 +1,7 @@
 //! The routes for programs: the caller's own data, as JSON.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use auth_api_types::json::{WriteJson, member};
 use auth_api_types::{Kind, Problem, SessionView, Timestamp};
@@ -111,12 +112,22 @@ impl WriteJson for DataResponse {
 }
 
 fn greeting(session: &SessionView<'_>) -> String {
-    let (name, seconds) = (&session.user.username, session.expires_in);
-    match session.kind {
-        Kind::Sliding => format!("Hello {name}, your session is alive for another {seconds} s."),
-        Kind::Fixed => format!("Hello {name}, your token ends in {seconds} s, used or not."),
-        Kind::SingleUse => format!("Hello {name}, this was the one use of your token."),
+    let (before, seconds, after) = match session.kind {
+        Kind::Sliding => (", your session is alive for another ", Some(session.expires_in), " s."),
+        Kind::Fixed => (", your token ends in ", Some(session.expires_in), " s, used or not."),
+        Kind::SingleUse => (", this was the one use of your token.", None, ""),
+    };
+    // Part by part and in one allocation, since it is written at each request.
+    let name = &session.user.username;
+    let mut text = String::with_capacity(6 + name.len() + before.len() + 20 + after.len());
+    text.push_str("Hello ");
+    text.push_str(name);
+    text.push_str(before);
+    if let Some(seconds) = seconds {
+        let _ = write!(text, "{seconds}");
     }
+    text.push_str(after);
+    text
 }
 
 /// The answer to `GET /protected-resource`.
@@ -180,10 +191,14 @@ mod tests {
     #[test]
     fn the_data_are_written_as_serde_writes_them() {
         let own = UserId::Own(Uuid::from_u128(7));
-        for (id, kind) in [
-            (own, Kind::Sliding),
-            (UserId::External("a \"b\"/%\u{e9}".into()), Kind::Fixed),
-            (UserId::External("42".into()), Kind::SingleUse),
+        for (id, kind, greeting) in [
+            (own, Kind::Sliding, "your session is alive for another 30 s."),
+            (
+                UserId::External("a \"b\"/%\u{e9}".into()),
+                Kind::Fixed,
+                "your token ends in 30 s, used or not.",
+            ),
+            (UserId::External("42".into()), Kind::SingleUse, "this was the one use of your token."),
         ] {
             let moment = Timestamp::from_unix_ms(1_795_176_007_120);
             let session = SessionView {
@@ -209,6 +224,8 @@ mod tests {
                 current: None,
             };
             let answer = DataResponse { data: session.into() };
+            let greeting = format!("Hello ann\\\n\u{1f}\u{1f600}@example.com, {greeting}");
+            assert_eq!(answer.data.message, greeting);
             let mut written = Vec::new();
             answer.write_json(&mut written);
             assert_eq!(
