@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clock::{Clock, Moment};
+use futures_util::future::Either;
 use prometheus_client::metrics::histogram::Histogram;
 use session::{
     ClientDigest, Condition, Cursor, Ending, Event, EventContext, EventRead, Insertion, NewSession,
-    Outcome, Page, Presented, ReadFrom, SecretDigest, Session, SessionId, SessionStore, StoreError,
-    Swept, TouchContext, ValueChange, ValueWrite, Values,
+    Outcome, Outcomes, Page, Presented, ReadFrom, SecretDigest, Session, SessionId, SessionStore,
+    StoreError, Swept, TouchContext, ValueChange, ValueWrite, Values,
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -84,11 +85,19 @@ impl SessionStore for MeteredStore {
         answer
     }
 
-    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
+    fn touch<'a>(&'a self, batch: &'a [Presented], context: TouchContext<'a>) -> Outcomes<'a> {
         let since = self.clock.now();
-        let answer = self.store.touch(batch, context).await;
-        self.observe(&self.touch, since);
-        answer
+        match self.store.touch(batch, context) {
+            Either::Left(answered) => {
+                self.observe(&self.touch, since);
+                Either::Left(answered)
+            }
+            Either::Right(waiting) => Either::Right(Box::pin(async move {
+                let answer = waiting.await;
+                self.observe(&self.touch, since);
+                answer
+            })),
+        }
     }
 
     async fn rotate(

@@ -57,7 +57,7 @@ pub use store::memory::MemoryStore;
 pub use store::redis::RedisStore;
 pub use store::scan::{Cursor, Page};
 pub use store::{
-    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, TouchContext,
+    Condition, Ending, Insertion, Outcome, Outcomes, SessionStore, StoreError, Swept, TouchContext,
     VALUES_LIMIT, ValueChange, ValueWrite, Values,
 };
 pub use subject::{ExternalId, Subject};

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::{BoxFuture, Either, Ready};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -35,6 +36,10 @@ pub struct StoreError(
 
 /// The answer for one item of a batch.
 pub type Outcome = Result<Verdict, StoreError>;
+
+/// The answers to a batch of presented tokens, in order. A store that waits for nothing has them at
+/// once, and no future is boxed for its busiest operation.
+pub type Outcomes<'a> = Either<Ready<Vec<Outcome>>, BoxFuture<'a, Vec<Outcome>>>;
 
 /// What became of an insert.
 #[derive(Clone, Debug)]
@@ -181,7 +186,7 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// The secret from before the latest rotation ends a session with `Intent::End`, is
     /// `Dead::Replaced` to a use and `Dead::Unknown` to a look, while the session lives.
-    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome>;
+    fn touch<'a>(&'a self, batch: &'a [Presented], context: TouchContext<'a>) -> Outcomes<'a>;
 
     /// Uses a live session and gives it another secret, and another role if one is given, in one
     /// step; values, id and absolute end stay. The old secret opens nothing from then on, and is

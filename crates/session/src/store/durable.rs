@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clock::Clock;
+use futures_util::future::{Either, ready};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -48,7 +49,7 @@ use super::memory::MemoryStore;
 use super::memory::journal::Change;
 use super::memory::promises::{Operation, Promises};
 use super::{
-    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, TouchContext,
+    Condition, Ending, Insertion, Outcome, Outcomes, SessionStore, StoreError, Swept, TouchContext,
     ValueChange, ValueWrite, Values,
 };
 use crate::store::events::{EventRead, EventRetention, ReadFrom};
@@ -163,13 +164,13 @@ impl SessionStore for DurableStore {
         written.map(|()| insertion)
     }
 
-    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
+    fn touch<'a>(&'a self, batch: &'a [Presented], context: TouchContext<'a>) -> Outcomes<'a> {
         let touched = self.memory.touch_all(batch, context);
         let ends_any = batch.iter().any(|presented| presented.intent == Intent::End);
         if touched.promised.is_empty() && touched.waiting.is_empty() && !ends_any {
-            return touched.outcomes;
+            return Either::Left(ready(touched.outcomes));
         }
-        self.answer(batch, context, touched).await
+        Either::Right(Box::pin(self.answer(batch, context, touched)))
     }
 
     async fn rotate(

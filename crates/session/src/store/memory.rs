@@ -50,6 +50,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clock::Clock;
+use futures_util::future::{Either, ready};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -64,7 +65,7 @@ use self::user_agents::UserAgents;
 use self::wall_clock::WallClock;
 use super::events::{EventRead, EventRetention, EventRing, ReadFrom, new_history};
 use super::{
-    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, TouchContext,
+    Condition, Ending, Insertion, Outcome, Outcomes, SessionStore, StoreError, Swept, TouchContext,
     ValueChange, ValueWrite, Values,
 };
 use crate::{
@@ -171,8 +172,8 @@ impl SessionStore for MemoryStore {
         Ok(self.insert_within(new, cap, &mut Operation::new(context)))
     }
 
-    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
-        self.touch_all(batch, context).outcomes
+    fn touch<'a>(&'a self, batch: &'a [Presented], context: TouchContext<'a>) -> Outcomes<'a> {
+        Either::Left(ready(self.touch_all(batch, context).outcomes))
     }
 
     async fn rotate(

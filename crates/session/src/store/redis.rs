@@ -43,6 +43,7 @@ mod versions;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::Either;
 use redis::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -55,7 +56,7 @@ use self::key::session_key;
 use self::scripts::{CREATE, END_REUSED, ROTATE, VALUES, WRITE_VALUE};
 use super::events::{EventRead, EventRetention, EventRing, ReadFrom, new_history};
 use super::{
-    Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, TouchContext,
+    Condition, Ending, Insertion, Outcome, Outcomes, SessionStore, StoreError, Swept, TouchContext,
     ValueChange, ValueWrite, Values,
 };
 use crate::redis_connection::{RedisConnection, Reply, ScriptRequest};
@@ -186,8 +187,8 @@ impl SessionStore for RedisStore {
         Ok(Insertion::Created { session, ended })
     }
 
-    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
-        self.touch_all(batch, context).await
+    fn touch<'a>(&'a self, batch: &'a [Presented], context: TouchContext<'a>) -> Outcomes<'a> {
+        Either::Right(Box::pin(self.touch_all(batch, context)))
     }
 
     async fn rotate(

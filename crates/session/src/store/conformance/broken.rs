@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clock::{Clock as _, ManualClock};
+use futures_util::future::Either;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -15,8 +16,9 @@ use super::{Fixture, failures};
 use crate::store::conformance::logout;
 use crate::{
     ClientDigest, Condition, Cursor, Ending, Event, EventContext, EventRead, Insertion, Intent,
-    MemoryStore, NewSession, Outcome, Page, Presented, ReadFrom, SecretDigest, Session, SessionId,
-    SessionStore, StoreError, Swept, TouchContext, ValueChange, ValueWrite, Values, Verdict,
+    MemoryStore, NewSession, Outcome, Outcomes, Page, Presented, ReadFrom, SecretDigest, Session,
+    SessionId, SessionStore, StoreError, Swept, TouchContext, ValueChange, ValueWrite, Values,
+    Verdict,
 };
 
 /// What is wrong with a store.
@@ -130,18 +132,22 @@ impl SessionStore for Broken {
         self.inner.insert(new, cap, context).await
     }
 
-    async fn touch(&self, batch: &[Presented], context: TouchContext<'_>) -> Vec<Outcome> {
-        let mut answers = Vec::new();
-        for (at, presented) in batch.iter().enumerate() {
-            let seen_at = context.seen_at.get(at..).unwrap_or_default();
-            let own = TouchContext { seen_at, ..context };
-            answers.push(match (self.fault, presented.intent) {
-                (Fault::UpsertsOnTouch, _) => self.touch_one(*presented).await,
-                (Fault::LooksBeforeItEnds, Intent::End) => self.look_and_remove(*presented).await,
-                _ => self.inner.touch(&[*presented], own).await.remove(0),
-            });
-        }
-        answers
+    fn touch<'a>(&'a self, batch: &'a [Presented], context: TouchContext<'a>) -> Outcomes<'a> {
+        Either::Right(Box::pin(async move {
+            let mut answers = Vec::new();
+            for (at, presented) in batch.iter().enumerate() {
+                let seen_at = context.seen_at.get(at..).unwrap_or_default();
+                let own = TouchContext { seen_at, ..context };
+                answers.push(match (self.fault, presented.intent) {
+                    (Fault::UpsertsOnTouch, _) => self.touch_one(*presented).await,
+                    (Fault::LooksBeforeItEnds, Intent::End) => {
+                        self.look_and_remove(*presented).await
+                    }
+                    _ => self.inner.touch(&[*presented], own).await.remove(0),
+                });
+            }
+            answers
+        }))
     }
 
     async fn rotate(
