@@ -22,17 +22,17 @@ pub(crate) async fn validate<'a, E>(
     let count = questions.len();
     let mut batch = Vec::with_capacity(count);
     let mut seen = Vec::with_capacity(count);
-    let mut well_formed = Vec::with_capacity(count);
-    for question in questions {
+    let mut malformed = Vec::new();
+    for (at, question) in questions.enumerate() {
         let question = question?;
-        let read = Token::read(question.token);
-        well_formed.push(read.is_ok());
-        if let Ok((id, digest)) = read {
+        if let Ok((id, digest)) = Token::read(question.token) {
             batch.push(Presented { id, digest, intent: question.intent });
             seen.push(question.seen);
+        } else {
+            malformed.push(at);
         }
     }
-    for _ in batch.len()..count {
+    for _ in &malformed {
         domain.figures.count_malformed();
     }
     let outcomes = domain.sessions.validate(&batch, &seen).await;
@@ -41,7 +41,13 @@ pub(crate) async fn validate<'a, E>(
         domain.figures.count_validation(outcome);
     }
     let mut outcomes = outcomes.into_iter();
-    Ok(well_formed.into_iter().map(|well| well.then(|| outcomes.next()).flatten()).collect())
+    if malformed.is_empty() {
+        // The memory of the one list serves the other as well.
+        return Ok(outcomes.map(Some).collect());
+    }
+    let mut malformed = malformed.into_iter().peekable();
+    let answer = |at| if malformed.next_if_eq(&at).is_some() { None } else { outcomes.next() };
+    Ok((0..count).map(answer).collect())
 }
 
 /// The session that a token opens, without using it.
