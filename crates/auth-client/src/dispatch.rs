@@ -100,7 +100,9 @@ impl Dispatch {
     ) -> Outcome {
         let message = Message::new(question)?;
         let Some(batcher) = upstream.batcher() else {
-            let sent = self.send(upstream, epoch, ValidateRequest::single(message)).await?;
+            // Boxed, since a batched question would be moved about with room for all of this.
+            let sent = Box::pin(self.send(upstream, epoch, ValidateRequest::single(message)));
+            let sent = sent.await?;
             return sent.into_iter().next().flatten().ok_or(AuthUnavailable::Unclear);
         };
         let weight = message.weight();

@@ -9,6 +9,7 @@ use clock::Clock;
 use uuid::Uuid;
 
 pub use self::listing::{ListCursor, ListPage};
+use self::misuse::is_of_replaced;
 use crate::lease::Lease;
 use crate::{
     Binding, Cause, ClientDigest, Dead, Ending, EventContext, Gate, Holder, Insertion, Intent,
@@ -142,16 +143,9 @@ impl Sessions {
             Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
         };
         let is_bound = self.binding.ip || self.binding.user_agent;
-        let replaced = |outcome: &Outcome| matches!(outcome, Ok(Verdict::Dead(Dead::Replaced)));
-        if is_bound || outcomes.iter().any(replaced) {
-            let mut ended = Ended::new();
-            for ((outcome, seen), presented) in outcomes.iter_mut().zip(seen_at).zip(batch) {
-                if replaced(outcome) {
-                    *outcome = self.judge_reuse(*presented, seen, &mut ended).await;
-                } else {
-                    self.revoke_if_elsewhere(outcome, seen, presented.intent, &mut ended).await;
-                }
-            }
+        if is_bound || outcomes.iter().any(is_of_replaced) {
+            // Boxed, since every validation would be moved about with room for all of this.
+            Box::pin(self.judge_misuse(&mut outcomes, batch, seen_at)).await;
         }
         outcomes
     }

@@ -3,7 +3,29 @@
 use super::{Ended, ROTATION_GRACE, Sessions};
 use crate::{Cause, ClientDigest, Dead, EventContext, Intent, Outcome, Presented, SeenAt, Verdict};
 
+/// Whether it is of a token from before a rotation.
+pub(super) const fn is_of_replaced(outcome: &Outcome) -> bool {
+    matches!(outcome, Ok(Verdict::Dead(Dead::Replaced)))
+}
+
 impl Sessions {
+    /// Judges the tokens of a batch by where they were seen, and those from before a rotation.
+    pub(super) async fn judge_misuse(
+        &self,
+        outcomes: &mut [Outcome],
+        batch: &[Presented],
+        seen_at: &[SeenAt],
+    ) {
+        let mut ended = Ended::new();
+        for ((outcome, seen), presented) in outcomes.iter_mut().zip(seen_at).zip(batch) {
+            if is_of_replaced(outcome) {
+                *outcome = self.judge_reuse(*presented, seen, &mut ended).await;
+            } else {
+                self.revoke_if_elsewhere(outcome, seen, presented.intent, &mut ended).await;
+            }
+        }
+    }
+
     /// What becomes of the use of a token from before a rotation: it is unknown, and the session
     /// ends where that looks like theft.
     pub(super) async fn judge_reuse(
@@ -21,7 +43,7 @@ impl Sessions {
         judged.map(|_| Verdict::Dead(Dead::Unknown))
     }
 
-    pub(super) async fn revoke_if_elsewhere(
+    async fn revoke_if_elsewhere(
         &self,
         outcome: &mut Outcome,
         seen: &SeenAt,
