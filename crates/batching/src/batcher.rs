@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::queue::{Queue, Waiter};
+use crate::queue::{Batch, Queue, Waiter};
 use crate::worker;
 
 /// How large batches are, and how many are in flight.
@@ -157,10 +157,10 @@ impl<Req, Resp> Slot<Req, Resp> {
     ///
     /// INVARIANT: the look and the release are one step, so that a request which comes after the
     /// look finds the slot free and starts a worker.
-    pub(crate) fn next_batch(&mut self) -> Vec<Waiter<Req, Resp>> {
+    pub(crate) fn next_batch(&mut self) -> Batch<Req, Resp> {
         let mut queue = self.shared.queue.lock();
         let batch = queue.take(&self.shared.limits);
-        if batch.is_empty() {
+        if batch.requests.is_empty() {
             queue.release_slot();
             self.is_taken = false;
         }

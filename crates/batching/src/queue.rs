@@ -16,6 +16,12 @@ pub(crate) struct Waiter<Req, Resp> {
     pub(crate) reply: oneshot::Sender<Resp>,
 }
 
+/// Requests that leave together, and where the response to each of them goes, in the same order.
+pub(crate) struct Batch<Req, Resp> {
+    pub(crate) requests: Vec<Req>,
+    pub(crate) replies: Vec<oneshot::Sender<Resp>>,
+}
+
 /// First come, first served.
 pub(crate) struct Queue<Req, Resp> {
     waiting: VecDeque<Waiter<Req, Resp>>,
@@ -55,23 +61,24 @@ impl<Req, Resp> Queue<Req, Resp> {
     ///
     /// INVARIANT: what has been taken is complete. A request that is pushed later is part of a later
     /// batch, and so its response rests on what the other end knows later.
-    pub(crate) fn take(&mut self, limits: &Limits) -> Vec<Waiter<Req, Resp>> {
-        let mut weight: usize = 0;
-        let mut batch = Vec::with_capacity(self.waiting.len().min(limits.count));
+    pub(crate) fn take(&mut self, limits: &Limits) -> Batch<Req, Resp> {
+        let (mut weight, room) = (0_usize, self.waiting.len().min(limits.count));
+        let (mut requests, mut replies) = (Vec::with_capacity(room), Vec::with_capacity(room));
         while let Some(next) = self.waiting.pop_front() {
             if next.reply.is_closed() {
                 continue;
             }
             let total = weight.saturating_add(next.weight);
-            let fits = batch.len() < limits.count && total <= limits.weight;
-            if !fits && !batch.is_empty() {
+            let fits = requests.len() < limits.count && total <= limits.weight;
+            if !fits && !requests.is_empty() {
                 self.waiting.push_front(next);
                 break;
             }
             weight = total;
-            batch.push(next);
+            requests.push(next.request);
+            replies.push(next.reply);
         }
-        batch
+        Batch { requests, replies }
     }
 
     /// Every request, for when none of them is to be sent.
@@ -108,7 +115,7 @@ mod tests {
     }
 
     fn take(queue: &mut Queue<usize, ()>, limits: &Limits) -> Vec<usize> {
-        queue.take(limits).into_iter().map(|waiter| waiter.request).collect()
+        queue.take(limits).requests
     }
 
     #[test]

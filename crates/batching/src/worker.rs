@@ -12,7 +12,7 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::batcher::Slot;
-use crate::queue::Waiter;
+use crate::queue::Batch;
 
 /// Works until nothing waits, its slot is given up, or the task is aborted.
 pub(crate) async fn run<Req, Resp>(mut slot: Slot<Req, Resp>)
@@ -24,7 +24,7 @@ where
     yield_now().await;
     while slot.is_taken() {
         let batch = slot.next_batch();
-        if !batch.is_empty() {
+        if !batch.requests.is_empty() {
             send(batch, &mut slot).await;
         }
     }
@@ -32,16 +32,13 @@ where
 
 /// Sends one batch and hands each caller its own response. It ends early where every caller was
 /// cancelled; one that is overdue gives its slot up.
-async fn send<Req, Resp>(batch: Vec<Waiter<Req, Resp>>, slot: &mut Slot<Req, Resp>)
+async fn send<Req, Resp>(batch: Batch<Req, Resp>, slot: &mut Slot<Req, Resp>)
 where
     Req: Send + 'static,
     Resp: Send + 'static,
 {
     let shared = Arc::clone(slot.shared());
-    let (requests, replies) = batch
-        .into_iter()
-        .map(|waiter| (waiter.request, waiter.reply))
-        .unzip::<_, _, Vec<_>, Vec<_>>();
+    let Batch { requests, replies } = batch;
     let mut sent = pin!((shared.send)(requests));
     let mut overdue = pin!(sleep(shared.limits.overdue));
     let mut first_waiting = 0;
