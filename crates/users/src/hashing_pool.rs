@@ -140,6 +140,7 @@ const WIPED_STACK: usize = 64 * 1024;
 /// their input into a block there and leave it, and an idle thread would show it for as long as it
 /// waits for work.
 #[inline(never)]
+#[expect(clippy::large_stack_arrays, reason = "the stack is what it wipes")]
 fn wipe_unused_stack() {
     let mut unused = [0_u8; WIPED_STACK];
     // What nobody reads need not be written, as far as a compiler is concerned.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Types;
 use super::feed::{EventPart, Feed, Item};
-use super::turns::{Turns, Waiter};
+use super::turns::{Reached, Turns, Waiter};
 
 /// How many events are read from the store at a time.
 pub(super) const PAGE: usize = 256;
@@ -161,7 +161,7 @@ impl EventFollower {
                 EventRead::Page(page) => page.is_end || from.is_none(),
                 EventRead::Gone { .. } => false,
             };
-            self.state.lock().take(from, read, &self.turns);
+            self.state.lock().take(&from, read, &self.turns);
             if is_end {
                 return Outcome::End;
             }
@@ -316,8 +316,8 @@ impl State {
     }
 
     /// Takes what was read behind `from`, unless nobody has followed meanwhile.
-    fn take(&mut self, from: Option<Arc<str>>, read: EventRead, turns: &Turns) {
-        if self.end != from || self.feeds.is_empty() {
+    fn take(&mut self, from: &Reached, read: EventRead, turns: &Turns) {
+        if self.end != *from || self.feeds.is_empty() {
             return;
         }
         match read {
@@ -327,7 +327,7 @@ impl State {
                     let wanted = page.events.iter().filter(|stored| types.has(stored.event.kind));
                     wanted.for_each(|stored| feed.push(Item::Event(Arc::clone(stored))));
                     if feed.next() > before {
-                        turns.queue(feed.waiting.drain(..), &from);
+                        turns.queue(feed.waiting.drain(..), from);
                     }
                 }
                 self.end = Some(page.next.into());
@@ -335,7 +335,7 @@ impl State {
             EventRead::Gone { oldest } => {
                 for feed in self.feeds.values_mut() {
                     feed.push(Item::Reset(oldest.clone()));
-                    turns.queue(feed.waiting.drain(..), &from);
+                    turns.queue(feed.waiting.drain(..), from);
                 }
                 self.end = Some(oldest.into());
             }

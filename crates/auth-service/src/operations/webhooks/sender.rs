@@ -96,23 +96,20 @@ impl Sender {
 
     /// The round that this node is in still, or one that begins.
     async fn resumed(&mut self) -> Result<&mut Round, Stop> {
-        let round = match self.round.take() {
-            Some(mut round) => {
-                let stored = round.claim.write(round.claim.progress.clone()).await;
-                let round = self.round.insert(round);
-                stored?;
-                round
-            }
-            None => {
-                let claim = self.claimant.claim().await?;
-                self.round.insert(Round {
-                    job: Arc::clone(&self.job),
-                    signal: claim.store().event_signal(),
-                    backlog: Backlog::of(&claim.progress, self.types.clone()),
-                    claim,
-                    failures: 0,
-                })
-            }
+        let round = if let Some(mut round) = self.round.take() {
+            let stored = round.claim.write(round.claim.progress.clone()).await;
+            let round = self.round.insert(round);
+            stored?;
+            round
+        } else {
+            let claim = self.claimant.claim().await?;
+            self.round.insert(Round {
+                job: Arc::clone(&self.job),
+                signal: claim.store().event_signal(),
+                backlog: Backlog::of(&claim.progress, self.types.clone()),
+                claim,
+                failures: 0,
+            })
         };
         if std::mem::take(&mut self.is_store_away) {
             tracing::info!(url = self.job.number, "how far a webhook is can be stored again");
