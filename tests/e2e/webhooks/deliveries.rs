@@ -71,7 +71,7 @@ fn each_url_gets_what_is_named_and_expired_sessions_only_by_name() {
     let (one, other) = (Receiver::start(), Receiver::start());
     let types = "session.issued,session.ended:expired";
     let urls = format!("{}, {}", one.url(), other.url());
-    let launch = posting_to(&urls, launch()).var("AUTH_TOKEN_TTL", "1s");
+    let launch = posting_to(&urls, launch()).var("AUTH_TOKEN_TTL", "3s");
     let auth = AuthService::launch(&launch.clone().var("AUTH_WEBHOOK_TYPES", types));
     auth.token();
     log_out(&auth, 1);

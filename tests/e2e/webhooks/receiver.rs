@@ -1,6 +1,6 @@
 //! A receiver of webhooks that does with each post what its test says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -138,6 +138,17 @@ impl Receiver {
     #[track_caller]
     pub(crate) fn taken_at_least(&self, count: usize) -> Vec<Post> {
         eventually("the posts", 3 * TIMEOUT, || Some(self.taken()).filter(|all| all.len() >= count))
+    }
+
+    /// Waits until so many events were taken, and gives the first post of each, in order.
+    #[track_caller]
+    pub(crate) fn events_at_least(&self, count: usize) -> Vec<Post> {
+        eventually("the events", 3 * TIMEOUT, || {
+            let mut seen = HashSet::new();
+            let mut taken = self.taken();
+            taken.retain(|post| seen.insert(post.id().to_owned()));
+            (taken.len() >= count).then_some(taken)
+        })
     }
 
     /// Waits until so many posts were read, whatever became of them.

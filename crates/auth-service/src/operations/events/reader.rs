@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use session::{EventPage, EventRead, ReadFrom, StoreError};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::Types;
@@ -149,11 +149,13 @@ impl EventReader {
         let Source::Stored { start, is_end } = &self.source else { return Ok(Step::Later) };
         let joins = *is_end && Instant::now() < deadline;
         let subscription = if joins {
-            let subscribe = self.follower.subscribe(self.types);
-            let Some(subscription) = self.cancel.run_until_cancelled(subscribe).await else {
-                return Ok(Step::AtEnd);
-            };
-            subscription?
+            // The follower's look can take longer than this reader waits: it reads by itself then.
+            let subscribe = timeout_at(deadline, self.follower.subscribe(self.types));
+            match self.cancel.run_until_cancelled(subscribe).await {
+                Some(Ok(subscription)) => subscription?,
+                Some(Err(_late)) => None,
+                None => return Ok(Step::AtEnd),
+            }
         } else {
             None
         };
