@@ -197,7 +197,7 @@ mod tests {
     fn tokens_are_validated_in_the_process_unless_another_auth_service_is_named() {
         assert!(plan(&[]).unwrap().in_process);
         assert!(
-            plan(&[("PORT", "9000"), ("AUTH_INTERNAL_KEY", "sixteen characters")])
+            plan(&[("PORT", "9000"), ("AUTH_INTERNAL_KEY", "sixteen-characters")])
                 .unwrap()
                 .in_process
         );

@@ -105,7 +105,7 @@ async fn readers_that_begin_anywhere_have_everything_once_while_it_happens() {
     let mut readers = JoinSet::new();
     for at in 0..60 {
         let (types, step) = if at % 2 == 0 { (Types::ALL, 1) } else { (created, 3) };
-        let behind = at * 12;
+        let behind = at * 11;
         let start = match at {
             0 | 1 => Start::Oldest,
             _ => fixture.position(behind).await,
