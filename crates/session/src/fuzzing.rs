@@ -6,7 +6,7 @@ use clock::SystemClock;
 use uuid::Uuid;
 
 use crate::store::memory::MemoryStore;
-use crate::store::memory::journal::Row;
+use crate::store::memory::journaled::StoredRow;
 use crate::store::memory::promises::Operation;
 use crate::store::redis::record;
 use crate::{Cause, Event, EventContext, Session, SessionId};
@@ -38,8 +38,7 @@ pub fn file_record(record: &[u8], values: Option<&[u8]>) -> Option<FileRecord> {
     let id = SessionId::from(Uuid::from_u128(number.into()));
     // Used a moment ago, so that it lives.
     let used_ms = u64::try_from(STORE.moment().as_millis()).unwrap_or_default();
-    let row = Row { record: record.into(), used_ms, uses: 1 };
-    STORE.load(id, &row, values);
+    STORE.load(&StoredRow { id, record, used_ms, uses: 1, values });
     let standing = STORE.standing(id)?;
     let context = EventContext::without_client(Cause::Logout);
     STORE.take(id, &mut Operation::new(&context));

@@ -13,6 +13,7 @@ mod about;
 mod attempts;
 mod file;
 mod load;
+mod pages;
 mod repairs;
 mod rows;
 mod schema;
@@ -42,7 +43,6 @@ pub use self::writer::{Commit, CommitObserver, SessionWriter};
 use self::about::{BOOKMARK, HISTORY, IDENTITY};
 use self::file::{SessionFile, Whereabouts};
 use self::rows::Rows;
-use self::timeline::Timeline;
 use self::writer::Condition as WriterCondition;
 use super::memory::MemoryStore;
 use super::memory::journal::Change;
@@ -51,7 +51,7 @@ use super::{
     Condition, Ending, Insertion, Outcome, SessionStore, StoreError, Swept, TouchContext,
     ValueChange, ValueWrite, Values,
 };
-use crate::store::events::{EventRead, EventRetention, EventRing, ReadFrom};
+use crate::store::events::{EventRead, EventRetention, ReadFrom};
 use crate::{
     Cause, ClientDigest, Cursor, Event, EventContext, Intent, NewSession, Page, Presented,
     SecretDigest, Session, SessionId,
@@ -64,11 +64,6 @@ pub struct DurableStore {
     condition: Arc<WriterCondition>,
     whereabouts: Whereabouts,
     history: String,
-}
-
-#[expect(clippy::disallowed_methods, reason = "it names a history, and nothing is timed by it")]
-fn new_history() -> String {
-    Uuid::now_v7().to_string()
 }
 
 /// A session file, opened: what is served, and what must run for that.
@@ -97,16 +92,8 @@ impl DurableStore {
         observe: CommitObserver,
     ) -> Result<Opened, SessionFileError> {
         let mut file = SessionFile::open(path, durability).await?;
-        let anchor = load::anchor(&mut file).await?;
-        let timeline = Arc::new(Timeline::resume(Arc::clone(&clock), anchor.as_ref()));
-        let mut about = load::about(&mut file).await?;
-        let history = about.history.get_or_insert_with(new_history).clone();
-        let (last_event, events) = load::events(&mut file).await?;
-        let ring = EventRing::new(&history, retention);
-        ring.restore(last_event, events);
-        let time = Arc::clone(&timeline) as Arc<dyn Clock>;
-        let memory = Arc::new(MemoryStore::journaled(time, ring));
-        let found = load::sessions(&mut file, &memory, &clock, retention.limit).await?;
+        let load::Contents { timeline, about, history, memory, found } =
+            load::contents(&mut file, &clock, retention).await?;
         let now_ms = i64::try_from(memory.moment().as_millis()).unwrap_or(i64::MAX);
         let addresses = load::addresses(&mut file, now_ms).await?;
         memory.changes().push(Change::Described(HISTORY.into(), Some(history.clone())));

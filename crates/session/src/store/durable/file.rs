@@ -173,6 +173,24 @@ impl Whereabouts {
         is_the_opened_file(&self.path, self.inode)
     }
 
+    /// Whether SQLite finds the file whole: by a connection of its own, beside whoever reads it.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub(super) async fn look_over(&self) -> Result<(), SessionFileError> {
+        let connected = self.reading().connect().await;
+        let mut connection = connected.map_err(|error| schema::refusal(&self.path, &error))?;
+        let looked = schema::look_over(&self.path, &mut connection).await;
+        let closed = connection.close().await;
+        looked.and(closed.map_err(|error| schema::refusal(&self.path, &error)))
+    }
+
+    fn reading(&self) -> SqliteConnectOptions {
+        let options = SqliteConnectOptions::new().filename(&self.path).read_only(true);
+        options.busy_timeout(BUSY_TIMEOUT)
+    }
+
     /// Writes a copy of the file to `target`, which must not exist yet.
     ///
     /// # Errors
@@ -185,8 +203,7 @@ impl Whereabouts {
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target);
         made.map_err(|error| error.to_string())?;
         let copied = async {
-            let options = SqliteConnectOptions::new().filename(&self.path).read_only(true);
-            let mut connection = options.busy_timeout(BUSY_TIMEOUT).connect().await?;
+            let mut connection = self.reading().connect().await?;
             sqlx::query("VACUUM INTO ?1").bind(text).execute(&mut connection).await?;
             connection.close().await
         };

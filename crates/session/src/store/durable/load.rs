@@ -5,26 +5,22 @@ use std::time::Duration;
 
 use clock::{Boot, Clock};
 use sqlx::sqlite::SqliteConnection;
-use uuid::Uuid;
 
 use super::about::About;
 use super::file::SessionFile;
+use super::pages::SessionPage;
 use super::rows::{attempt_key, events_in};
 use super::schema::{SessionFileError, refusal};
-use super::timeline::Anchor;
+use super::timeline::{Anchor, Timeline};
 use super::uses::UsesAtStop;
+use crate::store::events::{EventRetention, EventRing, new_history};
 use crate::store::memory::MemoryStore;
-use crate::store::memory::journal::{Change, Row};
+use crate::store::memory::journal::Change;
 use crate::store::memory::journaled::Loaded;
 use crate::{AttemptKey, Event, SessionId};
 
 const ANCHOR: &str = "SELECT timeline_ms, unix_ms, boot_id, boot_ms FROM anchor";
 const ABOUT: &str = "SELECT name, value FROM about";
-/// Many sessions in one text, a line each: a row by itself costs more to hand from SQLite's thread to
-/// ours than the session in it to read.
-const SESSIONS: &str = "SELECT max(id), group_concat(hex(id) || ',' || hex(record) || ',' || used_ms \
-     || ',' || uses || CASE WHEN stored_values IS NULL THEN '' ELSE ',' || hex(stored_values) END, \
-     char(10)) FROM (SELECT * FROM sessions WHERE id > ?1 ORDER BY id LIMIT 512)";
 const EVENTS: &str = "SELECT first_number, events FROM events ORDER BY first_number";
 const USES_AT_STOP: &str = "SELECT uses FROM uses_at_stop";
 const ADDRESSES: &str = "SELECT key, until_ms FROM known_addresses ORDER BY until_ms";
@@ -43,8 +39,48 @@ pub(super) struct Found {
     pub(super) expired: u64,
 }
 
+/// What a start takes from the file.
+pub(super) struct Contents {
+    pub(super) timeline: Arc<Timeline>,
+    pub(super) about: About,
+    pub(super) history: String,
+    pub(super) memory: Arc<MemoryStore>,
+    pub(super) found: Found,
+}
+
+/// Reads all of the file but the addresses.
+///
+/// INVARIANT: nothing is served, and nothing written, before SQLite has found the file whole.
+pub(super) async fn contents(
+    file: &mut SessionFile,
+    clock: &Arc<dyn Clock>,
+    retention: EventRetention,
+) -> Result<Contents, SessionFileError> {
+    let whereabouts = file.whereabouts();
+    let (is_whole, contents) = tokio::join!(whereabouts.look_over(), read(file, clock, retention));
+    is_whole.and(contents)
+}
+
+async fn read(
+    file: &mut SessionFile,
+    clock: &Arc<dyn Clock>,
+    retention: EventRetention,
+) -> Result<Contents, SessionFileError> {
+    let anchor = anchor(file).await?;
+    let timeline = Arc::new(Timeline::resume(Arc::clone(clock), anchor.as_ref()));
+    let mut about = about(file).await?;
+    let history = about.history.get_or_insert_with(|| new_history().into()).clone();
+    let (last_event, events) = events(file).await?;
+    let ring = EventRing::new(&history, retention);
+    ring.restore(last_event, events);
+    let time = Arc::clone(&timeline) as Arc<dyn Clock>;
+    let memory = Arc::new(MemoryStore::journaled(time, ring));
+    let found = sessions(file, &memory, clock, retention.limit).await?;
+    Ok(Contents { timeline, about, history, memory, found })
+}
+
 /// Where the timeline was when the service stopped; none in a new file.
-pub(super) async fn anchor(file: &mut SessionFile) -> Result<Option<Anchor>, SessionFileError> {
+async fn anchor(file: &mut SessionFile) -> Result<Option<Anchor>, SessionFileError> {
     type Columns = (i64, i64, Option<String>, Option<i64>);
     let found = sqlx::query_as::<_, Columns>(ANCHOR).fetch_optional(connection(file)?).await;
     let found = found.map_err(|error| refusal(file.path(), &error))?;
@@ -56,7 +92,7 @@ pub(super) async fn anchor(file: &mut SessionFile) -> Result<Option<Anchor>, Ses
 }
 
 /// What the store knows of itself.
-pub(super) async fn about(file: &mut SessionFile) -> Result<About, SessionFileError> {
+async fn about(file: &mut SessionFile) -> Result<About, SessionFileError> {
     let rows = sqlx::query_as::<_, (String, String)>(ABOUT).fetch_all(connection(file)?).await;
     let rows = rows.map_err(|error| refusal(file.path(), &error))?;
     Ok(About::of(rows))
@@ -78,9 +114,7 @@ pub(super) async fn addresses(
 }
 
 /// The stored events, and the number of the last of them.
-pub(super) async fn events(
-    file: &mut SessionFile,
-) -> Result<(u64, Vec<(u64, Event)>), SessionFileError> {
+async fn events(file: &mut SessionFile) -> Result<(u64, Vec<(u64, Event)>), SessionFileError> {
     let rows = sqlx::query_as::<_, (i64, Vec<u8>)>(EVENTS).fetch_all(connection(file)?).await;
     let rows = rows.map_err(|error| refusal(file.path(), &error))?;
     let mut events = Vec::with_capacity(rows.len());
@@ -102,7 +136,7 @@ pub(super) async fn events(
 }
 
 /// Takes all live sessions into memory; what has expired meanwhile is put down as ended.
-pub(super) async fn sessions(
+async fn sessions(
     file: &mut SessionFile,
     memory: &MemoryStore,
     clock: &Arc<dyn Clock>,
@@ -112,11 +146,11 @@ pub(super) async fn sessions(
     let uses = uses_at_stop(file).await?;
     let (mut found, mut expired) = (Found::default(), Vec::new());
     let mut last_logged = clock.now();
-    let mut page = next_page(file, Vec::new()).await?;
-    while let Some((last, lines)) = page {
+    let mut page = next_page(file, &[]).await?;
+    while let Some(sessions) = page {
         // SQLite reads the next ones while these are taken in.
-        let (next, taken) = tokio::join!(biased; next_page(file, last), async {
-            take_in(memory, &lines, &uses, (&mut found, &mut expired), event_limit)
+        let (next, taken) = tokio::join!(biased; next_page(file, &sessions.last), async {
+            take_in(memory, &sessions, &uses, (&mut found, &mut expired), event_limit)
         });
         taken.map_err(|reason| SessionFileError::Damaged { path: path.clone(), reason })?;
         page = next?;
@@ -142,29 +176,26 @@ async fn uses_at_stop(file: &mut SessionFile) -> Result<UsesAtStop, SessionFileE
     Ok(uses)
 }
 
-/// The last id and the lines of the sessions that follow this id; `None` after the last one.
+/// The sessions that follow this id; `None` after the last one.
 async fn next_page(
     file: &mut SessionFile,
-    after: Vec<u8>,
-) -> Result<Option<(Vec<u8>, String)>, SessionFileError> {
-    type Columns = (Option<Vec<u8>>, Option<String>);
-    let page =
-        sqlx::query_as::<_, Columns>(SESSIONS).bind(after).fetch_one(connection(file)?).await;
-    let (last, lines) = page.map_err(|error| refusal(file.path(), &error))?;
-    Ok(last.zip(lines))
+    after: &[u8],
+) -> Result<Option<SessionPage>, SessionFileError> {
+    let page = SessionPage::read(connection(file)?, after).await;
+    page.map_err(|error| refusal(file.path(), &error))
 }
 
 fn take_in(
     memory: &MemoryStore,
-    lines: &str,
+    sessions: &SessionPage,
     uses: &UsesAtStop,
     (found, expired): (&mut Found, &mut Expired),
     event_limit: usize,
 ) -> Result<(), String> {
-    for line in lines.split('\n') {
-        let (id, mut row, values) = session(line).ok_or("a session has no id")?;
-        let is_unwritten = uses.raise(id, &mut row);
-        match memory.load(id, &row, values.as_deref()) {
+    for row in sessions.rows() {
+        let mut row = row.ok_or("a row is that of no session")?;
+        let (id, is_unwritten) = (row.id, uses.raise(&mut row));
+        match memory.load(&row) {
             Loaded::Live => {
                 found.live += 1;
                 if is_unwritten {
@@ -183,31 +214,6 @@ fn take_in(
         }
     }
     Ok(())
-}
-
-fn session(line: &str) -> Option<(SessionId, Row, Option<Vec<u8>>)> {
-    let mut columns = line.split(',');
-    let id = Uuid::from_slice(&bytes(columns.next()?)?).ok()?;
-    let record = bytes(columns.next()?)?.into();
-    let used_ms = columns.next()?.parse().ok()?;
-    let uses = columns.next()?.parse().ok()?;
-    let values = match columns.next() {
-        Some(values) => Some(bytes(values)?),
-        None => None,
-    };
-    Some((id.into(), Row { record, used_ms, uses }, values))
-}
-
-/// The bytes that hexadecimal digits, as SQLite writes them, stand for.
-fn bytes(digits: &str) -> Option<Vec<u8>> {
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = digits.as_bytes().as_chunks();
-    let bytes = pairs.iter().map(|[high, low]| Some(value(*high)? << 4 | value(*low)?)).collect();
-    if rest.is_empty() { bytes } else { None }
 }
 
 fn connection(file: &mut SessionFile) -> Result<&mut SqliteConnection, SessionFileError> {

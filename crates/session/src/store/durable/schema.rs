@@ -102,7 +102,8 @@ pub(super) async fn bring_up_to_date(
     let Some(steps) = STEPS.get(version..) else {
         return Err(SessionFileError::Newer(path.to_owned()));
     };
-    if !is_empty {
+    // A migration must not change a damaged file. One that is only read is looked over meanwhile.
+    if !is_empty && !steps.is_empty() {
         look_over(path, connection).await?;
     }
     for (step, number) in steps.iter().zip(version + 1..) {
@@ -113,7 +114,10 @@ pub(super) async fn bring_up_to_date(
 }
 
 /// Whether SQLite finds the file whole.
-async fn look_over(path: &Path, connection: &mut SqliteConnection) -> Result<(), SessionFileError> {
+pub(super) async fn look_over(
+    path: &Path,
+    connection: &mut SqliteConnection,
+) -> Result<(), SessionFileError> {
     let looked = sqlx::query_as::<_, (String,)>("PRAGMA quick_check(1)").fetch_one(connection);
     let (found,) = looked.await.map_err(|error| refusal(path, &error))?;
     if found == "ok" {

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use crate::SessionId;
-use crate::store::memory::journal::{Change, Row};
+use crate::store::memory::journal::Change;
+use crate::store::memory::journaled::StoredRow;
 
 /// How many uses one block has at most. Each is 28 bytes.
 pub(super) const USES_A_BLOCK: usize = 65_536;
@@ -47,8 +48,8 @@ impl UsesAtStop {
     }
 
     /// Has the session's row say what its last use was; whether it said less.
-    pub(super) fn raise(&self, id: SessionId, row: &mut Row) -> bool {
-        let Some((used_ms, uses)) = self.0.get(&id).copied() else { return false };
+    pub(super) fn raise(&self, row: &mut StoredRow<'_>) -> bool {
+        let Some((used_ms, uses)) = self.0.get(&row.id).copied() else { return false };
         let is_more = used_ms > row.used_ms || uses > row.uses;
         (row.used_ms, row.uses) = (row.used_ms.max(used_ms), row.uses.max(uses));
         is_more
@@ -60,8 +61,8 @@ mod tests {
     use super::*;
     use crate::store::conformance::fresh_id;
 
-    fn row(used_ms: u64, uses: u32) -> Row {
-        Row { record: Box::default(), used_ms, uses }
+    fn row(id: SessionId, used_ms: u64, uses: u32) -> StoredRow<'static> {
+        StoredRow { id, record: &[], used_ms, uses, values: None }
     }
 
     #[test]
@@ -74,11 +75,11 @@ mod tests {
             ((1_000, 7), (1_000, 7), false),
             ((2_000, 9), (2_000, 9), false),
         ] {
-            let mut row = row(before.0, before.1);
-            assert_eq!(stored.raise(one, &mut row), is_more);
+            let mut row = row(one, before.0, before.1);
+            assert_eq!(stored.raise(&mut row), is_more);
             assert_eq!((row.used_ms, row.uses), after);
         }
-        assert!(!stored.raise(fresh_id(), &mut row(0, 0)));
+        assert!(!stored.raise(&mut row(fresh_id(), 0, 0)));
     }
 
     #[test]

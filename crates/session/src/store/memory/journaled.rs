@@ -29,6 +29,15 @@ pub(crate) enum Loaded {
     Unreadable,
 }
 
+/// A session as it was found where it was stored.
+pub(crate) struct StoredRow<'a> {
+    pub(crate) id: SessionId,
+    pub(crate) record: &'a [u8],
+    pub(crate) used_ms: u64,
+    pub(crate) uses: u32,
+    pub(crate) values: Option<&'a [u8]>,
+}
+
 /// What must be written of a session to take back what may have been written, and was not promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repair {
@@ -82,15 +91,15 @@ impl MemoryStore {
     }
 
     /// Takes in a session that was stored. The store must not be in use yet.
-    pub(crate) fn load(&self, id: SessionId, row: &Row, values: Option<&[u8]>) -> Loaded {
-        let Some(stored) = Stored::read(id, row, values) else {
+    pub(crate) fn load(&self, row: &StoredRow<'_>) -> Loaded {
+        let Some(stored) = Stored::read(row) else {
             return Loaded::Unreadable;
         };
         let now = self.wall_clock.now();
         if stored.expiry.is_over(now.moment) {
             return Loaded::Expired(Box::new(stored.expired(now.date())));
         }
-        let key = Key::of(id);
+        let key = Key::of(stored.id);
         let (subject, _) = self.subjects.enter(&stored.subject, key);
         let agent = stored.agent.as_ref().map(|text| self.user_agents.intern(text));
         let record = Record::stored(stored, subject, agent);

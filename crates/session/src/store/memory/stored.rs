@@ -11,6 +11,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::journal::Row;
+use super::journaled::StoredRow;
 use super::record::Record;
 use super::rotation::LatestRotation;
 use super::values::StoredValues;
@@ -138,10 +139,10 @@ impl Stored {
         Event::of_session(EventKind::SessionEnded, session, user, &context, at_ms)
     }
 
-    /// Reads what was written under this id; `None` if it is anything else.
-    pub(super) fn read(id: SessionId, row: &Row, values: Option<&[u8]>) -> Option<Self> {
+    /// Reads what was written under the row's id; `None` if it is anything else.
+    pub(super) fn read(row: &StoredRow<'_>) -> Option<Self> {
         let (record, stored) = row.record.split_last_chunk::<4>()?;
-        if checksum(id, record) != *stored {
+        if checksum(row.id, record) != *stored {
             return None;
         }
         let mut from = Reader(record);
@@ -173,12 +174,12 @@ impl Stored {
         }
         let subject = Arc::new(Subject { id: subject, external, username, display_name, roles });
         let expiry = Expiry::stored(idle, Ms::new(row.used_ms), absolute);
-        let values = match values {
+        let values = match row.values {
             Some(bytes) => Some(Box::new(read_values(bytes)?)),
             None => None,
         };
         Some(Self {
-            id,
+            id: row.id,
             digest,
             subject,
             agent: agent.map(Into::into),
@@ -307,8 +308,8 @@ mod tests {
     use super::*;
     use crate::store::conformance::{Fixture, someone};
 
-    /// A row of a session, with this behind what all sessions have.
-    fn extended(extension: &[u8], subject: Arc<Subject>) -> (SessionId, Row) {
+    /// Whether a row of a session is readable with this behind what all sessions have.
+    fn is_readable(extension: &[u8], subject: Arc<Subject>) -> bool {
         let new = crate::NewSession { subject, ..Fixture::memory().new_session() };
         let record = Record::new(&new, Arc::clone(&new.subject), None, Duration::from_secs(5));
         let row = row(&record);
@@ -317,14 +318,16 @@ mod tests {
         bytes.extend(extension);
         let checksum = checksum(new.id, &bytes);
         bytes.extend(checksum);
-        (new.id, Row { record: bytes.into(), ..row })
+        let Row { used_ms, uses, .. } = row;
+        let row = StoredRow { id: new.id, record: &bytes, used_ms, uses, values: None };
+        Stored::read(&row).is_some()
     }
 
     #[test]
     fn a_restriction_that_is_not_understood_makes_a_row_unreadable_and_nothing_else_does() {
         let external = ExternalId::parse("42").unwrap();
         let theirs = Arc::new(Subject { id: external.subject_id(), ..(*someone()).clone() });
-        for (extension, is_readable) in [
+        for (extension, expected) in [
             (&[][..], true),
             (&[127, 0, 0, 0, 1, b'x'], true),
             (&[128, 0, 0, 0, 1, b'x'], true),
@@ -336,10 +339,9 @@ mod tests {
             (&[255, 0, 0, 0, 0], false),
             (&[128], false),
         ] {
-            let (id, row) = extended(extension, Arc::clone(&theirs));
-            assert_eq!(Stored::read(id, &row, None).is_some(), is_readable, "{extension:?}");
+            assert_eq!(is_readable(extension, Arc::clone(&theirs)), expected, "{extension:?}");
         }
-        let (id, row) = extended(&[129, 0, 0, 0, 2, b'4', b'2'], someone());
-        assert!(Stored::read(id, &row, None).is_none(), "it is another subject's id");
+        let another = is_readable(&[129, 0, 0, 0, 2, b'4', b'2'], someone());
+        assert!(!another, "it is another subject's id");
     }
 }
