@@ -28,12 +28,13 @@ pub(super) struct About {
 }
 
 impl About {
-    /// The contents of these rows. Rows of a later version are ignored and preserved.
-    pub(super) fn of(rows: Vec<(String, String)>) -> Self {
+    /// The contents of these rows. Rows of a later version are ignored and preserved. `None` where
+    /// it cannot be told whose users the sessions are of: they must not become another database's.
+    pub(super) fn of(rows: Vec<(String, String)>) -> Option<Self> {
         let mut about = Self::default();
         for (name, value) in rows {
             match name.as_str() {
-                IDENTITY => about.identity = Uuid::try_parse(&value).ok(),
+                IDENTITY => about.identity = Some(Uuid::try_parse(&value).ok()?),
                 BOOKMARK => about.bookmark = Some(value),
                 HISTORY => about.history = Some(value),
                 _ if name.starts_with(CHECKPOINT) => {
@@ -42,7 +43,7 @@ impl About {
                 _ => {}
             }
         }
-        about
+        Some(about)
     }
 
     pub(super) fn checkpoint(&self, name: &str) -> Option<&str> {

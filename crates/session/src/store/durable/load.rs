@@ -26,6 +26,9 @@ const USES_AT_STOP: &str = "SELECT uses FROM uses_at_stop";
 const ADDRESSES: &str = "SELECT key, until_ms FROM known_addresses ORDER BY until_ms";
 const FORGET_ADDRESSES: &str = "DELETE FROM known_addresses WHERE until_ms <= ?1";
 
+/// The numbers of events are below: one that is not leaves the next ones none.
+const LATEST_EVENT: u64 = 1 << 62;
+
 /// How often the log says how far the start is, where there is much to read.
 const BETWEEN_LINES: Duration = Duration::from_secs(2);
 
@@ -68,6 +71,9 @@ async fn read(
 ) -> Result<Contents, SessionFileError> {
     let anchor = anchor(file).await?;
     let timeline = Arc::new(Timeline::resume(Arc::clone(clock), anchor.as_ref()));
+    if !timeline.is_possible() {
+        return Err(damaged(file, "its clock is thousands of years ahead"));
+    }
     let mut about = about(file).await?;
     let history = about.history.get_or_insert_with(|| new_history().into()).clone();
     let (last_event, events) = events(file).await?;
@@ -76,6 +82,9 @@ async fn read(
     let time = Arc::clone(&timeline) as Arc<dyn Clock>;
     let memory = Arc::new(MemoryStore::journaled(time, ring));
     let found = sessions(file, &memory, clock, retention.limit).await?;
+    if anchor.is_none() && found != Found::default() {
+        return Err(damaged(file, "it has sessions and no clock"));
+    }
     Ok(Contents { timeline, about, history, memory, found })
 }
 
@@ -84,18 +93,21 @@ async fn anchor(file: &mut SessionFile) -> Result<Option<Anchor>, SessionFileErr
     type Columns = (i64, i64, Option<String>, Option<i64>);
     let found = sqlx::query_as::<_, Columns>(ANCHOR).fetch_optional(connection(file)?).await;
     let found = found.map_err(|error| refusal(file.path(), &error))?;
-    Ok(found.map(|(timeline_ms, unix_ms, boot_id, boot_ms)| Anchor {
-        timeline: millis(timeline_ms),
-        unix_ms,
-        boot: boot_id.zip(boot_ms).map(|(id, since)| Boot { id, since: millis(since) }),
-    }))
+    let Some((timeline_ms, unix_ms, boot_id, boot_ms)) = found else {
+        return Ok(None);
+    };
+    // Taken for a beginning, it would give sessions all their time again.
+    let timeline = millis(timeline_ms).ok_or_else(|| damaged(file, "its clock is before 0"))?;
+    // A boot that cannot be is another one: the date counts.
+    let boot = boot_id.zip(boot_ms.and_then(millis)).map(|(id, since)| Boot { id, since });
+    Ok(Some(Anchor { timeline, unix_ms, boot }))
 }
 
 /// What the store knows of itself.
 async fn about(file: &mut SessionFile) -> Result<About, SessionFileError> {
     let rows = sqlx::query_as::<_, (String, String)>(ABOUT).fetch_all(connection(file)?).await;
     let rows = rows.map_err(|error| refusal(file.path(), &error))?;
-    Ok(About::of(rows))
+    About::of(rows).ok_or_else(|| damaged(file, "the identity of its users is unreadable"))
 }
 
 /// The addresses from which accounts were logged in to, the soonest forgotten first.
@@ -120,10 +132,10 @@ async fn events(file: &mut SessionFile) -> Result<(u64, Vec<(u64, Event)>), Sess
     let mut events = Vec::with_capacity(rows.len());
     let mut last = 0;
     for (first, block) in rows {
-        let first = u64::try_from(first).unwrap_or_default();
-        let Some(block) = events_in(&block) else {
-            let reason = format!("the events from {first} on are unreadable");
-            return Err(SessionFileError::Damaged { path: file.path().to_owned(), reason });
+        let number =
+            u64::try_from(first).ok().filter(|first| (last + 1..LATEST_EVENT).contains(first));
+        let Some((first, block)) = number.zip(events_in(&block)) else {
+            return Err(damaged(file, &format!("the events from {first} on are unreadable")));
         };
         // Behind a gap, what is before it cannot be told from what was dropped.
         if first != last + 1 {
@@ -142,7 +154,6 @@ async fn sessions(
     clock: &Arc<dyn Clock>,
     event_limit: usize,
 ) -> Result<Found, SessionFileError> {
-    let path = file.path().to_owned();
     let uses = uses_at_stop(file).await?;
     let (mut found, mut expired) = (Found::default(), Vec::new());
     let mut last_logged = clock.now();
@@ -152,7 +163,7 @@ async fn sessions(
         let (next, taken) = tokio::join!(biased; next_page(file, &sessions.last), async {
             take_in(memory, &sessions, &uses, (&mut found, &mut expired), event_limit)
         });
-        taken.map_err(|reason| SessionFileError::Damaged { path: path.clone(), reason })?;
+        taken.map_err(|reason| damaged(file, &reason))?;
         page = next?;
         if clock.now().saturating_sub(last_logged) > BETWEEN_LINES {
             last_logged = clock.now();
@@ -169,8 +180,7 @@ async fn uses_at_stop(file: &mut SessionFile) -> Result<UsesAtStop, SessionFileE
     let mut uses = UsesAtStop::default();
     for (block,) in blocks.map_err(|error| refusal(file.path(), &error))? {
         if uses.add(&block).is_none() {
-            let reason = "the uses of the last stop are unreadable".to_owned();
-            return Err(SessionFileError::Damaged { path: file.path().to_owned(), reason });
+            return Err(damaged(file, "the uses of the last stop are unreadable"));
         }
     }
     Ok(uses)
@@ -221,6 +231,10 @@ fn connection(file: &mut SessionFile) -> Result<&mut SqliteConnection, SessionFi
     file.connection().map_err(|reason| SessionFileError::Unusable { path, reason })
 }
 
-fn millis(ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(ms).unwrap_or_default())
+fn damaged(file: &SessionFile, reason: &str) -> SessionFileError {
+    SessionFileError::Damaged { path: file.path().to_owned(), reason: reason.to_owned() }
+}
+
+fn millis(ms: i64) -> Option<Duration> {
+    u64::try_from(ms).ok().map(Duration::from_millis)
 }

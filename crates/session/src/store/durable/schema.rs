@@ -123,7 +123,9 @@ pub(super) async fn look_over(
     if found == "ok" {
         return Ok(());
     }
-    Err(SessionFileError::Damaged { path: path.to_owned(), reason: found })
+    // A heading may be before it.
+    let reason = found.lines().last().unwrap_or_default().to_owned();
+    Err(SessionFileError::Damaged { path: path.to_owned(), reason })
 }
 
 /// What SQLite says of the file, as a reason not to start.

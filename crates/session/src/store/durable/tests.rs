@@ -5,6 +5,7 @@ mod events;
 mod faults;
 mod files;
 mod measure;
+mod nonsense;
 mod races;
 mod restarts;
 mod size;

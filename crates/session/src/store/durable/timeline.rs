@@ -15,6 +15,9 @@ pub(super) struct Anchor {
     pub(super) boot: Option<Boot>,
 }
 
+/// Half of what the times of a session can say: beyond it, new ones could end as they are opened.
+const LATEST: Moment = Duration::from_millis(1 << 47);
+
 /// A clock whose boot time is the timeline.
 pub(super) struct Timeline {
     clock: Arc<dyn Clock>,
@@ -37,6 +40,11 @@ impl Timeline {
             Some(anchor) => anchor.timeline.saturating_add(since(anchor, boot.as_ref(), unix_ms)),
         };
         Self { clock, start, began, boot }
+    }
+
+    /// Whether sessions can live by it.
+    pub(super) fn is_possible(&self) -> bool {
+        self.start <= LATEST
     }
 
     /// Where it is now.

@@ -17,7 +17,7 @@ pub(super) async fn connect(path: &Path) -> SqliteConnection {
 }
 
 /// Runs a statement on a file as anybody could.
-async fn run(path: &Path, statement: impl sqlx::SqlSafeStr + Send) {
+pub(super) async fn run(path: &Path, statement: impl sqlx::SqlSafeStr + Send) {
     let mut connection = connect(path).await;
     sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
     sqlx::Connection::close(connection).await.unwrap();
