@@ -33,6 +33,8 @@ const LASTS: Duration = Duration::from_secs(20);
 /// A service that somebody else's sessions are in.
 struct Other {
     name: &'static str,
+    /// Whether a use renews its sessions.
+    kind: Kind,
     process: Child,
     listener: Listener,
     _redis: Redis,
@@ -50,6 +52,7 @@ impl Other {
     /// Starts it with a Redis of its own; `arguments` are made from that one's address and a port.
     fn start(
         name: &'static str,
+        kind: Kind,
         program: &Path,
         arguments: impl Fn(&str, &str) -> Vec<String>,
     ) -> Option<Self> {
@@ -59,7 +62,7 @@ impl Other {
         command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         let listener = Listener { port };
-        let other = Self { name, process, listener, _redis: redis };
+        let other = Self { name, kind, process, listener, _redis: redis };
         eventually(name, TIMEOUT, || listener.try_send(Request::get("/data")).ok());
         Some(other)
     }
@@ -103,10 +106,10 @@ impl Client<'_> {
         let cookie = answer.header("set-cookie").and_then(|text| text.split(';').next());
         let cookie = cookie.expect("a login sets a cookie").to_owned();
         let ttl = Duration::from_secs(IDLE_S);
-        let max_lifetime = Duration::from_hours(24);
+        let (kind, max_lifetime) = (self.other.kind, Duration::from_hours(24));
         let opened = (start, end);
         let mut sessions = self.shared.sessions.lock().unwrap();
-        sessions.push(Session { owner, kind: Kind::Sliding, ttl, max_lifetime, opened });
+        sessions.push(Session { owner, kind, ttl, max_lifetime, opened });
         *self.shared.slots[slot].lock().unwrap() = Some((sessions.len() - 1, cookie));
     }
 
@@ -165,8 +168,7 @@ fn judge(other: &Other, seed: u64, lasts: Duration) {
     let (requests, ends) = (events.len(), events.iter().filter(is_end).count());
     let unclear = events.iter().filter(|event| event.is_unknown()).count();
     let sessions = shared.sessions.into_inner().unwrap();
-    let (owner_ends, disturbances) = (Vec::new(), Vec::new());
-    let history = History { sessions, events, owner_ends, disturbances, epsilon: EPSILON };
+    let history = History { sessions, events, epsilon: EPSILON, ..History::default() };
     let verdict = check(&history);
     let mut broken: BTreeMap<u8, usize> = BTreeMap::new();
     for violation in &verdict.violations {
@@ -204,13 +206,19 @@ fn sessions_of_others() {
     assert!(fs::exists(&others).unwrap(), ".ci/reliability others installs them");
     let idle = IDLE_S.to_string();
     let script = root().join("tests/history/others/with_flask_session.py").display().to_string();
-    let flask = Other::start("Flask-Session", &others.join("python/bin/python"), |redis, port| {
+    let python = others.join("python/bin/python");
+    let flask = Other::start("Flask-Session", Kind::Sliding, &python, |redis, port| {
         vec![script.clone(), redis.to_owned(), idle.clone(), port.to_owned()]
     });
     judge(&flask.expect("it starts"), seed, lasts);
-    let program = others.join("cargo/debug/yardstick-axum-login");
-    let axum = Other::start("axum-login", &program, |redis, port| {
-        ["--save", "--idle", &idle, "--port", port, redis].map(str::to_owned).to_vec()
-    });
-    judge(&axum.expect("it starts"), seed, lasts);
+    let program = others.join("cargo/release/yardstick-axum-login");
+    for (name, kind, save) in
+        [("axum-login", Kind::Fixed, &[][..]), ("axum-login-saving", Kind::Sliding, &["--save"])]
+    {
+        let axum = Other::start(name, kind, &program, |redis, port| {
+            let arguments = ["--idle", &idle, "--port", port, redis];
+            arguments.iter().chain(save).map(|&argument| argument.to_owned()).collect()
+        });
+        judge(&axum.expect("it starts"), seed, lasts);
+    }
 }

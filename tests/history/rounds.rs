@@ -49,6 +49,8 @@ pub(crate) fn round(site: &Site, seed: u64, faults: &[Fault]) -> (History, Vec<S
         sessions: all.into_iter().map(|(session, _)| session).collect(),
         events,
         owner_ends: board.owner_ends.into_inner().unwrap(),
+        cap: site.rules.cap,
+        openings: board.openings.into_inner().unwrap(),
         disturbances: board.disturbances.into_inner().unwrap(),
         epsilon: Duration::from_millis(epsilon),
     };
