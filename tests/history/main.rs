@@ -7,7 +7,7 @@
 //! HISTORY_SEED=7 cargo test --test history in_a_file    # the same choices again
 //! HISTORY_FAULTS=killed,redis cargo test --test history # these disturbances alone
 //! HISTORY_SWEEP=50ms cargo test --test history          # sweeps at this interval
-//! HISTORY_CAP=12 cargo test --test history              # so many sessions of a user, or 0
+//! HISTORY_CAP=8 cargo test --test history               # so many sessions of a user, or 0
 //! HISTORY_BOUND=yes cargo test --test history           # sessions are bound to their clients, or no
 //! ```
 //!

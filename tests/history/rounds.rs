@@ -5,13 +5,13 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::{Request, TIMEOUT, eventually, let_time_pass};
+use testkit::{LONG_PASSWORD, Request, TIMEOUT, eventually, let_time_pass};
 
 use crate::answers;
 use crate::events::{Event, History, Operation, Outcome};
 use crate::faults::Fault;
 use crate::random::Random;
-use crate::site::Site;
+use crate::site::{OWNERS, Site, owner_name};
 use crate::workload::{Board, Client};
 
 const CLIENTS: u64 = 6;
@@ -24,6 +24,9 @@ const AT_ONCE: usize = 100;
 
 /// The history of one part, and answers that there should not be.
 pub(crate) fn round(site: &Site, seed: u64, faults: &[Fault]) -> (History, Vec<String>) {
+    if site.rules.cap > 0 {
+        end_all(site);
+    }
     let (board, mut random) = (Board::new(), Random::new(seed, u64::MAX));
     let mut events: Vec<Event> = thread::scope(|scope| {
         let clients = (0..CLIENTS).map(|number| {
@@ -55,6 +58,20 @@ pub(crate) fn round(site: &Site, seed: u64, faults: &[Fault]) -> (History, Vec<S
         epsilon: Duration::from_millis(epsilon),
     };
     (history, board.unexpected.into_inner().unwrap())
+}
+
+/// Ends what was opened before: a cap counts it, and its history is over.
+fn end_all(site: &Site) {
+    let public = site.addresses[0].public;
+    for owner in 0..OWNERS {
+        let body = json!({"username": owner_name(owner), "password": LONG_PASSWORD});
+        eventually("the sessions of before are ended", TIMEOUT, || {
+            let login = public.try_send(Request::post("/login").json(&body)).ok()?;
+            let token = login.json()["token"].as_str()?.to_owned();
+            let ended = public.try_send(Request::delete("/sessions").bearer(&token)).ok()?;
+            (ended.status < 300).then_some(())
+        });
+    }
 }
 
 /// Looks at the sessions that ended last, with all their tokens and on every node, until there is a

@@ -7,7 +7,7 @@ use crate::random::Random;
 use crate::site::MAX_LIFETIME_S;
 
 /// Few enough that the workload has more sessions of a user than that.
-const CAP: &str = "12";
+const CAP: &str = "8";
 
 /// What the services are set to.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BUSY, Property, Track, Verdict, life};
+use super::{BUSY, Property, Track, Verdict, death, life};
 use crate::events::{History, Moment, Opening};
 
 /// How long before an opening nothing may be unclear where sessions are counted: those that were
@@ -18,7 +18,7 @@ pub(super) struct Squeeze {
     outlived_by: Moment,
 }
 
-/// All openings of a history with a cap, in the order of their starts.
+/// The openings of a history at which the cap may have been reached, in the order of their starts.
 pub(super) fn squeezes(history: &History, tracks: &[Track<'_>]) -> Vec<Squeeze> {
     if history.cap == 0 {
         return Vec::new();
@@ -37,9 +37,28 @@ pub(super) fn squeezes(history: &History, tracks: &[Track<'_>]) -> Vec<Squeeze> 
             Moment::MAX
         },
     };
-    let mut squeezes: Vec<Squeeze> = history.openings.iter().map(squeeze).collect();
+    let gone: Vec<(usize, Moment)> = tracks.iter().map(gone).collect();
+    let reaches_it = |opening: &&Opening| others(history, &gone, opening) >= history.cap;
+    let mut squeezes: Vec<Squeeze> =
+        history.openings.iter().filter(reaches_it).map(squeeze).collect();
     squeezes.sort_unstable_by_key(|squeeze| squeeze.start);
     squeezes
+}
+
+/// How many other sessions of its owner may live at an opening.
+fn others(history: &History, gone: &[(usize, Moment)], opening: &Opening) -> usize {
+    let before = history.openings.iter().filter(|other| {
+        other.owner == opening.owner && other.start <= opening.end && other.start != opening.start
+    });
+    let gone = gone.iter().filter(|(owner, by)| *owner == opening.owner && *by < opening.start);
+    before.count().saturating_sub(gone.count())
+}
+
+/// Whose the session is, and by when it is over for sure.
+fn gone(track: &Track<'_>) -> (usize, Moment) {
+    let latest = life::latest_end(track, |_| true) + track.history.epsilon;
+    let ended = death::over(track).unwrap_or(Moment::MAX);
+    (track.session.owner, latest.min(ended))
 }
 
 /// From when on the session may have ended for another one of its owner.

@@ -335,8 +335,11 @@ fn for_another_session_the_one_ends_that_would_end_soonest() {
     wrong(story(1_100).at(150, USE, shown())).holds();
     // What could not be looked at is passed over.
     wrong(story(2_000)).crashed(150, Loss::Nothing).holds();
-    // Nobody opened another one.
-    let mut calm = wrong(story(2_000));
-    calm.0.openings.truncate(2);
-    calm.breaks(Property::NoEarlyDeath);
+    // There was room for all.
+    let mut roomy = story(2_000).look_at(1, 300, Outcome::False);
+    roomy.0.cap = 3;
+    roomy.breaks(Property::NoEarlyDeath);
+    let mut ended = story(2_000).at(120, Operation::End, shown());
+    ended = ended.look_at(1, 300, Outcome::False);
+    ended.breaks(Property::NoEarlyDeath);
 }
