@@ -1,5 +1,7 @@
 //! `reinflate`: both services in one process, the demo user, and lines to paste.
 
+mod in_process;
+
 use std::process::Command;
 
 use serde_json::json;

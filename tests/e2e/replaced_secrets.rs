@@ -215,7 +215,8 @@ fn both_services_in_one_process_replace_the_key_on_both_sides_at_once() {
     let login = serde_json::json!({"username": "jsf.fusco@gmail.com", "password": "postman"});
     let login = public.send(Request::post("/login").json(&login)).expect(200).json();
     let token = login["token"].as_str().unwrap();
-    let ask = || data.send(Request::get("/data").bearer(token)).expect(200);
+    // What is stored in the session is read over HTTP, and the key is shown for it.
+    let ask = || data.send(Request::get("/notes").bearer(token)).expect(200);
     ask();
     for (times, key) in [NEW, OLD, NEW].into_iter().enumerate() {
         files.put("auth", key);

@@ -94,7 +94,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tower-http",
         ],
     ),
-    ("pair", &["auth-service", "axum", "business-service", "clock", "server-runtime", "tokio"]),
+    (
+        "pair",
+        &[
+            "auth-api-types",
+            "auth-client",
+            "auth-service",
+            "axum",
+            "business-service",
+            "clock",
+            "server-runtime",
+            "tokio",
+        ],
+    ),
 ];
 
 /// The manifests of all crates below the root package.

@@ -368,6 +368,11 @@ mod tests {
             prop_assert_eq!(read.is_some(), !text.contains('\\'));
             prop_assert!(read.is_none_or(|read| read == serde_json::from_str(&text).unwrap()));
         }
+
+        #[test]
+        fn what_borrows_nothing_says_the_same(session in session()) {
+            prop_assert_eq!(session.clone().into_owned(), session);
+        }
     }
 
     fn written(value: &impl WriteJson) -> String {

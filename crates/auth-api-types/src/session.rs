@@ -81,11 +81,47 @@ pub struct SessionView<'a> {
 }
 
 impl SessionView<'_> {
+    /// The same, without borrowing.
+    pub fn into_owned(self) -> SessionView<'static> {
+        let Self { id, kind, transport, user, role, scopes, name, .. } = self;
+        SessionView {
+            id,
+            kind,
+            transport,
+            user: user.into_owned(),
+            role: owned(&role),
+            scopes: scopes.as_deref().map(all_owned),
+            name: name.as_deref().map(owned),
+            user_agent: self.user_agent.as_deref().map(owned),
+            created_at: self.created_at,
+            last_used_at: self.last_used_at,
+            expires_at: self.expires_at,
+            expires_in: self.expires_in,
+            absolute_expires_at: self.absolute_expires_at,
+            refresh_count: self.refresh_count,
+            ip: self.ip,
+            current: self.current,
+        }
+    }
+
     /// Whether the session may do what this scope is for: it is one of its scopes, or the session has
     /// none and may do all that its role may.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|one| one == scope))
     }
+}
+
+/// The text, which is not copied where it is one of the roles that nearly everybody has.
+pub(crate) fn owned(text: &str) -> Cow<'static, str> {
+    Cow::Borrowed(match text {
+        "user" => "user",
+        "admin" => "admin",
+        other => return Cow::Owned(other.to_owned()),
+    })
+}
+
+pub(crate) fn all_owned(texts: &[Cow<'_, str>]) -> Vec<Cow<'static, str>> {
+    texts.iter().map(|text| owned(text)).collect()
 }
 
 /// The live sessions of one user, newest use first.

@@ -7,6 +7,8 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::session::{all_owned, owned};
+
 /// Whose session it is, as known at the login.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenUser<'a>")]
@@ -33,6 +35,12 @@ impl SessionUser<'_> {
     /// Whether it is none of the auth service's own users.
     pub const fn is_external(&self) -> bool {
         matches!(self.id, UserId::External(_))
+    }
+
+    /// The same, without borrowing.
+    pub fn into_owned(self) -> SessionUser<'static> {
+        let Self { id, username, roles } = self;
+        SessionUser { id: id.into_owned(), username: owned(&username), roles: all_owned(&roles) }
     }
 }
 

@@ -1,5 +1,6 @@
 //! How questions are sent: each in a request of its own, or batched, so that those that arrive while
-//! a request is in flight share the next one; and what an outcome means for the breaker.
+//! a request is in flight share the next one, or to a validator in this process; and what an outcome
+//! means for the breaker.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,7 +15,9 @@ use crate::message::{MAX_WEIGHT, Message, ValidateRequest};
 use crate::stats::BatchCounts;
 use crate::transport::{KeyPlacement, Reply, Transport, Verdicts};
 use crate::upstream::Upstream;
-use crate::{Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, probe, shard};
+use crate::{
+    Answer, AuthClientOptions, AuthUnavailable, Question, SetupError, Validator, probe, shard,
+};
 
 /// What one caller gets.
 pub(crate) type Outcome = Result<Answer, AuthUnavailable>;
@@ -27,6 +30,8 @@ const OVERDUE: u32 = 10;
 pub(crate) struct Dispatch {
     /// One for each shard.
     transports: Box<[Arc<Transport>]>,
+    /// What answers the questions in place of the URLs.
+    validator: Option<Arc<dyn Validator>>,
     pub(crate) budget: Duration,
     /// Batches in flight to each URL from each shard; none where each question is sent alone.
     batches_in_flight: usize,
@@ -36,14 +41,15 @@ pub(crate) struct Dispatch {
 
 impl Dispatch {
     pub(crate) fn new(options: &AuthClientOptions) -> Result<Self, SetupError> {
-        let batches_in_flight = options.batches_in_flight.max(1);
+        let is_batching = options.batching && options.validator.is_none();
         let keys = KeyRing::new(options.keys.clone());
         Ok(Self {
             transports: (0..options.shards.max(1))
                 .map(|_| Transport::new(options, &keys).map(Arc::new))
                 .collect::<Result<_, _>>()?,
+            validator: options.validator.clone(),
             budget: options.timeout,
-            batches_in_flight: if options.batching { batches_in_flight } else { 0 },
+            batches_in_flight: if is_batching { options.batches_in_flight.max(1) } else { 0 },
             batch_counts: BatchCounts::default(),
             keys,
         })
@@ -82,7 +88,7 @@ impl Dispatch {
         (0..shards).map(batcher).collect()
     }
 
-    /// Sends one question to this URL, once.
+    /// Sends one question to this URL, or to the validator, once.
     ///
     /// # Errors
     ///
@@ -98,6 +104,13 @@ impl Dispatch {
         epoch: Epoch,
         question: &Question<'_>,
     ) -> Outcome {
+        if let Some(validator) = &self.validator {
+            self.batch_counts.count(1);
+            // Without an answer nothing is recorded: the service may well have one to others.
+            let answer = validator.validate(question).await.ok_or(AuthUnavailable::Unclear)?;
+            upstream.record_success();
+            return Ok(answer);
+        }
         let message = Message::new(question)?;
         let Some(batcher) = upstream.batcher() else {
             let sent = self.send(upstream, epoch, ValidateRequest::single(message)).await?;
@@ -106,6 +119,25 @@ impl Dispatch {
         let weight = message.weight();
         // The worker ended before it replied: the question may or may not have been received.
         batcher.request(message, weight).await.unwrap_or(Err(AuthUnavailable::Broken))
+    }
+
+    /// Sends a question to this URL, or to the validator, once, and records nothing. Returns whether
+    /// the reply is the last one on its connection.
+    ///
+    /// # Errors
+    ///
+    /// Where no clear answer came.
+    pub(crate) async fn probe(
+        &self,
+        upstream: &Upstream,
+        question: &Question<'_>,
+    ) -> Result<bool, AuthUnavailable> {
+        if let Some(validator) = &self.validator {
+            let answer = validator.validate(question).await;
+            return answer.map(|_| false).ok_or(AuthUnavailable::Unclear);
+        }
+        let request = ValidateRequest::single(Message::new(question)?);
+        Ok(self.transport().send(upstream, request).await?.closes)
     }
 
     /// Sends a request with the key once.
@@ -194,8 +226,7 @@ impl Dispatch {
     )]
     pub(crate) fn start_probe(self: &Arc<Self>, upstream: &Arc<Upstream>) {
         upstream.probe_with(|running| {
-            let (upstream, transport) = (Arc::clone(upstream), Arc::clone(self.transport()));
-            tokio::spawn(probe::run(upstream, transport, self.budget, running))
+            tokio::spawn(probe::run(Arc::clone(upstream), Arc::clone(self), running))
         });
     }
 }

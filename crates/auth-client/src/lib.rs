@@ -7,6 +7,7 @@
 //! Questions that arrive while a request to the auth service is in flight are batched in the next
 //! one. Each has an answer and a deadline of its own, and none is answered by a request that was
 //! sent before it arrived. A question that arrives while nothing is in flight is sent at once, alone.
+//! Where the auth service is in the same process, a [`Validator`] answers instead, and nothing is sent.
 //!
 //! On top of it stand [`AuthClient::authenticate`], which takes the token from a request by the
 //! rules of [`credential`], the tower layer [`RequireSession`], and, with the feature `axum`, the
@@ -58,6 +59,7 @@ mod stats;
 mod transport;
 mod upstream;
 mod url_part;
+mod validator;
 mod values;
 
 pub use auth_api_types::{
@@ -78,6 +80,7 @@ pub use question::{Answer, Question};
 pub use refusal::Refusal;
 pub use reqwest::Url;
 pub use stats::{BatchSizes, Stats, UpstreamStats};
+pub use validator::{Validating, Validator};
 pub use values::{SessionValues, ValuesError, Versioned};
 
 /// The examples of the README, which must compile.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use auth_http::credential::HOST_COOKIE;
@@ -11,7 +12,7 @@ use http::request::Parts;
 use ipnet::IpNet;
 use reqwest::Url;
 
-use crate::SetupError;
+use crate::{SetupError, Validator};
 
 /// What an [`AuthClient`](crate::AuthClient) is made of. [`AuthClientOptions::new`] has a default
 /// for all but the URLs.
@@ -19,6 +20,9 @@ use crate::SetupError;
 pub struct AuthClientOptions {
     /// The base URLs of the auth service's internal listeners; several are one service.
     pub urls: Vec<Url>,
+    /// What answers the questions, where that is in this process: they are then sent to no URL, each
+    /// is validated alone, and all else that is requested of the auth service goes to the URLs.
+    pub validator: Option<Arc<dyn Validator>>,
     /// The keys of those listeners, where they want one: the first is shown, and after a refusal the
     /// next. [`AuthClient::replace_keys`](crate::AuthClient::replace_keys) exchanges them.
     pub keys: Vec<InternalKey>,
@@ -63,6 +67,7 @@ impl AuthClientOptions {
     pub fn new(urls: Vec<Url>) -> Self {
         Self {
             urls,
+            validator: None,
             keys: Vec::new(),
             timeout: Duration::from_secs(1),
             max_in_flight: 1024,

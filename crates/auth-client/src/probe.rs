@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::Question;
-use crate::message::{Message, ValidateRequest};
-use crate::transport::Transport;
+use crate::dispatch::Dispatch;
 use crate::upstream::{ProbeRunning, Upstream};
 
 /// A well-formed token that opens no session: the question is looked up in the store.
@@ -31,12 +30,11 @@ pub(crate) fn question() -> Question<'static> {
 /// It may be dropped at any time: what it learns is recorded in one step, and another may run then.
 pub(crate) async fn run(
     upstream: Arc<Upstream>,
-    transport: Arc<Transport>,
-    budget: Duration,
+    dispatch: Arc<Dispatch>,
     mut running: ProbeRunning,
 ) {
     loop {
-        probe_until_answered(&upstream, &transport, budget).await;
+        probe_until_answered(&upstream, &dispatch).await;
         drop(running);
         // A failure that was recorded just before saw a probe running, and started none.
         match upstream.claim_probe() {
@@ -48,17 +46,15 @@ pub(crate) async fn run(
 
 /// Asks, one question at a time and with growing pauses, until there is a clear answer that is not
 /// the last one on its connection.
-async fn probe_until_answered(upstream: &Upstream, transport: &Transport, budget: Duration) {
+async fn probe_until_answered(upstream: &Upstream, dispatch: &Dispatch) {
+    let (wait, question) = (dispatch.budget.min(LONGEST_WAIT), question());
     let mut pause = FIRST_PAUSE;
     while upstream.needs_probe() {
-        if let Ok(message) = Message::new(&question()) {
-            let sent = transport.send(upstream, ValidateRequest::single(message));
-            if let Ok(Ok(answers)) = timeout(budget.min(LONGEST_WAIT), sent).await {
-                upstream.record_success();
-                if !answers.closes {
-                    upstream.set_draining(false);
-                    return;
-                }
+        if let Ok(Ok(closes)) = timeout(wait, dispatch.probe(upstream, &question)).await {
+            upstream.record_success();
+            if !closes {
+                upstream.set_draining(false);
+                return;
             }
         }
         sleep(pause).await;

@@ -44,6 +44,14 @@ impl<'a> Answer<'a> {
             _ => None,
         }
     }
+
+    /// The same, without borrowing.
+    pub fn into_owned(self) -> Answer<'static> {
+        match self {
+            Self::Alive(session) => Answer::Alive(session.into_owned()),
+            Self::Dead(reason) => Answer::Dead(reason),
+        }
+    }
 }
 
 #[cfg(test)]

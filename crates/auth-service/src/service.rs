@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_api_types::ValidateRequest;
+use auth_http::Answer;
 use axum::Router;
 use clock::Clock;
 use parking_lot::Mutex;
@@ -14,6 +16,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::audit::AuditLog;
 use crate::config::Config;
+use crate::http::api::validate_token;
 use crate::http::app::App;
 use crate::http::router;
 use crate::mail::MailMetrics;
@@ -154,6 +157,18 @@ impl Service {
             stopped.cancelled().await;
             users.close().await;
         });
+    }
+
+    /// Answers as the internal listener's `POST /validateToken` does, for a caller in this process:
+    /// for each token of `request` in order, by the same limits, with the same events, counts and log
+    /// lines. `None` for a token that the session store does not answer for; nothing at all where the
+    /// request would be refused.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call may or may not have been a use of its tokens.
+    pub async fn validate(&self, request: ValidateRequest<'_>) -> Vec<Option<Answer<'static>>> {
+        validate_token::answers(&self.app, request).await.unwrap_or_default()
     }
 
     /// Accepts secrets that were read again, and gives what puts them in force.

@@ -18,6 +18,7 @@ use server_runtime::{
 };
 
 use crate::banner::Banner;
+use crate::in_process::InProcess;
 use crate::plan::{Plan, local_url, share_internal_key, table};
 
 /// Runs the `reinflate` binary.
@@ -119,15 +120,22 @@ impl Listeners {
     }
 }
 
-async fn open(plan: Plan, listeners: Listeners, lifecycle: &Lifecycle) -> Result<Secrets, Failure> {
+async fn open(
+    mut plan: Plan,
+    listeners: Listeners,
+    lifecycle: &Lifecycle,
+) -> Result<Secrets, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let metrics = Metrics::new(Plan::VERSION);
-    let business =
-        business_service::App::build(&plan.business, lifecycle, &metrics, Arc::clone(&clock))
-            .map_err(Failure::new)?;
-    let auth =
-        auth_service::Service::open(plan.auth, clock, lifecycle).await.map_err(Failure::new)?;
-    // The business service asks there for every request that it still answers.
+    let auth = auth_service::Service::open(plan.auth, Arc::clone(&clock), lifecycle)
+        .await
+        .map_err(Failure::new)?;
+    if plan.in_process {
+        plan.business.auth.validator = Some(Arc::new(InProcess(auth.clone())));
+    }
+    let business = business_service::App::build(&plan.business, lifecycle, &metrics, clock)
+        .map_err(Failure::new)?;
+    // The business service asks there as long as it answers requests.
     auth.serve_internal(listeners.internal, &lifecycle.closing_last());
     listeners.business_internal.serve(business.internal_router(), lifecycle);
     if let Some(listener) = listeners.business {

@@ -38,6 +38,9 @@ pub(crate) struct Plan {
     pub(crate) business: business_service::Config,
     /// Whether one listener serves both services' public routes.
     pub(crate) joined: bool,
+    /// Whether the auth service of this process validates for the business service: it was given no
+    /// other one.
+    pub(crate) in_process: bool,
 }
 
 impl Plan {
@@ -47,6 +50,7 @@ impl Plan {
         let joined = settings.is_set(&PORT)
             && !settings.is_set(&auth::PUBLIC_ADDR)
             && !settings.is_set(&business::ADDR);
+        let in_process = !settings.is_set(&business::AUTH_URL);
         share_internal_key(&mut settings)?;
         let business = business_service::Config::read(&settings)?;
         let local = [
@@ -61,7 +65,7 @@ impl Plan {
         let auth = auth_service::Config::read(&settings)?;
         settings.set_default(&business::COOKIE_NAME, auth.cookie_name().to_owned());
         let business = beside(&auth, &settings)?;
-        Ok(Self { settings, auth, business, joined })
+        Ok(Self { settings, auth, business, joined, in_process })
     }
 
     /// Fills in what is known once the ports are: where each service finds the other, and where
@@ -187,6 +191,17 @@ mod tests {
         assert!(plan(&[("PORT", "9000")]).unwrap().joined);
         assert!(!plan(&[("PORT", "9000"), ("BUSINESS_ADDR", "127.0.0.1:1")]).unwrap().joined);
         assert!(!plan(&[]).unwrap().joined);
+    }
+
+    #[test]
+    fn tokens_are_validated_in_the_process_unless_another_auth_service_is_named() {
+        assert!(plan(&[]).unwrap().in_process);
+        assert!(
+            plan(&[("PORT", "9000"), ("AUTH_INTERNAL_KEY", "sixteen characters")])
+                .unwrap()
+                .in_process
+        );
+        assert!(!plan(&[("BUSINESS_AUTH_URL", "http://127.0.0.1:8081")]).unwrap().in_process);
     }
 
     #[test]

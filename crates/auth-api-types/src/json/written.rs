@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
+use crate::session::owned;
 use crate::{
     ItemOrToken, Kind, Reason, Results, SessionUser, SessionView, Timestamp, Transport, UserId,
     ValidateItem, ValidateRequest, Verdict,
@@ -242,13 +243,4 @@ impl<'a> Rest<'a> {
             _ => return None,
         })
     }
-}
-
-/// The text, which is not copied where it is one of the roles that nearly everybody has.
-fn owned(text: &str) -> Cow<'static, str> {
-    Cow::Borrowed(match text {
-        "user" => "user",
-        "admin" => "admin",
-        other => return Cow::Owned(other.to_owned()),
-    })
 }

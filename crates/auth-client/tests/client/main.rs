@@ -9,6 +9,7 @@ mod batches;
 mod concurrency;
 mod draining;
 mod events;
+mod in_process;
 mod keys;
 #[cfg(feature = "axum")]
 mod layer_and_extractor;

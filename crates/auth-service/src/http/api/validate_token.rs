@@ -50,19 +50,32 @@ pub(crate) async fn validate_token(
     let written = std::str::from_utf8(&bytes).ok().and_then(ValidateRequest::read_written);
     let question = written.map_or_else(|| body::json(&bytes), Ok)?;
     let is_batch = question.is_batch();
-    let items = question.into_items().map_err(malformed)?;
-    let outcomes = ask(&app, &items).await?;
+    let outcomes = outcomes(&app, question).await?;
     if outcomes.iter().all(|outcome| matches!(outcome, Some(Err(_)))) {
         return Err(ApiError::Unavailable("the session store does not answer"));
     }
-    let mut verdicts: Vec<Verdict<'_>> = outcomes.iter().map(|one| verdict(one.as_ref())).collect();
-    trace(&items, &verdicts);
+    let answers = outcomes.iter().map(|outcome| answer(outcome.as_ref()));
+    let mut verdicts: Vec<Verdict<'_>> = answers.map(Answer::write).collect();
     let answer = if is_batch {
         ValidateAnswer::Many(Results { results: verdicts })
     } else {
         ValidateAnswer::One(verdicts.pop().ok_or(ApiError::Internal)?)
     };
     Ok(private_json_by(StatusCode::OK, |out| answer.write_json(out)))
+}
+
+/// The answers that the verdicts on the same request would be read as, in order; `None` where the
+/// store did not answer.
+///
+/// # Errors
+///
+/// Those of the endpoint, but for what is about HTTP: there is none.
+pub(crate) async fn answers(
+    app: &App,
+    request: ValidateRequest<'_>,
+) -> Result<Vec<Option<Answer<'static>>>, ApiError> {
+    let outcomes = outcomes(app, request).await?;
+    Ok(outcomes.iter().map(|one| answer(one.as_ref()).map(Answer::into_owned)).collect())
 }
 
 /// One verdict, or `results` with one for each token.
@@ -101,7 +114,17 @@ impl ToSchema for ValidateAnswer<'_> {
     }
 }
 
-/// The answer for each item, in order; none for a malformed one.
+/// What became of each item, in order; none for a malformed one.
+async fn outcomes(
+    app: &App,
+    request: ValidateRequest<'_>,
+) -> Result<Vec<Option<Outcome>>, ApiError> {
+    let request = request.into_items().map_err(malformed)?;
+    let outcomes = ask(app, &request).await?;
+    trace(&request, &outcomes);
+    Ok(outcomes)
+}
+
 async fn ask(app: &App, request: &ValidateItems<'_>) -> Result<Vec<Option<Outcome>>, ApiError> {
     let default_seen = seen_at(request.client())?;
     let questions = request.items().iter().map(|item| {
@@ -117,23 +140,25 @@ async fn ask(app: &App, request: &ValidateItems<'_>) -> Result<Vec<Option<Outcom
     validation::validate(&app.domain, questions).await
 }
 
-fn verdict(outcome: Option<&Outcome>) -> Verdict<'_> {
-    Answer::write(match outcome {
+/// `None` where the store did not answer.
+fn answer(outcome: Option<&Outcome>) -> Option<Answer<'_>> {
+    match outcome {
         None => Some(Answer::Dead(Reason::Malformed)),
         Some(Ok(session::Verdict::Alive(session))) => {
             Some(Answer::Alive(view::session(session, None)))
         }
         Some(Ok(session::Verdict::Dead(dead))) => Some(Answer::Dead(view::reason(*dead))),
         Some(Err(_)) => None,
-    })
+    }
 }
 
-fn trace(request: &ValidateItems<'_>, verdicts: &[Verdict<'_>]) {
+fn trace(request: &ValidateItems<'_>, outcomes: &[Option<Outcome>]) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    for (item, verdict) in request.items().iter().zip(verdicts) {
+    for (item, outcome) in request.items().iter().zip(outcomes) {
         let request_id = request.request_id(item).unwrap_or_default();
+        let verdict = Answer::write(answer(outcome.as_ref()));
         let session_id = verdict.session.as_ref().map(|session| session.id.to_string());
         let reason = verdict.reason.map(Reason::as_str);
         let alive = verdict.authenticated;
