@@ -10,14 +10,10 @@ use auth_client::{
     Answer, AuthClient, AuthClientOptions, AuthUnavailable, Question, Reason, Validating, Validator,
 };
 use parking_lot::Mutex;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::{BUDGET, client_with};
+use crate::{AT_ONCE, BUDGET, Outcome, SLACK, client_with};
 use testkit::fake_auth::unreachable;
-
-const AT_ONCE: Duration = Duration::from_millis(50);
-const SLACK: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug)]
 enum Act {
@@ -62,20 +58,8 @@ fn default_limits() -> AuthClientOptions {
 }
 
 /// Validates so many tokens at once and gives the outcomes with the time each took.
-async fn crowd(
-    client: &AuthClient,
-    size: usize,
-) -> Vec<(Result<Answer, AuthUnavailable>, Duration)> {
-    let mut crowd = JoinSet::new();
-    for nth in 0..size {
-        let client = client.clone();
-        crowd.spawn(async move {
-            let started = Instant::now();
-            let outcome = client.validate(Question::new(&format!("token-{nth}"))).await;
-            (outcome, started.elapsed())
-        });
-    }
-    crowd.join_all().await
+async fn crowd(client: &AuthClient, size: usize) -> Vec<(Outcome, Duration)> {
+    crate::crowd(client, size, |nth| format!("token-{nth}")).await
 }
 
 #[tokio::test]

@@ -4,14 +4,10 @@ use std::time::Duration;
 
 use auth_client::{Answer, AuthClient, AuthClientOptions, AuthUnavailable, Question};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::{BUDGET, client, client_with, one_by_one, options};
+use crate::{AT_ONCE, BUDGET, Outcome, SLACK, client, client_with, one_by_one, options};
 use testkit::fake_auth::{Act, Upstream, unreachable, yes};
-
-const AT_ONCE: Duration = Duration::from_millis(50);
-const SLACK: Duration = Duration::from_millis(100);
 
 async fn validate(client: &AuthClient) -> Result<Answer, AuthUnavailable> {
     client.validate(Question::new("T")).await
@@ -27,20 +23,9 @@ async fn until_alive(client: &AuthClient) -> Duration {
     started.elapsed()
 }
 
-/// Sends so many questions at once and gives their outcomes with the time each took.
-async fn crowd(
-    client: &AuthClient,
-    size: usize,
-) -> Vec<(Result<Answer, AuthUnavailable>, Duration)> {
-    let mut crowd = JoinSet::new();
-    for _ in 0..size {
-        let client = client.clone();
-        crowd.spawn(async move {
-            let started = Instant::now();
-            (validate(&client).await, started.elapsed())
-        });
-    }
-    crowd.join_all().await
+/// Validates one token so often at once and gives the outcomes with the time each took.
+async fn crowd(client: &AuthClient, size: usize) -> Vec<(Outcome, Duration)> {
+    crate::crowd(client, size, |_| "T".to_owned()).await
 }
 
 #[tokio::test]
