@@ -2,6 +2,7 @@
 //! yardsticks of `benches/yardsticks`, loads all of them in turn, and writes what it saw to one
 //! file, which `render.py` makes `docs/performance.md` of. It decides nothing about the services and shares no code with them.
 
+mod builds;
 mod expiry;
 mod figures;
 mod filling;
@@ -32,13 +33,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use builds::OtherBuild;
 use options::Options;
 use pinning::Pinning;
 use redis::Redis;
 use results::Results;
 use services::{Paths, Starter};
 use session_file::SessionFile;
-use world::World;
+use world::{Stores, World};
 
 /// How many sessions end in the same moment, if so many live.
 const EXPIRING: usize = 100_000;
@@ -52,7 +54,10 @@ fn main() -> Result<()> {
     let options = Options::read(&matches)?;
     let paths = Paths::find(&options)?;
     let mut results = Results { missing: tools::missing(&options)?, ..Results::default() };
-    build_yardsticks(&paths)?;
+    if options.binaries.is_none() {
+        build(&paths, "Cargo.toml")?;
+    }
+    build(&paths, "benches/yardsticks/Cargo.toml")?;
     measure(&options, &paths, &mut results)?;
     publish(&options, &paths, &results)
 }
@@ -67,12 +72,9 @@ fn measure(options: &Options, paths: &Paths, results: &mut Results) -> Result<()
     let durable = options.wants("validate-durable").then(|| SessionFile::fill(starter));
     let durable = durable.transpose()?;
     results.durable = durable.as_ref().map(|file| file.figures);
+    let stores = Stores { redis, durable, builds: OtherBuild::of(options, starter)? };
     for &pinning in &options.pinnings {
-        let world = World::start(
-            Starter { pinning, ..starter },
-            (redis.as_ref(), durable.as_ref()),
-            results,
-        )?;
+        let world = World::start(Starter { pinning, ..starter }, &stores, results)?;
         rounds::run(options, pinning, &world.rows, results)?;
         pinning::move_to_generator(pinning)?;
         let auth = [world.auth.server.pid()];
@@ -112,11 +114,13 @@ fn publish(options: &Options, paths: &Paths, results: &Results) -> Result<()> {
     Ok(())
 }
 
-fn build_yardsticks(paths: &Paths) -> Result<()> {
-    let manifest = paths.repository.join("benches/yardsticks/Cargo.toml");
+/// Builds the release binaries of a package: what is measured is what `cargo build --release` makes,
+/// and not what cargo makes beside a bench, with the features that benches and tests ask for.
+fn build(paths: &Paths, manifest: &str) -> Result<()> {
+    let manifest = paths.repository.join(manifest);
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--release", "--locked", "--manifest-path"]).arg(manifest);
-    command.arg("--target-dir").args(paths.release.parent());
+    command.args(["build", "--release", "--locked", "--bins", "--manifest-path"]).arg(manifest);
+    command.arg("--target-dir").arg(&paths.target);
     // Cargo tells its children about the package that it runs, and this is another.
     let ours = std::env::vars().filter(|(name, _)| name.starts_with("CARGO_"));
     for (name, _) in
@@ -125,7 +129,7 @@ fn build_yardsticks(paths: &Paths) -> Result<()> {
         command.env_remove(name);
     }
     let status = command.status().context("cannot start cargo")?;
-    ensure!(status.success(), "the yardsticks do not build");
+    ensure!(status.success(), "a program that is measured does not build");
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use crate::builds::{BUILDS, Build};
 use crate::pinning::Pinning;
 use crate::rows::ROWS;
 
@@ -21,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) only: Vec<String>,
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) binaries: Option<PathBuf>,
+    /// Directories of other builds, by the names in [`BUILDS`].
+    pub(crate) builds: Vec<(&'static Build, PathBuf)>,
     pub(crate) quick: bool,
 }
 
@@ -57,6 +60,10 @@ impl Options {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             binaries: matches.get_one::<PathBuf>("binaries").cloned(),
+            builds: BUILDS
+                .iter()
+                .filter_map(|build| Some((build, matches.get_one::<PathBuf>(build.name)?.clone())))
+                .collect(),
             quick,
         })
     }
@@ -88,6 +95,9 @@ pub(crate) fn command() -> Command {
     let list = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_delimiter(',').action(ArgAction::Append).help(help)
     };
+    let directory = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_parser(value_parser!(PathBuf)).value_name("DIR").help(help)
+    };
     Command::new("cargo bench --bench load --")
         .about("Measures the services beside their yardsticks and writes docs/performance.md.")
         .arg(Arg::new("bench").long("bench").action(ArgAction::SetTrue).hide(true))
@@ -118,12 +128,11 @@ pub(crate) fn command() -> Command {
                 .value_name("NAME=VALUE")
                 .help("A setting of the services, to try it; may be repeated"),
         )
-        .arg(
-            Arg::new("binaries")
-                .long("binaries")
-                .value_parser(value_parser!(PathBuf))
-                .help("A directory with other builds of the services, to compare them"),
-        )
+        .arg(directory(
+            "binaries",
+            "A directory with other builds of the services, to measure them",
+        ))
+        .args(BUILDS.iter().map(|build| directory(build.name, build.help)))
 }
 
 /// All names that can be asked for.

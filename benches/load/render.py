@@ -19,6 +19,15 @@ RATIOS = [
     ("both services, `/data`, Redis", "data-redis"),
 ]
 AGAINST = [
+    ("auth-service, `/validateToken`, against the build of before", "validate", "validate-before"),
+    ("the same, optimised by a profile", "validate-profiled", "validate-before"),
+    ("both services, `/data`, against the build of before", "data", "data-before"),
+    ("the same, optimised by a profile", "data-profiled", "data-before"),
+    ("`reinflate`, `/data`, against the build of before", "pair", "pair-before"),
+    ("the same, optimised by a profile", "pair-profiled", "pair-before"),
+    ("auth-service, `/validateToken`, Redis, against the build of before", "validate-redis",
+     "validate-redis-before"),
+    ("both services, `/data`, Redis, against the build of before", "data-redis", "data-redis-before"),
     ("auth-service, `/validateToken`, session file, against memory", "validate-durable", "validate"),
     ("both services, `/data`, against one call a request", "data", "data-unbatched"),
     ("both services, `/data`, against nginx with `auth_request`", "data", "nginx-auth"),
@@ -82,6 +91,12 @@ class Run:
         names = ["per_second", "p50_us", "p99_us", "p999_us", "cpu_us"]
         return {"ratio": median(ratios)} | {n: median(s[n] for s in samples) for n in names}
 
+    def by_round(self, pinning, row, connections):
+        """Requests a second, by the number of the round."""
+        at = (pinning, row, connections)
+        return {s["round"]: s["per_second"] for s in self.samples
+                if (s["pinning"], s["row"], s["connections"]) == at}
+
     def short_title(self, row):
         saved = {"axum-login-saved": "memory", "axum-login-saved-redis": "Redis"}
         if row in saved:
@@ -103,10 +118,11 @@ class Run:
             return ratio(found["ratio"]) if found else ""
 
         def times(column, name, other):
-            pair = [self.figure(column[0], row, column[1]) for row in (name, other)]
-            if not all(pair):
+            ours, theirs = (self.by_round(column[0], row, column[1]) for row in (name, other))
+            rounds = ours.keys() & theirs.keys()
+            if not rounds:
                 return ""
-            value = pair[0]["per_second"] / pair[1]["per_second"]
+            value = median(ours[n] / theirs[n] for n in rounds)
             return f"{value:.{2 if value < 10 else 0}f} ×"
 
         return (part("requests a second, as a part of axum “hello”", RATIOS, of_hello) + "\n"

@@ -19,9 +19,20 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("validate", "auth-service, `/validateToken`"),
     ("data", "both services, `/data`"),
     ("data-unbatched", "both services, `/data`, one call a request"),
+    ("pair", "`reinflate`, `/data`"),
     ("validate-durable", "auth-service, `/validateToken`, session file"),
     ("validate-redis", "auth-service, `/validateToken`, Redis"),
     ("data-redis", "both services, `/data`, Redis"),
+    ("validate-before", "the build of before: auth-service, `/validateToken`"),
+    ("data-before", "the build of before: both services, `/data`"),
+    ("pair-before", "the build of before: `reinflate`, `/data`"),
+    ("validate-redis-before", "the build of before: auth-service, `/validateToken`, Redis"),
+    ("data-redis-before", "the build of before: both services, `/data`, Redis"),
+    ("validate-profiled", "optimised by a profile: auth-service, `/validateToken`"),
+    ("data-profiled", "optimised by a profile: both services, `/data`"),
+    ("pair-profiled", "optimised by a profile: `reinflate`, `/data`"),
+    ("validate-redis-profiled", "optimised by a profile: auth-service, `/validateToken`, Redis"),
+    ("data-redis-profiled", "optimised by a profile: both services, `/data`, Redis"),
     ("axum-login", "axum-login with tower-sessions, memory"),
     ("axum-login-saved", "the same, each use saved"),
     ("axum-login-redis", "axum-login with tower-sessions, Redis"),
@@ -32,11 +43,26 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
 ];
 
 /// Rows whose course against connections is shown.
-const EVERYWHERE: &[&str] =
-    &["hello", "validate", "data", "data-unbatched", "validate-redis", "data-redis"];
+const EVERYWHERE: &[&str] = &[
+    "hello",
+    "validate",
+    "data",
+    "data-unbatched",
+    "validate-redis",
+    "data-redis",
+    "validate-before",
+    "data-before",
+];
 
 /// Rows that the services are most often held against.
-const AT_BOTH: &[&str] = &["validate-durable", "axum-login", "axum-login-redis", "nginx-auth"];
+const AT_BOTH: &[&str] = &[
+    "validate-durable",
+    "validate-profiled",
+    "data-profiled",
+    "axum-login",
+    "axum-login-redis",
+    "nginx-auth",
+];
 
 /// A row that can be measured.
 pub(crate) struct Row {

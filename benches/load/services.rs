@@ -15,10 +15,29 @@ use crate::process::Server;
 /// The demo user, who is an admin.
 pub(crate) const DEMO_LOGIN: &str = r#"{"username":"jsf.fusco@gmail.com","password":"postman"}"#;
 
+const IN_MEMORY: &str = "sqlite::memory:";
+
+const AUTH: &[(&str, &str)] = &[
+    ("AUTH_PUBLIC_ADDR", "127.0.0.1:0"),
+    ("AUTH_INTERNAL_ADDR", "127.0.0.1:0"),
+    ("AUTH_DEMO", "true"),
+    ("AUTH_TOKEN_TTL", "6h"),
+    ("AUTH_MAX_SESSIONS_PER_USER", "0"),
+    ("AUTH_LOGIN_ATTEMPTS", "0"),
+    ("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", "0"),
+    ("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "0"),
+    ("AUTH_MINTS_PER_USER", "0"),
+    ("AUTH_LOGINS_PER_ADDRESS", "0"),
+];
+
+const BUSINESS: &[(&str, &str)] =
+    &[("BUSINESS_ADDR", "127.0.0.1:0"), ("BUSINESS_INTERNAL_ADDR", "127.0.0.1:0")];
+
 /// Where programs and files are.
 pub(crate) struct Paths {
     pub(crate) repository: PathBuf,
-    pub(crate) release: PathBuf,
+    /// Where cargo builds.
+    pub(crate) target: PathBuf,
     pub(crate) scratch: PathBuf,
     pub(crate) auth: PathBuf,
     pub(crate) business: PathBuf,
@@ -26,25 +45,32 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    /// The binaries that cargo has just built for us, or those of another directory.
+    /// The release binaries, or those of another directory.
     pub(crate) fn find(options: &Options) -> Result<Self> {
-        let built = PathBuf::from(env!("CARGO_BIN_EXE_auth-service"));
-        let release = built.parent().unwrap_or(Path::new(".")).to_path_buf();
-        let binaries = options.binaries.clone().unwrap_or_else(|| release.clone());
-        let scratch = release.parent().unwrap_or(&release).join("load");
-        std::fs::create_dir_all(&scratch)?;
-        Ok(Self {
-            repository: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
-            auth: binaries.join("auth-service"),
-            business: binaries.join("business-service"),
-            pair: binaries.join("reinflate"),
-            release,
-            scratch,
-        })
+        // Beside the directory that cargo has built this program's package in.
+        let built = Path::new(env!("CARGO_BIN_EXE_auth-service"));
+        let target = built.ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf();
+        let binaries = options.binaries.clone().unwrap_or_else(|| target.join("release"));
+        let (scratch, repository) =
+            (target.join("load"), PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+        Self::of(repository, target, scratch, &binaries)
     }
-}
 
-impl Paths {
+    /// The same with the binaries of another build.
+    pub(crate) fn of_build(&self, name: &str, binaries: &Path) -> Result<Self> {
+        let scratch = self.scratch.join(name);
+        Self::of(self.repository.clone(), self.target.clone(), scratch, binaries)
+    }
+
+    fn of(repository: PathBuf, target: PathBuf, scratch: PathBuf, binaries: &Path) -> Result<Self> {
+        std::fs::create_dir_all(&scratch)?;
+        // Servers are started in directories of their own.
+        let binaries = std::path::absolute(binaries)?;
+        let [auth, business, pair] =
+            ["auth-service", "business-service", "reinflate"].map(|name| binaries.join(name));
+        Ok(Self { repository, target, scratch, auth, business, pair })
+    }
+
     /// The users whose sessions are in Redis, or in a file.
     fn users(&self, store: &str) -> PathBuf {
         let kind = if store.starts_with("sqlite:") { "file" } else { "redis" };
@@ -91,23 +117,11 @@ impl Starter<'_> {
     pub(crate) fn auth(self, name: &str, store: &str) -> Result<AuthService> {
         // Sessions that outlive a service belong to users who do.
         let users = match store {
-            "memory" => "sqlite::memory:".to_owned(),
+            "memory" => IN_MEMORY.to_owned(),
             _ => format!("sqlite:{}", self.paths.users(store).display()),
         };
-        let settings = [
-            ("AUTH_PUBLIC_ADDR", "127.0.0.1:0"),
-            ("AUTH_INTERNAL_ADDR", "127.0.0.1:0"),
-            ("AUTH_DATABASE_URL", users.as_str()),
-            ("AUTH_SESSION_STORE", store),
-            ("AUTH_DEMO", "true"),
-            ("AUTH_TOKEN_TTL", "6h"),
-            ("AUTH_MAX_SESSIONS_PER_USER", "0"),
-            ("AUTH_LOGIN_ATTEMPTS", "0"),
-            ("AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT", "0"),
-            ("AUTH_LOGIN_ATTEMPTS_PER_ADDRESS", "0"),
-            ("AUTH_MINTS_PER_USER", "0"),
-            ("AUTH_LOGINS_PER_ADDRESS", "0"),
-        ];
+        let stores = [("AUTH_DATABASE_URL", users.as_str()), ("AUTH_SESSION_STORE", store)];
+        let settings = [&stores, AUTH].concat();
         let mut server = self.start(&self.paths.auth, name, &settings)?;
         let public = server.address("(public)")?;
         let internal = server.address("(internal)")?;
@@ -124,11 +138,8 @@ impl Starter<'_> {
         batches: Option<&str>,
     ) -> Result<BusinessService> {
         let url = format!("http://{}", auth.internal);
-        let mut settings = vec![
-            ("BUSINESS_ADDR", "127.0.0.1:0"),
-            ("BUSINESS_INTERNAL_ADDR", "127.0.0.1:0"),
-            ("BUSINESS_AUTH_URL", url.as_str()),
-        ];
+        let mut settings = BUSINESS.to_vec();
+        settings.push(("BUSINESS_AUTH_URL", url.as_str()));
         settings.extend(batches.map(|batches| ("BUSINESS_AUTH_CALLS", batches)));
         let mut server = self.start(&self.paths.business, name, &settings)?;
         let address = server.address("(business)")?;
@@ -136,12 +147,29 @@ impl Starter<'_> {
         Ok(BusinessService { server, address })
     }
 
+    /// Both in one process, ready, with sessions in memory: the auth service, and where the business
+    /// service listens.
+    pub(crate) fn pair(self, name: &str) -> Result<(AuthService, SocketAddr)> {
+        let stores = [("AUTH_DATABASE_URL", IN_MEMORY)];
+        let settings = [&stores, AUTH, BUSINESS].concat();
+        let mut server = self.start(&self.paths.pair, name, &settings)?;
+        let public = server.address("(public)")?;
+        let internal = server.address("(internal)")?;
+        let business = server.address("(business)")?;
+        server.wait(|| ready(business))?;
+        Ok((AuthService { server, public, internal }, business))
+    }
+
     fn start(self, program: &Path, name: &str, settings: &[(&str, &str)]) -> Result<Server> {
         let mut command = self.pinning.server(&program.to_string_lossy());
         forget_settings(&mut command);
         command.env("LOG_FORMAT", "json").envs(settings.iter().copied());
-        let ours = if program == self.paths.auth { "BUSINESS_" } else { "AUTH_" };
-        let tried = self.options.settings.iter().filter(|(name, _)| !name.starts_with(ours));
+        let theirs = match program {
+            program if program == self.paths.auth => "BUSINESS_",
+            program if program == self.paths.business => "AUTH_",
+            _ => " ",
+        };
+        let tried = self.options.settings.iter().filter(|(name, _)| !name.starts_with(theirs));
         for (variable, value) in tried {
             // A row that is about a setting keeps it.
             if !settings.iter().any(|(fixed, _)| fixed == variable) {

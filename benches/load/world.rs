@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 
+use crate::builds::OtherBuild;
 use crate::filling::{IN_USE, Users, cookies};
 use crate::flask::Pair;
 use crate::memory::{self, Filled};
@@ -25,8 +26,8 @@ const IN_PROCESS: &[(&str, bool, bool)] = &[
     ("axum-login-saved-redis", true, true),
 ];
 
-const VALIDATE: Shape = Shape::Post { path: "/validateToken" };
-const DATA: Shape = get("/data");
+pub(crate) const VALIDATE: Shape = Shape::Post { path: "/validateToken" };
+pub(crate) const DATA: Shape = get("/data");
 
 /// A request whose token is in the header that our services read; others are sent it as well, so
 /// that all requests are of the same length.
@@ -34,9 +35,16 @@ const fn get(path: &'static str) -> Shape {
     Shape::Get { path, header: "token" }
 }
 
+/// What is filled once for the whole run.
+pub(crate) struct Stores {
+    pub(crate) redis: Option<Redis>,
+    pub(crate) durable: Option<SessionFile>,
+    pub(crate) builds: Vec<OtherBuild>,
+}
+
 /// What runs, and the rows that can be measured with it.
 pub(crate) struct World<'a> {
-    starter: Starter<'a>,
+    pub(crate) starter: Starter<'a>,
     pub(crate) rows: Vec<Row>,
     pub(crate) auth: AuthService,
     pub(crate) users: Users,
@@ -46,14 +54,14 @@ pub(crate) struct World<'a> {
     pub(crate) growth: Vec<(usize, u64)>,
     pub(crate) minted_per_second: f64,
     /// Kept alive.
-    servers: Vec<Server>,
+    pub(crate) servers: Vec<Server>,
 }
 
 impl<'a> World<'a> {
     /// Starts everything that is wanted and can be had.
     pub(crate) fn start(
         starter: Starter<'a>,
-        (redis, durable): (Option<&Redis>, Option<&SessionFile>),
+        stores: &'a Stores,
         results: &mut Results,
     ) -> Result<Self> {
         let auth = starter.auth("auth", "memory")?;
@@ -67,14 +75,18 @@ impl<'a> World<'a> {
             Self { starter, rows, auth, users, tokens, growth, minted_per_second, servers };
         world.add_axum()?;
         world.add_services()?;
-        if let Some(durable) = durable {
+        world.add_pair()?;
+        if let Some(durable) = &stores.durable {
             world.add_durable(durable)?;
         }
-        if let Some(redis) = redis {
+        if let Some(redis) = &stores.redis {
             redis.pin(starter.pinning)?;
             world.add_services_on(redis)?;
         }
-        world.add_in_process(redis)?;
+        for other in &stores.builds {
+            world.add_build(other)?;
+        }
+        world.add_in_process(stores.redis.as_ref())?;
         world.add_nginx()?;
         world.add_flask(results)?;
         Ok(world)
@@ -230,7 +242,7 @@ impl<'a> World<'a> {
         arguments: &[&str],
     ) -> Result<(Server, SocketAddr)> {
         let paths = self.starter.paths;
-        let program = paths.release.join(program);
+        let program = paths.target.join("release").join(program);
         let mut command = self.starter.pinning.server(&program.to_string_lossy());
         command.args(arguments);
         let mut server = Server::start(command, paths.scratch.join(format!("{name}.log")))?;
@@ -238,7 +250,7 @@ impl<'a> World<'a> {
         Ok((server, address))
     }
 
-    fn row(
+    pub(crate) fn row(
         &self,
         name: &'static str,
         address: SocketAddr,
@@ -250,7 +262,7 @@ impl<'a> World<'a> {
         Row::new(name, address, pids, shape, tokens, &self.starter.paths.scratch)
     }
 
-    fn wants(&self, name: &str) -> bool {
+    pub(crate) fn wants(&self, name: &str) -> bool {
         self.starter.options.wants(name)
     }
 }
