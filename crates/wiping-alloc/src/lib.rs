@@ -20,18 +20,37 @@ thread_local! {
 /// The allocator, for `#[global_allocator]`.
 pub struct WipingAlloc;
 
+/// Whether a block of this size is aligned well enough without being asked for it: mimalloc's are so to 16
+/// bytes, or to 8 where they have no more. Asked all the same, it looks for more room and aligns within it,
+/// wherever its first look finds nothing.
+const fn is_aligned_anyway(size: usize, align: usize) -> bool {
+    align <= 16 && align <= size
+}
+
 #[expect(unsafe_code, reason = "an allocator is a trait of unsafe functions")]
 // SAFETY: every block comes from mimalloc and goes back to it with the layout that it was taken by;
 // what is written before it goes back stays within that layout.
 unsafe impl GlobalAlloc for WipingAlloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are those that mimalloc wants.
-        unsafe { MiMalloc.alloc(layout) }
+        unsafe {
+            if is_aligned_anyway(layout.size(), layout.align()) {
+                libmimalloc_sys::mi_malloc(layout.size()).cast()
+            } else {
+                MiMalloc.alloc(layout)
+            }
+        }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
-        unsafe { MiMalloc.alloc_zeroed(layout) }
+        unsafe {
+            if is_aligned_anyway(layout.size(), layout.align()) {
+                libmimalloc_sys::mi_zalloc(layout.size()).cast()
+            } else {
+                MiMalloc.alloc_zeroed(layout)
+            }
+        }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -48,7 +67,13 @@ unsafe impl GlobalAlloc for WipingAlloc {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if !WIPES.get() {
             // SAFETY: as above.
-            return unsafe { MiMalloc.realloc(block, layout, size) };
+            return unsafe {
+                if is_aligned_anyway(size, layout.align()) {
+                    libmimalloc_sys::mi_realloc(block.cast(), size).cast()
+                } else {
+                    MiMalloc.realloc(block, layout, size)
+                }
+            };
         }
         // SAFETY: the caller promises that `size` is right for a layout of this alignment, and both
         // blocks hold what is copied.
@@ -202,6 +227,35 @@ mod tests {
         let mut other = Box::pin(spare_freed(async { later.set(Some(WIPES.get())) }));
         assert!(other.as_mut().poll(&mut cx).is_ready());
         assert_eq!(later.take(), Some(false));
+    }
+
+    #[test]
+    #[expect(unsafe_code, reason = "it looks at where the allocator puts blocks")]
+    fn every_block_is_aligned_as_it_has_to_be_also_after_it_grew() {
+        for (align, size) in (0..13).map(|n| 1 << n).flat_map(|a| (1..200).map(move |s| (a, s * 7)))
+        {
+            let layout = Layout::from_size_align(size, align).unwrap();
+            for (wipes, zeroed) in [(false, false), (false, true), (true, false), (true, true)] {
+                WIPES.set(wipes);
+                // SAFETY: each block is used as its layout says, and given back once.
+                unsafe {
+                    let block = if zeroed {
+                        WipingAlloc.alloc_zeroed(layout)
+                    } else {
+                        WipingAlloc.alloc(layout)
+                    };
+                    assert_eq!(block.addr() % align, 0, "{layout:?}");
+                    assert!(!zeroed || (0..size).all(|at| *block.add(at) == 0), "{layout:?}");
+                    block.write_bytes(7, size);
+                    let other = size * 3 / 2;
+                    let block = WipingAlloc.realloc(block, layout, other);
+                    assert_eq!(block.addr() % align, 0, "{layout:?}");
+                    assert!((0..size).all(|at| *block.add(at) == 7), "{layout:?}");
+                    WipingAlloc.dealloc(block, Layout::from_size_align(other, align).unwrap());
+                }
+            }
+            WIPES.set(true);
+        }
     }
 
     #[test]
