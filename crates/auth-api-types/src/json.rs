@@ -114,8 +114,18 @@ impl WriteJson for Uuid {
 
 impl WriteJson for IpAddr {
     fn write_json(&self, out: &mut Vec<u8>) {
-        // Writing to a vector does not fail.
-        let _ = write!(out, "\"{self}\"");
+        let Self::V4(address) = self else {
+            // Writing to a vector does not fail.
+            let _ = write!(out, "\"{self}\"");
+            return;
+        };
+        let mut before = b'"';
+        for octet in address.octets() {
+            out.push(before);
+            u64::from(octet).write_json(out);
+            before = b'.';
+        }
+        out.push(b'"');
     }
 }
 

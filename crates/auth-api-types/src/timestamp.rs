@@ -30,17 +30,20 @@ impl Timestamp {
     pub(crate) fn text(self) -> [u8; 24] {
         // Out of the years that a date can be written in (0..=9999), the nearest one is shown.
         let ms = self.unix_ms.clamp(-62_167_219_200_000, 253_402_300_799_999);
-        let (year, month, day) = date_of(ms.div_euclid(DAY_MS));
-        let ms = u32::try_from(ms.rem_euclid(DAY_MS)).unwrap_or_default();
-        let mut text = *b"0000-00-00T00:00:00.000Z";
-        digits(&mut text[..4], year);
-        digits(&mut text[5..7], month);
-        digits(&mut text[8..10], day);
-        digits(&mut text[11..13], ms / 3_600_000);
-        digits(&mut text[14..16], ms / 60_000 % 60);
-        digits(&mut text[17..19], ms / 1000 % 60);
-        digits(&mut text[20..23], ms % 1000);
-        text
+        let small = |number: i64| u32::try_from(number).unwrap_or_default();
+        let (day, ms) =
+            (small(ms.div_euclid(DAY_MS) + BEFORE_1970 + CYCLE), small(ms.rem_euclid(DAY_MS)));
+        let (year, month, day) = date_of(day);
+        let (minutes, ms) = (ms / 60_000, ms % 60_000);
+        let [c, y] = [year / 100, year % 100].map(two);
+        let [m, d] = [month, day].map(two);
+        let [hour, minute, second] = [minutes / 60, minutes % 60, ms / 1000].map(two);
+        let (tenths, [_, thousandth]) = (two(ms / 10 % 100), two(ms % 10));
+        [
+            c[0], c[1], y[0], y[1], b'-', m[0], m[1], b'-', d[0], d[1], b'T', hour[0], hour[1],
+            b':', minute[0], minute[1], b':', second[0], second[1], b'.', tenths[0], tenths[1],
+            thousandth, b'Z',
+        ]
     }
 
     /// The moment that exactly what [`text`](Self::text) writes stands for; `None` for any other
@@ -67,17 +70,16 @@ const BEFORE_1970: i64 = 719_468;
 /// The days of 400 years, after which the calendar repeats itself.
 const CYCLE: i64 = 146_097;
 
-/// The year, the month and the day of a day that is so many after 1970-01-01, in the years 0 to 9999.
-fn date_of(day: i64) -> (u32, u32, u32) {
-    let day = day + BEFORE_1970;
-    let (cycle, day) = (day.div_euclid(CYCLE), day.rem_euclid(CYCLE));
+/// The year, the month and the day of a day in the years 0 to 9999, counted from the first of March 400
+/// years before them.
+fn date_of(day: u32) -> (u32, u32, u32) {
+    let (cycle, day) = (day / 146_097, day % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
     let (month, next_year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let small = |number: i64| u32::try_from(number).unwrap_or_default();
-    (small(year + cycle * 400 + next_year), small(month), small(day))
+    (year + cycle * 400 + next_year - 400, month, day)
 }
 
 /// How many days after 1970-01-01 this date is; `None` for one that is in no calendar.
@@ -104,12 +106,10 @@ fn as_str(text: &[u8; 24]) -> &str {
     std::str::from_utf8(text).unwrap_or_default()
 }
 
-/// Writes the last digits of a number, as many as there is room for.
-fn digits(room: &mut [u8], mut number: u32) {
-    for digit in room.iter_mut().rev() {
-        *digit = b"0123456789"[(number % 10) as usize];
-        number /= 10;
-    }
+/// The last two digits of a number.
+fn two(number: u32) -> [u8; 2] {
+    let digit = |number: u32| b"0123456789"[(number % 10) as usize];
+    [digit(number / 10), digit(number)]
 }
 
 /// A number of digits and nothing else.

@@ -72,9 +72,15 @@ impl HeadScan {
                     let line = &bytes[..end.unwrap_or(bytes.len())];
                     self.written = self.written || line.iter().any(|byte| *byte != b'\r');
                     self.previous = line.last().copied().unwrap_or(self.previous);
-                    self.line.add(line);
-                    let Some(end) = end else { return };
-                    self.end_line();
+                    let Some(end) = end else { return self.line.add(line) };
+                    // Most lines come in one piece.
+                    let body = if self.line.length == 0 {
+                        body_of(line)
+                    } else {
+                        self.line.add(line);
+                        self.line.body()
+                    };
+                    self.end_line(body);
                     bytes = &bytes[end + 1..];
                 }
             }
@@ -94,13 +100,14 @@ impl HeadScan {
         self.bare_line_feed
     }
 
-    fn end_line(&mut self) {
+    /// A line has ended, which says this of the body, if anything.
+    fn end_line(&mut self, body: Option<Body>) {
         if self.previous != b'\r' {
             self.bare_line_feed.get_or_insert(self.heads);
         }
         if self.written {
             if self.part == Part::Lines {
-                self.body = self.line.body().unwrap_or(self.body);
+                self.body = body.unwrap_or(self.body);
             }
             self.part = Part::Lines;
         } else if self.part == Part::Lines {
@@ -123,19 +130,27 @@ impl LineStart {
         self.length += bytes.len();
     }
 
-    /// What the line says of the body; `None` for nothing.
+    /// As [`body_of`] a whole line. A length in a line that is longer than what is kept of it cannot be read.
     fn body(&self) -> Option<Body> {
-        let line = &self.bytes[..self.length.min(self.bytes.len())];
-        let colon = memchr::memchr(b':', line)?;
-        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        if name.eq_ignore_ascii_case(b"content-length") {
-            let is_whole = self.length <= self.bytes.len();
-            let text = std::str::from_utf8(value).ok().filter(|_| is_whole);
-            let length = text.and_then(|text| text.parse().ok());
-            return Some(length.map_or(Body::Other, Body::Length));
-        }
-        name.eq_ignore_ascii_case(b"transfer-encoding").then_some(Body::Other)
+        let body = body_of(&self.bytes[..self.length.min(self.bytes.len())])?;
+        Some(if self.length <= self.bytes.len() { body } else { Body::Other })
     }
+}
+
+/// What a line says of the body; `None` for nothing.
+fn body_of(line: &[u8]) -> Option<Body> {
+    // It is looked at closely only where it may be one of the two.
+    if !matches!(line.first()? | 0x20, b'c' | b't') {
+        return None;
+    }
+    let colon = memchr::memchr(b':', line)?;
+    let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    if name.eq_ignore_ascii_case(b"content-length") {
+        let text = std::str::from_utf8(value).ok();
+        let length = text.and_then(|text| text.parse().ok());
+        return Some(length.map_or(Body::Other, Body::Length));
+    }
+    name.eq_ignore_ascii_case(b"transfer-encoding").then_some(Body::Other)
 }
 
 #[cfg(test)]
