@@ -6,11 +6,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use auth_client::{AuthClientOptions, InternalKey, Url};
-use axum::extract::ConnectInfo;
 use http::request::Parts;
 use server_runtime::hosts;
 use server_runtime::settings::{COMMON, DRAIN_DELAY, Row, WORKERS};
-use server_runtime::{AllowedHosts, BadSetting, RequestId, Settings, TraceParent, workers};
+use server_runtime::{
+    AllowedHosts, BadSetting, RequestId, RequestInfo, Settings, TraceParent, workers,
+};
 
 /// Every setting of this service, those that all processes have included.
 pub fn settings_table() -> Vec<Row> {
@@ -107,14 +108,14 @@ fn read_auth(settings: &Settings, public_url: &Url) -> Result<AuthClientOptions,
         cookie_name,
         peer,
         hint,
-        request_id: |parts| parts.extensions.get().map(RequestId::as_str),
+        request_id: |parts| RequestId::of(&parts.extensions),
         traceparent: |parts| parts.extensions.get().and_then(traceparent),
         ..defaults
     })
 }
 
 fn peer(parts: &Parts) -> Option<IpAddr> {
-    parts.extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip())
+    RequestInfo::peer_of(&parts.extensions).map(|peer| peer.ip())
 }
 
 /// What the operator should hear of these keys, where they were given as a list and can be guessed.

@@ -23,6 +23,7 @@ mod listener_group;
 mod network;
 mod refuse;
 mod registry;
+mod request_info;
 mod service;
 mod stream;
 mod workers;
@@ -31,6 +32,7 @@ pub use body::BodyTimedOut;
 pub use lifecycle::Lifecycle;
 pub use limits::Limits;
 pub use listener::{Listener, StartError};
+pub use request_info::RequestInfo;
 pub use workers::{on_own_thread, runtime};
 
 /// The target of the log lines that tell of the process itself: no filter should silence them.

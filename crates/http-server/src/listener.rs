@@ -108,7 +108,7 @@ impl Listener {
 
     /// Accepts connections and serves `router` on them until the lifecycle closes its listeners.
     /// It logs the address and returns at once. Handlers find the client's address in the
-    /// extension `axum::extract::ConnectInfo<SocketAddr>`.
+    /// extension [`RequestInfo`](crate::RequestInfo).
     pub fn serve(self, router: axum::Router, lifecycle: &Lifecycle) {
         let Self { name, socket, addr, limits, is_shared } = self;
         let accept = Accept::new(name, Arc::new(limits), router, lifecycle.clone());

@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{AUTHORIZATION, CONNECTION, EXPECT, HOST, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request, StatusCode, Version};
@@ -18,6 +17,7 @@ use tower::Service;
 use crate::activity::{Activity, Phase};
 use crate::body::{BodyDrain, Reuse, TimedBody, UnreadBody};
 use crate::lifecycle::Lifecycle;
+use crate::request_info::RequestInfo;
 
 type Routed = <axum::Router as Service<Request<Body>>>::Future;
 
@@ -46,7 +46,7 @@ impl hyper::service::Service<Request<Incoming>> for RouterService {
             return self.respond(State::Refused(StatusCode::BAD_REQUEST));
         }
         let (mut request, rest) = self.with_deadline(request);
-        request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(RequestInfo { peer: Some(self.peer), id: None });
         let routed = self.router.clone().call(request);
         self.respond(State::Routed { routed, rest })
     }

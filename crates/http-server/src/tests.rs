@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::ConnectInfo;
+use axum::extract::Extension;
 use axum::routing::{get, post};
 use http::StatusCode;
 use tokio::sync::Semaphore;
@@ -106,7 +106,10 @@ fn router(gate: Gate) -> Router {
         .route("/thread", get(async || std::thread::current().name().unwrap().to_owned()))
         .route("/panic", get(async || -> () { panic!("on purpose") }))
         .route("/early", post((StatusCode::FORBIDDEN, "no")))
-        .route("/peer", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()))
+        .route(
+            "/peer",
+            get(async |Extension(info): Extension<RequestInfo>| info.peer.unwrap().to_string()),
+        )
 }
 
 #[tokio::test]

@@ -38,7 +38,9 @@ pub mod workers;
 
 pub use auth_http::hosts::AllowedHosts;
 pub use healthcheck::healthcheck;
-pub use http_server::{BodyTimedOut, Lifecycle, Limits, Listener, StartError, on_own_thread};
+pub use http_server::{
+    BodyTimedOut, Lifecycle, Limits, Listener, RequestInfo, StartError, on_own_thread,
+};
 pub use json::{private_json, private_json_by};
 pub use json_line::json_line;
 pub use metrics::Metrics;

@@ -20,6 +20,7 @@ use axum::body::Body;
 use axum::extract::MatchedPath;
 use axum::response::Response;
 use http::{Request, StatusCode};
+use http_server::RequestInfo;
 use opentelemetry_sdk::trace::SdkTracer;
 use tower::{Layer, Service};
 
@@ -151,7 +152,13 @@ where
             id: id.clone(),
             layered: self.route.clone(),
         };
-        request.extensions_mut().insert(id.clone());
+        let extensions = request.extensions_mut();
+        match extensions.get_mut::<RequestInfo>() {
+            Some(info) => info.id = Some(id.header().clone()),
+            None => {
+                drop(extensions.insert(RequestInfo { peer: None, id: Some(id.header().clone()) }))
+            }
+        }
         if let Some(trace) = trace {
             request.extensions_mut().insert(trace);
         }

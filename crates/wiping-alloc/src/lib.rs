@@ -5,13 +5,15 @@
 //! Wiping everything that is ever freed costs seven percent of a validation, so [`spare_freed`] says
 //! where it is not needed: there a block costs one look at a variable of the thread.
 
+mod mimalloc;
+
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::task::{Context, Poll};
 
-use mimalloc::MiMalloc;
+pub use mimalloc::Mimalloc;
 
 thread_local! {
     static WIPES: Cell<bool> = const { Cell::new(true) };
@@ -20,37 +22,18 @@ thread_local! {
 /// The allocator, for `#[global_allocator]`.
 pub struct WipingAlloc;
 
-/// Whether a block of this size is aligned well enough without being asked for it: mimalloc's are so to 16
-/// bytes, or to 8 where they have no more. Asked all the same, it looks for more room and aligns within it,
-/// wherever its first look finds nothing.
-const fn is_aligned_anyway(size: usize, align: usize) -> bool {
-    align <= 16 && align <= size
-}
-
 #[expect(unsafe_code, reason = "an allocator is a trait of unsafe functions")]
 // SAFETY: every block comes from mimalloc and goes back to it with the layout that it was taken by;
 // what is written before it goes back stays within that layout.
 unsafe impl GlobalAlloc for WipingAlloc {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are those that mimalloc wants.
-        unsafe {
-            if is_aligned_anyway(layout.size(), layout.align()) {
-                libmimalloc_sys::mi_malloc(layout.size()).cast()
-            } else {
-                MiMalloc.alloc(layout)
-            }
-        }
+        unsafe { Mimalloc.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as above.
-        unsafe {
-            if is_aligned_anyway(layout.size(), layout.align()) {
-                libmimalloc_sys::mi_zalloc(layout.size()).cast()
-            } else {
-                MiMalloc.alloc_zeroed(layout)
-            }
-        }
+        unsafe { Mimalloc.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -61,19 +44,13 @@ unsafe impl GlobalAlloc for WipingAlloc {
             compiler_fence(Ordering::SeqCst);
         }
         // SAFETY: as above.
-        unsafe { MiMalloc.dealloc(block, layout) }
+        unsafe { Mimalloc.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if !WIPES.get() {
             // SAFETY: as above.
-            return unsafe {
-                if is_aligned_anyway(size, layout.align()) {
-                    libmimalloc_sys::mi_realloc(block.cast(), size).cast()
-                } else {
-                    MiMalloc.realloc(block, layout, size)
-                }
-            };
+            return unsafe { Mimalloc.realloc(block, layout, size) };
         }
         // SAFETY: the caller promises that `size` is right for a layout of this alignment, and both
         // blocks hold what is copied.

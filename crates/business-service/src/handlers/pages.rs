@@ -3,7 +3,7 @@
 use auth_api_types::{ErrorCode, Problem};
 use auth_client::{Authenticated, Refusal};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Extension, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, Uri};
 use serde::Deserialize;
@@ -87,7 +87,7 @@ pub(crate) struct Countdown {
 /// The part of the style sheet that differs from view to view.
 pub(crate) async fn show_countdown(
     query: Result<Query<Countdown>, QueryRejection>,
-    Extension(request): Extension<RequestId>,
+    request: RequestId,
 ) -> Result<Response, Error> {
     let Query(Countdown { seconds }) = query.map_err(|_| Error::NotFound)?;
     Ok(page::countdown(seconds, &request))

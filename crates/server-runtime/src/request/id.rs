@@ -5,10 +5,14 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use auth_http::request_id;
+use axum::extract::rejection::ExtensionRejection;
+use axum::extract::{Extension, FromRequestParts};
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderValue};
+use http_server::RequestInfo;
 
-/// The id of a request, as its caller gave it or as we made it. An extension of every request.
+/// The id of a request, as its caller gave it or as we made it. An extractor of every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(HeaderValue);
 
@@ -23,9 +27,23 @@ impl RequestId {
         &self.0
     }
 
+    /// The id of the request with these extensions, within a [`RequestLayer`](crate::RequestLayer).
+    pub fn of(extensions: &Extensions) -> Option<&str> {
+        extensions.get::<RequestInfo>()?.id.as_ref()?.to_str().ok()
+    }
+
     /// The id that came with a request, if exactly one came and it is well-formed.
     pub(super) fn given(headers: &HeaderMap) -> Option<Self> {
         request_id::given(headers).map(|id| Self(id.clone()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+    type Rejection = ExtensionRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let Extension(info) = Extension::<RequestInfo>::from_request_parts(parts, state).await?;
+        Ok(Self(info.id.unwrap_or(UNKNOWN)))
     }
 }
 
@@ -36,6 +54,8 @@ pub(super) struct Ids {
     next: AtomicU64,
 }
 
+/// What stands where an id should.
+const UNKNOWN: HeaderValue = HeaderValue::from_static("-");
 /// The bytes of an id that we make.
 const LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
 /// As many share an allocation, which is used again once none of them is.
@@ -63,7 +83,7 @@ impl Ids {
             room.split().freeze()
         });
         let id = HeaderValue::from_maybe_shared(id);
-        RequestId(id.unwrap_or(HeaderValue::from_static("-")))
+        RequestId(id.unwrap_or(UNKNOWN))
     }
 }
 

@@ -19,7 +19,7 @@ fn router(metrics: &Metrics, clock: &clock::ManualClock) -> Router {
         ([("x-more", "kept")], problem::answer(problem))
     };
     Router::new()
-        .route("/id", get(async |Extension(id): Extension<RequestId>| id.as_str().to_owned()))
+        .route("/id", get(async |id: RequestId| id.as_str().to_owned()))
         .route(
             "/trace",
             get(async |Extension(t): Extension<TraceParent>| {

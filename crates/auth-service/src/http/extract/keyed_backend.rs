@@ -24,7 +24,7 @@ where
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let request_id = parts.extensions.get::<RequestId>().map(|id| id.as_str().into());
+        let request_id = RequestId::of(&parts.extensions).map(Into::into);
         match Arc::<App>::from_ref(state).internal_keys {
             Some(_) => Ok(Self { request_id }),
             None => Err(ApiError::Forbidden(

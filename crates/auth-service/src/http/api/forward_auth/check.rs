@@ -1,10 +1,9 @@
 //! `/authz/check`, in demo mode only: what a proxy sent, and what the endpoints make of it. For
 //! finding out why a proxy's configuration does not do what it should.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -17,6 +16,7 @@ use super::identity_headers;
 use super::original_request::OriginalRequest;
 use crate::http::app::App;
 use crate::http::error::ApiError;
+use crate::http::extract::client::peer_of;
 use crate::http::openapi::CheckProblems;
 use crate::http::reply;
 
@@ -125,10 +125,10 @@ fn reported(decision: Result<Session, ApiError>) -> Decision {
 fn client(app: &App, parts: &Parts) -> DerivedClient {
     let addresses = &app.client_addresses;
     let header = &addresses.proxies.header;
-    let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
+    let Some(peer) = peer_of(parts) else {
         return DerivedClient { ip: None, why: "the connection has no address".to_owned() };
     };
-    let peer: IpAddr = peer.ip().to_canonical();
+    let peer = peer.to_canonical();
     let named = parts.headers.contains_key(header);
     let found = addresses.find(peer, &parts.headers);
     let why = match (addresses.proxies.trusts(peer), named) {
