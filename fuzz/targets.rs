@@ -4,7 +4,8 @@
 use std::io::Cursor;
 use std::net::IpAddr;
 
-use auth_api_types::{MAX_TOKENS, Results, ValidateRequest};
+use auth_api_types::json::WriteJson as _;
+use auth_api_types::{ItemOrToken, MAX_TOKENS, Results, ValidateRequest, Verdict, packed};
 use auth_http::client_address::{TrustedProxies, X_FORWARDED_FOR, parse_address, user_agent};
 use auth_http::credential::{Carried, other_cookie};
 use auth_http::cross_site::CrossSiteRule;
@@ -28,6 +29,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("forwarded", forwarded),
     ("validate_request", validate_request),
     ("validate_answer", validate_answer),
+    ("packed", packed),
     ("redis_record", redis_record),
     ("file_record", file_record),
     ("event", event),
@@ -177,6 +179,57 @@ pub(crate) fn validate_answer(bytes: &[u8]) {
             assert!(yes == Some(true) && has_session);
         }
     }
+}
+
+/// Packed questions are written in one way alone, and ask what their JSON asks. A packed verdict says
+/// what its JSON says, and the same once it was written and read again.
+pub(crate) fn packed(bytes: &[u8]) {
+    if let Ok(request) = packed::read_request(bytes) {
+        let text = serde_json::to_string(&request).unwrap();
+        assert!(serde_json::from_str::<ValidateRequest<'_>>(&text).unwrap() == request, "{text}");
+        assert_eq!(packed_again(&request), bytes);
+        let _ = request.into_items().map(|items| assert!(items.items().len() <= MAX_TOKENS));
+    }
+    let Some([low, high]) = bytes.get(2..4) else { return };
+    let count = usize::from(u16::from_le_bytes([*low, *high]));
+    let Some(read) = packed::read_verdicts(bytes, count) else { return };
+    let verdicts: Vec<Verdict<'_>> = read.collect();
+    assert_eq!(verdicts.len(), count);
+    let mut again = Vec::new();
+    packed::write_verdicts(&verdicts, &mut again);
+    let again = packed::read_verdicts(&again, count).expect("what was written can be read");
+    for (verdict, again) in verdicts.into_iter().zip(again) {
+        let mut text = Vec::new();
+        verdict.write_json(&mut text);
+        let of_json: Verdict<'_> = serde_json::from_slice(&text).unwrap();
+        let mut same = Vec::new();
+        of_json.write_json(&mut same);
+        assert_eq!(String::from_utf8_lossy(&same), String::from_utf8_lossy(&text));
+        let (yes, has_session) = (verdict.authenticated, verdict.session.is_some());
+        let answer = Answer::read(verdict);
+        assert!(!matches!(answer, Some(Answer::Alive(_))) || (yes == Some(true) && has_session));
+        assert_eq!(Answer::read(again), answer);
+    }
+}
+
+/// The body with the questions of a packed one.
+fn packed_again(request: &ValidateRequest<'_>) -> Vec<u8> {
+    let items = request.tokens.as_deref().unwrap_or_default();
+    let mut bytes = Vec::new();
+    packed::open_request(&mut bytes, items.len());
+    for item in items {
+        let ItemOrToken::Item(item) = item else { panic!("each says whether it is a use") };
+        let client = item.client.as_ref();
+        let question = packed::Question {
+            token: &item.token,
+            touch: item.touch.unwrap_or(true),
+            ip: client.and_then(|client| client.ip.as_deref()),
+            user_agent: client.and_then(|client| client.user_agent.as_deref()),
+            request_id: item.request_id.as_deref(),
+        };
+        question.write(&mut bytes);
+    }
+    bytes
 }
 
 /// A use is one more, and ends a session no sooner.

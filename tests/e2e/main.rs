@@ -57,6 +57,7 @@ mod nonsense_settings;
 mod object_bodies;
 mod optional_credentials;
 mod outages;
+mod packed_validations;
 mod pair;
 mod postman;
 mod probes;

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::harness::{AuthService, LONG_PASSWORD, Launch, Request};
 
 /// A launch of the last release.
-fn previous(launch: Launch) -> Launch {
+pub(crate) fn previous(launch: Launch) -> Launch {
     if let Some(directory) = std::env::var_os("PREVIOUS_BIN") {
         return launch.binaries_in(PathBuf::from(directory));
     }

@@ -1,5 +1,6 @@
 //! The JSON on the wire between Reinflate's services and their callers: bodies, paths and error
-//! codes, and nothing that acts on them.
+//! codes, and nothing that acts on them; and the [packed form](packed) of validations, which our own
+//! services speak with each other.
 //!
 //! Unknown fields are ignored when read, so that two versions may run side by side, but where a session
 //! is asked for: passed over, what was to narrow it would be missing. A field that is named twice is an
@@ -10,10 +11,13 @@ mod external;
 pub mod json;
 mod login;
 mod mail;
+pub mod packed;
 pub mod paths;
 mod problem;
 mod session;
 mod session_user;
+#[cfg(test)]
+mod strategies;
 mod timestamp;
 mod user;
 mod validate;

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use auth_api_types::{Reason, Verdict, packed};
 use auth_client::{AuthClient, AuthClientOptions, Question, SystemClock};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,7 +18,12 @@ use tokio::task::{JoinSet, LocalSet};
 
 const THREADS: usize = 2;
 const CALLERS: u64 = 32;
-const DEAD: &str = r#"{"authenticated":false,"reason":"unknown"}"#;
+const DEAD: Verdict<'_> = Verdict {
+    authenticated: Some(false),
+    session: None,
+    reason: Some(Reason::Unknown),
+    error: None,
+};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
@@ -54,14 +60,16 @@ async fn serve(mut stream: TcpStream) {
                 return;
             }
         }
-        let request = &buffer[head..head + body];
-        let tokens = request.windows(9).filter(|window| *window == b"{\"token\":").count();
-        let results = vec![DEAD; tokens].join(",");
-        let text = if tokens == 1 { results } else { format!("{{\"results\":[{results}]}}") };
-        let length = text.len();
-        let head_text = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ";
-        let response = format!("{head_text}{length}\r\n\r\n{text}");
-        if stream.write_all(response.as_bytes()).await.is_err() {
+        let request = packed::read_request(&buffer[head..head + body]).unwrap();
+        let mut answer = Vec::new();
+        packed::write_verdicts(&vec![DEAD; request.tokens.unwrap().len()], &mut answer);
+        let (media_type, length) = (packed::MEDIA_TYPE, answer.len());
+        let mut response = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"
+        )
+        .into_bytes();
+        response.append(&mut answer);
+        if stream.write_all(&response).await.is_err() {
             return;
         }
         buffer.drain(..head + body);

@@ -205,7 +205,7 @@ impl Page {
             // A key that is wrong may be replaced.
             status if !status.is_client_error() || status == StatusCode::UNAUTHORIZED => None,
             status => {
-                let problem = reply.json_of(status, "application/problem+json")?;
+                let problem = reply.body_of(status, "application/problem+json")?;
                 let RefusalBody { code, detail } = serde_json::from_slice(problem).ok()?;
                 Some(Self::Refused { code, detail })
             }

@@ -185,14 +185,14 @@ impl GrantReply {
         }
         let status = reply.status;
         if status.is_success() {
-            let body = reply.json_of(status, "application/json")?.to_vec();
+            let body = reply.body_of(status, "application/json")?.to_vec();
             return Some(Self::Done { status, body });
         }
         // A key that is missing or wrong is a fault of the setup, and no answer.
         if !status.is_client_error() || status == StatusCode::UNAUTHORIZED {
             return None;
         }
-        let problem = reply.json_of(status, "application/problem+json")?;
+        let problem = reply.body_of(status, "application/problem+json")?;
         let RefusalBody { code, detail } = serde_json::from_slice(problem).ok()?;
         Some(Self::Refused { code, detail })
     }

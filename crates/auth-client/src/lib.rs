@@ -61,6 +61,7 @@ mod upstream;
 mod url_part;
 mod validator;
 mod values;
+mod verdicts;
 
 pub use auth_api_types::{
     Client, ErrorCode, EventBy, EventClient, EventSession, EventUser, EventView, ExternalUser,

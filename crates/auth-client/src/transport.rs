@@ -1,34 +1,30 @@
 //! One request over HTTP: sent once, its reply read with a limit and judged.
 //!
 //! INVARIANT: nothing here, and nothing below, repeats a request that may have been carried out. Sent
-//! again, with another key, is only what was refused for its key. The HTTP client's own retries are
-//! off. Its pool may still take another connection, but only where the first one had closed before
+//! again is only what was refused before anything was done for it: with another key what was refused
+//! for its key, and as JSON what was refused for its media type. The HTTP client's own retries are off. Its pool may still take another connection, but only where the first one had closed before
 //! any byte of the request was written to it.
 
-use auth_api_types::{Results, Verdict};
+use auth_api_types::packed;
 use auth_http::asks_for_key;
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::connections::Connections;
 use crate::key_ring::KeyRing;
 use crate::message::ValidateRequest;
 use crate::upstream::Upstream;
+use crate::verdicts::{MAX_ANSWER, MAX_FURTHER, read_verdicts};
 use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, SetupError};
-
-/// The longest reply that is read, and how much longer it may be for each further question. One
-/// verdict has a few hundred bytes.
-const MAX_ANSWER: usize = 256 * 1024;
-const MAX_FURTHER: usize = 8 * 1024;
 
 /// The HTTP side of the client.
 pub(crate) struct Transport {
     connections: Connections,
+    /// Of a request in JSON, and of a packed one.
     headers: HeaderMap,
+    packed_headers: HeaderMap,
     keys: KeyRing,
     hint: fn(u16) -> Option<&'static str>,
 }
@@ -68,9 +64,13 @@ pub(crate) struct RequestContext<'a> {
 impl Transport {
     pub(crate) fn new(options: &AuthClientOptions, keys: &KeyRing) -> Result<Self, SetupError> {
         let json = HeaderValue::from_static("application/json");
+        let packed = HeaderValue::from_static(packed::MEDIA_TYPE);
+        let either =
+            HeaderValue::from_static("application/vnd.reinflate.validation, application/json");
         Ok(Self {
             connections: Connections::new(options)?,
             headers: HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]),
+            packed_headers: HeaderMap::from_iter([(CONTENT_TYPE, packed), (ACCEPT, either)]),
             keys: keys.clone(),
             hint: options.hint,
         })
@@ -81,8 +81,9 @@ impl Transport {
         self.connections.renew();
     }
 
-    /// Sends a validation request once. The verdicts come in the order of the questions; one is
-    /// `None` where the service could not tell. At least one is there.
+    /// Sends a validation request once: packed, or as JSON to a service that does not know that form.
+    /// The verdicts come in the order of the questions; one is `None` where the service could not
+    /// tell. At least one is there.
     ///
     /// # Errors
     ///
@@ -92,13 +93,33 @@ impl Transport {
         upstream: &Upstream,
         validate: ValidateRequest,
     ) -> Result<Verdicts, AuthUnavailable> {
-        let mut headers = self.headers.clone();
-        for (name, value) in validate.headers {
+        if upstream.takes_packed() {
+            let body = validate.body.clone();
+            let reply = self.post(upstream, &validate, &self.packed_headers, body).await?;
+            // A service that looks at a body knows its type.
+            if reply.status != StatusCode::UNSUPPORTED_MEDIA_TYPE {
+                return self.judge(upstream, &validate, &reply);
+            }
+            upstream.record_packed_refused();
+        }
+        let reply = self.post(upstream, &validate, &self.headers, validate.json()?).await?;
+        self.judge(upstream, &validate, &reply)
+    }
+
+    /// Sends a validation request once in one form.
+    async fn post(
+        &self,
+        upstream: &Upstream,
+        validate: &ValidateRequest,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Result<Reply, AuthUnavailable> {
+        let mut headers = headers.clone();
+        for (name, value) in &validate.headers {
             if let Some(value) = value {
-                headers.insert(name, value);
+                headers.insert(*name, value.clone());
             }
         }
-        let (questions, body) = (validate.questions, validate.body);
         let request = |key: Option<&InternalKey>| {
             let request = self.connections.client().post(upstream.validate.clone());
             let mut headers = headers.clone();
@@ -108,12 +129,21 @@ impl Transport {
             request.headers(headers).body(body.clone())
         };
         let is_refusal = |reply: &Reply| reply.status == StatusCode::UNAUTHORIZED;
-        let max_bytes = MAX_ANSWER + (questions - 1) * MAX_FURTHER;
-        let reply = self.exchange(upstream, request, is_refusal, max_bytes).await?;
+        let max_bytes = MAX_ANSWER + (validate.questions - 1) * MAX_FURTHER;
+        self.exchange(upstream, request, is_refusal, max_bytes).await
+    }
+
+    /// What a validation request was answered.
+    fn judge(
+        &self,
+        upstream: &Upstream,
+        validate: &ValidateRequest,
+        reply: &Reply,
+    ) -> Result<Verdicts, AuthUnavailable> {
         self.log_hint(upstream, reply.status.as_u16());
-        let judged = reply.json().and_then(|body| judge(body, questions));
-        let verdicts = judged.filter(|verdicts| verdicts.iter().any(Option::is_some));
-        let verdicts = verdicts.ok_or_else(|| unclear(&reply))?;
+        let verdicts = read_verdicts(reply, validate.questions);
+        let verdicts = verdicts.filter(|verdicts| verdicts.iter().any(Option::is_some));
+        let verdicts = verdicts.ok_or_else(|| unclear(reply))?;
         Ok(Verdicts { verdicts, closes: is_connection_close(&reply.headers) })
     }
 
@@ -268,43 +298,14 @@ async fn read(mut response: Response, max_bytes: usize) -> Result<Reply, AuthUna
 impl Reply {
     /// The JSON of a 200.
     pub(crate) fn json(&self) -> Option<&[u8]> {
-        self.json_of(StatusCode::OK, "application/json")
+        self.body_of(StatusCode::OK, "application/json")
     }
 
     /// The body of a reply of this status, if it is of this media type.
-    pub(crate) fn json_of(&self, status: StatusCode, media_type: &str) -> Option<&[u8]> {
+    pub(crate) fn body_of(&self, status: StatusCode, media_type: &str) -> Option<&[u8]> {
         let clear = self.status == status && is_of(&self.headers, media_type);
         clear.then_some(&self.body[..])
     }
-}
-
-/// The verdicts, if there are as many as questions: otherwise they cannot be matched to them.
-fn judge(body: &[u8], questions: usize) -> Option<Vec<Option<Answer>>> {
-    // The whole body is checked to be UTF-8 once, instead of each string in it.
-    let body = std::str::from_utf8(body).ok()?;
-    if questions == 1 {
-        let verdict = Verdict::read_written(body).or_else(|| serde_json::from_str(body).ok())?;
-        return Some(vec![Answer::read(verdict)]);
-    }
-    let written = Results::read_written(body, questions);
-    let answers: Vec<_> = match written.map_or_else(|| serde_json::from_str(body), Ok) {
-        Ok(Results { results }) => results.into_iter().map(Answer::read).collect(),
-        // A verdict that cannot be parsed leaves its own question unanswered, and no other.
-        Err(_) => serde_json::from_str::<RawResults<'_>>(body)
-            .ok()?
-            .results
-            .into_iter()
-            .map(|one| serde_json::from_str(one.get()).ok().and_then(Answer::read))
-            .collect(),
-    };
-    (answers.len() == questions).then_some(answers)
-}
-
-/// The verdicts of a batch, each not parsed beyond being JSON.
-#[derive(Deserialize)]
-struct RawResults<'a> {
-    #[serde(borrow)]
-    results: Vec<&'a RawValue>,
 }
 
 fn is_connection_close(headers: &HeaderMap) -> bool {

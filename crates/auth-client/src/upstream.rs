@@ -34,6 +34,8 @@ pub(crate) struct Upstream {
     alone: bool,
     /// The last status that was logged; 0 for none.
     logged_status: AtomicU16,
+    /// Whether it has refused the packed form since its breaker last closed.
+    json_only: AtomicBool,
     breaker: Breaker,
     accepted_key: AcceptedKey,
     probing: AtomicBool,
@@ -70,6 +72,7 @@ impl Upstream {
             draining: AtomicBool::new(false),
             alone,
             logged_status: AtomicU16::new(0),
+            json_only: AtomicBool::new(false),
             breaker: Breaker::default(),
             accepted_key: AcceptedKey::default(),
             probing: AtomicBool::new(false),
@@ -126,6 +129,7 @@ impl Upstream {
         self.answered.fetch_add(1, Ordering::Relaxed);
         if let Some(after) = self.breaker.record_success(self.now()) {
             self.logged_status.store(0, Ordering::Relaxed);
+            self.json_only.store(false, Ordering::Relaxed);
             let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
             tracing::info!(upstream = self.name, after_ms, "circuit breaker closed");
         }
@@ -140,6 +144,20 @@ impl Upstream {
         opened
     }
 
+    /// Whether it may know the packed form of validations, as far as this thread knows.
+    pub(crate) fn takes_packed(&self) -> bool {
+        !self.json_only.load(Ordering::Relaxed)
+    }
+
+    /// Records that it does not know the packed form. It gets JSON until it may be another release:
+    /// once its breaker has closed again, or once it is no longer draining.
+    pub(crate) fn record_packed_refused(&self) {
+        if !self.json_only.swap(true, Ordering::Relaxed) {
+            let upstream = &self.name;
+            tracing::info!(upstream, "the auth service takes validations in JSON only");
+        }
+    }
+
     /// Whether its last reply said that it is draining.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
@@ -149,9 +167,12 @@ impl Upstream {
     /// reply in a row.
     pub(crate) fn set_draining(&self, is_draining: bool) -> bool {
         // Most of the time nothing changes, and nothing is written.
-        self.draining.load(Ordering::Relaxed) != is_draining
-            && self.draining.swap(is_draining, Ordering::Relaxed) != is_draining
-            && is_draining
+        let has_changed = self.draining.load(Ordering::Relaxed) != is_draining
+            && self.draining.swap(is_draining, Ordering::Relaxed) != is_draining;
+        if has_changed && !is_draining {
+            self.json_only.store(false, Ordering::Relaxed);
+        }
+        has_changed && is_draining
     }
 
     /// Whether no refusal with this status was logged since the breaker last closed. Records it as

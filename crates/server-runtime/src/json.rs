@@ -1,4 +1,4 @@
-//! JSON responses that depend on the caller.
+//! Responses that depend on the caller: JSON, and what is written in its stead.
 
 use std::cell::RefCell;
 
@@ -8,6 +8,8 @@ use bytes::BytesMut;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
+
+const JSON: &str = "application/json";
 
 /// What most responses fit in, in bytes.
 const CAPACITY: usize = 1024;
@@ -32,13 +34,24 @@ pub fn private_json<T: Serialize>(status: StatusCode, body: &T) -> Option<Respon
     serde_json::to_writer(&mut text, body)
         .inspect_err(|error| tracing::error!(%error, "a response cannot be written as JSON"))
         .ok()?;
-    Some(private(status, Body::from(text)))
+    Some(private(status, JSON, Body::from(text)))
 }
 
 /// JSON that `write` writes, and that no cache keeps.
 ///
 /// It must hold no secret: its memory is used again, and not wiped.
 pub fn private_json_by(status: StatusCode, write: impl FnOnce(&mut Vec<u8>)) -> Response {
+    private_by(status, JSON, write)
+}
+
+/// A body of this type that `write` writes, and that no cache keeps.
+///
+/// It must hold no secret: its memory is used again, and not wiped.
+pub fn private_by(
+    status: StatusCode,
+    media_type: &'static str,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> Response {
     let text = ROOM.with_borrow_mut(|Room { text, written }| {
         text.clear();
         text.reserve(CAPACITY);
@@ -50,15 +63,15 @@ pub fn private_json_by(status: StatusCode, write: impl FnOnce(&mut Vec<u8>)) -> 
         text.shrink_to(SHARED);
         written.split().freeze()
     });
-    private(status, Body::from(text))
+    private(status, media_type, Body::from(text))
 }
 
-fn private(status: StatusCode, body: Body) -> Response {
+fn private(status: StatusCode, media_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     // With room for what every response gets.
     let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     *response.headers_mut() = headers;
     response

@@ -41,7 +41,7 @@ pub use healthcheck::healthcheck;
 pub use http_server::{
     BodyTimedOut, Lifecycle, Limits, Listener, RequestInfo, StartError, on_own_thread,
 };
-pub use json::{private_json, private_json_by};
+pub use json::{private_by, private_json, private_json_by};
 pub use json_line::json_line;
 pub use metrics::Metrics;
 pub use probes::Readiness;

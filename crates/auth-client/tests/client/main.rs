@@ -13,6 +13,7 @@ mod in_process;
 mod keys;
 #[cfg(feature = "axum")]
 mod layer_and_extractor;
+mod packed;
 mod resilience;
 mod values;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use auth_api_types::json::WriteJson;
+use auth_api_types::packed::{self, PackedError};
 use auth_api_types::{
     Client, MAX_TOKENS, Reason, Results, ValidateItems, ValidateRequest, ValidateRequestError,
     Verdict,
@@ -11,9 +12,10 @@ use auth_http::Answer;
 use auth_http::client_address::{cut_user_agent, parse_address};
 use auth_http::request_id::is_request_id;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use server_runtime::private_json_by;
+use server_runtime::{private_by, private_json_by};
 use session::{Intent, Outcome, SeenAt};
 use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{Ref, RefOr, Schema};
@@ -43,12 +45,9 @@ pub(crate) async fn validate_token(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    if Media::of(request.headers()) != Media::Json {
-        return Err(ApiError::MediaType { wanted: "application/json" });
-    }
+    let form = Form::of(request.headers()).ok_or(OTHER_MEDIA)?;
     let bytes = body::read(request.into_body(), VALIDATE_LIMIT).await?;
-    let written = std::str::from_utf8(&bytes).ok().and_then(ValidateRequest::read_written);
-    let question = written.map_or_else(|| body::json(&bytes), Ok)?;
+    let question = form.read(&bytes)?;
     let is_batch = question.is_batch();
     let outcomes = outcomes(&app, question).await?;
     if outcomes.iter().all(|outcome| matches!(outcome, Some(Err(_)))) {
@@ -56,12 +55,56 @@ pub(crate) async fn validate_token(
     }
     let answers = outcomes.iter().map(|outcome| answer(outcome.as_ref()));
     let mut verdicts: Vec<Verdict<'_>> = answers.map(Answer::write).collect();
+    if form == Form::Packed {
+        let write = |out: &mut Vec<u8>| packed::write_verdicts(&verdicts, out);
+        return Ok(private_by(StatusCode::OK, packed::MEDIA_TYPE, write));
+    }
     let answer = if is_batch {
         ValidateAnswer::Many(Results { results: verdicts })
     } else {
         ValidateAnswer::One(verdicts.pop().ok_or(ApiError::Internal)?)
     };
     Ok(private_json_by(StatusCode::OK, |out| answer.write_json(out)))
+}
+
+/// What a body that is neither JSON nor packed is answered.
+const OTHER_MEDIA: ApiError = ApiError::MediaType { wanted: "application/json" };
+
+/// In which form a request is written, and its answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The contract's.
+    Json,
+    /// What our own services speak with each other.
+    Packed,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        if Media::of(headers) == Media::Json {
+            return Some(Self::Json);
+        }
+        let mut values = headers.get_all(CONTENT_TYPE).iter();
+        let is_packed = values.next().is_some_and(|value| value == packed::MEDIA_TYPE);
+        (is_packed && values.next().is_none()).then_some(Self::Packed)
+    }
+
+    fn read(self, bytes: &[u8]) -> Result<ValidateRequest<'_>, ApiError> {
+        match self {
+            Self::Json => {
+                let text = std::str::from_utf8(bytes).ok();
+                let written = text.and_then(ValidateRequest::read_written);
+                written.map_or_else(|| body::json(bytes), Ok)
+            }
+            Self::Packed => packed::read_request(bytes).map_err(|error| match error {
+                // In JSON, what only a later release has a word for is passed over.
+                PackedError::Unknown => OTHER_MEDIA,
+                PackedError::Malformed => {
+                    ApiError::Invalid("the body is no whole packed request".to_owned())
+                }
+            }),
+        }
+    }
 }
 
 /// The answers that the verdicts on the same request would be read as, in order; `None` where the
