@@ -1,6 +1,7 @@
 //! The client itself: one question within its budget, at whichever URL answers.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -223,7 +224,8 @@ impl Inner {
     {
         let mut tried = Vec::new();
         loop {
-            let attempt = attempt(Arc::clone(&lease.upstream), lease.epoch);
+            // It stays where it is made, since it is large.
+            let attempt = pin!(attempt(Arc::clone(&lease.upstream), lease.epoch));
             let why = match self.before_deadline(&lease, attempt, deadline).await {
                 Err(why @ (AuthUnavailable::Unreachable | AuthUnavailable::BreakerOpen)) => why,
                 done => return done,
