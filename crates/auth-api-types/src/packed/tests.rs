@@ -66,7 +66,9 @@ fn texts() -> impl Strategy<Value = Texts> {
 fn request(questions: &[Texts]) -> Vec<u8> {
     let mut bytes = Vec::new();
     open_request(&mut bytes, questions.len());
-    questions.iter().for_each(|texts| question(texts).write(&mut bytes));
+    for texts in questions {
+        question(texts).write(&mut bytes);
+    }
     bytes
 }
 

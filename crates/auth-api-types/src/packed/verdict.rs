@@ -122,7 +122,9 @@ fn write_session(session: &SessionView<'_>, out: &mut Vec<u8>) {
 
 fn write_texts(out: &mut Vec<u8>, texts: &[Cow<'_, str>]) {
     out.extend_from_slice(&length(texts.len()));
-    texts.iter().for_each(|text| write_text(out, text));
+    for text in texts {
+        write_text(out, text);
+    }
 }
 
 /// Reads a body with as many verdicts as questions, in their order; `None` for any other: its verdicts
@@ -187,7 +189,14 @@ fn read_session(rest: &mut Rest<'_>) -> Option<SessionView<'static>> {
     if flags & !KNOWN != 0 {
         return None;
     }
-    let (id, user, address) = (rest.array()?, rest.array()?, rest.array()?);
+    let (id, user, address) = (rest.array()?, rest.array()?, rest.array::<16>()?);
+    let [a, b, c, d, ..] = address;
+    let ip = match family {
+        NO_ADDRESS => None,
+        V4 => Some(Ipv4Addr::new(a, b, c, d).into()),
+        V6 => Some(Ipv6Addr::from(address).into()),
+        _ => return None,
+    };
     let mut moment = || rest.array().map(i64::from_le_bytes).map(Timestamp::from_unix_ms);
     let (created_at, last_used_at) = (moment()?, moment()?);
     let (expires_at, absolute_expires_at) = (moment()?, moment()?);
@@ -219,7 +228,7 @@ fn read_session(rest: &mut Rest<'_>) -> Option<SessionView<'static>> {
         expires_in,
         absolute_expires_at,
         refresh_count,
-        ip: ip(family, address)?,
+        ip,
         user_agent,
         current: has(OTHERS).then_some(has(CURRENT)),
     })
@@ -233,17 +242,6 @@ fn texts(rest: &mut Rest<'_>) -> Option<Vec<Cow<'static, str>>> {
         texts.push(owned(rest.text()?));
     }
     Some(texts)
-}
-
-/// An address, or that there is none.
-fn ip(family: u8, address: [u8; 16]) -> Option<Option<IpAddr>> {
-    let [a, b, c, d, ..] = address;
-    Some(match family {
-        NO_ADDRESS => None,
-        V4 => Some(Ipv4Addr::new(a, b, c, d).into()),
-        V6 => Some(Ipv6Addr::from(address).into()),
-        _ => return None,
-    })
 }
 
 const fn kind_code(kind: Kind) -> u8 {
