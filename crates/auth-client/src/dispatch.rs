@@ -22,6 +22,10 @@ use crate::{
 /// What one caller gets.
 pub(crate) type Outcome = Result<Answer, AuthUnavailable>;
 
+/// While batches take less than this, one at a time is in flight: few large ones cost less than many
+/// small ones, and next to the auth service they end sooner. Where a round trip alone takes longer,
+/// those who come would wait for the batch in flight about as long as for their own.
+const SLOW: Duration = Duration::from_micros(500);
 /// A batch in flight for longer than this part of the budget frees its slot: one that hangs must
 /// not keep those who come later from being answered in time.
 const OVERDUE: u32 = 10;
@@ -33,7 +37,7 @@ pub(crate) struct Dispatch {
     /// What answers the questions in place of the URLs.
     validator: Option<Arc<dyn Validator>>,
     pub(crate) budget: Duration,
-    /// Batches in flight to each URL from each shard; none where each question is sent alone.
+    /// Batches in flight to each URL from each shard, at most; none where each question is sent alone.
     batches_in_flight: usize,
     pub(crate) batch_counts: BatchCounts,
     pub(crate) keys: KeyRing,
@@ -67,6 +71,7 @@ impl Dispatch {
     ) -> Box<[Batcher<Message, Outcome>]> {
         let limits = Limits {
             in_flight: self.batches_in_flight,
+            slow: SLOW,
             count: MAX_TOKENS,
             weight: MAX_WEIGHT,
             overdue: self.budget / OVERDUE,

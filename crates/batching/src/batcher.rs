@@ -8,14 +8,23 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::queue::{Batch, Queue, Waiter};
+use crate::queue::{Queue, Waiter};
+use crate::slot::Slot;
 use crate::worker;
 
 /// How large batches are, and how many are in flight.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Batches in flight at once; at least one.
+    /// Batches in flight at once, at most; at least one.
     pub in_flight: usize,
+    /// A batch in flight for less than this holds up those who come, unless it is full: they share
+    /// the next one. Once it takes longer, or where the batch that ended last took longer, another
+    /// starts beside it: to be held up for so long costs more than large batches save.
+    ///
+    /// How long a batch took is measured. That one takes longer than those before is found out by a
+    /// timer, which is set once a request waits: tokio's count whole milliseconds and round up, so
+    /// that 1 ms or less comes to between 1 and 3.
+    pub slow: Duration,
     /// Requests in a batch at most.
     pub count: usize,
     /// The sum of the weights in a batch at most; one request alone may weigh more.
@@ -36,9 +45,10 @@ pub struct Abandoned;
 
 /// Sends requests in batches.
 ///
-/// A request that finds an in-flight slot free starts a worker on its own runtime, so that no other
-/// thread is woken for it; the worker ends once nothing waits. A runtime that ends takes its batches
-/// along, and the next request starts another worker. All workers end when this is dropped.
+/// A request that finds nothing in flight, or nothing but slow batches and a free slot, starts a
+/// worker on its own runtime, so that no other thread is woken for it; the worker ends once nothing
+/// waits. A runtime that ends takes its batches along, and the next request starts another worker.
+/// All workers end when this is dropped.
 pub struct Batcher<Req, Resp> {
     shared: Arc<Shared<Req, Resp>>,
 }
@@ -48,8 +58,8 @@ pub(crate) struct Shared<Req, Resp> {
     pub(crate) limits: Limits,
     pub(crate) send: SendBatch<Req, Resp>,
     pub(crate) queue: Mutex<Queue<Req, Resp>>,
-    /// Notifies the batches in flight that a caller was cancelled.
-    pub(crate) cancelled: Notify,
+    /// Notifies the batches in flight that a caller was cancelled, or that requests wait again.
+    pub(crate) changed: Notify,
     /// The workers; `None` once the batcher is stopped.
     workers: Mutex<Option<JoinSet<()>>>,
 }
@@ -67,10 +77,14 @@ where
     {
         Self {
             shared: Arc::new(Shared {
-                limits: Limits { in_flight: limits.in_flight.max(1), ..limits },
+                limits: Limits {
+                    in_flight: limits.in_flight.max(1),
+                    slow: limits.slow.min(limits.overdue),
+                    ..limits
+                },
                 send: Box::new(move |batch| Box::pin(send(batch))),
                 queue: Mutex::default(),
-                cancelled: Notify::new(),
+                changed: Notify::new(),
                 workers: Mutex::new(Some(JoinSet::new())),
             }),
         }
@@ -88,13 +102,15 @@ where
     /// batch without waiting callers ends.
     pub async fn request(&self, request: Req, weight: usize) -> Result<Resp, Abandoned> {
         let (reply, response) = oneshot::channel();
-        let needs_worker = {
+        let (starts, is_held_up) = {
             let mut queue = self.shared.queue.lock();
             queue.push(Waiter { request, weight, reply });
-            queue.take_slot(&self.shared.limits)
+            (queue.take_slot(&self.shared.limits), queue.is_first_held_up())
         };
-        if needs_worker {
+        if starts {
             self.shared.start_worker();
+        } else if is_held_up {
+            self.shared.changed.notify_waiters();
         }
         let mut pending = Pending { shared: &self.shared, response };
         (&mut pending.response).await.map_err(|_| Abandoned)
@@ -128,72 +144,11 @@ where
     Resp: Send + 'static,
 {
     /// Starts a worker for a slot that was taken.
-    fn start_worker(self: &Arc<Self>) {
-        let slot = Slot { shared: Arc::clone(self), is_taken: true };
+    pub(crate) fn start_worker(self: &Arc<Self>) {
+        let slot = Slot::fresh(Arc::clone(self));
         if let Some(workers) = self.workers.lock().as_mut() {
             while workers.try_join_next().is_some() {}
             workers.spawn(worker::run(slot));
-        }
-    }
-}
-
-/// An in-flight slot that was taken; it is free again once this is dropped, if not before.
-pub(crate) struct Slot<Req, Resp> {
-    shared: Arc<Shared<Req, Resp>>,
-    is_taken: bool,
-}
-
-impl<Req, Resp> Slot<Req, Resp> {
-    pub(crate) const fn shared(&self) -> &Arc<Shared<Req, Resp>> {
-        &self.shared
-    }
-
-    /// Whether the slot was not given up.
-    pub(crate) const fn is_taken(&self) -> bool {
-        self.is_taken
-    }
-
-    /// The next batch. Where nothing waits it is empty, and the slot is free.
-    ///
-    /// INVARIANT: the look and the release are one step, so that a request which comes after the
-    /// look finds the slot free and starts a worker.
-    pub(crate) fn next_batch(&mut self) -> Batch<Req, Resp> {
-        let mut queue = self.shared.queue.lock();
-        let batch = queue.take(&self.shared.limits);
-        if batch.requests.is_empty() {
-            queue.release_slot();
-            self.is_taken = false;
-        }
-        batch
-    }
-}
-
-impl<Req, Resp> Slot<Req, Resp>
-where
-    Req: Send + 'static,
-    Resp: Send + 'static,
-{
-    /// Hands the slot to another worker where requests wait, and frees it where none does.
-    pub(crate) fn give_up(&mut self) {
-        self.is_taken = false;
-        let is_wanted = {
-            let mut queue = self.shared.queue.lock();
-            let is_wanted = !queue.is_empty();
-            if !is_wanted {
-                queue.release_slot();
-            }
-            is_wanted
-        };
-        if is_wanted {
-            self.shared.start_worker();
-        }
-    }
-}
-
-impl<Req, Resp> Drop for Slot<Req, Resp> {
-    fn drop(&mut self) {
-        if self.is_taken {
-            self.shared.queue.lock().release_slot();
         }
     }
 }
@@ -210,7 +165,7 @@ impl<Req, Resp> Drop for Pending<'_, Req, Resp> {
         if !self.response.is_terminated() {
             self.response.close();
             self.shared.queue.lock().record_cancellation();
-            self.shared.cancelled.notify_waiters();
+            self.shared.changed.notify_waiters();
         }
     }
 }

@@ -28,11 +28,21 @@ pub(crate) struct Queue<Req, Resp> {
     /// Callers that were cancelled since the last removal; the requests of some may have been sent.
     cancelled: usize,
     slots_taken: usize,
+    /// Whether one of these is fresh: its batch holds up those who come.
+    has_fresh: bool,
+    /// Whether the batch that ended last was slow.
+    is_slow: bool,
 }
 
 impl<Req, Resp> Default for Queue<Req, Resp> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), cancelled: 0, slots_taken: 0 }
+        Self {
+            waiting: VecDeque::new(),
+            cancelled: 0,
+            slots_taken: 0,
+            has_fresh: false,
+            is_slow: false,
+        }
     }
 }
 
@@ -41,20 +51,45 @@ impl<Req, Resp> Queue<Req, Resp> {
         self.waiting.push_back(waiter);
     }
 
-    /// Takes an in-flight slot; `false` where none is free.
+    /// Takes an in-flight slot for another batch, where one is to start; the slot is fresh.
+    ///
+    /// INVARIANT: this alone decides that a batch starts, be it the first or one beside others.
     pub(crate) fn take_slot(&mut self, limits: &Limits) -> bool {
-        let is_free = self.slots_taken < limits.in_flight;
-        self.slots_taken += usize::from(is_free);
-        is_free
+        let starts = !self.is_empty() && !self.has_fresh && self.slots_taken < limits.in_flight;
+        if starts {
+            self.slots_taken += 1;
+            self.has_fresh = true;
+        }
+        starts
     }
 
-    /// Gives an in-flight slot back.
+    /// The fresh slot is fresh no longer: its batch holds no other up.
+    pub(crate) fn release_fresh(&mut self) {
+        self.has_fresh = false;
+    }
+
+    /// Gives an in-flight slot back that is not fresh.
     pub(crate) fn release_slot(&mut self) {
         self.slots_taken -= 1;
     }
 
+    /// Records whether a batch that has just ended was slow.
+    pub(crate) fn record_slow(&mut self, is_slow: bool) {
+        self.is_slow = is_slow;
+    }
+
+    /// Whether the next batch is expected to be slow, since the last one was.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.is_slow
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether the request that was pushed last is the first that the fresh batch holds up.
+    pub(crate) fn is_first_held_up(&self) -> bool {
+        self.has_fresh && self.waiting.len() == 1
     }
 
     /// The next batch: as many as the limits allow, without those of cancelled callers.
@@ -105,7 +140,8 @@ mod tests {
     use super::*;
 
     fn limits(count: usize, weight: usize) -> Limits {
-        Limits { in_flight: 1, count, weight, overdue: Duration::from_secs(1) }
+        let second = Duration::from_secs(1);
+        Limits { in_flight: 1, slow: second, count, weight, overdue: second }
     }
 
     fn push(queue: &mut Queue<usize, ()>, weight: usize) -> oneshot::Receiver<()> {

@@ -11,27 +11,31 @@ use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use crate::batcher::Slot;
 use crate::queue::Batch;
+use crate::slot::Slot;
 
-/// Works until nothing waits, its slot is given up, or the task is aborted.
+/// Works until no further batch is to start in its slot, or the task is aborted.
 pub(crate) async fn run<Req, Resp>(mut slot: Slot<Req, Resp>)
 where
     Req: Send + 'static,
     Resp: Send + 'static,
 {
-    // Yield once, so that every ready task can enqueue before the queue is drained.
-    yield_now().await;
-    while slot.is_taken() {
+    loop {
+        // Yield, so that every ready task can enqueue before the queue is drained: also those who
+        // have just got their responses and have a next request.
+        yield_now().await;
         let batch = slot.next_batch();
         if !batch.requests.is_empty() {
             send(batch, &mut slot).await;
+        }
+        if !slot.retake() {
+            return;
         }
     }
 }
 
 /// Sends one batch and hands each caller its own response. It ends early where every caller was
-/// cancelled; one that is overdue gives its slot up.
+/// cancelled; one that takes long makes way for others.
 async fn send<Req, Resp>(batch: Batch<Req, Resp>, slot: &mut Slot<Req, Resp>)
 where
     Req: Send + 'static,
@@ -40,19 +44,23 @@ where
     let shared = Arc::clone(slot.shared());
     let Batch { requests, replies } = batch;
     let mut sent = pin!((shared.send)(requests));
-    let mut overdue = pin!(sleep(shared.limits.overdue));
+    let mut aged = pin!(sleep(shared.limits.overdue));
     let mut first_waiting = 0;
     let responses = loop {
-        // Created before the look, so that no cancellation after it is missed.
-        let cancelled = shared.cancelled.notified();
+        // Created before the looks, so that no change after them is missed.
+        let changed = shared.changed.notified();
         if all_cancelled(&replies, &mut first_waiting) {
             return;
+        }
+        let ages_at = slot.ages_at();
+        if let Some(ages_at) = ages_at {
+            aged.as_mut().reset(ages_at);
         }
         select! {
             biased;
             responses = &mut sent => break responses,
-            () = cancelled => {}
-            () = &mut overdue, if slot.is_taken() => slot.give_up(),
+            () = changed => {}
+            () = &mut aged, if ages_at.is_some() => slot.grow_older(),
         }
     };
     for (reply, response) in replies.into_iter().zip(responses) {

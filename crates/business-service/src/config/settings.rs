@@ -60,12 +60,12 @@ server_runtime::settings_table! {
         Parser::new("a number from 0 to 64", |text| {
             text.parse().ok().filter(|batches| *batches <= 64)
         }),
-        "Batches of validations in flight at once to each auth service; 0: a request for each \
-         validation",
+        "Batches of validations in flight at once to each auth service, at most; 0: a request for \
+         each validation",
     )
     .with_flag("auth-calls")
     .with_default("2")
-    .with_note("of each thread");
+    .with_note("of each thread; one at a time while they take less than half a millisecond");
     AUTH_CLIENT: Optional<ClientFields> = Setting::new(
         "BUSINESS_AUTH_CLIENT",
         Parser::new("any of ip, user-agent, separated by commas", |text| text.parse().ok()),

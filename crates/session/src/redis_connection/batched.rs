@@ -5,6 +5,7 @@
 //! caller cancels no other: the batch goes on, and the others have their replies.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use batching::{Abandoned, Batcher, Limits};
 
@@ -34,6 +35,8 @@ impl BatchedNode {
     pub(super) fn new(node: Node) -> Self {
         let limits = Limits {
             in_flight: BATCHES_IN_FLIGHT,
+            // One may be on its way while Redis works on another.
+            slow: Duration::ZERO,
             count: usize::MAX,
             weight: MAX_KEYS,
             // By then all callers of a batch have given up, and it has ended with the last one.
