@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::queue::{Queue, Waiter};
+use crate::queue::{Queue, Reply, Waiter};
 use crate::slot::Slot;
 use crate::worker;
 
@@ -47,8 +47,8 @@ pub struct Abandoned;
 ///
 /// A request that finds nothing in flight, or nothing but slow batches and a free slot, starts a
 /// worker on its own runtime, so that no other thread is woken for it; the worker ends once nothing
-/// waits. A runtime that ends takes its batches along, and the next request starts another worker.
-/// All workers end when this is dropped.
+/// waits. A runtime that ends takes its batches along; those who still wait for its worker start
+/// another. All workers end when this is dropped.
 pub struct Batcher<Req, Resp> {
     shared: Arc<Shared<Req, Resp>>,
 }
@@ -101,6 +101,20 @@ where
     /// A request whose future is dropped may or may not have been sent. It affects no other, and a
     /// batch without waiting callers ends.
     pub async fn request(&self, request: Req, weight: usize) -> Result<Resp, Abandoned> {
+        let mut request = request;
+        // Again where the worker that it waited for has ended before it was sent: at most once, since
+        // there may be no runtime left, or all workers may have been stopped.
+        for _ in 0..2 {
+            match self.queue(request, weight).await? {
+                Reply::Response(response) => return Ok(response),
+                Reply::Unsent(unsent) => request = unsent,
+            }
+        }
+        Err(Abandoned)
+    }
+
+    /// Queues a request, and waits for what becomes of it.
+    async fn queue(&self, request: Req, weight: usize) -> Result<Reply<Req, Resp>, Abandoned> {
         let (reply, response) = oneshot::channel();
         let (starts, is_held_up) = {
             let mut queue = self.shared.queue.lock();
@@ -120,7 +134,7 @@ where
     pub fn respond_to_waiting(&self, response: impl Fn() -> Resp) {
         let waiting = self.shared.queue.lock().drain();
         for waiter in waiting {
-            let _ = waiter.reply.send(response());
+            let _ = waiter.reply.send(Reply::Response(response()));
         }
     }
 }
@@ -157,7 +171,7 @@ where
 /// that neither the queue nor a batch in flight is kept without a caller.
 struct Pending<'a, Req, Resp> {
     shared: &'a Shared<Req, Resp>,
-    response: oneshot::Receiver<Resp>,
+    response: oneshot::Receiver<Reply<Req, Resp>>,
 }
 
 impl<Req, Resp> Drop for Pending<'_, Req, Resp> {

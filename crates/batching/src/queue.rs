@@ -9,17 +9,26 @@ use crate::Limits;
 /// So many requests of cancelled callers may stay queued before they are removed.
 const MAX_CANCELLED: usize = 64;
 
-/// A request, and where its response goes.
+/// A request, and where its reply goes.
 pub(crate) struct Waiter<Req, Resp> {
     pub(crate) request: Req,
     pub(crate) weight: usize,
-    pub(crate) reply: oneshot::Sender<Resp>,
+    pub(crate) reply: ReplySender<Req, Resp>,
 }
 
-/// Requests that leave together, and where the response to each of them goes, in the same order.
+/// What becomes of a request.
+pub(crate) enum Reply<Req, Resp> {
+    Response(Resp),
+    /// It was not sent, and no worker is left that could.
+    Unsent(Req),
+}
+
+pub(crate) type ReplySender<Req, Resp> = oneshot::Sender<Reply<Req, Resp>>;
+
+/// Requests that leave together, and where the reply to each of them goes, in the same order.
 pub(crate) struct Batch<Req, Resp> {
     pub(crate) requests: Vec<Req>,
-    pub(crate) replies: Vec<oneshot::Sender<Resp>>,
+    pub(crate) replies: Vec<ReplySender<Req, Resp>>,
 }
 
 /// First come, first served.
@@ -116,6 +125,11 @@ impl<Req, Resp> Queue<Req, Resp> {
         Batch { requests, replies }
     }
 
+    /// Every request, where no worker is left to send it.
+    pub(crate) fn drain_orphans(&mut self) -> VecDeque<Waiter<Req, Resp>> {
+        if self.slots_taken == 0 { self.drain() } else { VecDeque::new() }
+    }
+
     /// Every request, for when none of them is to be sent.
     pub(crate) fn drain(&mut self) -> VecDeque<Waiter<Req, Resp>> {
         self.cancelled = 0;
@@ -144,7 +158,7 @@ mod tests {
         Limits { in_flight: 1, slow: second, count, weight, overdue: second }
     }
 
-    fn push(queue: &mut Queue<usize, ()>, weight: usize) -> oneshot::Receiver<()> {
+    fn push(queue: &mut Queue<usize, ()>, weight: usize) -> oneshot::Receiver<Reply<usize, ()>> {
         let (reply, response) = oneshot::channel();
         queue.push(Waiter { request: weight, weight, reply });
         response

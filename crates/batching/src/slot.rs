@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::batcher::Shared;
-use crate::queue::{Batch, Queue};
+use crate::queue::{Batch, Queue, Reply};
 
 /// A slot that was taken; it is free again once this is dropped, if not before.
 pub(crate) struct Slot<Req, Resp> {
@@ -120,6 +120,14 @@ impl Age {
 
 impl<Req, Resp> Drop for Slot<Req, Resp> {
     fn drop(&mut self) {
-        self.age.release(&mut self.shared.queue.lock());
+        let orphans = {
+            let mut queue = self.shared.queue.lock();
+            self.age.release(&mut queue);
+            queue.drain_orphans()
+        };
+        // This worker's runtime has ended. Their callers may be on others, and start workers there.
+        for waiter in orphans {
+            let _ = waiter.reply.send(Reply::Unsent(waiter.request));
+        }
     }
 }

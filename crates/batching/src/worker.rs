@@ -7,11 +7,10 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::select;
-use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use crate::queue::Batch;
+use crate::queue::{Batch, Reply, ReplySender};
 use crate::slot::Slot;
 
 /// Works until no further batch is to start in its slot, or the task is aborted.
@@ -64,12 +63,12 @@ where
         }
     };
     for (reply, response) in replies.into_iter().zip(responses) {
-        let _ = reply.send(response);
+        let _ = reply.send(Reply::Response(response));
     }
 }
 
 /// Continues at the first one that was seen waiting.
-fn all_cancelled<Resp>(replies: &[oneshot::Sender<Resp>], first_waiting: &mut usize) -> bool {
+fn all_cancelled<Req, Resp>(replies: &[ReplySender<Req, Resp>], first_waiting: &mut usize) -> bool {
     let cancelled = replies[*first_waiting..].iter().take_while(|reply| reply.is_closed()).count();
     *first_waiting += cancelled;
     *first_waiting == replies.len()

@@ -217,6 +217,45 @@ async fn a_runtime_that_ends_takes_its_batch_along_and_no_slot() {
     assert_eq!(responses(fixture.start(1).await).await, [1]);
 }
 
+#[tokio::test]
+async fn those_who_wait_for_a_worker_whose_runtime_ends_are_sent_by_another() {
+    let fixture = Arc::new(fixture(limits(1, LONG, LONG)));
+    let other = Arc::clone(&fixture);
+    let (end, ended) = oneshot::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let lost = runtime.block_on(async {
+            let lost = other.start(1).await;
+            ended.await.unwrap();
+            lost
+        });
+        drop(runtime);
+        drop(lost);
+    });
+    fixture.until_sent(1).await;
+    let waiting = fixture.start(3).await;
+    assert_eq!(fixture.sent(), 1);
+    end.send(()).unwrap();
+    fixture.until_sent(2).await;
+    fixture.may_end.add_permits(1);
+    assert_eq!(responses(waiting).await, [3; 3]);
+    thread.join().unwrap();
+}
+
+#[tokio::test]
+async fn whoever_waits_when_all_workers_are_stopped_gets_no_response() {
+    let fixture = fixture(limits(1, LONG, LONG));
+    let requests = [fixture.batcher.request((), 1), fixture.batcher.request((), 1)];
+    let [mut first, mut second] = requests.map(Box::pin);
+    for request in [&mut first, &mut second] {
+        assert!(timeout(Duration::ZERO, request).await.is_err(), "it waits");
+    }
+    fixture.batcher.stop();
+    let both = async { (first.await, second.await) };
+    let ended = timeout(TIMEOUT, both).await.unwrap();
+    assert_eq!(ended, (Err(Abandoned), Err(Abandoned)));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_request_is_left_behind_when_workers_end_as_others_come() {
     for slow in [Duration::ZERO, Duration::from_micros(50), SLOW, LONG] {
