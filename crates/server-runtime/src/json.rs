@@ -1,11 +1,12 @@
 //! Responses that depend on the caller: JSON, and what is written in its stead.
 
 use std::cell::RefCell;
+use std::io::Write as _;
 
 use axum::body::Body;
 use axum::response::Response;
 use bytes::BytesMut;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -52,18 +53,27 @@ pub fn private_by(
     media_type: &'static str,
     write: impl FnOnce(&mut Vec<u8>),
 ) -> Response {
-    let text = ROOM.with_borrow_mut(|Room { text, written }| {
+    let (text, length) = ROOM.with_borrow_mut(|Room { text, written }| {
         text.clear();
         text.reserve(CAPACITY);
         write(text);
+        let length = text.len();
+        // As a header says it, in the same memory; writing to a vector does not fail.
+        let _ = write!(text, "{length}");
         if written.capacity() < text.len() {
             written.reserve(text.len().max(SHARED));
         }
         written.extend_from_slice(text);
         text.shrink_to(SHARED);
-        written.split().freeze()
+        let mut text = written.split().freeze();
+        let digits = text.split_off(length);
+        (text, digits)
     });
-    private(status, media_type, Body::from(text))
+    let mut response = private(status, media_type, Body::from(text));
+    if let Ok(length) = HeaderValue::from_maybe_shared(length) {
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+    }
+    response
 }
 
 fn private(status: StatusCode, media_type: &'static str, body: Body) -> Response {
@@ -100,6 +110,7 @@ mod tests {
             (0..300).filter_map(|n| Some(written(n)).filter(|_| n % 3 > 0)).collect();
         for (response, expected) in stay {
             assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+            assert_eq!(response.headers()[CONTENT_LENGTH], expected.len().to_string());
             assert_eq!(text(response).await, expected);
         }
     }
