@@ -79,6 +79,29 @@ async fn a_thread_that_comes_to_the_lane_of_one_that_ended_finds_its_places_free
 }
 
 #[tokio::test]
+async fn those_who_wait_behind_a_call_of_a_thread_that_ends_are_asked_for_by_their_own() {
+    let _alone = alone().await;
+    let mut service = Service::new().await;
+    let client = client(&service.url, 1, 1);
+    let (ending, other) = (RuntimeThread::start(), RuntimeThread::start());
+    let lost = ending.validate(&client, "lost");
+    let exchange = service.next_exchange().await;
+    let waiting = other.validate_in_order(&client, &tokens("waits", 3)).await;
+    assert!(service.is_idle());
+    ending.stop();
+    exchange.until_given_up().await;
+    assert!(lost.await.unwrap_err().is_cancelled());
+
+    let exchange = service.next_exchange().await;
+    assert_eq!(exchange.tokens(), tokens("waits", 3));
+    exchange.all_alive();
+    for (pending, token) in waiting.into_iter().zip(tokens("waits", 3)) {
+        assert_eq!(user(pending).await, token);
+    }
+    assert!(!client.stats().upstreams[0].breaker_open);
+}
+
+#[tokio::test]
 async fn nothing_goes_on_in_any_lane_once_the_client_is_dropped() {
     let _alone = alone().await;
     for slots in [1, 2, 4] {
