@@ -2,7 +2,8 @@
 //!
 //! INVARIANT: nothing here, and nothing below, repeats a request that may have been carried out. Sent
 //! again is only what was refused before anything was done for it: with another key what was refused
-//! for its key, and as JSON what was refused for its media type. The HTTP client's own retries are off. Its pool may still take another connection, but only where the first one had closed before
+//! for its key, and as JSON what was refused for its media type. The HTTP client's own retries are
+//! off. Its pool may still take another connection, but only where the first one had closed before
 //! any byte of the request was written to it.
 
 use auth_api_types::packed;
@@ -22,7 +23,7 @@ use crate::{Answer, AuthClientOptions, AuthUnavailable, InternalKey, SetupError}
 /// The HTTP side of the client.
 pub(crate) struct Transport {
     connections: Connections,
-    /// Of a request in JSON, and of a packed one.
+    /// Of a request in JSON.
     headers: HeaderMap,
     packed_headers: HeaderMap,
     keys: KeyRing,
@@ -96,7 +97,7 @@ impl Transport {
         if upstream.takes_packed() {
             let body = validate.body.clone();
             let reply = self.post(upstream, &validate, &self.packed_headers, body).await?;
-            // A service that looks at a body knows its type.
+            // A service that answers so has not looked at the body.
             if reply.status != StatusCode::UNSUPPORTED_MEDIA_TYPE {
                 return self.judge(upstream, &validate, &reply);
             }

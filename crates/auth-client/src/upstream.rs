@@ -34,7 +34,7 @@ pub(crate) struct Upstream {
     alone: bool,
     /// The last status that was logged; 0 for none.
     logged_status: AtomicU16,
-    /// Whether it has refused the packed form since its breaker last closed.
+    /// Whether it has refused the packed form, and may not be another release since.
     json_only: AtomicBool,
     breaker: Breaker,
     accepted_key: AcceptedKey,
@@ -321,6 +321,28 @@ mod tests {
         assert!(!upstream.is_unlogged(401));
         upstream.record_success();
         assert!(upstream.is_unlogged(401));
+    }
+
+    #[test]
+    fn one_that_refuses_the_packed_form_gets_json_until_it_may_be_another_release() {
+        let upstream = upstream("http://h:1").ok().unwrap();
+        assert!(upstream.takes_packed());
+        upstream.record_packed_refused();
+        upstream.record_success();
+        upstream.set_draining(false);
+        assert!(!upstream.takes_packed(), "nothing has changed");
+
+        let epoch = upstream.admit().unwrap();
+        while !upstream.record_failure(epoch, "broken") {}
+        assert!(!upstream.takes_packed(), "the probe is answered in JSON as well");
+        upstream.record_success();
+        assert!(upstream.takes_packed());
+
+        upstream.record_packed_refused();
+        upstream.set_draining(true);
+        assert!(!upstream.takes_packed());
+        upstream.set_draining(false);
+        assert!(upstream.takes_packed());
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Responses that depend on the caller: JSON, and what is written in its stead.
 
 use std::cell::RefCell;
-use std::io::Write as _;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -58,8 +57,8 @@ pub fn private_by(
         text.reserve(CAPACITY);
         write(text);
         let length = text.len();
-        // As a header says it, in the same memory; writing to a vector does not fail.
-        let _ = write!(text, "{length}");
+        // As a header says it, in the same memory.
+        text.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
         if written.capacity() < text.len() {
             written.reserve(text.len().max(SHARED));
         }

@@ -44,10 +44,9 @@ fn a_service_that_does_not_know_the_form_is_asked_in_json_until_it_is_replaced()
     let business = BusinessService::launch(&Launch::business(front.port).var("WORKERS", "2"));
     serves(&auth, &business);
     let (packed, json) = front.counts();
-    // As many as may be in flight when the first 415 arrives, from each thread.
-    assert!((1..=8).contains(&packed), "{packed} packed, {json} in JSON");
+    // Packed came only what was in flight when the first 415 arrived.
+    assert!(packed > 0 && packed < json, "{packed} packed, {json} in JSON");
     business.log_lines_with("takes validations in JSON only", 1);
-    assert!(json > 4, "{json}");
 
     // It is replaced: away for a while, and then another release.
     let token = auth.token();
@@ -84,7 +83,8 @@ fn what_callers_get_is_the_same_byte_for_byte_but_for_its_numbers() {
             assert_eq!(one, other);
         }
     }
-    assert_eq!(front.counts().0, 1);
+    let (packed, in_json) = front.counts();
+    assert!(packed < in_json, "{packed} packed, {in_json} in JSON");
 }
 
 #[test]
