@@ -22,10 +22,12 @@ use crate::{
 /// What one caller gets.
 pub(crate) type Outcome = Result<Answer, AuthUnavailable>;
 
-/// While batches take less than this, one at a time is in flight: few large ones cost less than many
-/// small ones, and next to the auth service they end sooner. Where a round trip alone takes longer,
-/// those who come would wait for the batch in flight about as long as for their own.
-const SLOW: Duration = Duration::from_micros(500);
+/// While batches take less than this, and so much more for each question, one at a time is in flight:
+/// few large ones cost less than many small ones, and next to the auth service they end sooner. Where
+/// a round trip alone takes longer, those who come would wait for the batch in flight about as long
+/// as for their own.
+const SLOW: Duration = Duration::from_micros(250);
+const SLOW_EACH: Duration = Duration::from_micros(10);
 /// A batch in flight for longer than this part of the budget frees its slot: one that hangs must
 /// not keep those who come later from being answered in time.
 const OVERDUE: u32 = 10;
@@ -72,6 +74,7 @@ impl Dispatch {
         let limits = Limits {
             in_flight: self.batches_in_flight,
             slow: SLOW,
+            slow_each: SLOW_EACH,
             count: MAX_TOKENS,
             weight: MAX_WEIGHT,
             overdue: self.budget / OVERDUE,

@@ -7,7 +7,8 @@
 //! Questions that arrive while a request to the auth service is in flight are batched in the next
 //! one. Each has an answer and a deadline of its own, and none is answered by a request that was
 //! sent before it arrived. A question that arrives while nothing is in flight is sent at once, alone.
-//! One request at a time is in flight while they take less than half a millisecond, and otherwise two.
+//! One request at a time is in flight while a round trip takes less than about a quarter of a
+//! millisecond, and otherwise two.
 //! They are packed, or in JSON where a service does not know that form; there is nothing to set.
 //! Where the auth service is in the same process, a [`Validator`] answers instead, and nothing is sent.
 //!

@@ -35,9 +35,9 @@ pub struct AuthClientOptions {
     /// Whether questions that arrive while a request is in flight share the next one; otherwise each
     /// has a request of its own.
     pub batching: bool,
-    /// How many such batches may be in flight at once to each URL, at least one. While they take less
-    /// than half a millisecond there is one at a time. One that takes longer than a tenth of the
-    /// budget no longer counts.
+    /// How many such batches may be in flight at once to each URL, at least one. While a round trip
+    /// takes less than about a quarter of a millisecond there is one at a time. One that takes longer
+    /// than a tenth of the budget no longer counts.
     pub batches_in_flight: usize,
     /// How many threads with a runtime each use the client. There are as many shards, each with a
     /// queue, batches and connections of its own, and a thread always uses the same one. 1 where

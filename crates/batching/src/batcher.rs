@@ -25,6 +25,8 @@ pub struct Limits {
     /// timer, which is set once a request waits: tokio's count whole milliseconds and round up, so
     /// that 1 ms or less comes to between 1 and 3.
     pub slow: Duration,
+    /// So much longer it may take for each request in it.
+    pub slow_each: Duration,
     /// Requests in a batch at most.
     pub count: usize,
     /// The sum of the weights in a batch at most; one request alone may weigh more.
@@ -77,11 +79,7 @@ where
     {
         Self {
             shared: Arc::new(Shared {
-                limits: Limits {
-                    in_flight: limits.in_flight.max(1),
-                    slow: limits.slow.min(limits.overdue),
-                    ..limits
-                },
+                limits: Limits { in_flight: limits.in_flight.max(1), ..limits },
                 send: Box::new(move |batch| Box::pin(send(batch))),
                 queue: Mutex::default(),
                 changed: Notify::new(),

@@ -155,7 +155,8 @@ mod tests {
 
     fn limits(count: usize, weight: usize) -> Limits {
         let second = Duration::from_secs(1);
-        Limits { in_flight: 1, slow: second, count, weight, overdue: second }
+        let slow_each = Duration::ZERO;
+        Limits { in_flight: 1, slow: second, slow_each, count, weight, overdue: second }
     }
 
     fn push(queue: &mut Queue<usize, ()>, weight: usize) -> oneshot::Receiver<Reply<usize, ()>> {

@@ -1,9 +1,11 @@
 //! The in-flight slot of one batch after the other, and for how long each holds others up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::Limits;
 use crate::batcher::Shared;
 use crate::queue::{Batch, Queue, Reply};
 
@@ -13,6 +15,8 @@ pub(crate) struct Slot<Req, Resp> {
     age: Age,
     /// When its batch was sent, or the slot was taken for it.
     since: Instant,
+    /// How long it may take until it is slow.
+    slow_after: Duration,
 }
 
 /// How old the batch in a slot is.
@@ -29,7 +33,8 @@ enum Age {
 impl<Req, Resp> Slot<Req, Resp> {
     /// A slot that was taken just now.
     pub(crate) fn fresh(shared: Arc<Shared<Req, Resp>>) -> Self {
-        Self { shared, age: Age::Fresh, since: Instant::now() }
+        let slow_after = shared.limits.slow_after(1);
+        Self { shared, age: Age::Fresh, since: Instant::now(), slow_after }
     }
 
     pub(crate) const fn shared(&self) -> &Arc<Shared<Req, Resp>> {
@@ -38,12 +43,12 @@ impl<Req, Resp> Slot<Req, Resp> {
 
     /// When it grows older, as far as it is known now; `None` where it is free.
     pub(crate) fn ages_at(&self) -> Option<Instant> {
-        let limits = &self.shared.limits;
+        let overdue = self.shared.limits.overdue;
         let after = match self.age {
             // A timer that is due so soon is set only for a request that waits: each time the thread
             // sleeps meanwhile, it costs some microseconds.
-            Age::Fresh if !self.shared.queue.lock().is_empty() => limits.slow,
-            Age::Fresh | Age::Slow => limits.overdue,
+            Age::Fresh if !self.shared.queue.lock().is_empty() => self.slow_after,
+            Age::Fresh | Age::Slow => overdue,
             Age::Overdue => return None,
         };
         Some(self.since + after)
@@ -57,7 +62,7 @@ impl<Req, Resp> Slot<Req, Resp> {
     pub(crate) fn retake(&mut self) -> bool {
         let now = Instant::now();
         let mut queue = self.shared.queue.lock();
-        queue.record_slow(now - self.since >= self.shared.limits.slow);
+        queue.record_slow(now - self.since >= self.slow_after);
         self.age.release(&mut queue);
         let starts = queue.take_slot(&self.shared.limits);
         if starts {
@@ -81,6 +86,7 @@ where
             // Those that a full batch has no room for gain nothing by it.
             (batch, queue.is_empty() && !queue.is_slow())
         };
+        self.slow_after = self.shared.limits.slow_after(batch.requests.len());
         if !holds_up {
             self.grow_older();
         }
@@ -102,6 +108,14 @@ where
         if starts {
             self.shared.start_worker();
         }
+    }
+}
+
+impl Limits {
+    /// After how long a batch of so many requests is slow.
+    fn slow_after(&self, count: usize) -> Duration {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.slow.saturating_add(self.slow_each.saturating_mul(count)).min(self.overdue)
     }
 }
 

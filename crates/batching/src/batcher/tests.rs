@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const LONG: Duration = Duration::from_mins(1);
 
 fn limits(in_flight: usize, slow: Duration, overdue: Duration) -> Limits {
-    Limits { in_flight, slow, count: 9, weight: 99, overdue }
+    Limits { in_flight, slow, slow_each: Duration::ZERO, count: 9, weight: 99, overdue }
 }
 
 /// A batcher, and what the test knows of its batches.
@@ -141,6 +141,22 @@ async fn after_a_slow_batch_the_next_ones_hold_nobody_up_until_one_ends_soon() {
     fixture.may_end.add_permits(2);
     responses(first).await;
     responses(second).await;
+}
+
+#[tokio::test]
+async fn a_large_batch_may_take_longer_than_a_small_one() {
+    let limits = Limits { slow_each: LONG, ..limits(2, SLOW, LONG) };
+    let started = Instant::now();
+    let fixture = fixture(limits);
+    // However long it takes, it is not slow.
+    let large = fixture.start(5).await;
+    last(SLOW).await;
+    let waits = fixture.start(1).await;
+    last(OVERDUE).await;
+    assert_eq!(fixture.sent(), 1, "after {:?}", started.elapsed());
+    fixture.may_end.add_permits(2);
+    assert_eq!(responses(large).await, [5; 5]);
+    assert_eq!(responses(waits).await, [1]);
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ server_runtime::settings_table! {
     )
     .with_flag("auth-calls")
     .with_default("2")
-    .with_note("of each thread; one at a time while they take less than half a millisecond");
+    .with_note("of each thread; one at a time while a round trip takes less than about 0.25 ms");
     AUTH_CLIENT: Optional<ClientFields> = Setting::new(
         "BUSINESS_AUTH_CLIENT",
         Parser::new("any of ip, user-agent, separated by commas", |text| text.parse().ok()),

@@ -37,6 +37,7 @@ impl BatchedNode {
             in_flight: BATCHES_IN_FLIGHT,
             // One may be on its way while Redis works on another.
             slow: Duration::ZERO,
+            slow_each: Duration::ZERO,
             count: usize::MAX,
             weight: MAX_KEYS,
             // By then all callers of a batch have given up, and it has ended with the last one.
