@@ -4,6 +4,7 @@
 //! A request took effect between its start and its end, if it did; what has no definite answer may
 //! have, or not, or does so a little later.
 
+mod cap;
 mod death;
 mod life;
 mod pair;
@@ -40,10 +41,12 @@ pub(crate) enum Property {
     SingleUse = 7,
     Identity = 9,
     PairAddsNothing = 10,
+    CapHolds = 11,
+    BoundToItsClient = 12,
 }
 
 /// All properties that a history can break.
-pub(crate) const PROPERTIES: [Property; 9] = [
+pub(crate) const PROPERTIES: [Property; 11] = [
     Property::Soundness,
     Property::NoEarlyDeath,
     Property::LogoutIsFinal,
@@ -53,6 +56,8 @@ pub(crate) const PROPERTIES: [Property; 9] = [
     Property::SingleUse,
     Property::Identity,
     Property::PairAddsNothing,
+    Property::CapHolds,
+    Property::BoundToItsClient,
 ];
 
 /// A property that does not hold.
@@ -73,7 +78,7 @@ impl fmt::Debug for Violation {
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) violations: Vec<Violation>,
-    looked: [u64; 11],
+    looked: [u64; 13],
 }
 
 impl Verdict {
@@ -102,15 +107,21 @@ pub(crate) fn check(history: &History) -> Verdict {
     for event in &history.events {
         by_session[event.session].push(*event);
     }
-    for (at, mut events) in by_session.into_iter().enumerate() {
+    for (at, events) in by_session.iter_mut().enumerate() {
         events.extend(history.ends_of(at));
         events.sort_by_key(|event| event.start);
-        let track = Track { history, at, session: &history.sessions[at], events: &events };
-        life::check(&track, &mut verdict);
-        death::check(&track, &mut verdict);
-        view::check(&track, &mut verdict);
-        pair::check(&track, &mut verdict);
     }
+    let mut tracks: Vec<Track<'_>> =
+        by_session.iter().enumerate().map(|(at, events)| Track::new(history, at, events)).collect();
+    let squeezes = cap::squeezes(history, &tracks);
+    for track in &mut tracks {
+        track.squeezed = cap::may_end(track, &squeezes);
+        life::check(track, &mut verdict);
+        death::check(track, &mut verdict);
+        view::check(track, &mut verdict);
+        pair::check(track, &mut verdict);
+    }
+    cap::check(history, &tracks, &mut verdict);
     verdict
 }
 
@@ -140,6 +151,19 @@ struct Track<'a> {
     at: usize,
     session: &'a Session,
     events: &'a [Event],
+    /// When the last request began that showed it alive.
+    seen_alive: Option<Moment>,
+    /// From when on it may have ended for another session of its owner.
+    squeezed: Moment,
+}
+
+impl<'a> Track<'a> {
+    fn new(history: &'a History, at: usize, events: &'a [Event]) -> Self {
+        let alive = events.iter().filter(|event| event.shows_life() && event.is_true());
+        let seen_alive = alive.map(|event| event.start).max();
+        let session = &history.sessions[at];
+        Self { history, at, session, events, seen_alive, squeezed: Moment::MAX }
+    }
 }
 
 impl Track<'_> {
@@ -164,6 +188,7 @@ impl Track<'_> {
         let single_use = self.session.kind == Kind::SingleUse;
         let ends = self.events.iter().filter(|event| match event.operation {
             Operation::End => event.outcome != Outcome::False,
+            Operation::UseElsewhere(_) => true,
             Operation::Use(_) if single_use => event.outcome != Outcome::False,
             Operation::Use(_) | Operation::Rotate(_) => self
                 .replaced(event.token)
@@ -172,7 +197,8 @@ impl Track<'_> {
         });
         let first = ends.map(|event| event.start).min().unwrap_or(Moment::MAX);
         let replaced = self.replaced(token).unwrap_or(Moment::MAX);
-        first.min(replaced).min(self.may_be_lost().unwrap_or(Moment::MAX))
+        let lost = self.may_be_lost().unwrap_or(Moment::MAX);
+        first.min(replaced).min(lost).min(self.squeezed)
     }
 
     /// When it was lost in a crash with all others.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::{Connection, LONG_PASSWORD, Request, let_time_pass};
 
+use crate::events::Opening;
 use crate::site::{OWNERS, Site, owner_name};
+use crate::workload::{ANSWER, Board};
 
 /// How many log in at once, and how many connections say nothing, or half of something.
 const LOGINS: usize = 24;
@@ -17,15 +19,19 @@ const FEW: &str = "16";
 
 /// Logs in many times at once, half of them with a wrong password. Any answer will do: what the
 /// crowd does to others is what is looked at.
-pub(crate) fn log_in_at_once(site: &Site, at: usize) {
+pub(crate) fn log_in_at_once(site: &Site, board: &Board, at: usize) {
     let listener = site.addresses[at].public;
     thread::scope(|scope| {
         for number in 0..LOGINS {
             scope.spawn(move || {
                 let wrong = if number % 2 == 0 { "" } else { "x" };
                 let password = format!("{LONG_PASSWORD}{wrong}");
-                let body = json!({"username": owner_name(number % OWNERS), "password": password});
+                let owner = number % OWNERS;
+                let body = json!({"username": owner_name(owner), "password": password});
+                let start = board.moment();
                 let _ = listener.try_send(Request::post("/login").json(&body));
+                let end = board.moment() + ANSWER;
+                board.opened(Opening { owner, start, end, is_sure: false });
             });
         }
     });

@@ -47,6 +47,8 @@ pub(crate) struct Session {
 pub(crate) enum Operation {
     /// It authenticates a request, which renews its time and counts.
     Use(Endpoint),
+    /// It is used by another client than the one that its session is bound to.
+    UseElsewhere(Endpoint),
     /// It is looked at, and stays as it is.
     Look,
     /// It is replaced, by the token of this number if the answer came.
@@ -113,6 +115,13 @@ impl Event {
         matches!(self.operation, Operation::Use(_) | Operation::Rotate(_))
     }
 
+    /// Whether it may have renewed a session's time, and counted.
+    pub(crate) fn may_renew(&self) -> bool {
+        // One that ends a session for where it comes from may have been a use first.
+        let ends = matches!(self.operation, Operation::UseElsewhere(_));
+        ends || (self.is_use() && self.outcome != Outcome::False)
+    }
+
     /// Whether a yes says that the session is alive.
     pub(crate) fn shows_life(&self) -> bool {
         self.operation != Operation::End
@@ -130,6 +139,16 @@ impl Event {
 /// All other sessions of somebody were ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OwnerEnd {
+    pub(crate) owner: usize,
+    pub(crate) start: Moment,
+    pub(crate) end: Moment,
+    /// Whether the answer said so.
+    pub(crate) is_sure: bool,
+}
+
+/// Somebody opened a session, or may have: at the cap of a user, another one ends for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
     pub(crate) owner: usize,
     pub(crate) start: Moment,
     pub(crate) end: Moment,
@@ -162,11 +181,14 @@ pub(crate) struct Disturbance {
 }
 
 /// A run, or a part of one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) sessions: Vec<Session>,
     pub(crate) events: Vec<Event>,
     pub(crate) owner_ends: Vec<OwnerEnd>,
+    /// How many sessions a user may have; 0 is no limit.
+    pub(crate) cap: usize,
+    pub(crate) openings: Vec<Opening>,
     pub(crate) disturbances: Vec<Disturbance>,
     /// How exactly times are measured.
     pub(crate) epsilon: Duration,
@@ -181,6 +203,8 @@ impl History {
             events.map(|event| (event.start, format!("{event:?}"))).collect();
         let ends = self.owner_ends.iter().filter(|end| end.owner == whole.owner);
         lines.extend(ends.map(|end| (end.start, format!("{end:?}"))));
+        let openings = self.openings.iter().filter(|one| self.cap > 0 && one.owner == whole.owner);
+        lines.extend(openings.map(|one| (one.start, format!("{one:?}"))));
         lines.extend(self.disturbances.iter().map(|d| (d.start, format!("{d:?}"))));
         lines.sort();
         let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();

@@ -142,7 +142,7 @@ impl Fault {
                 "a node had no file descriptors"
             }
             Self::LoginCrowd => {
-                log_in_at_once(site, at);
+                log_in_at_once(site, board, at);
                 "many logged in at once"
             }
             Self::ConnectionCrowd => {

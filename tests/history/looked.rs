@@ -1,7 +1,8 @@
 //! Whether so much was seen that it shows something: a run that could not look has not passed.
 
-use crate::check::{PROPERTIES, Verdict};
+use crate::check::{PROPERTIES, Property, Verdict};
 use crate::events::{Event, History};
+use crate::rules::Rules;
 
 /// In how many places each property must have been looked at.
 const LEAST: u64 = 20;
@@ -38,7 +39,7 @@ impl Looked {
     }
 
     /// What is missing, if anything is.
-    pub(crate) fn missing(&self) -> Option<String> {
+    pub(crate) fn missing(&self, rules: &Rules) -> Option<String> {
         let clear: usize = self.by_node.iter().sum();
         if clear * 100 < self.calm * CLEAR {
             let calm = self.calm;
@@ -47,7 +48,13 @@ impl Looked {
         if self.by_node.iter().any(|clear| *clear < OF_A_NODE) {
             return Some(format!("clear answers by node: {:?}", self.by_node));
         }
-        let property = PROPERTIES.into_iter().find(|p| self.verdict.looked(*p) < LEAST)?;
+        let is_wanted = |property: &Property| match property {
+            Property::CapHolds => rules.cap > 0,
+            Property::BoundToItsClient => rules.bound,
+            _ => true,
+        };
+        let mut wanted = PROPERTIES.into_iter().filter(is_wanted);
+        let property = wanted.find(|p| self.verdict.looked(*p) < LEAST)?;
         Some(format!("{property:?} was looked at {} times only", self.verdict.looked(property)))
     }
 

@@ -7,6 +7,8 @@
 //! HISTORY_SEED=7 cargo test --test history in_a_file    # the same choices again
 //! HISTORY_FAULTS=killed,redis cargo test --test history # these disturbances alone
 //! HISTORY_SWEEP=50ms cargo test --test history          # sweeps at this interval
+//! HISTORY_CAP=8 cargo test --test history               # so many sessions of a user, or 0
+//! HISTORY_BOUND=yes cargo test --test history           # sessions are bound to their clients, or no
 //! ```
 //!
 //! A seed repeats what each client chooses and which faults there are; which requests meet is up to
@@ -27,6 +29,7 @@ mod others;
 mod random;
 mod redis;
 mod rounds;
+mod rules;
 mod site;
 mod sweeping;
 mod workload;
@@ -39,8 +42,8 @@ use testkit::now;
 use self::check::{PROPERTIES, check};
 use self::faults::faults;
 use self::looked::Looked;
-use self::random::Random;
 use self::rounds::{ROUND, round};
+use self::rules::Rules;
 use self::site::{Site, Store};
 
 /// How many times as many rounds a busy machine may take until enough was seen.
@@ -59,22 +62,20 @@ fn seed() -> u64 {
 /// Runs for as long as is wanted, and fails with the seed of the first round that shows something.
 fn run(store: Store, rounds: u32) {
     let first = seed();
-    // A sweep decides nothing, however often it comes.
-    let drawn = Random::new(first, 0).pick(&["50ms", "1s", "0"]);
-    let sweeps = &env::var("HISTORY_SWEEP").unwrap_or(drawn.to_owned());
-    let Some(site) = Site::start(store, &[("AUTH_SWEEP_INTERVAL", sweeps)]) else { return };
+    let rules = Rules::drawn(first);
+    let Some(site) = Site::start(store, &rules) else { return };
     let faults = faults(store);
     let lasts = variable("HISTORY_SECONDS").map_or(ROUND * rounds, Duration::from_secs);
     let (began, mut looked) = (now(), Looked::default());
     for seed in first.. {
         let (history, unexpected) = round(&site, seed, &faults);
-        assert!(unexpected.is_empty(), "HISTORY_SEED={seed}: {unexpected:#?}");
+        assert!(unexpected.is_empty(), "HISTORY_SEED={seed} {rules}: {unexpected:#?}");
         let verdict = check(&history);
         let found = &verdict.violations;
         let broken = PROPERTIES.map(|p| found.iter().filter(|v| v.property == p).count());
         assert!(
             found.is_empty(),
-            "HISTORY_SEED={seed}, sweeps every {sweeps}: {} violations after {} requests, \
+            "HISTORY_SEED={seed} {rules}: {} violations after {} requests, \
              {broken:?} by property, among them {:#?}\n{}",
             found.len(),
             looked.events + history.events.len(),
@@ -82,13 +83,13 @@ fn run(store: Store, rounds: u32) {
             history.story(found[0].session),
         );
         looked.add(&history, verdict, site.addresses.len());
-        match looked.missing() {
+        match looked.missing(&rules) {
             None if began.elapsed() >= lasts => break,
             None => {}
             Some(missing) => assert!(began.elapsed() < lasts * PATIENT, "{missing}"),
         }
     }
-    eprintln!("{store:?}, seeds from {first}, sweeps every {sweeps}: {}", looked.summary());
+    eprintln!("{store:?}, seeds from {first}, {rules}: {}", looked.summary());
 }
 
 #[test]

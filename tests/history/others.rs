@@ -168,8 +168,7 @@ fn judge(other: &Other, seed: u64, lasts: Duration) {
     let (requests, ends) = (events.len(), events.iter().filter(is_end).count());
     let unclear = events.iter().filter(|event| event.is_unknown()).count();
     let sessions = shared.sessions.into_inner().unwrap();
-    let (owner_ends, disturbances) = (Vec::new(), Vec::new());
-    let history = History { sessions, events, owner_ends, disturbances, epsilon: EPSILON };
+    let history = History { sessions, events, epsilon: EPSILON, ..History::default() };
     let verdict = check(&history);
     let mut broken: BTreeMap<u8, usize> = BTreeMap::new();
     for violation in &verdict.violations {

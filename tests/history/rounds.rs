@@ -1,20 +1,21 @@
 //! One part of a run: clients at work, disturbances, and a last look at all that has ended.
 
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
-use testkit::{Request, TIMEOUT, eventually, let_time_pass};
+use testkit::{LONG_PASSWORD, Request, TIMEOUT, eventually, let_time_pass};
 
 use crate::answers;
 use crate::events::{Event, History, Operation, Outcome};
 use crate::faults::Fault;
 use crate::random::Random;
-use crate::site::Site;
+use crate::site::{OWNERS, Site, owner_name};
 use crate::workload::{Board, Client};
 
-const CLIENTS: u64 = 6;
+const CLIENTS: usize = 6;
 /// How long it takes; then all sessions are new.
 pub(crate) const ROUND: Duration = Duration::from_secs(10);
 /// How many of the sessions that ended last are looked at once more, on every node.
@@ -24,13 +25,21 @@ const AT_ONCE: usize = 100;
 
 /// The history of one part, and answers that there should not be.
 pub(crate) fn round(site: &Site, seed: u64, faults: &[Fault]) -> (History, Vec<String>) {
-    let (board, mut random) = (Board::new(), Random::new(seed, u64::MAX));
+    if site.rules.cap > 0 {
+        end_all(site);
+    }
+    let (board, mut random) = (Board::new(site.rules.cap), Random::new(seed, u64::MAX));
     let mut events: Vec<Event> = thread::scope(|scope| {
+        let (busy, courses) = mpsc::channel();
         let clients = (0..CLIENTS).map(|number| {
-            let client = Client::new(site, &board, Random::new(seed, number));
-            scope.spawn(move || client.work())
+            let client = Client::new(site, &board, Random::new(seed, number as u64));
+            let busy = busy.clone();
+            scope.spawn(move || client.work(number % OWNERS, busy))
         });
         let clients: Vec<_> = clients.collect();
+        drop(busy);
+        // Nothing is disturbed until all have gone through their courses.
+        let _ = courses.recv();
         let mut looks = Vec::new();
         for _ in 0..2 {
             let_time_pass(ROUND * 4 / 10);
@@ -49,10 +58,26 @@ pub(crate) fn round(site: &Site, seed: u64, faults: &[Fault]) -> (History, Vec<S
         sessions: all.into_iter().map(|(session, _)| session).collect(),
         events,
         owner_ends: board.owner_ends.into_inner().unwrap(),
+        cap: site.rules.cap,
+        openings: board.openings.into_inner().unwrap(),
         disturbances: board.disturbances.into_inner().unwrap(),
         epsilon: Duration::from_millis(epsilon),
     };
     (history, board.unexpected.into_inner().unwrap())
+}
+
+/// Ends what was opened before: a cap counts it, and its history is over.
+fn end_all(site: &Site) {
+    let public = site.addresses[0].public;
+    for owner in 0..OWNERS {
+        let body = json!({"username": owner_name(owner), "password": LONG_PASSWORD});
+        eventually("the sessions of before are ended", TIMEOUT, || {
+            let login = public.try_send(Request::post("/login").json(&body)).ok()?;
+            let token = login.json()["token"].as_str()?.to_owned();
+            let ended = public.try_send(Request::delete("/sessions").bearer(&token)).ok()?;
+            (ended.status < 300).then_some(())
+        });
+    }
 }
 
 /// Looks at the sessions that ended last, with all their tokens and on every node, until there is a

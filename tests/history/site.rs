@@ -12,6 +12,7 @@ use testkit::{
 use crate::events::Loss;
 use crate::link::Link;
 use crate::redis::RedisServers;
+use crate::rules::Rules;
 
 /// How many users there are.
 pub(crate) const OWNERS: usize = 3;
@@ -54,6 +55,7 @@ struct Node {
 /// Everything that runs.
 pub(crate) struct Site {
     pub(crate) store: Store,
+    pub(crate) rules: Rules,
     nodes: Vec<Node>,
     pub(crate) addresses: Vec<Addresses>,
     /// Between the business service and each node.
@@ -71,8 +73,8 @@ pub(crate) fn owner_name(owner: usize) -> String {
 }
 
 impl Site {
-    /// `None` where something that is needed is not installed. `variables` are the nodes' own.
-    pub(crate) fn start(store: Store, variables: &[(&str, &str)]) -> Option<Self> {
+    /// `None` where something that is needed is not installed.
+    pub(crate) fn start(store: Store, rules: &Rules) -> Option<Self> {
         let (clocks, disk) = (Clocks::new()?, Disk::of("sessions.db")?);
         let redis = RedisServers::start(store)?;
         let directory = TempDir::with_prefix("reinflate-history-").unwrap();
@@ -87,8 +89,8 @@ impl Site {
         // Where a replica may take over, what must not come undone waits for it.
         let wait = if store == Store::Cluster { "true" } else { "false" };
         let launch = launch.var("AUTH_REDIS_WAIT", wait);
-        let launch =
-            variables.iter().fold(launch, |launch, (name, value)| launch.var(name, *value));
+        let variables = rules.of_nodes().into_iter();
+        let launch = variables.fold(launch, |launch, (name, value)| launch.var(name, value));
         for owner in 0..OWNERS {
             let add = launch.clone().arg("users").arg("add").arg(owner_name(owner));
             let added = add.run_with_input(&format!("{LONG_PASSWORD}\n"));
@@ -102,9 +104,12 @@ impl Site {
         let url = |link: &Link| format!("http://127.0.0.1:{}", link.port);
         let urls: Vec<String> = links.iter().map(url).collect();
         let business = Launch::business(1).var("BUSINESS_AUTH_URL", urls.join(","));
+        let business =
+            if rules.bound { business.var("BUSINESS_AUTH_CLIENT", "user-agent") } else { business };
         let business = BusinessService::launch(&business.var("RUST_LOG", LOG));
         Some(Self {
             store,
+            rules: rules.clone(),
             nodes,
             addresses,
             links,
@@ -157,20 +162,14 @@ impl Node {
 /// Where a service listens is always logged; an hour's worth of the rest would be long.
 const LOG: &str = "error";
 
-/// A node without limits on how much one address may do, where tokens are short-lived.
+/// A node without limits on how much one address may do.
 fn launch() -> Launch {
-    let lifetime = format!("{MAX_LIFETIME_S}s");
-    let launch = Launch::auth()
-        .var("RUST_LOG", LOG)
-        .var("AUTH_TOKEN_TTL", lifetime.as_str())
-        .var("AUTH_TOKEN_MAX_LIFETIME", lifetime)
-        .var("AUTH_FRESH_FOR", "1h");
+    let launch = Launch::auth().var("RUST_LOG", LOG).var("AUTH_FRESH_FOR", "1h");
     let limits = [
         "AUTH_LOGIN_ATTEMPTS",
         "AUTH_LOGIN_ATTEMPTS_PER_ACCOUNT",
         "AUTH_LOGIN_ATTEMPTS_PER_ADDRESS",
         "AUTH_LOGINS_PER_ADDRESS",
-        "AUTH_MAX_SESSIONS_PER_USER",
         "AUTH_MINTS_PER_USER",
     ];
     limits.into_iter().fold(launch, |launch, limit| launch.var(limit, "0"))

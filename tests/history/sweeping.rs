@@ -8,6 +8,7 @@ use serde_json::json;
 use testkit::{LONG_PASSWORD, Request, TIMEOUT, eventually, is_alive, let_time_pass, now};
 
 use crate::events::Kind;
+use crate::rules::Rules;
 use crate::site::{Site, Store, owner_name};
 
 /// How often is swept.
@@ -100,8 +101,8 @@ fn course(site: &Site, maker: &str, number: u64, stretched: u32) -> Answers {
 /// The answers of one service to all courses.
 fn answers(store: Store, sweeps: &str, stretched: u32) -> Option<Vec<Answers>> {
     // Longer than any course.
-    let long = [("AUTH_TOKEN_TTL", "1h"), ("AUTH_TOKEN_MAX_LIFETIME", "1h")];
-    let site = Site::start(store, &[long[0], long[1], ("AUTH_SWEEP_INTERVAL", sweeps)])?;
+    let rules = Rules { sweep: sweeps.to_owned(), lifetime_s: 3_600, ..Rules::default() };
+    let site = Site::start(store, &rules)?;
     let body = json!({"username": owner_name(0), "password": LONG_PASSWORD});
     let login =
         site.addresses[0].public.send(Request::post("/login").json(&body)).expect(200).json();

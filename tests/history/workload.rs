@@ -1,30 +1,38 @@
 //! What everybody does at once: sessions are opened, presented at every endpoint, rotated and ended,
 //! by several clients that know nothing of each other, on sessions that they share.
 
+mod course;
+mod owners;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use testkit::{Answer, Connection, LONG_PASSWORD, Listener, Request, now};
+use serde_json::json;
+use testkit::{Answer, Connection, Listener, Request, now};
 
 use crate::answers::Reading;
 use crate::events::{
-    Disturbance, Endpoint, Event, Kind, Moment, Operation, Outcome, OwnerEnd, Session,
+    Disturbance, Endpoint, Event, Kind, Moment, Opening, Operation, Outcome, OwnerEnd, Session,
 };
 use crate::random::Random;
-use crate::site::{MAX_LIFETIME_S, OWNERS, Site, owner_name};
+use crate::site::{OWNERS, Site};
 
 /// Sessions that everybody is at, and such as have time to expire.
 const HOT: usize = 12;
 const SLOTS: usize = 300;
+/// As many as there may be at once for each user, and as many that have ended for them.
+const SLOTS_OF_A_CAP: usize = 2 * OWNERS;
 /// How many tokens a batch has at most.
 const FEW: usize = 4;
 /// How long an answer is waited for.
-const ANSWER: Duration = Duration::from_secs(3);
+pub(crate) const ANSWER: Duration = Duration::from_secs(3);
+/// The user agent of a client that no session is bound to; all others send none.
+const ELSEWHERE: &str = "elsewhere/1.0";
 /// No token of the session itself: it is ended by name.
 pub(crate) const BY_NAME: usize = usize::MAX;
 
@@ -44,6 +52,7 @@ pub(crate) struct Board {
     makers: Vec<Mutex<Option<String>>>,
     pub(crate) all: Mutex<Vec<(Session, Arc<Live>)>>,
     pub(crate) owner_ends: Mutex<Vec<OwnerEnd>>,
+    pub(crate) openings: Mutex<Vec<Opening>>,
     /// Sessions that were ended, by their indices.
     pub(crate) ended: Mutex<Vec<usize>>,
     pub(crate) disturbances: Mutex<Vec<Disturbance>>,
@@ -53,13 +62,16 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn new() -> Self {
+    /// For services with this cap.
+    pub(crate) fn new(cap: usize) -> Self {
+        let slots = if cap == 0 { SLOTS } else { HOT.max(cap * SLOTS_OF_A_CAP) };
         Self {
             began: now(),
-            slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
+            slots: (0..slots).map(|_| Mutex::default()).collect(),
             makers: (0..OWNERS).map(|_| Mutex::default()).collect(),
             all: Mutex::default(),
             owner_ends: Mutex::default(),
+            openings: Mutex::default(),
             ended: Mutex::default(),
             disturbances: Mutex::default(),
             unexpected: Mutex::default(),
@@ -69,6 +81,10 @@ impl Board {
 
     pub(crate) fn moment(&self) -> Moment {
         self.began.elapsed()
+    }
+
+    pub(crate) fn opened(&self, opening: Opening) {
+        self.openings.lock().unwrap().push(opening);
     }
 
     pub(crate) fn disturbed(&self, disturbance: Disturbance) {
@@ -90,8 +106,10 @@ impl<'a> Client<'a> {
         Self { site, board, random, connections: HashMap::new(), events: Vec::new() }
     }
 
-    /// Goes on until told that it is done; what was done.
-    pub(crate) fn work(mut self) -> Vec<Event> {
+    /// Goes through its course, drops `busy`, and goes on until told that it is done; what was done.
+    pub(crate) fn work(mut self, owner: usize, busy: Sender<()>) -> Vec<Event> {
+        self.course(owner);
+        drop(busy);
         while !self.board.done.load(SeqCst) {
             self.step();
         }
@@ -117,12 +135,13 @@ impl<'a> Client<'a> {
             560..610 if live.kind == Kind::Sliding => self.rotate(&live, node, which),
             610..680 => self.end_by_token(&live, node, which),
             680..710 => self.end_by_name(&live, node),
+            710..730 if self.site.rules.bound => self.use_elsewhere(&live, node, which),
             _ => self.use_at(&live, node, which, which * 4),
         }
     }
 
     fn slot(&mut self) -> usize {
-        let limit = if self.random.below(2) == 0 { HOT } else { SLOTS };
+        let limit = if self.random.below(2) == 0 { HOT } else { self.board.slots.len() };
         self.random.below(limit)
     }
 
@@ -132,41 +151,6 @@ impl<'a> Client<'a> {
         let recent = all.len().saturating_sub(2_000);
         let at = recent + (all.len() - recent) * which / 100;
         all.get(at).map(|(_, live)| Arc::clone(live))
-    }
-
-    /// Opens a session in the slot, whatever was there.
-    fn open(&mut self, node: usize, slot: usize, which: usize) {
-        let owner = which % OWNERS;
-        let (kind, ttl_s) = match which {
-            ..60 => (Kind::Sliding, [1, 2, 6, 10][which % 4]),
-            60..75 => (Kind::Fixed, [2, 5][which % 2]),
-            _ => (Kind::SingleUse, 10),
-        };
-        let Some(maker) = self.maker(node, owner) else { return };
-        let body = json!({"kind": kind.name(), "ttl": format!("{ttl_s}s")});
-        let request = Request::post("/tokens").bearer(&maker).json(&body);
-        let start = self.board.moment();
-        let answer = self.send(self.site.addresses[node].public, &request);
-        let end = self.board.moment();
-        match answer.as_ref().map(|answer| answer.status) {
-            Ok(201) => {}
-            Ok(401) => return *self.board.makers[owner].lock().unwrap() = None,
-            Err(_) | Ok(500..) => return,
-            Ok(_) => return self.unexpected("POST /tokens", &answer),
-        }
-        let opened = answer.expect("it was answered").json();
-        let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        let tokens = Mutex::new(vec![text(&opened["token"])]);
-        let ttl = Duration::from_secs(ttl_s);
-        let max = if kind == Kind::Sliding { MAX_LIFETIME_S } else { ttl_s };
-        let max_lifetime = Duration::from_secs(max);
-        let session = Session { owner, kind, ttl, max_lifetime, opened: (start, end) };
-        let mut all = self.board.all.lock().unwrap();
-        let id = text(&opened["session"]["id"]);
-        let live = Arc::new(Live { index: all.len(), id, kind, tokens });
-        all.push((session, Arc::clone(&live)));
-        drop(all);
-        *self.board.slots[slot].lock().unwrap() = Some(live);
     }
 
     fn use_at(&mut self, live: &Live, node: usize, which: usize, choice: usize) {
@@ -198,6 +182,32 @@ impl<'a> Client<'a> {
         self.present(live.index, number, operation, node, listener, &request, reading);
     }
 
+    /// Uses the latest token as a client does that the session is not bound to.
+    fn use_elsewhere(&mut self, live: &Live, node: usize, which: usize) {
+        let (number, token) = token(live, 0);
+        let addresses = self.site.addresses[node];
+        let from_elsewhere =
+            |request: Request| carry(request, &token, which).header("User-Agent", ELSEWHERE);
+        let (endpoint, listener, request) = match which % 4 {
+            0 => {
+                let body = json!({"token": token, "client": {"user_agent": ELSEWHERE}});
+                let request = Request::post("/validateToken").json(&body);
+                (Endpoint::Validation, addresses.internal, request)
+            }
+            1 => {
+                let request = from_elsewhere(Request::get("/authz/auth-request"));
+                (Endpoint::ForwardAuth, addresses.internal, request)
+            }
+            2 => (Endpoint::Session, addresses.public, from_elsewhere(Request::get("/session"))),
+            _ => {
+                let request = from_elsewhere(Request::get("/data"));
+                (Endpoint::Data, self.site.business.public, request)
+            }
+        };
+        let (operation, reading) = (Operation::UseElsewhere(endpoint), Reading::of(endpoint));
+        self.present(live.index, number, operation, node, listener, &request, reading);
+    }
+
     /// Uses a few tokens by one request, in which each has an answer of its own.
     fn use_few(&mut self, first: &Live, node: usize, which: usize) {
         let named = |live: &Live| {
@@ -210,14 +220,7 @@ impl<'a> Client<'a> {
         }
         let tokens: Vec<&str> = few.iter().map(|(.., token)| token.as_str()).collect();
         let request = Request::post("/validateToken").json(&json!({"tokens": tokens}));
-        let start = self.board.moment();
-        let answer = self.send(self.site.addresses[node].internal, &request);
-        let end = self.board.moment();
-        for (at, &(session, token, _)) in few.iter().enumerate() {
-            let outcome = self.read(Reading::Batch(at), &answer);
-            let operation = Operation::Use(Endpoint::Batch);
-            self.record(Event { session, token, operation, node, start, end, outcome });
-        }
+        self.present_few(&few, Operation::Use(Endpoint::Batch), node, &request);
     }
 
     fn look(&mut self, live: &Live, node: usize, which: usize) {
@@ -264,60 +267,6 @@ impl<'a> Client<'a> {
         self.present(live.index, number, Operation::End, node, listener, &request, reading);
     }
 
-    fn end_by_name(&mut self, live: &Live, node: usize) {
-        let owner = self.board.all.lock().unwrap()[live.index].0.owner;
-        let Some(maker) = self.maker(node, owner) else { return };
-        let request = Request::delete(&format!("/sessions/{}", live.id)).bearer(&maker);
-        let listener = self.site.addresses[node].public;
-        let start = self.board.moment();
-        let answer = self.send(listener, &request);
-        let end = self.board.moment();
-        let outcome = match answer.as_ref().map(|answer| answer.status) {
-            // There is none any more: that ends nothing.
-            Ok(404) => return,
-            Ok(401) => return *self.board.makers[owner].lock().unwrap() = None,
-            _ => self.read(Reading::Ending, &answer),
-        };
-        let (session, token, operation) = (live.index, BY_NAME, Operation::End);
-        self.record(Event { session, token, operation, node, start, end, outcome });
-    }
-
-    /// Ends all sessions of somebody but for the one that mints.
-    fn end_others(&mut self, node: usize, owner: usize) {
-        let Some(maker) = self.maker(node, owner) else { return };
-        let request = Request::delete("/sessions?keep=current").bearer(&maker);
-        let start = self.board.moment();
-        let answer = self.send(self.site.addresses[node].public, &request);
-        let end = self.board.moment();
-        if answer.as_ref().is_ok_and(|answer| answer.status == 401) {
-            return *self.board.makers[owner].lock().unwrap() = None;
-        }
-        let is_sure = matches!(self.read(Reading::Ending, &answer), Outcome::True(_));
-        // Where that is not known, it may still come while others are opened.
-        let end = if is_sure { end } else { end + ANSWER };
-        self.board.owner_ends.lock().unwrap().push(OwnerEnd { owner, start, end, is_sure });
-    }
-
-    /// The token with which somebody opens sessions.
-    fn maker(&mut self, node: usize, owner: usize) -> Option<String> {
-        // Held while one logs in, so that nobody else does as well.
-        let mut maker = self.board.makers[owner].lock().unwrap();
-        if maker.is_none() {
-            let body = json!({"username": owner_name(owner), "password": LONG_PASSWORD});
-            let request = Request::post("/login").json(&body);
-            let answer = self.send(self.site.addresses[node].public, &request);
-            match answer.as_ref().map(|answer| answer.status) {
-                Ok(200) => {
-                    let login = answer.expect("it was answered").json();
-                    *maker = login["token"].as_str().map(str::to_owned);
-                }
-                Err(_) | Ok(500..) => {}
-                Ok(_) => self.unexpected("POST /login", &answer),
-            }
-        }
-        maker.clone()
-    }
-
     #[expect(clippy::too_many_arguments, reason = "it is what an event consists of")]
     fn present(
         &mut self,
@@ -337,7 +286,12 @@ impl<'a> Client<'a> {
     }
 
     fn record(&mut self, event: Event) {
-        if event.operation == Operation::End && event.is_true() {
+        let is_over = match event.operation {
+            Operation::End => event.is_true(),
+            Operation::UseElsewhere(_) => event.outcome == Outcome::False,
+            _ => false,
+        };
+        if is_over {
             self.board.ended.lock().unwrap().push(event.session);
         }
         self.events.push(event);

@@ -19,12 +19,24 @@ pub(super) fn check(track: &Track<'_>, verdict: &mut Verdict) {
     if track.session.kind == Kind::SingleUse {
         used_once(track, verdict);
     }
+    let elsewhere = |event: &&Event| matches!(event.operation, Operation::UseElsewhere(_));
+    for event in track.events.iter().filter(|event| elsewhere(event) && !event.is_unknown()) {
+        let broken = event.is_true().then(|| format!("{event:?} is of another client"));
+        verdict.judge(Property::BoundToItsClient, track.at, broken);
+    }
 }
 
 /// From when on every token of the session is dead for sure.
 pub(super) fn over(track: &Track<'_>) -> Option<Moment> {
-    let ends = track.events.iter().filter(|event| {
-        event.operation == Operation::End && event.is_true() && ends_for_sure(track, event)
+    let ends = track.events.iter().filter(|event| match event.operation {
+        Operation::End => event.is_true() && ends_for_sure(track, event),
+        // Whoever used it elsewhere has ended it, unless its token had been replaced.
+        Operation::UseElsewhere(_) => {
+            event.outcome == Outcome::False
+                && track.replaced(event.token).is_none_or(|replaced| replaced > event.end)
+                && !may_come_back(track, event)
+        }
+        _ => false,
     });
     let lost = track.lost().and_then(|lost| {
         let crashes = track.losing(Loss::All);
@@ -70,7 +82,7 @@ fn may_come_back(track: &Track<'_>, event: &Event) -> bool {
 /// Whether a token is dead once this is carried out.
 fn may_kill(track: &Track<'_>, event: &Event) -> bool {
     match event.operation {
-        Operation::End | Operation::Rotate(_) => true,
+        Operation::End | Operation::Rotate(_) | Operation::UseElsewhere(_) => true,
         Operation::Use(_) => {
             track.session.kind == Kind::SingleUse || track.replaced(event.token).is_some()
         }

@@ -34,37 +34,43 @@ pub(super) fn check(track: &Track<'_>, verdict: &mut Verdict) {
 
 /// A yes that starts later than all that may have kept the session alive.
 pub(super) fn lives_too_long(track: &Track<'_>, event: &Event) -> Option<String> {
-    let session = track.session;
-    let renewed = track.events.iter().filter(|other| {
-        session.kind == Kind::Sliding
-            && other.is_use()
-            && other.outcome != Outcome::False
-            && other.start < event.end
-            && !std::ptr::eq(*other, event)
-    });
-    let latest = renewed.map(|other| track.history.latest(other)).max().unwrap_or_default();
-    let latest = latest.max(session.opened.1);
-    let until = (latest + session.ttl).min(session.opened.1 + session.max_lifetime);
+    let until = latest_end(track, |other| other.start < event.end && !std::ptr::eq(other, event));
     let late = event.start > until + track.history.epsilon;
     late.then(|| format!("it lives to {event:?}, and its time was up at {until:?}"))
 }
 
+/// When the session ends at the latest, if it was renewed by nothing but these.
+pub(super) fn latest_end(track: &Track<'_>, by: impl Fn(&Event) -> bool) -> Moment {
+    let session = track.session;
+    let renewed = track
+        .events
+        .iter()
+        .filter(|event| session.kind == Kind::Sliding && event.may_renew() && by(event));
+    let latest = renewed.map(|event| track.history.latest(event)).max().unwrap_or_default();
+    let latest = latest.max(session.opened.1);
+    (latest + session.ttl).min(session.opened.1 + session.max_lifetime)
+}
+
 /// Until when the session lives for sure to a request that ends at `event.end`, if that is known.
 pub(super) fn lives_for_sure(track: &Track<'_>, event: &Event) -> Option<Moment> {
-    let session = track.session;
     if track.may_end(event.token) < event.end {
         return None;
     }
+    Some(sure_end(track, event.start, event.end).saturating_sub(track.history.epsilon))
+}
+
+/// When the session ends at the soonest for what happens from `start` to `end`, unless it is ended.
+pub(super) fn sure_end(track: &Track<'_>, start: Moment, end: Moment) -> Moment {
+    let session = track.session;
     let opened = session.opened.0;
     let sliding = session.kind == Kind::Sliding;
     let renewed = track.events.iter().filter(|other| {
         sliding
             && other.is_use()
             && other.is_true()
-            && other.end <= event.start
-            && !track.may_lose_use(other.end, event.end)
+            && other.end <= start
+            && !track.may_lose_use(other.end, end)
     });
     let latest = renewed.map(|other| other.start).max().unwrap_or_default().max(opened);
-    let until = (latest + session.ttl).min(opened + session.max_lifetime);
-    Some(until.saturating_sub(track.history.epsilon))
+    (latest + session.ttl).min(opened + session.max_lifetime)
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Property, check};
 use crate::events::{
-    Disturbance, Endpoint, Event, History, Kind, Loss, Operation, Outcome, OwnerEnd, Session, View,
+    Disturbance, Endpoint, Event, History, Kind, Loss, Opening, Operation, Outcome, OwnerEnd,
+    Session, View,
 };
 
 const USE: Operation = Operation::Use(Endpoint::Validation);
@@ -34,13 +35,7 @@ impl Story {
             max_lifetime: ms(12_000),
             opened: (ms(0), ms(10)),
         };
-        Self(History {
-            sessions: vec![session],
-            events: Vec::new(),
-            owner_ends: Vec::new(),
-            disturbances: Vec::new(),
-            epsilon: ms(100),
-        })
+        Self(History { sessions: vec![session], epsilon: ms(100), ..History::default() })
     }
 
     /// A request of 10 ms with the first token.
@@ -263,4 +258,88 @@ fn a_replica_that_takes_over_lacks_openings_and_uses_of_the_last_moments_alone()
     // What was never answered does not have to.
     let unanswered = once().at(100, USE, Outcome::Unknown).at(150, USE, Outcome::False);
     unanswered.crashed(200, Loss::Tail).at(600, USE, shown()).holds();
+}
+
+#[test]
+fn a_bound_session_is_let_in_from_elsewhere_never_and_is_over_once_it_was_tried() {
+    let elsewhere = Operation::UseElsewhere(Endpoint::Validation);
+    let story = || Story::of(Kind::Sliding).at(50, USE, alive(1));
+    story().at(100, elsewhere, shown()).breaks(Property::BoundToItsClient);
+    let refused = || story().at(100, elsewhere, Outcome::False);
+    refused().at(200, USE, Outcome::False).holds();
+    refused().at(200, USE, alive(2)).breaks(Property::LogoutIsFinal);
+    // It was a use as well, until it was refused.
+    refused().at(105, USE, alive(3)).holds();
+    let unknown = || story().at(100, elsewhere, Outcome::Unknown);
+    unknown().at(200, USE, Outcome::False).holds();
+    unknown().at(200, USE, alive(2)).holds();
+    // A token that has been replaced says nothing of its session.
+    let replaced = story().at(60, Operation::Rotate(Some(1)), shown());
+    replaced.at(100, elsewhere, Outcome::False).with(1, 200, USE, shown()).holds();
+}
+
+/// The sessions of a user with a cap of two, each opened 100 ms after the one before it and idle for
+/// so many milliseconds at most.
+fn capped(idle: &[u64]) -> Story {
+    let mut story = Story::of(Kind::Sliding);
+    story.0.cap = 2;
+    let sessions = (0..).zip(idle).map(|(at, idle)| Session {
+        ttl: ms(*idle),
+        opened: (ms(at * 100), ms(at * 100 + 10)),
+        ..story.0.sessions[0].clone()
+    });
+    story.0.sessions = sessions.collect();
+    let opening = |session: &Session| {
+        let (start, end) = session.opened;
+        Opening { owner: 0, start, end, is_sure: true }
+    };
+    story.0.openings = story.0.sessions.iter().map(opening).collect();
+    story
+}
+
+impl Story {
+    /// A look of 10 ms at another session than the first.
+    fn look_at(self, session: usize, start: u64, outcome: Outcome) -> Self {
+        let mut story = self.at(start, Operation::Look, outcome);
+        story.0.events.last_mut().unwrap().session = session;
+        story
+    }
+}
+
+#[test]
+fn no_user_has_more_sessions_than_the_cap() {
+    let all = |story: Story| (0..3).fold(story, |story, at| story.look_at(at, 300, shown()));
+    all(capped(&[2_000, 2_000, 2_000])).breaks(Property::CapHolds);
+    let mut others = capped(&[2_000, 2_000, 2_000]);
+    others.0.sessions[0].owner = 1;
+    all(others).holds();
+    let mut unlimited = capped(&[2_000, 2_000, 2_000]);
+    unlimited.0.cap = 0;
+    all(unlimited).holds();
+    // The last opening is not over, and the first may end for it yet.
+    capped(&[2_000, 2_000, 2_000]).look_at(0, 205, shown()).look_at(1, 300, shown()).holds();
+    // What could not be looked at lives on until the next opening.
+    all(capped(&[2_000, 2_000, 2_000]).crashed(250, Loss::Nothing)).holds();
+}
+
+#[test]
+fn for_another_session_the_one_ends_that_would_end_soonest() {
+    let story = |idle| capped(&[1_000, idle, 2_000]).look_at(2, 300, shown());
+    story(2_000).look_at(0, 300, Outcome::False).look_at(1, 300, shown()).holds();
+    let wrong = |story: Story| story.look_at(0, 300, shown()).look_at(1, 300, Outcome::False);
+    wrong(story(2_000)).breaks(Property::NoEarlyDeath);
+    // Nobody has seen the other one since.
+    story(2_000).look_at(1, 300, Outcome::False).holds();
+    // A use has moved the other's end to hardly sooner than its own.
+    wrong(story(1_100)).breaks(Property::NoEarlyDeath);
+    wrong(story(1_100).at(150, USE, shown())).holds();
+    // What could not be looked at is passed over.
+    wrong(story(2_000)).crashed(150, Loss::Nothing).holds();
+    // There was room for all.
+    let mut roomy = story(2_000).look_at(1, 300, Outcome::False);
+    roomy.0.cap = 3;
+    roomy.breaks(Property::NoEarlyDeath);
+    let mut ended = story(2_000).at(120, Operation::End, shown());
+    ended = ended.look_at(1, 300, Outcome::False);
+    ended.breaks(Property::NoEarlyDeath);
 }

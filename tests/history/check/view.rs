@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Property, Track, Verdict};
-use crate::events::{Event, Kind, Loss, Moment, Outcome};
+use crate::events::{Event, Kind, Loss, Moment};
 
 pub(super) fn check(track: &Track<'_>, verdict: &mut Verdict) {
     let mut seen: Vec<&Event> = Vec::new();
@@ -29,9 +29,7 @@ pub(super) fn check(track: &Track<'_>, verdict: &mut Verdict) {
 
 /// A count that another use has, too, or that is not above those before it, or above all uses.
 fn counted(track: &Track<'_>, event: &Event, uses: u64, seen: &[&Event]) -> Option<String> {
-    let tried = track.events.iter().filter(|other| {
-        other.is_use() && other.outcome != Outcome::False && other.start < event.end
-    });
+    let tried = track.events.iter().filter(|other| other.may_renew() && other.start < event.end);
     let most = tried.count() as u64;
     if uses > most {
         return Some(format!("{event:?}, after {most} uses at most"));

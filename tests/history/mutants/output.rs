@@ -37,7 +37,7 @@ fn broken_property(output: &str) -> Option<String> {
 #[test]
 fn what_a_run_has_found_is_read_from_its_output() {
     let output = "test a::b ... ok\ntest sessions_in_memory ... FAILED\n\
-        HISTORY_SEED=7, sweeps every 1s: 2 violations after 4711 requests, [1, 0] by property, \
+        HISTORY_SEED=7 HISTORY_SWEEP=1s HISTORY_CAP=0 HISTORY_BOUND=no: 2 violations after 4711 requests, [1, 0] by property, \
         among them [\n    3 (LogoutIsFinal) of session 9: it lives\n]";
     assert_eq!(failed_tests(output), ["sessions_in_memory"]);
     assert_eq!(number_before(output, " requests"), Some(4711));
