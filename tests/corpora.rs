@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs, panic};
 
+use session::fuzzing;
 use targets::{TARGETS, Target};
 use testkit::now;
 
@@ -127,6 +128,18 @@ fn no_input_breaks_what_reads_it() {
         let count = try_out(*target, &mut random, lasts);
         eprintln!("{}: {count} mutations from seed {seed}", target.0);
     }
+}
+
+/// A stored form that has changed would leave a corpus of which nothing is read.
+#[test]
+fn stored_records_of_the_corpora_are_read() {
+    for input in corpus("file_record") {
+        let end = input.iter().rposition(|byte| *byte == b'\n').unwrap_or(input.len());
+        assert!(fuzzing::file_record(&input[..end], None).is_some(), "{input:02x?}");
+    }
+    let read = |target, reads: fn(&[u8]) -> bool| corpus(target).iter().any(|input| reads(input));
+    assert!(read("event", |input| fuzzing::event(input).is_some()), "no event");
+    assert!(read("redis_record", |input| fuzzing::redis_record(input).is_some()), "no record");
 }
 
 #[test]

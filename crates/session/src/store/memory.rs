@@ -26,7 +26,7 @@ mod scan;
 mod shard;
 mod slab;
 mod steps;
-mod stored;
+pub(crate) mod stored;
 mod subjects;
 pub(crate) mod touch;
 mod user_agents;

@@ -224,7 +224,7 @@ fn optional_text(out: &mut Vec<u8>, optional: Option<&str>) {
     }
 }
 
-fn checksum(id: SessionId, record: &[u8]) -> [u8; 4] {
+pub(crate) fn checksum(id: SessionId, record: &[u8]) -> [u8; 4] {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(id.uuid().as_bytes());
     hasher.update(record);
