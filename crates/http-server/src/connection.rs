@@ -29,6 +29,8 @@ pub(crate) fn protocol(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .half_close(false)
+        // Answers are small: one buffer for head and body costs less than a list of both.
+        .writev(false)
         .max_header_size(limits.head_bytes)
         .max_buf_size(BUFFER.max(limits.head_bytes))
         .timer(hyper_util::rt::TokioTimer::new())
