@@ -14,7 +14,7 @@ from pathlib import Path
 
 from count import CONNECTIONS, ROUNDS
 
-# callgrind's processor has no instructions for SHA-256, which real ones do in a twentieth.
+# callgrind's processor has no instructions for SHA-256, which real ones have.
 CATEGORIES = [
     ("SHA-256 without the processor's help", r"sha2::"),
     ("allocator", r"\bmi_|_mi_|mimalloc|wiping_alloc|__rust_(alloc|dealloc|realloc)"),
