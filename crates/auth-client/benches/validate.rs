@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use auth_api_types::{Reason, Verdict, packed};
+use auth_api_types::{Reason, ValidateRequest, Verdict, packed};
 use auth_client::{AuthClient, AuthClientOptions, Question, SystemClock};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -60,9 +60,15 @@ async fn serve(mut stream: TcpStream) {
                 return;
             }
         }
-        let request = packed::read_request(&buffer[head..head + body]).unwrap();
+        let body_read = &buffer[head..head + body];
+        // The first comes in JSON, and all once the client has seen an answer.
+        let request: ValidateRequest<'_> = match body_read {
+            [b'{', ..] => serde_json::from_slice(body_read).unwrap(),
+            _ => packed::read_request(body_read).unwrap(),
+        };
+        let questions = request.tokens.map_or(1, |tokens| tokens.len());
         let mut answer = Vec::new();
-        packed::write_verdicts(&vec![DEAD; request.tokens.unwrap().len()], &mut answer);
+        packed::write_verdicts(&vec![DEAD; questions], &mut answer);
         let (media_type, length) = (packed::MEDIA_TYPE, answer.len());
         let mut response = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"

@@ -147,7 +147,7 @@ impl Dispatch {
             return answer.map(|_| false).ok_or(AuthUnavailable::Unclear);
         }
         let request = ValidateRequest::single(Message::new(question)?);
-        Ok(self.transport().send(upstream, request).await?.closes)
+        Ok(self.transport().send(upstream, &request).await?.closes)
     }
 
     /// Sends a request with the key once.
@@ -191,7 +191,7 @@ impl Dispatch {
         request: ValidateRequest,
     ) -> Result<Vec<Option<Answer>>, AuthUnavailable> {
         self.batch_counts.count(request.questions);
-        let outcome = self.transport().send(upstream, request).await;
+        let outcome = self.transport().send(upstream, &request).await;
         let Verdicts { verdicts, closes } = self.record_outcome(upstream, epoch, outcome)?;
         if upstream.set_draining(closes) {
             for transport in &self.transports {

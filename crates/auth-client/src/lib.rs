@@ -9,7 +9,7 @@
 //! sent before it arrived. A question that arrives while nothing is in flight is sent at once, alone.
 //! One request at a time is in flight while a round trip takes less than about a quarter of a
 //! millisecond, and otherwise two.
-//! They are packed, or in JSON where a service does not know that form; there is nothing to set.
+//! They are packed where a service has answered so, and in JSON elsewhere; there is nothing to set.
 //! Where the auth service is in the same process, a [`Validator`] answers instead, and nothing is sent.
 //!
 //! On top of it stand [`AuthClient::authenticate`], which takes the token from a request by the

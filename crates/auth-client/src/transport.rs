@@ -70,7 +70,7 @@ impl Transport {
             HeaderValue::from_static("application/vnd.reinflate.validation, application/json");
         Ok(Self {
             connections: Connections::new(options)?,
-            headers: HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]),
+            headers: HeaderMap::from_iter([(CONTENT_TYPE, json), (ACCEPT, either.clone())]),
             packed_headers: HeaderMap::from_iter([(CONTENT_TYPE, packed), (ACCEPT, either)]),
             keys: keys.clone(),
             hint: options.hint,
@@ -82,7 +82,8 @@ impl Transport {
         self.connections.renew();
     }
 
-    /// Sends a validation request once: packed, or as JSON to a service that does not know that form.
+    /// Sends a validation request once: in JSON, and packed once the service has shown that it knows that
+    /// form, by an answer in it.
     /// The verdicts come in the order of the questions; one is `None` where the service could not
     /// tell. At least one is there.
     ///
@@ -92,19 +93,24 @@ impl Transport {
     pub(crate) async fn send(
         &self,
         upstream: &Upstream,
-        validate: ValidateRequest,
+        validate: &ValidateRequest,
     ) -> Result<Verdicts, AuthUnavailable> {
-        if upstream.takes_packed() {
+        if upstream.speaks_packed() {
             let body = validate.body.clone();
-            let reply = self.post(upstream, &validate, &self.packed_headers, body).await?;
-            // A service that answers so has not looked at the body.
-            if reply.status != StatusCode::UNSUPPORTED_MEDIA_TYPE {
-                return self.judge(upstream, &validate, &reply);
+            let reply = self.post(upstream, validate, &self.packed_headers, body).await?;
+            if !refuses_media_type(&reply) {
+                if may_be_stopped(reply.status) {
+                    upstream.record_packed_stopped(reply.status.as_u16());
+                }
+                return self.judge(upstream, validate, &reply);
             }
             upstream.record_packed_refused();
         }
-        let reply = self.post(upstream, &validate, &self.headers, validate.json()?).await?;
-        self.judge(upstream, &validate, &reply)
+        let reply = self.post(upstream, validate, &self.headers, validate.json()?).await?;
+        if reply.body_of(StatusCode::OK, packed::MEDIA_TYPE).is_some() {
+            upstream.record_packed_known();
+        }
+        self.judge(upstream, validate, &reply)
     }
 
     /// Sends a validation request once in one form.
@@ -307,6 +313,18 @@ impl Reply {
         let clear = self.status == status && is_of(&self.headers, media_type);
         clear.then_some(&self.body[..])
     }
+}
+
+/// Whether it is a service of ours that does not know the media type: it has not looked at the body then.
+/// The same status from something else says nothing of what became of the request behind it.
+fn refuses_media_type(reply: &Reply) -> bool {
+    reply.body_of(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/problem+json").is_some()
+}
+
+/// Whether something on the way to the service may have refused the packed form: the service itself answers
+/// it with none of these.
+fn may_be_stopped(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 400 | 403 | 406 | 415)
 }
 
 fn is_connection_close(headers: &HeaderMap) -> bool {

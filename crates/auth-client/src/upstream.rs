@@ -1,6 +1,6 @@
 //! One auth service as the client sees it: where it is, how busy, and whether it answers.
 
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use auth_api_types::paths::{SESSION_DATA, VALIDATE_TOKEN};
@@ -16,6 +16,12 @@ use crate::key_ring::AcceptedKey;
 use crate::message::Message;
 use crate::options::is_base_url;
 use crate::{AuthUnavailable, SetupError, shard};
+
+/// What is known of the packed form at a URL.
+const UNKNOWN: u8 = 0;
+const KNOWN: u8 = 1;
+/// Something on the way refuses it.
+const STOPPED: u8 = 2;
 
 /// One URL.
 pub(crate) struct Upstream {
@@ -34,8 +40,8 @@ pub(crate) struct Upstream {
     alone: bool,
     /// The last status that was logged; 0 for none.
     logged_status: AtomicU16,
-    /// Whether it has refused the packed form, and may not be another release since.
-    json_only: AtomicBool,
+    /// Whether validations are packed: one of the above.
+    packed: AtomicU8,
     breaker: Breaker,
     accepted_key: AcceptedKey,
     probing: AtomicBool,
@@ -72,7 +78,7 @@ impl Upstream {
             draining: AtomicBool::new(false),
             alone,
             logged_status: AtomicU16::new(0),
-            json_only: AtomicBool::new(false),
+            packed: AtomicU8::new(UNKNOWN),
             breaker: Breaker::default(),
             accepted_key: AcceptedKey::default(),
             probing: AtomicBool::new(false),
@@ -129,7 +135,6 @@ impl Upstream {
         self.answered.fetch_add(1, Ordering::Relaxed);
         if let Some(after) = self.breaker.record_success(self.now()) {
             self.logged_status.store(0, Ordering::Relaxed);
-            self.json_only.store(false, Ordering::Relaxed);
             let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
             tracing::info!(upstream = self.name, after_ms, "circuit breaker closed");
         }
@@ -144,18 +149,34 @@ impl Upstream {
         opened
     }
 
-    /// Whether it may know the packed form of validations, as far as this thread knows.
-    pub(crate) fn takes_packed(&self) -> bool {
-        !self.json_only.load(Ordering::Relaxed)
+    /// Whether it knows the packed form of validations, as far as this thread knows.
+    pub(crate) fn speaks_packed(&self) -> bool {
+        self.packed.load(Ordering::Relaxed) == KNOWN
     }
 
-    /// Records that it does not know the packed form. It gets JSON until it may be another release:
-    /// once its breaker has closed again, or once it is no longer draining.
+    /// Records that it has answered in the packed form.
+    pub(crate) fn record_packed_known(&self) {
+        self.replace_packed(UNKNOWN, KNOWN);
+    }
+
+    /// Records that it does not know the packed form, or no longer: it gets JSON until it answers packed.
     pub(crate) fn record_packed_refused(&self) {
-        if !self.json_only.swap(true, Ordering::Relaxed) {
-            let upstream = &self.name;
-            tracing::info!(upstream, "the auth service takes validations in JSON only");
+        self.replace_packed(KNOWN, UNKNOWN);
+    }
+
+    /// Records that something on the way to it refuses the packed form: it gets JSON from now on.
+    pub(crate) fn record_packed_stopped(&self, status: u16) {
+        if self.replace_packed(KNOWN, STOPPED) {
+            tracing::warn!(
+                upstream = self.name,
+                "a packed validation was answered {status} on its way to the auth service; they are sent \
+                 as JSON until the next start: let application/vnd.reinflate.validation through"
+            );
         }
+    }
+
+    fn replace_packed(&self, from: u8, to: u8) -> bool {
+        self.packed.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Whether its last reply said that it is draining.
@@ -167,12 +188,9 @@ impl Upstream {
     /// reply in a row.
     pub(crate) fn set_draining(&self, is_draining: bool) -> bool {
         // Most of the time nothing changes, and nothing is written.
-        let has_changed = self.draining.load(Ordering::Relaxed) != is_draining
-            && self.draining.swap(is_draining, Ordering::Relaxed) != is_draining;
-        if has_changed && !is_draining {
-            self.json_only.store(false, Ordering::Relaxed);
-        }
-        has_changed && is_draining
+        self.draining.load(Ordering::Relaxed) != is_draining
+            && self.draining.swap(is_draining, Ordering::Relaxed) != is_draining
+            && is_draining
     }
 
     /// Whether no refusal with this status was logged since the breaker last closed. Records it as
@@ -324,25 +342,19 @@ mod tests {
     }
 
     #[test]
-    fn one_that_refuses_the_packed_form_gets_json_until_it_may_be_another_release() {
+    fn the_packed_form_is_spoken_once_it_is_known_and_never_again_once_it_is_stopped() {
         let upstream = upstream("http://h:1").ok().unwrap();
-        assert!(upstream.takes_packed());
-        upstream.record_packed_refused();
-        upstream.record_success();
-        upstream.set_draining(false);
-        assert!(!upstream.takes_packed(), "nothing has changed");
-
-        let epoch = upstream.admit().unwrap();
-        while !upstream.record_failure(epoch, "broken") {}
-        assert!(!upstream.takes_packed(), "the probe is answered in JSON as well");
-        upstream.record_success();
-        assert!(upstream.takes_packed());
-
-        upstream.record_packed_refused();
-        upstream.set_draining(true);
-        assert!(!upstream.takes_packed());
-        upstream.set_draining(false);
-        assert!(upstream.takes_packed());
+        assert!(!upstream.speaks_packed());
+        for _ in 0..2 {
+            upstream.record_packed_known();
+            assert!(upstream.speaks_packed());
+            upstream.record_packed_refused();
+            assert!(!upstream.speaks_packed());
+        }
+        upstream.record_packed_known();
+        upstream.record_packed_stopped(403);
+        upstream.record_packed_known();
+        assert!(!upstream.speaks_packed());
     }
 
     #[test]

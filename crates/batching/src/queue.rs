@@ -64,7 +64,8 @@ impl<Req, Resp> Queue<Req, Resp> {
     ///
     /// INVARIANT: this alone decides that a batch starts, be it the first or one beside others.
     pub(crate) fn take_slot(&mut self, limits: &Limits) -> bool {
-        let starts = !self.is_empty() && !self.has_fresh && self.slots_taken < limits.in_flight;
+        let held_up = self.has_fresh && !limits.slow.is_zero();
+        let starts = !self.is_empty() && !held_up && self.slots_taken < limits.in_flight;
         if starts {
             self.slots_taken += 1;
             self.has_fresh = true;

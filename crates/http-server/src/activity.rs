@@ -143,11 +143,6 @@ impl Activity {
         self.malformed_head.store(number, Ordering::Relaxed);
     }
 
-    /// How many requests it has carried.
-    pub(crate) fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
-    }
-
     /// Counts a request; whether its head is one that the parser should have refused.
     pub(crate) fn begin_request(&self) -> bool {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);

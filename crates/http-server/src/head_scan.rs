@@ -5,7 +5,9 @@
 //! we see two. Such a head is refused with 400; hyper has no option for it.
 //!
 //! Requests may follow one another without a pause, so that a read ends anywhere in a head. Each byte of a
-//! connection is scanned for that reason, but for bodies, which are as long as their heads say.
+//! connection is scanned for that reason, but for bodies, which end where their heads or their chunks say.
+
+use crate::chunk_scan::ChunkScan;
 
 /// Looks for line feeds without a carriage return in the heads of a connection's requests.
 #[derive(Default)]
@@ -18,8 +20,8 @@ pub(crate) struct HeadScan {
     body: Body,
     /// How many heads were read to their end.
     heads: u64,
-    /// The number of the first head, from 0, in which a line ends without a carriage return.
-    bare_line_feed: Option<u64>,
+    /// The number of the first head, from 0, that is not to be accepted.
+    malformed: Option<u64>,
 }
 
 /// Which part of a request is being read.
@@ -31,8 +33,9 @@ enum Part {
     Lines,
     /// So many bytes of a body are still to come.
     Body(u64),
-    /// Where the body ends is not looked for.
-    Unknown,
+    Chunks(ChunkScan),
+    /// Nothing that is served: the head was not to be accepted.
+    Refused,
 }
 
 /// What a head says of its body.
@@ -41,8 +44,9 @@ enum Body {
     #[default]
     None,
     Length(u64),
-    /// It comes in chunks, or what is said cannot be read.
-    Other,
+    Chunked,
+    /// What is said of its length cannot be read.
+    Unreadable,
 }
 
 /// As much of a line as is needed to read the length of a body: `content-length: ` and 16 digits.
@@ -58,7 +62,7 @@ impl HeadScan {
     pub(crate) fn read(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             match self.part {
-                Part::Unknown => return,
+                Part::Refused => return,
                 Part::Body(left) => {
                     let skipped = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
                     self.part = match left - skipped as u64 {
@@ -66,6 +70,11 @@ impl HeadScan {
                         left => Part::Body(left),
                     };
                     bytes = &bytes[skipped..];
+                }
+                Part::Chunks(mut chunks) => {
+                    let rest = chunks.read(bytes);
+                    self.part = rest.map_or(Part::Chunks(chunks), |_| Part::Before);
+                    bytes = rest.unwrap_or_default();
                 }
                 Part::Before | Part::Lines => {
                     let end = memchr::memchr(b'\n', bytes);
@@ -87,38 +96,51 @@ impl HeadScan {
         }
     }
 
-    /// Begins anew with the head of the request of this number, where it is not known where the body
-    /// before it ended.
-    pub(crate) fn resume(&mut self, number: u64) {
-        if self.part == Part::Unknown {
-            *self = Self { heads: number, bare_line_feed: self.bare_line_feed, ..Self::default() };
-        }
+    /// The number of the first request, from 0, whose head is not to be accepted.
+    pub(crate) const fn malformed(&self) -> Option<u64> {
+        self.malformed
     }
 
-    /// The number of the first request, from 0, whose head is not to be accepted.
-    pub(crate) const fn bare_line_feed(&self) -> Option<u64> {
-        self.bare_line_feed
+    /// Whether a head has begun and not ended.
+    pub(crate) fn is_within_head(&self) -> bool {
+        self.part == Part::Lines
     }
 
     /// A line has ended, which says this of the body, if anything.
     fn end_line(&mut self, body: Option<Body>) {
         if self.previous != b'\r' {
-            self.bare_line_feed.get_or_insert(self.heads);
+            self.malformed.get_or_insert(self.heads);
         }
         if self.written {
             if self.part == Part::Lines {
-                self.body = body.unwrap_or(self.body);
+                self.body = self.body.with(body);
             }
             self.part = Part::Lines;
         } else if self.part == Part::Lines {
-            self.heads += 1;
             self.part = match std::mem::take(&mut self.body) {
                 Body::None | Body::Length(0) => Part::Before,
                 Body::Length(length) => Part::Body(length),
-                Body::Other => Part::Unknown,
+                Body::Chunked => Part::Chunks(ChunkScan::BEGIN),
+                Body::Unreadable => {
+                    self.malformed.get_or_insert(self.heads);
+                    Part::Refused
+                }
             };
+            self.heads += 1;
         }
         (self.written, self.previous, self.line.length) = (false, b'\n', 0);
+    }
+}
+
+impl Body {
+    /// What another line adds: chunks decide, wherever they are named
+    /// ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
+    fn with(self, line: Option<Self>) -> Self {
+        match (self, line) {
+            (Self::Chunked, _) | (_, Some(Self::Chunked)) => Self::Chunked,
+            (Self::Unreadable, _) => Self::Unreadable,
+            (_, line) => line.unwrap_or(self),
+        }
     }
 }
 
@@ -132,8 +154,10 @@ impl LineStart {
 
     /// As [`body_of`] a whole line. A length in a line that is longer than what is kept of it cannot be read.
     fn body(&self) -> Option<Body> {
-        let body = body_of(&self.bytes[..self.length.min(self.bytes.len())])?;
-        Some(if self.length <= self.bytes.len() { body } else { Body::Other })
+        match body_of(&self.bytes[..self.length.min(self.bytes.len())])? {
+            Body::Length(_) if self.length > self.bytes.len() => Some(Body::Unreadable),
+            body => Some(body),
+        }
     }
 }
 
@@ -146,11 +170,11 @@ fn body_of(line: &[u8]) -> Option<Body> {
     let colon = memchr::memchr(b':', line)?;
     let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
     if name.eq_ignore_ascii_case(b"content-length") {
-        let text = std::str::from_utf8(value).ok();
-        let length = text.and_then(|text| text.parse().ok());
-        return Some(length.map_or(Body::Other, Body::Length));
+        let digits = value.iter().all(u8::is_ascii_digit).then_some(value);
+        let length = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+        return Some(length.map_or(Body::Unreadable, Body::Length));
     }
-    name.eq_ignore_ascii_case(b"transfer-encoding").then_some(Body::Other)
+    name.eq_ignore_ascii_case(b"transfer-encoding").then_some(Body::Chunked)
 }
 
 #[cfg(test)]
@@ -162,7 +186,7 @@ mod tests {
         for chunk in chunks {
             scan.read(chunk);
         }
-        scan.bare_line_feed()
+        scan.malformed()
     }
 
     #[test]
@@ -200,15 +224,41 @@ mod tests {
         assert_eq!(bare(&[long]), None);
         let many = b"POST / HTTP/1.1\r\nContent-Length: 00000000000000000000009\r\n\r\n\n\n";
         assert_eq!(bare(&[many]), None);
+        // In two pieces it is longer than what is kept of it.
+        assert_eq!(bare(&[&long[..40], &long[40..]]), Some(0));
+        for length in ["+9", "9,9", "-1", "99999999999999999999"] {
+            let head = format!(
+                "GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n"
+            );
+            assert_eq!(bare(&[head.as_bytes()]), Some(1), "{length}");
+        }
     }
 
     #[test]
-    fn behind_a_body_of_unknown_length_it_begins_anew_with_the_next_head() {
-        let mut scan = HeadScan::default();
-        scan.read(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n");
-        scan.read(b"0\r\n\r\n");
-        scan.resume(1);
-        scan.read(b"GET / HTTP/1.1\nHost: a\r\n\r\n");
-        assert_eq!(scan.bare_line_feed(), Some(1));
+    fn the_head_behind_a_chunked_body_is_scanned_wherever_it_is_cut() {
+        let chunked = "1\r\n\n\r\n5;x\r\n\n\r\n\r\n\r\n0\r\nName: a\r\n\r\n";
+        for head in [
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST / HTTP/1.1\r\ntransfer-encoding:chunked\r\nContent-Length: 2\r\n\r\n",
+            "POST / HTTP/1.1\r\nContent-Length: 2\r\nTRANSFER-ENCODING: gzip, chunked\r\n\r\n",
+        ] {
+            for (next, expected) in [
+                ("GET / HTTP/1.1\nHost: a\r\n\r\n", Some(1)),
+                (
+                    "POST / HTTP/1.1\r\nContent-Length: 2\r\nA: b\r\n\r\n\n\nGET / HTTP/1.1\nA: b\r\n\r\n",
+                    Some(2),
+                ),
+                ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", None),
+            ] {
+                let all = format!("{head}{chunked}{next}").into_bytes();
+                for cut in 0..all.len() {
+                    assert_eq!(
+                        bare(&[&all[..cut], &all[cut..]]),
+                        expected,
+                        "{head:?} {next:?} {cut}"
+                    );
+                }
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@
 mod accept;
 mod activity;
 mod body;
+mod chunk_scan;
 mod connection;
 mod eviction;
 mod head_scan;

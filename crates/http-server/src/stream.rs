@@ -59,11 +59,14 @@ impl Stream {
     fn track_read(&mut self, bytes: &[u8]) {
         if self.activity.phase() == Phase::Idle {
             self.activity.enter(Phase::Head);
-            self.head.resume(self.activity.requests());
         }
         self.head.read(bytes);
-        if let Some(number) = self.head.bare_line_feed() {
+        if let Some(number) = self.head.malformed() {
             self.activity.set_malformed_head(number);
+        }
+        // The half of a head is copied to a larger buffer, and may hold a password.
+        if self.head.is_within_head() && wiping_alloc::spares_freed() {
+            wiping_alloc::wipe_freed();
         }
     }
 

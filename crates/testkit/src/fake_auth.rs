@@ -1,15 +1,12 @@
 //! Auth services of a test's own, on raw sockets, so that they can break HTTP's rules: one that
 //! does the same to every request, one whose every answer is given by the test.
-//!
-//! They know of validations in JSON alone, as releases did: what is sent to them packed they answer by
-//! themselves, with 415, and the test sees nothing of it.
 
 mod interactive;
 mod scripted;
 
 pub use interactive::{Exchange, Service, alive, dead, token};
 pub use scripted::{Act, Upstream, no, unreachable, yes};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 /// A session as JSON, with a field that no client knows.
@@ -32,35 +29,18 @@ pub fn json(body: &str) -> String {
     http("200 OK", "application/json", body)
 }
 
-/// Head and body of the next request that is not packed; `None` once the client has gone.
+/// Head and body of the next request; `None` once the client has gone.
 async fn read_request(stream: &mut TcpStream) -> Option<String> {
-    loop {
-        let request = read_any(stream).await?;
-        let text = String::from_utf8_lossy(&request).into_owned();
-        if !text
-            .to_lowercase()
-            .contains("\r\ncontent-type: application/vnd.reinflate.validation\r\n")
-        {
-            return Some(text);
-        }
-        let refusal = http("415 Unsupported Media Type", "application/problem+json", "{}");
-        stream.write_all(refusal.as_bytes()).await.ok()?;
-    }
-}
-
-/// Head and body of the next request.
-async fn read_any(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-        if let Some(end) = end {
-            let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = head
                 .lines()
-                .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok())
                 .unwrap_or(0);
-            if bytes.len() >= end + 4 + length {
-                return Some(bytes);
+            if body.len() >= length {
+                return Some(text);
             }
         }
         if stream.read_buf(&mut bytes).await.ok()? == 0 {

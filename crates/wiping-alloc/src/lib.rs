@@ -120,6 +120,8 @@ impl<F: Future<Output = ()>> Future for SpareFreed<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let _sparing = (!self.wipes).then(Sparing::begin);
+        // Where it panics, nobody says whether it has handled a password.
+        self.wipes = true;
         let Some(future) = &mut self.future else {
             return Poll::Ready(());
         };
@@ -141,6 +143,7 @@ impl<F> Drop for SpareFreed<F> {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::task::Waker;
 
     use super::*;
@@ -174,6 +177,16 @@ mod tests {
             assert_eq!((polled.take(), dropped.take()), (Some(false), Some(false)), "{ends}");
             assert!(WIPES.get());
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_future_that_panics_is_wiped() {
+        let panics = std::future::poll_fn::<(), _>(|_| panic!("on purpose"));
+        let mut spared = Box::pin(spare_freed(panics));
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = AssertUnwindSafe(|| spared.as_mut().poll(&mut cx).is_ready());
+        assert!(catch_unwind(polled).is_err());
+        assert!(spared.wipes && WIPES.get());
     }
 
     #[test]

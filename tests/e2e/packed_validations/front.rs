@@ -8,8 +8,8 @@ use std::thread::{self, JoinHandle};
 
 use auth_api_types::packed;
 
-/// Passes requests on, one connection of its own for each, but answers packed ones with 415, as a
-/// release before does, until it is told to let them through.
+/// Passes requests on, one connection of its own for each, but answers packed ones with 415, and knows no
+/// packed answers, as a release before does, until it is told to let them through.
 pub(crate) struct Front {
     /// Where it listens on loopback.
     pub(crate) port: u16,
@@ -89,6 +89,10 @@ fn pass_on(mut client: TcpStream, target: u16, shared: &Shared) {
                 "HTTP/1.1 415 Unsupported Media Type\r\ncontent-type: application/problem+json";
             Some(format!("{head}\r\ncontent-length: 2\r\n\r\n{{}}").into_bytes())
         } else {
+            let request = match shared.lets_through.load(Ordering::SeqCst) {
+                true => request,
+                false => without_packed_answers(&request),
+            };
             let written = server.write_all(&request);
             written.ok().and_then(|()| message(&mut server, &mut buffers.1))
         };
@@ -97,6 +101,14 @@ fn pass_on(mut client: TcpStream, target: u16, shared: &Shared) {
             return;
         }
     }
+}
+
+/// The same request, in which the packed form is not accepted.
+fn without_packed_answers(request: &[u8]) -> Vec<u8> {
+    let accepted = format!("{}, application/json", packed::MEDIA_TYPE);
+    let found = request.windows(accepted.len()).position(|part| part == accepted.as_bytes());
+    let Some(at) = found else { return request.to_vec() };
+    [&request[..at], b"application/json", &request[at + accepted.len()..]].concat()
 }
 
 /// Head and body of the next request or answer; what follows stays in the buffer.

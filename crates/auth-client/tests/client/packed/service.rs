@@ -21,14 +21,16 @@ use tokio::time::timeout;
 /// What is done with a request.
 #[derive(Clone)]
 pub(crate) enum Act {
-    /// Each token is alive, in the form of the request.
+    /// Each token is alive, packed where that is accepted.
     Answer,
     /// Each token is alive, in JSON whatever the request is.
     AnswerInJson,
     /// As a release before: 415 for what is packed, and an answer in JSON to JSON.
     JsonOnly,
-    /// The same, of one that is draining.
-    LastInJson,
+    /// 415 for anything.
+    Unsupported,
+    /// This status for what is packed, from something on the way; JSON is let through.
+    Stopped(u16),
     /// 415 for what is packed, and nothing for JSON.
     HangInJson,
     /// This status with a body that says yes.
@@ -85,10 +87,13 @@ impl Service {
         *self.inner.act.lock() = act;
     }
 
-    /// All requests so far, but for the probes.
+    /// All requests so far, but for the probes and for what showed that the form is known.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         let seen = self.inner.seen.lock();
-        seen.iter().filter(|seen| !seen.tokens[0].starts_with("rfl_")).cloned().collect()
+        seen.iter()
+            .filter(|seen| !seen.tokens[0].starts_with("rfl_") && seen.tokens[0] != "known")
+            .cloned()
+            .collect()
     }
 
     /// How many requests came in this form.
@@ -128,6 +133,7 @@ async fn handle(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
         Form::Json => serde_json::from_slice(&body).expect("JSON"),
     };
     let is_batch = request.is_batch();
+    let accepts_packed = headers["accept"].to_str().unwrap().contains(packed::MEDIA_TYPE);
     let (items, request_id) = items(request);
     let tokens: Vec<String> = items.iter().map(|item| item.token.to_string()).collect();
     inner.seen.lock().push(Seen {
@@ -151,19 +157,20 @@ async fn handle(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
         (Act::Spoilt(from, spoil), _) if tokens.len() >= from => {
             packed_response(spoil(pack(&verdicts)))
         }
-        (Act::Answer | Act::Spoilt(..), Form::Packed) => packed_response(pack(&verdicts)),
+        (Act::Stopped(status), Form::Packed) => {
+            Response::builder().status(status).body(Body::empty()).unwrap()
+        }
+        (Act::Answer | Act::Spoilt(..) | Act::Stopped(_), _) if accepts_packed => {
+            packed_response(pack(&verdicts))
+        }
         (Act::AnswerInJson, _) => json(verdicts, tokens.len() > 1),
-        (Act::JsonOnly | Act::LastInJson | Act::HangInJson, Form::Packed) => {
+        (Act::JsonOnly | Act::HangInJson, Form::Packed) | (Act::Unsupported, _) => {
             let response = Response::builder().status(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            let response = response.header("content-type", "application/problem+json");
             response.body(Body::empty()).unwrap()
         }
         (Act::HangInJson, Form::Json) => std::future::pending().await,
-        (Act::LastInJson, Form::Json) => {
-            let mut response = json(verdicts, is_batch);
-            response.headers_mut().insert("connection", "close".parse().unwrap());
-            response
-        }
-        (_, Form::Json) => json(verdicts, is_batch),
+        _ => json(verdicts, is_batch),
     }
 }
 

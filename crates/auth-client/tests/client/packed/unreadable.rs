@@ -2,8 +2,8 @@
 
 use auth_client::{AuthUnavailable, Question};
 
-use super::client;
 use super::service::{Act, Form, Service};
+use super::{knowing, learn};
 use crate::batches::{options, spawn_validate, until_waiting, user};
 use crate::client_with;
 
@@ -42,19 +42,21 @@ async fn an_answer_that_is_no_whole_packed_one_is_unclear() {
         ("JSON", |_| br#"{"authenticated":false,"reason":"revoked"}"#.to_vec()),
     ];
     for (name, spoil) in spoilt {
-        let service = Service::start(Act::Spoilt(1, spoil)).await;
-        let outcome = client(&service).validate(Question::new("T")).await;
+        let service = Service::start(Act::Answer).await;
+        let client = knowing(&service, Act::Spoilt(1, spoil)).await;
+        let outcome = client.validate(Question::new("T")).await;
         assert_eq!(outcome, Err(AuthUnavailable::Unclear), "{name}");
         assert_eq!((service.seen().len(), service.count(Form::Packed)), (1, 1), "{name}");
     }
-    let service = Service::start(Act::Spoilt(1, |bytes| bytes)).await;
-    assert!(client(&service).validate(Question::new("T")).await.is_ok(), "it is the spoiling");
+    let service = Service::start(Act::Answer).await;
+    let client = knowing(&service, Act::Spoilt(1, |bytes| bytes)).await;
+    assert!(client.validate(Question::new("T")).await.is_ok(), "it is the spoiling");
 }
 
 /// What the callers of "a" and "b" get who share a request that is answered so.
 async fn of_two(spoil: fn(Vec<u8>) -> Vec<u8>) -> [crate::Outcome; 2] {
     let service = Service::start(Act::Answer).await;
-    let client = client_with(options(&service.url, 1));
+    let client = learn(client_with(options(&service.url, 1)), &service, Act::Answer).await;
     let gate = service.close_gate().await;
     let first = spawn_validate(&client, "first");
     service.until_seen(1).await;

@@ -12,7 +12,7 @@ use auth_http::Answer;
 use auth_http::client_address::{cut_user_agent, parse_address};
 use auth_http::request_id::is_request_id;
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use server_runtime::{private_by, private_json_by};
@@ -46,6 +46,7 @@ pub(crate) async fn validate_token(
     request: Request,
 ) -> Result<Response, ApiError> {
     let form = Form::of(request.headers()).ok_or(OTHER_MEDIA)?;
+    let answers_packed = form == Form::Packed || accepts_packed(request.headers());
     let bytes = body::read(request.into_body(), VALIDATE_LIMIT).await?;
     let question = form.read(&bytes)?;
     let is_batch = question.is_batch();
@@ -55,7 +56,7 @@ pub(crate) async fn validate_token(
     }
     let answers = outcomes.iter().map(|outcome| answer(outcome.as_ref()));
     let mut verdicts: Vec<Verdict<'_>> = answers.map(Answer::write).collect();
-    if form == Form::Packed {
+    if answers_packed {
         let write = |out: &mut Vec<u8>| packed::write_verdicts(&verdicts, out);
         return Ok(private_by(StatusCode::OK, packed::MEDIA_TYPE, write));
     }
@@ -77,6 +78,13 @@ enum Form {
     Json,
     /// What our own services speak with each other.
     Packed,
+}
+
+/// Whether a request in JSON names the packed form among those that it would have the answer in: so our
+/// own services find out that it is known here.
+fn accepts_packed(headers: &HeaderMap) -> bool {
+    let named = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    named.split(',').any(|media_type| media_type.trim() == packed::MEDIA_TYPE)
 }
 
 impl Form {
