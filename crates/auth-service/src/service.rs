@@ -116,7 +116,9 @@ impl Service {
             tracing::warn!("{warning}");
         }
         self.start_tasks(lifecycle);
-        internal.serve(router::internal(&self.app, &self.readiness), lifecycle);
+        internal
+            .with_small_responses()
+            .serve(router::internal(&self.app, &self.readiness), lifecycle);
     }
 
     /// Starts the sweeper, the follower of other processes, and what lets go of the database at the

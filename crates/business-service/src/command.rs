@@ -68,7 +68,7 @@ impl Program for BusinessService {
         let public = sockets.listener("business", config.addr).await?;
         let internal = sockets.listener("business-internal", config.internal_addr).await?;
         let internal_addr = internal.local_addr();
-        public.serve(app.public_router(), lifecycle);
+        public.with_small_responses().serve(app.public_router(), lifecycle);
         internal.with_reserve().serve(app.internal_router(), lifecycle);
         let secrets = Secrets::new(move |settings| app.accept_secrets(settings));
         Ok(Serving { secrets, internal_addr })

@@ -29,13 +29,14 @@ pub(crate) fn protocol(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .half_close(false)
-        // Answers are small: one buffer for head and body costs less than a list of both.
-        .writev(false)
         .max_header_size(limits.head_bytes)
         .max_buf_size(BUFFER.max(limits.head_bytes))
         .timer(hyper_util::rt::TokioTimer::new())
         // Our own deadline tells a slow head from an idle connection, and sets no timer for a request.
         .header_read_timeout(None);
+    if limits.one_buffer {
+        builder.writev(false);
+    }
     builder
 }
 

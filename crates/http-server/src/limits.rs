@@ -18,6 +18,9 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Whether connections may take the last quarter of the process's open files.
     pub all_files: bool,
+    /// Whether the head and the body of a response leave from one buffer: this costs less where bodies are
+    /// small, and copies one that is not for each of its readers.
+    pub one_buffer: bool,
     /// How many connections one listener holds. Past it, connections that are not being served are
     /// evicted, those of the largest network first; where there are none, the response is 503.
     pub connections: usize,
@@ -39,6 +42,7 @@ impl Default for Limits {
             write_timeout: Duration::from_secs(20),
             head_bytes: 16 * 1024,
             all_files: false,
+            one_buffer: false,
             connections: 10_000,
             evict_after: Duration::from_secs(1),
             linger: Duration::from_secs(1),

@@ -101,6 +101,13 @@ impl Listener {
         self
     }
 
+    /// The same, for a listener whose responses are small: each leaves from one buffer.
+    #[must_use]
+    pub fn with_small_responses(mut self) -> Self {
+        self.limits.one_buffer = true;
+        self
+    }
+
     /// The address that it listens on, with the port that the system chose.
     pub fn local_addr(&self) -> SocketAddr {
         self.addr

@@ -140,7 +140,7 @@ async fn open(
     listeners.business_internal.serve(business.internal_router(), lifecycle);
     if let Some(listener) = listeners.business {
         auth.serve_public(listeners.public, lifecycle);
-        listener.serve(business.public_router(), lifecycle);
+        listener.with_small_responses().serve(business.public_router(), lifecycle);
     } else {
         listeners.public.serve(joined(&auth, &business), lifecycle);
     }
