@@ -153,11 +153,10 @@ where
             layered: self.route.clone(),
         };
         let extensions = request.extensions_mut();
-        match extensions.get_mut::<RequestInfo>() {
-            Some(info) => info.id = Some(id.header().clone()),
-            None => {
-                drop(extensions.insert(RequestInfo { peer: None, id: Some(id.header().clone()) }))
-            }
+        if let Some(info) = extensions.get_mut::<RequestInfo>() {
+            info.id = Some(id.header().clone());
+        } else {
+            extensions.insert(RequestInfo { peer: None, id: Some(id.header().clone()) });
         }
         if let Some(trace) = trace {
             request.extensions_mut().insert(trace);

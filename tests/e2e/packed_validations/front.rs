@@ -89,9 +89,10 @@ fn pass_on(mut client: TcpStream, target: u16, shared: &Shared) {
                 "HTTP/1.1 415 Unsupported Media Type\r\ncontent-type: application/problem+json";
             Some(format!("{head}\r\ncontent-length: 2\r\n\r\n{{}}").into_bytes())
         } else {
-            let request = match shared.lets_through.load(Ordering::SeqCst) {
-                true => request,
-                false => without_packed_answers(&request),
+            let request = if shared.lets_through.load(Ordering::SeqCst) {
+                request
+            } else {
+                without_packed_answers(&request)
             };
             let written = server.write_all(&request);
             written.ok().and_then(|()| message(&mut server, &mut buffers.1))
