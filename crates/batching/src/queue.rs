@@ -171,6 +171,18 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_is_about_to_be_sent_holds_others_up_unless_nothing_may() {
+        for (slow, second_starts) in [(Duration::from_secs(1), false), (Duration::ZERO, true)] {
+            let limits = Limits { in_flight: 2, slow, ..limits(9, 9) };
+            let mut queue = Queue::default();
+            let _waiting = [push(&mut queue, 1), push(&mut queue, 1)];
+            assert!(queue.take_slot(&limits));
+            assert_eq!(queue.take_slot(&limits), second_starts, "{slow:?}");
+            assert!(!queue.take_slot(&limits), "there are two slots");
+        }
+    }
+
+    #[test]
     fn what_nobody_waits_for_is_not_taken() {
         let mut queue = Queue::default();
         let stays = push(&mut queue, 1);
